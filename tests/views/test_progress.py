@@ -1,0 +1,87 @@
+"""What is in flight, for a given moment."""
+
+from tests.views import samples
+from unictl.journal.event import Began, Ended, Event, Failed, Finished, Interrupting, Progressed, Started, Waiting
+from unictl.plan.step import Kind, Step
+from unictl.views import layout, progress
+
+
+def _step(n: int, kind: Kind = Kind.LAUNCH) -> Step:
+    return Step(id=f"{kind.value}:api-{n}", kind=kind, host="hv1", subject=f"api-{n}", service="api")
+
+
+def _after(*events: Event) -> progress.Progress:
+    now = progress.Progress()
+    for event in events:
+        now = progress.advance(now, event)
+    return now
+
+
+def _plain(lines) -> list[str]:
+    return [layout.plain(line) for line in lines]
+
+
+def test_the_region_shows_what_runs_since_when_and_how_many_are_done() -> None:
+    now = _after(
+        Began(at=0, steps=4), Started(at=1, step=_step(0)), Started(at=2, step=_step(1)), Finished(at=3, step=_step(0))
+    )
+    lines = _plain(progress.region(now, 65.0, 60))
+    assert lines[0].startswith("  api-1: launch on hv1") and lines[0].endswith("1m03s") and len(lines[0]) == 60
+    assert lines[-1] == "1 of 4 steps done [1m05s]"
+
+
+def test_the_region_never_grows_beyond_its_height() -> None:
+    now = _after(Began(at=0, steps=99), *(Started(at=1, step=_step(n)) for n in range(50)))
+    lines = _plain(progress.region(now, 2.0, 80, 10))
+    assert len(lines) <= 10 and lines[-2] == "  and 42 more"
+
+
+def test_a_share_is_shown_where_it_is_known() -> None:
+    now = _after(
+        Began(at=0, steps=1),
+        Started(at=1, step=_step(0)),
+        Progressed(at=2, step=_step(0), done=1, total=4, text="10MiB"),
+    )
+    assert "25% 10MiB" in _plain(progress.region(now, 3.0))[0]
+    assert now.running[_step(0).id].since == 1
+
+
+def test_barriers_are_nobodys_business() -> None:
+    barrier = Step(id="healthy:api", kind=Kind.BARRIER)
+    now = _after(Began(at=0, steps=1), Started(at=1, step=barrier))
+    assert _plain(progress.region(now, 2.0)) == ["0 of 1 steps done [2s]"]
+    assert progress.told(now, Finished(at=2, step=barrier)) is None
+
+
+def test_what_ended_is_told_once_with_how_long_it_took() -> None:
+    now = _after(Started(at=1, step=_step(0)))
+    line = progress.told(now, Finished(at=4.2, step=_step(0)))
+    assert line and layout.plain(line) == "api-0: launched on hv1 [3s]"
+    assert progress.told(now, Started(at=1, step=_step(1))) is None
+
+
+def test_a_failure_says_what_and_why() -> None:
+    line = progress.told(_after(), Failed(at=1, step=_step(0), problem=samples.REFUSAL))
+    assert line and layout.plain(line).startswith("api-0: launch on hv1 failed: this plan destroys")
+
+
+def test_the_heartbeat_names_what_still_runs_in_three_lines_at_most() -> None:
+    now = _after(Began(at=0, steps=9), *(Started(at=n, step=_step(n)) for n in range(9)))
+    lines = _plain(progress.heartbeat(now, 30.0))
+    assert lines[0] == "Still: api-0: launch on hv1 [30s]" and lines[-1] == "and 6 more still running"
+    assert len(lines) == 4
+
+
+def test_waiting_for_somebody_else_is_said_until_something_starts() -> None:
+    waiting = _after(Waiting(at=0, text="ann@desk holds the lease on hv1"))
+    assert _plain(progress.heartbeat(waiting, 10.0)) == ["Still waiting: ann@desk holds the lease on hv1"]
+    assert not progress.advance(waiting, Started(at=1, step=_step(0))).waiting
+
+
+def test_the_end_leaves_nothing_in_flight() -> None:
+    now = _after(Began(at=0, steps=1), Started(at=1, step=_step(0)), Interrupting(at=2), Ended(at=3))
+    assert now.stopping and not now.running and progress.heartbeat(now, 9.0) == ()
+
+
+def test_times_read_as_people_say_them() -> None:
+    assert [progress.elapsed(t) for t in (-1, 0.9, 59, 63, 7500)] == ["0s", "0s", "59s", "1m03s", "2h05m"]

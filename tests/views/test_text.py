@@ -1,0 +1,137 @@
+"""The plan as text."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.views import samples
+from unictl.plan.change import Action, Change
+from unictl.plan.plan import Endpoint
+from unictl.views import layout, text
+
+Golden = Callable[[str, str], None]
+
+
+def _rendered(plan, **options) -> str:
+    return layout.text(text.plan(plan, 80, **options))
+
+
+def _last(plan) -> str:
+    return _rendered(plan).splitlines()[-1]
+
+
+def test_a_plan_with_one_of_everything_reads_as_it_should(golden: Golden) -> None:
+    golden("plan-everything.txt", _rendered(replace(samples.everything(), warnings=(), refusals=())))
+
+
+def test_warnings_and_refusals_stand_between_the_rows_and_the_summary() -> None:
+    shown = _rendered(samples.everything())
+    assert shown.index("job-0") < shown.index(samples.WARNING.summary) < shown.index(samples.REFUSAL.summary)
+
+
+def test_a_plan_without_changes_is_one_line() -> None:
+    assert _rendered(samples.plan(samples.kept(41))) == "No changes. The hosts run what the fleet file says.\n"
+
+
+def test_the_summary_line_is_exactly_what_is_promised() -> None:
+    changes = (*samples.creates(2), *samples.bump(3), *samples.destroys(1), *samples.others()[:4], *samples.kept(41))
+    assert _last(samples.plan(changes)) == "Plan: 2 to add, 3 to replace, 1 to destroy, 4 to adjust, 41 unchanged."
+
+
+def test_unknown_and_held_are_counted_before_unchanged_only_where_there_are_any() -> None:
+    changes = (*samples.others()[4:], *samples.kept(1))
+    wanted = "Plan: 0 to add, 0 to replace, 0 to destroy, 0 to adjust, 12 unknown, 1 held, 1 unchanged."
+    assert _last(samples.plan(changes)) == wanted
+
+
+def test_a_silent_host_never_reads_as_no_changes() -> None:
+    plan = samples.plan(samples.kept(2), silent={"hv2": "no route"})
+    assert _last(plan) == "Plan: 0 to add, 0 to replace, 0 to destroy, 0 to adjust, 2 unchanged."
+    assert "hv2 does not answer: no route." in _rendered(plan)
+
+
+def test_a_thousand_equal_changes_fit_a_screen() -> None:
+    shown = _rendered(samples.plan((*samples.bump(1000), *samples.kept(19_000))))
+    assert len(shown.splitlines()) <= 40 and len(shown) <= 10_000
+    assert "+/- api  1000 instances  replace_because_image" in shown
+
+
+def test_verbose_gives_every_instance_its_row() -> None:
+    shown = _rendered(samples.plan(samples.bump(30)), verbose=True)
+    assert sum(line.startswith("+/- api-") for line in shown.splitlines()) == 30
+    assert samples.NEW in shown
+
+
+def test_what_is_destroyed_is_never_folded() -> None:
+    shown = _rendered(samples.plan(samples.destroys(300)))
+    assert all(f"  - cache-{n} " in shown for n in range(300))
+
+
+def test_destroys_come_first_then_replacements_stop_first_before_create_first() -> None:
+    rows = _rendered(samples.everything()).split("\n\n")[1].splitlines()
+    found = [row[:3].strip() for row in rows if row[:3].strip()]
+    order = ["-", "-/+", "+/-", "+", "~", "?", "="]
+    assert found == sorted(found, key=order.index) and set(found) == set(order)
+
+
+def test_the_legend_explains_only_the_symbols_used() -> None:
+    shown = _rendered(samples.plan(samples.creates(1)))
+    assert "+ create" in shown and "destroy" not in shown.splitlines()[1] and "+/-" not in shown
+
+
+def test_what_stays_is_not_listed() -> None:
+    assert "calm" not in _rendered(samples.plan((*samples.bump(1), *samples.kept(5))))
+
+
+def test_a_row_says_where_the_fleet_file_wants_it() -> None:
+    row = next(line for line in _rendered(samples.plan(samples.bump(3))).splitlines() if line.startswith("+/- api"))
+    assert row.endswith("fleet.yaml:31:7") and len(row) == 80
+
+
+def test_stop_first_gives_its_reason() -> None:
+    shown = " ".join(_rendered(samples.plan([samples.stop_first()])).split())
+    assert "stop-first: its volume orders can be held by one instance at a time." in shown
+
+
+def test_a_digest_is_shown_by_its_beginning() -> None:
+    assert "image.kernel  a1b2c3d4a1b2 -> d4e5f6a7d4e5" in _rendered(samples.plan(samples.bump(2)))
+
+
+def test_a_control_character_of_a_fleet_file_never_reaches_the_output() -> None:
+    change = Change(action=Action.CREATE, subject="a\x1b]0;x\x07-0", host="h\r\x1b[2J", reason="create_because_absent")
+    shown = _rendered(samples.plan([change]))
+    assert not set(shown) & set(map(chr, [*range(10), *range(11, 32), 127]))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_line_of_prose_is_wider_than_asked(width: int) -> None:
+    lines = text.plan(samples.everything(), width)[:-1]
+    wide = [layout.plain(line) for line in lines if len(layout.plain(line)) > width]
+    assert width < 80 or not wide
+
+
+def test_notes_stand_right_before_the_summary() -> None:
+    lines = _rendered(samples.plan(samples.creates(1)), notes=["To apply this: unictl apply"]).splitlines()
+    assert lines[-3:] == ["To apply this: unictl apply", "", lines[-1]] and lines[-1].startswith("Plan: 1 to add")
+
+
+def test_many_endpoints_are_cut_and_verbose_shows_them() -> None:
+    many = tuple(
+        Endpoint(kind="endpoint", service=f"s{n}", port="http", address="10.0.0.1", number=20000 + n, hosts=("hv1",))
+        for n in range(50)
+    )
+    plan = samples.plan(samples.creates(1), endpoints=many)
+    assert "and 39 more (-verbose shows them)" in _rendered(plan)
+    assert "s49.http" in _rendered(plan, verbose=True)
+
+
+def test_a_refused_plan_shows_its_rows_and_says_so() -> None:
+    shown = _rendered(samples.plan(samples.destroys(4), refusals=(samples.REFUSAL,)))
+    assert "cache-3" in shown and samples.REFUSAL.summary in shown and "nothing was touched" in shown
+
+
+def test_a_reason_nobody_has_words_for_is_still_said() -> None:
+    change = Change(action=Action.REPLACE, subject="api-0", reason="replace_because_moon_phase", host="hv1")
+    shown = _rendered(samples.plan([change]))
+    assert "replace_because_moon_phase" in shown and "Replaced because of: moon phase." in shown

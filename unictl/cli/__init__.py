@@ -1,0 +1,1 @@
+"""Arguments -> one operation -> a view -> an exit code. Door to click and to the environment."""

@@ -1,0 +1,193 @@
+"""Command lines into typed arguments. Door to click: built from the vocabulary, used for nothing but parsing and help.
+
+click never sees the process's streams or its exit: help is returned as text, and what cannot be understood is a
+UsageFailure with what may have been meant.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from unictl.cli.dashes import doubled
+from unictl.cli.vocabulary import COMMANDS, NO_COLOR, Argument, Command, Option
+from unictl.diagnostics.failure import UsageFailure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What was typed, by the vocabulary's names; what a command does not have is at its default."""
+
+    command: str
+    path: str = "."
+    directory: str = "."
+    selector: str = ""
+    shell: str = ""
+    from_: str = ""
+    env: str = ""
+    var: tuple[str, ...] = ()
+    at: str = ""
+    locked: bool | None = None
+    target: str = ""
+    exclude: str = ""
+    replace: tuple[str, ...] = ()
+    destroy: bool = False
+    allow_destroy: tuple[str, ...] = ()
+    out: str = ""
+    detailed_exitcode: bool = False
+    auto_approve: bool = False
+    parallelism: int | None = None
+    lock_timeout: str = ""
+    retry: bool = False
+    follow: bool = False
+    previous: bool = False
+    lines: int | None = None
+    verbose: bool = False
+    json: bool = False
+    no_color: bool = False
+
+
+class Help(Exception):  # noqa: N818 - no error: it carries what was asked for out of the parser
+    """Help was asked for; ``text`` is what it says."""
+
+    def __init__(self, text: str):
+        super().__init__(text)
+        self.text = text
+
+
+def parse(arguments: list[str], width: int = 80) -> Arguments:
+    """The arguments of one command; Help where that is wanted, UsageFailure where they cannot be understood."""
+    context = {"max_content_width": width, "terminal_width": min(width, 100), "help_option_names": []}
+    try:
+        parsed = _group(context).main(doubled(arguments), prog_name="unictl", standalone_mode=False)
+    except click.UsageError as problem:
+        raise _usage(problem, _typed(arguments)) from None
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    assert isinstance(parsed, Arguments)
+    return parsed
+
+
+def overview(width: int = 80) -> str:
+    """What ``unictl --help`` prints."""
+    try:
+        parse(["--help"], width)
+    except Help as wanted:
+        return wanted.text
+    return ""
+
+
+class _Group(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant, or what may have been meant."""
+        if self.get_command(ctx, args[0]) is None:
+            raise UsageFailure(
+                f"there is no command {args[0]!r}{_meant(args[0], self.commands)}", hint="unictl --help lists them"
+            )
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """In the vocabulary's order: the way they are used, not the alphabet."""
+        return [each.name for each in COMMANDS]
+
+
+def _group(context: dict[str, Any]) -> click.Group:
+    group = _Group(
+        name="unictl",
+        help="Runs fleets of unikernels: declarative, agentless, replace-only.",
+        epilog="-word and --word are the same. unictl COMMAND -help says more and shows examples.",
+        context_settings=context,
+        params=[_option(NO_COLOR), _version(), _help()],
+        no_args_is_help=False,
+        subcommand_metavar="COMMAND ...",
+    )
+    group.callback = lambda **_: None
+    for each in COMMANDS:
+        group.add_command(_command(each))
+    return group
+
+
+def _command(command: Command) -> click.Command:
+    options = [_option(each) for each in (*command.options, NO_COLOR)]
+    examples = "\n".join(["\b", "Examples:", *(f"  {each}" for each in command.examples)])
+    return click.Command(
+        name=command.name,
+        help=f"{command.brief}\n\n{command.more}\n\n{examples}",
+        short_help=command.brief,
+        params=[*(_argument(each) for each in command.arguments), *options, _help()],
+        callback=_collect(command.name),
+        add_help_option=False,
+    )
+
+
+def _collect(name: str) -> Callable[..., Arguments]:
+    def collect(**values: Any) -> Arguments:
+        outer = click.get_current_context().find_root().params
+        values["no_color"] = values.get("no_color") or outer.get("no_color", False)
+        given = {key: value for key, value in values.items() if value is not None}
+        return Arguments(command=name, **{"from_" if key == "from" else key: value for key, value in given.items()})
+
+    return collect
+
+
+def _argument(argument: Argument) -> click.Argument:
+    required = argument.default is None
+    default = {} if required else {"default": argument.default}
+    return click.Argument(
+        [argument.name], metavar=argument.shown if required else f"[{argument.shown}]", required=required, **default
+    )
+
+
+def _option(option: Option) -> click.Option:
+    names = [option.name, *([f"-{option.short}"] if option.short else [])]
+    long = f"--{option.word}/--no-{option.word}" if option.pair else f"--{option.word}"
+    if not option.value:
+        return click.Option([*names, long], is_flag=True, default=None, help=option.help)
+    kind = click.IntRange(min=1) if option.number else click.STRING
+    return click.Option([*names, long], metavar=option.value, type=kind, multiple=option.many, help=option.help)
+
+
+def _help() -> click.Option:
+    def show(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted and not context.resilient_parsing:
+            raise Help(context.get_help() + "\n")
+
+    options = ["help_", "--help", "-h"]
+    return click.Option(
+        options, is_flag=True, expose_value=False, is_eager=True, callback=show, help="Print this and exit."
+    )
+
+
+def _version() -> click.Option:
+    return click.Option(["--version"], is_flag=True, expose_value=False, help="Print the version and exit.")
+
+
+def _typed(arguments: list[str]) -> str:
+    """The command that was typed, as it is named in a sentence; click does not say it of every problem."""
+    names = {each.name for each in COMMANDS}
+    return " ".join(["unictl", *[each for each in arguments if each in names][:1]])
+
+
+def _usage(problem: click.UsageError, command: str) -> UsageFailure:
+    """click's sentence as ours: without a capital and full stop, with what may have been meant."""
+    hint = f"{command} --help says what there is"
+    if isinstance(problem, click.NoSuchOption):
+        known = [name for each in problem.ctx.command.params for name in each.opts] if problem.ctx else []
+        return UsageFailure(
+            f"{command} has no option {problem.option_name!r}{_meant(problem.option_name, known)}", hint=hint
+        )
+    if isinstance(problem, click.MissingParameter) and problem.param:
+        return UsageFailure(
+            f"{command} wants {problem.param.make_metavar(problem.ctx)}" if problem.ctx else "", hint=hint
+        )
+    sentence = problem.format_message().rstrip(".")
+    return UsageFailure(f"{command}: {sentence[:1].lower()}{sentence[1:]}", hint=hint)
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f", did you mean {near[0]!r}?" if near else ""

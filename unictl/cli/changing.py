@@ -1,0 +1,187 @@
+"""``plan``, ``apply`` and ``destroy``: typed arguments -> operation -> view -> exit code.
+
+What would have to ask and cannot is refused before the fleet is read; what is refused by the plan, before any host is
+touched.
+"""
+
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from unictl.cli import asked
+from unictl.cli.arguments import Arguments
+from unictl.cli.interrupts import Interrupts
+from unictl.cli.streams import Streams
+from unictl.diagnostics.failure import UsageFailure, exit_code
+from unictl.journal.event import Event
+from unictl.journal.report import Report
+from unictl.operations.request import ApplyOptions, FleetRequest
+from unictl.plan.plan import Plan
+
+NOT_APPLIED = "Not applied: nothing was touched."
+
+
+def plan(arguments: Arguments, streams: Streams) -> int:
+    """Show what an apply would do, and save it where that is asked for."""
+    from unictl.operations import plan as planning
+    from unictl.views import json, text
+
+    made = planning.plan(asked.fleet(arguments, streams.environment), asked.narrowing(arguments))
+    codes = _codes(made, detailed=arguments.detailed_exitcode)
+    if arguments.out and made.can_apply:
+        planning.save(made, Path(arguments.out))
+    if arguments.json:
+        streams.put(json.whole(json.plan(made, codes)))
+    else:
+        streams.write(text.plan(made, streams.width, verbose=arguments.verbose, notes=_next(made, arguments)))
+    return exit_code(codes)
+
+
+def apply(arguments: Arguments, streams: Streams) -> int:
+    """Carry out a plan: a saved one as it is, or one made now and approved."""
+    from unictl.operations import plan as planning
+
+    if planning.is_planfile(Path(arguments.path)):
+        asked.only_a_plan_file(arguments)
+        made = planning.open_plan(Path(arguments.path))
+        _show(made, arguments, streams)
+        again = "unictl plan -out " + shlex.join([arguments.path])
+        return _carry_out(
+            made, None, arguments, streams, f"{again} [PATH], then unictl apply {shlex.join([arguments.path])}"
+        )
+    return _apply_fleet(arguments, streams)
+
+
+def destroy(arguments: Arguments, streams: Streams) -> int:
+    """Take down everything of a fleet."""
+    return _apply_fleet(arguments, streams)
+
+
+def _apply_fleet(arguments: Arguments, streams: Streams) -> int:
+    from unictl.operations import plan as planning
+
+    _must_be_able_to_ask(arguments, streams)
+    request = asked.fleet(arguments, streams.environment)
+    made = planning.plan(request, asked.narrowing(arguments))
+    _show(made, arguments, streams)
+    if made.can_apply and made.has_changes and not _approved(made, arguments, streams):
+        streams.put(NOT_APPLIED + "\n")
+        return exit_code({1, *_codes(made)})
+    return _carry_out(made, request, arguments, streams, asked.again(arguments, arguments.command))
+
+
+def _must_be_able_to_ask(arguments: Arguments, streams: Streams) -> None:
+    if arguments.auto_approve:
+        return
+    if arguments.json:
+        raise UsageFailure(
+            f"{arguments.command} -json cannot ask: nothing was touched", hint="add -auto-approve, or apply a plan file"
+        )
+    if not streams.interactive:
+        raise UsageFailure(
+            f"{arguments.command} asks before it acts, and there is no terminal to ask on: nothing was touched",
+            hint="add -auto-approve, or save a plan with unictl plan -out FILE, have it read, and apply that",
+        )
+
+
+def _approved(made: Plan, arguments: Arguments, streams: Streams) -> bool:
+    if arguments.auto_approve:
+        return True
+    wanted = made.mark if arguments.command == "destroy" else "yes"
+    if wanted == "yes":
+        streams.put("\nApply these changes? Only 'yes' is accepted: ")
+    else:
+        streams.put(f"\nDestroy all of this? Only the fleet's name, {wanted}, is accepted: ")
+    return streams.stdin.readline().strip() == wanted
+
+
+def _carry_out(made: Plan, request: FleetRequest | None, arguments: Arguments, streams: Streams, again: str) -> int:
+    """Apply an approved plan, tell the outcome, and say how to go on; nothing where it is refused or empty."""
+    codes = _codes(made)
+    if not made.can_apply or not made.has_changes:
+        return exit_code(codes)
+    report = _watched(made, request, asked.applying(arguments, streams.holder), arguments, streams)
+    if not report.interrupted and (report.reverted or report.failed) and request is not None and not arguments.retry:
+        again += " -retry"
+    _tell(made, report, "" if report.complete else again, arguments, streams)
+    return exit_code(codes | {report.exit_code, *report.codes})
+
+
+def _watched(
+    made: Plan, request: FleetRequest | None, options: ApplyOptions, arguments: Arguments, streams: Streams
+) -> Report:
+    """The apply itself, while its events are shown or streamed."""
+    from unictl.operations import apply as applying
+    from unictl.terminal.leave import leaver
+    from unictl.terminal.screen import Screen
+
+    with Interrupts(leaver(streams.stdout, streams.live and not arguments.json)) as interrupts:
+        if arguments.json:
+            return applying.apply(made, request, options, _stream(streams), interrupts)
+        screen = Screen(
+            streams.stdout,
+            clock=time.monotonic,
+            live=streams.live,
+            colour=streams.colour,
+            width=streams.width,
+            height=streams.height,
+            stopping=lambda: interrupts.asked,
+        )
+        with screen:
+            return applying.apply(made, request, options, screen.take, interrupts)
+
+
+def _stream(streams: Streams) -> Callable[[Event], None]:
+    """Events as lines of JSON. A reader that goes away does not stop what is being applied."""
+    from unictl.views import json
+
+    first = heard = True
+
+    def take(event: Event) -> None:
+        nonlocal first, heard
+        if heard:
+            try:
+                streams.put(json.line(json.event(event, first=first)))
+            except OSError:
+                heard = False
+        first = False
+
+    return take
+
+
+def _show(made: Plan, arguments: Arguments, streams: Streams) -> None:
+    from unictl.views import json, text
+
+    if not arguments.json:
+        streams.write(text.plan(made, streams.width, verbose=arguments.verbose))
+    elif not made.can_apply or not made.has_changes:
+        streams.put(json.line(json.plan(made, _codes(made))))
+
+
+def _tell(made: Plan, report: Report, again: str, arguments: Arguments, streams: Streams) -> None:
+    from unictl.views import json, outcome
+
+    if arguments.json:
+        streams.put(json.line(json.report(made, report, again=again)))
+    else:
+        streams.put("\n")
+        streams.write(outcome.report(made, report, streams.width, again=again))
+
+
+def _next(made: Plan, arguments: Arguments) -> tuple[str, ...]:
+    """What to type next."""
+    if arguments.out and not made.can_apply:
+        return (f"Not saved to {arguments.out}: a refused plan cannot be applied.",)
+    if arguments.out:
+        file = shlex.join([arguments.out])
+        return (f"Saved the plan to {arguments.out}. To apply exactly this: unictl apply {file}",)
+    if not made.has_changes or not made.can_apply:
+        return ()
+    return (f"To apply this: {asked.again(arguments, 'apply')}",)
+
+
+def _codes(made: Plan, detailed: bool = False) -> set[int]:
+    """All exit codes that hold of a plan."""
+    held = {2: detailed and made.has_changes, 5: bool(made.silent), 6: not made.can_apply}
+    return {0} | {code for code, holds in held.items() if holds}

@@ -1,0 +1,1 @@
+"""Survey all hosts, take leases, walk the graph, prove, report."""

@@ -1,0 +1,104 @@
+"""A step -> one call on a host. Nothing is decided here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.hosts.host import Host as Connection
+from unictl.hosts.host import HostProblem
+from unictl.plan.step import Kind, Step
+from unictl.secrets.resolve import Value
+
+Opener = Callable[[str], BinaryIO]
+"""Digest -> its bytes, opened for reading; Failure where they are nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What acting needs besides a connection: the fleet's owner, image bytes, secret values, where progress goes."""
+
+    owner: str
+    open_image: Opener
+    secrets: Mapping[str, Value]
+    progress: Callable[[Step, int, int], None]
+
+
+async def act(step: Step, host: Connection, tools: Tools) -> str:
+    """Carries out one step other than launch, join and leave (those are done together with their like).
+
+    A few words on how it went; a Failure where it did not.
+    """
+    data, owner = step.data, tools.owner
+    match step.kind:
+        case Kind.STAGE:
+            size = data["size"]
+            await host.stage(
+                owner,
+                data["digest"],
+                size,
+                lambda: tools.open_image(data["digest"]),
+                lambda done: tools.progress(step, done, size),
+            )
+        case Kind.VOLUME:
+            await host.volume(owner, "create", data["volume"], data["size"])
+        case Kind.DELETE:
+            await host.volume(owner, "delete", data["volume"], 0)
+        case Kind.PROVE:
+            return await _prove(step, host, owner)
+        case Kind.MARK:
+            await host.mark(owner, data["key"], {name: data[name] for name in ("protect", "commit") if name in data})
+        case Kind.RETIRE:
+            await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
+        case Kind.REMEMBER:
+            await host.remember(owner, data.get("policy"), data.get("hosts"))
+        case Kind.CLOSE:
+            await host.ingress(owner, "", "", 0)
+            await host.collect(owner, [], data.get("keep", 5), True)
+        case _:
+            raise AssertionError(f"{step.kind} is not done alone")
+    return ""
+
+
+async def _prove(step: Step, host: Connection, owner: str) -> str:
+    data = step.data
+    answer = await host.prove(
+        owner, data["key"], data["probes"], data["min_healthy_time"], data["healthy_deadline"]
+    )
+    if not answer["healthy"]:
+        raise HostProblem("failed", answer["why"], hint=f"unictl logs {step.subject} -previous", host=step.host)
+    await host.mark(owner, data["key"], {"proven": True})
+    return f"healthy after {answer['took']} ms"
+
+
+async def launch(steps: list[Step], host: Connection, tools: Tools) -> dict[str, Diagnostic | None]:
+    """Starts several instances of one host in one message: step id -> its problem, None where it runs."""
+    documents = [step.data["document"] for step in steps]
+    names = sorted({name for document in documents for name in document["run"]["secrets"]})
+    secrets = {name: tools.secrets[name].reveal() for name in names}
+    outcomes = {row["key"]: row for row in await host.launch(tools.owner, documents, secrets)}
+    return {step.id: _problem(step, outcomes) for step in steps}
+
+
+def _problem(step: Step, outcomes: Mapping[str, Mapping[str, object]]) -> Diagnostic | None:
+    document = step.data["document"]
+    row = outcomes.get(f"{document['name']}.{document['generation']}", {})
+    if row.get("ok"):
+        return None
+    problem = row.get("problem")
+    said = problem if isinstance(problem, Mapping) else {}
+    return Diagnostic(
+        code=f"host-{said.get('kind', 'failed')}",
+        summary=f"{step.subject} on {step.host}: {said.get('text', 'it was not started')}",
+        hint=str(said.get("hint", "")),
+    )
+
+
+def local_images(sources: Mapping[str, Path]) -> Opener:
+    """Opens image bytes by digest from files of this machine."""
+
+    def open_image(digest: str) -> BinaryIO:
+        return sources[digest].open("rb")
+
+    return open_image

@@ -1,0 +1,50 @@
+"""Names, how they are written, and which one was probably meant. Pure."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+PATTERN = r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"
+_NAME = re.compile(PATTERN)
+_ORDINAL = re.compile(r"(.+)-([0-9]+)")
+
+
+def name_problem(text: str, *, service: bool = False) -> str:
+    """Why ``text`` is no name; empty when it is one."""
+    if not _NAME.fullmatch(text):
+        return (
+            f"{text!r} is no name: 1 to 40 lower-case letters, digits and '-', "
+            "beginning with a letter and not ending with '-'"
+        )
+    if service and _ORDINAL.fullmatch(text):
+        return f"{text!r} ends in a number, as instances do: a service's name may not"
+    return ""
+
+
+def instance_name(service: str, ordinal: int) -> str:
+    """``api`` and 2 -> ``api-2``."""
+    return f"{service}-{ordinal}"
+
+
+def split_instance(name: str) -> tuple[str, int]:
+    """``api-2`` -> (``api``, 2); ValueError where there is no ordinal."""
+    match = _ORDINAL.fullmatch(name)
+    if not match:
+        raise ValueError(f"{name!r} is no instance: an instance is SERVICE-NUMBER, such as api-2")
+    return match[1], int(match[2])
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The one of ``known`` that was probably meant by ``word``; empty where none is near."""
+    # Sorted, so that the answer does not depend on the order in which names were declared.
+    near = get_close_matches(word.lower(), sorted(set(known)), n=1, cutoff=0.7)
+    return near[0] if near else ""
+
+
+def listed(names: Iterable[str], *, most: int = 8) -> str:
+    """``a, b and c``, sorted; beyond ``most``, how many more there are."""
+    ordered = sorted(set(names))
+    shown, more = ordered[:most], len(ordered) - most
+    if more > 0:
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))

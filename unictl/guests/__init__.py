@@ -1,0 +1,1 @@
+"""One module per guest family: identify, preflight, command line, how it ended. Pure."""

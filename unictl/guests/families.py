@@ -1,0 +1,8 @@
+"""The only table of guest families: what ``guest:`` in a fleet file may say. Values only."""
+
+from collections.abc import Mapping
+
+from unictl.guests.family import Family
+from unictl.guests.plain import PLAIN
+
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (PLAIN,)}

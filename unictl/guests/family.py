@@ -1,0 +1,118 @@
+"""What a guest family decides, as a protocol; what a guest is handed, as values. Pure: no bytes, no hosts, no paths.
+
+A family knows its boot protocol, its command line, the devices its drivers understand, and how its ends look.
+It knows nothing of hypervisor options beyond device models: ``hypervisors`` turns all this into argv.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from unictl.diagnostics.place import Path
+from unictl.fleet.model import EMPTY, Image, Service
+from unictl.guests.ends import ExitRule
+from unictl.guests.facts import ImageFacts
+
+Facts = Mapping[str, ImageFacts]
+"""Facts of an image's files by their place: ``kernel``, ``initrd``, ``disk``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """A network interface: ``address`` with prefix (``10.0.2.15/24``); ``dns`` may be empty."""
+
+    address: str
+    gateway: str
+    dns: str = ""
+    mac: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A volume on the name the guest knows it by (``storage``; ``vdb``)."""
+
+    device: str
+    volume: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """What one instance is handed. ``memory`` in bytes.
+
+    Texts of ``args`` and ``environment`` are resolved except for secrets, which stay as ``{secret:NAME}``; the host
+    puts the value there. ``owner`` is the fleet's mark with its id: it keeps two fleets' instances apart.
+    ``version`` is the image's, ``hostname`` what the guest is called on its network.
+    """
+
+    name: str
+    service: str
+    ordinal: int
+    generation: str
+    owner: str = ""
+    args: tuple[str, ...] = ()
+    environment: Mapping[str, str] = EMPTY
+    nics: tuple[Nic, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    memory: int
+    cpus: int = 1
+    version: str = ""
+    machine: str = ""
+    hostname: str = ""
+
+    @property
+    def key(self) -> str:
+        """``api-2.7f3c9a1b``."""
+        return f"{self.name}.{self.generation}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Devices:
+    """The device models a guest's drivers understand, in QEMU's names.
+
+    ``machine`` are options of the machine type, ``nic`` and ``disk`` models with their fixed options, ``extra`` whole
+    ``-device`` values (isa-debug-exit), ``defaults`` whole ``-global`` values.
+    """
+
+    machine: tuple[str, ...] = ()
+    nic: str = "virtio-net-pci"
+    disk: str = "virtio-blk-pci"
+    extra: tuple[str, ...] = ()
+    defaults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something a family cannot do. ``key`` is a path in the fleet: ``("services", "api", "memory")``."""
+
+    code: str
+    key: Path
+    summary: str
+    hint: str = ""
+
+
+class Family(Protocol):
+    """What every guest family answers. ``machines``: QEMU machine types it runs on, the default first.
+
+    ``ready_pattern`` is a regular expression that the console shows once the guest's kernel is up, or empty.
+    ``refused`` are the characters that no word of its command line can hold, secrets' values included.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def machines(self) -> tuple[str, ...]: ...
+    @property
+    def exits(self) -> tuple[ExitRule, ...]: ...
+    @property
+    def ready_pattern(self) -> str: ...
+    @property
+    def refused(self) -> str: ...
+
+    def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
+        """Everything that cannot work, found before anything is touched; empty where it fits."""
+
+    def command_line(self, boot: Boot) -> str:
+        """What the guest's kernel is told, without a program name."""
+
+    def devices(self, boot: Boot) -> Devices:
+        """The devices the guest gets; how many follows from the boot."""

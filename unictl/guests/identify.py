@@ -1,0 +1,105 @@
+"""What a file is, from its bytes: kind, boot protocols, a guess at the family. Pure; hostile bytes give ``unknown``.
+
+The guess never decides: the fleet file names the family, preflight refuses what contradicts it.
+"""
+
+import hashlib
+import struct
+
+from unictl.guests import elf
+from unictl.guests.elf import Buffer, Elf, Note
+from unictl.guests.facts import ImageFacts
+
+_XEN_GUEST_OS, _XEN_PVH = 6, 18
+_SOLO5_ABI = 0x31494241
+_SOLO5_TARGETS = {1: "hvt", 2: "spt", 3: "virtio", 4: "muen", 5: "genode", 6: "xen"}
+_MULTIBOOT_ADDRESSES = 1 << 16
+_MAGICS = ((b"QFI\xfb", "qcow2"), (b"070701", "cpio"), (b"070702", "cpio"), (b"\x1f\x8b", "gzip"))
+
+
+def identify(buffer: Buffer, *, sha256: str = "") -> ImageFacts:
+    """The facts of one file. ``sha256`` spares hashing it again where it is known already.
+
+    Order as in QEMU's loader: a Linux boot header wins, then multiboot, then an ELF with Xen's PVH note.
+    """
+    digest = sha256 or hashlib.sha256(buffer).hexdigest()
+    size = len(buffer)
+    if bytes(buffer[0x202:0x206]) == b"HdrS":
+        return ImageFacts(
+            sha256=digest, size=size, kind="bzimage", protocols=("linux",), notes=_linux(buffer), family="linux"
+        )
+    header = elf.header(buffer)
+    flags = elf.multiboot(buffer)
+    if header is not None:
+        return _elf(buffer, header, flags, digest)
+    kind = _kind(buffer)
+    return ImageFacts(
+        sha256=digest,
+        size=size,
+        kind=kind,
+        protocols=("bios",) if kind == "disk" else ("multiboot",) if flags is not None else (),
+        address_flag=bool(flags and flags & _MULTIBOOT_ADDRESSES),
+    )
+
+
+def _kind(buffer: Buffer) -> str:
+    start = bytes(buffer[:512])
+    for magic, kind in _MAGICS:
+        if start.startswith(magic):
+            return kind
+    return "disk" if start[510:512] == b"\x55\xaa" else "unknown"
+
+
+def _linux(buffer: Buffer) -> dict[str, str]:
+    version = elf.linux_version(buffer)
+    return {"linux.version": version} if version else {}
+
+
+def _elf(buffer: Buffer, header: Elf, flags: int | None, digest: str) -> ImageFacts:
+    found = elf.notes(buffer, header)
+    said = _said(found)
+    protocols = ["pvh"] if "xen.pvh" in said else []
+    if flags is not None:
+        protocols.append("multiboot")
+    return ImageFacts(
+        sha256=digest,
+        size=len(buffer),
+        kind=f"elf{header.bits}",
+        protocols=tuple(protocols),
+        notes=said,
+        family=_family(buffer, header, said),
+        address_flag=bool(flags and flags & _MULTIBOOT_ADDRESSES),
+    )
+
+
+def _said(found: tuple[Note, ...]) -> dict[str, str]:
+    """What the notes say, in words. Owners: Xen's ELF notes, Solo5's ABI note (elf_abi.h, 0.12), and ``unictl``."""
+    said: dict[str, str] = {}
+    for note in found:
+        if note.owner == "Xen" and note.kind == _XEN_PVH and len(note.value) >= 4:
+            said["xen.pvh"] = hex(int.from_bytes(note.value[:8], "little"))
+        elif note.owner == "Xen" and note.kind == _XEN_GUEST_OS:
+            said["xen.guest"] = _words(note.value)
+        elif note.owner == "Solo5" and note.kind == _SOLO5_ABI and len(note.value) >= 8:
+            target, version = struct.unpack_from("<II", note.value)
+            said["solo5.target"] = _SOLO5_TARGETS.get(target, str(target))
+            said["solo5.abi"] = str(version)
+        elif note.owner == "unictl":
+            said["unictl"] = _words(note.value)
+    return said
+
+
+def _words(value: bytes) -> str:
+    text = value[:64].split(b"\0", 1)[0].decode("ascii", "replace")
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _family(buffer: Buffer, header: Elf, said: dict[str, str]) -> str:
+    """The family a file looks like: section names, notes and PT_INTERP, as the families' own build systems leave them."""
+    if "solo5.target" in said or elf.interpreter(buffer, header).startswith("/nonexistent/solo5/"):
+        return "mirage"
+    if "unictl" in said:
+        return "plain"
+    if said.get("xen.guest", "").lower() == "linux":
+        return "linux"
+    return "unikraft" if ".uk_bootinfo" in elf.section_names(buffer, header) else ""

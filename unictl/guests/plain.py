@@ -1,0 +1,90 @@
+"""Family ``plain``: unictl's own convention for freestanding guests. Pure.
+
+A plain guest is an ELF with Xen's PVH note, on QEMU's ``microvm``, with virtio devices of version 1 over MMIO. Its
+command line is
+
+    unictl.name=front-0 unictl.generation=7f3c9a1b net.ip=10.0.2.15/24 net.gateway=10.0.2.2 [net.dns=A]
+    [KEY=VALUE]... [-- ARG...] virtio_mmio.device=512@0xfeb00e00:12...
+
+in one line. A word with spaces stands in single quotes and there is no other quoting. The last words are QEMU's own
+(``auto-kernel-cmdline``, QEMU's microvm machine, 7.2): they name the devices, come after the arguments, and are no
+arguments. The guest ends by writing its code, 0 to 127, to port 0x501 (isa-debug-exit); code 64 says that its
+configuration is wrong and that starting it again is of no use.
+"""
+
+from dataclasses import dataclass
+
+from unictl.diagnostics.place import Path
+from unictl.fleet.model import MIB, Image, Service
+from unictl.guests.ends import ExitRule, Verdict
+from unictl.guests.exits import DEBUG_EXIT, HOST, RESET
+from unictl.guests.family import Boot, Devices, Facts, Finding
+from unictl.guests.preflight import disk_findings, kernel_findings, machine_findings, memory_findings, one_network, pvh_findings
+from unictl.guests.words import assignments, quoted, word_findings
+
+_LEAST = 4 * MIB
+_MOST = 3 << 30
+_SLOTS = 8
+_CONFIGURATION = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plain:
+    """The family; it has no state."""
+
+    name: str = "plain"
+    machines: tuple[str, ...] = ("microvm",)
+    ready_pattern: str = ""
+    refused: str = "'\""
+    exits: tuple[ExitRule, ...] = (
+        *HOST,
+        ExitRule(verdict=Verdict.CLEAN, status=0, reason="guest-shutdown"),
+        *RESET,
+        ExitRule(verdict=Verdict.CRASH, status=0),
+        ExitRule(verdict=Verdict.CLEAN, status=1, code=0),
+        ExitRule(verdict=Verdict.CONFIGURATION, status=_CONFIGURATION << 1 | 1, code=_CONFIGURATION),
+        ExitRule(verdict=Verdict.FAILURE, odd=True),
+    )
+
+    def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
+        """Kernel with a PVH note and no multiboot header, ``microvm``, 4 MiB to 3 GiB, one network, seven volumes."""
+        key: Path = ("images", image.name)
+        return (
+            *machine_findings(self.name, self.machines, service, machine),
+            *kernel_findings(image, facts, optional=("initrd",)),
+            *pvh_findings((*key, "kernel"), facts),
+            *memory_findings(service, least=_LEAST, most=_MOST),
+            *one_network(self.name, service),
+            *disk_findings(self.name, service, most=_SLOTS - 1),
+            *word_findings(service, refused=self.refused),
+        )
+
+    def command_line(self, boot: Boot) -> str:
+        """Identity, address, environment by name, then the arguments behind ``--``."""
+        words = [f"unictl.name={boot.name}", f"unictl.generation={boot.generation}"]
+        for nic in boot.nics[:1]:
+            words += [f"net.ip={nic.address}", f"net.gateway={nic.gateway}"]
+            words += [f"net.dns={nic.dns}"] if nic.dns else []
+        words += assignments(boot)
+        words += ["--", *boot.args] if boot.args else []
+        return " ".join(quoted(word) for word in words)
+
+    def devices(self, boot: Boot) -> Devices:  # noqa: ARG002 - the same for every boot
+        """virtio 1 over MMIO, named on the command line because ACPI is off; the legacy timer and interrupt controller."""
+        return Devices(
+            machine=(
+                "acpi=off",
+                "pit=on",
+                "pic=on",
+                "rtc=on",
+                "isa-serial=on",
+                "auto-kernel-cmdline=on",
+            ),
+            nic="virtio-net-device",
+            disk="virtio-blk-device",
+            extra=(DEBUG_EXIT,),
+            defaults=("virtio-mmio.force-legacy=off",),
+        )
+
+
+PLAIN = Plain()

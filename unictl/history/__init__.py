@@ -1,0 +1,1 @@
+"""Effects per commit, blame, ledger, hooks."""

@@ -1,0 +1,60 @@
+"""How the host side starts: a line of shell that finds python3, twenty lines that read the zip into a memfd.
+
+Nothing is left on the host's disk, and nothing that a login shell prints can be taken for a frame: the conversation
+begins after a nonce.
+"""
+
+import shlex
+
+STAGE0 = r"""
+import os,sys
+n,z,h,r=sys.argv[1:5]
+os.write(1,b"\0unictl %s %d.%d\n"%(n.encode(),sys.version_info[0],sys.version_info[1]))
+if sys.version_info<(3,9): os.write(2,b"unictl: python too old\n");os._exit(70)
+try: import json
+except ImportError: os.write(2,b"unictl: no json\n");os._exit(71)
+a=[];m=int(z)
+while m:
+    b=os.read(0,min(m,1<<20))
+    if not b: os._exit(73)
+    a.append(b);m-=len(b)
+a=b"".join(a)
+try: from _sha2 import sha256
+except ImportError:
+    try: from _sha256 import sha256
+    except ImportError: from hashlib import sha256
+if sha256(a).hexdigest()!=h: os.write(2,b"unictl: damaged on the way\n");os._exit(74)
+f=os.memfd_create("unictl")
+m=memoryview(a)
+while m: m=m[os.write(f,m):]
+sys.path.insert(0,"/proc/self/fd/%d"%f)
+from onhost import serve
+serve.main(r)
+"""
+
+_FIND = (
+    "for p in /usr/bin/python3 python3; do command -v $p >/dev/null && "
+    'exec $p -I -S -c "$1" "$2" "$3" "$4" "$5"; done; echo no-python3 >&2; exit 127'
+)
+BECOME = ("sudo", "-n", "-H", "--")
+
+EXITS = {
+    70: ("its python3 is older than 3.9", "install Python 3.9 or later there"),
+    71: ("its python3 has no json module", "install the whole python3 package there (python3-minimal is not enough)"),
+    72: ("there is no place for its store", "give the host a `root:` in the fleet file"),
+    73: ("the connection broke while the host side was sent", "run the same command again"),
+    74: ("the host side arrived damaged", "run the same command again"),
+    127: ("there is no python3 on it", "install python3 (3.9 or later) there"),
+}
+"""Exit codes of the start -> what is wrong with the host, and the next step."""
+
+
+def argv(nonce: str, size: int, digest: str, *, root: str = "", become: bool = False) -> tuple[str, ...]:
+    """The command line on the host."""
+    words = ("sh", "-c", _FIND, "unictl", STAGE0, nonce, str(size), digest, root)
+    return (*(BECOME if become else ()), *words)
+
+
+def quoted(words: tuple[str, ...]) -> str:
+    """The same as one word for a remote login shell, which may be fish or csh."""
+    return shlex.join(words)

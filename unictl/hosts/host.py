@@ -1,0 +1,251 @@
+"""A host as typed verbs: the waist that everything above speaks through. Replies are the host side's own documents."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar, Protocol
+
+from unictl.diagnostics.failure import Failure, Locked, Refused
+from unictl.hosts.conversation import Conversation, Event
+from unictl.onhost import wire
+
+Document = Mapping[str, Any]
+
+
+class HostProblem(Failure):
+    """What a host could not do. ``kind`` is one of ``onhost.wire.PROBLEM_KINDS``."""
+
+    def __init__(self, host: str, kind: str, text: str, hint: str = "", path: str = ""):
+        super().__init__(f"host {host}: {text}", hint=hint)
+        self.host = host
+        self.kind = kind
+        self.text = text
+        self.path = path
+
+
+class HostBusy(HostProblem, Locked):
+    """Somebody else holds the lease there."""
+
+    code: ClassVar[int] = Locked.code
+
+
+class HostTaken(HostProblem, Refused):
+    """A port, volume or memory is held by somebody else there."""
+
+    code: ClassVar[int] = Refused.code
+
+
+class Host(Protocol):
+    """What can be asked of a host. ``owner`` is the fleet's (``Fleet.owner``), ``key`` an instance's (``api-2.7f3c``).
+
+    Failures: Unreachable where it is silent, HostProblem where it says no.
+    """
+
+    name: str
+
+    async def hello(self) -> dict[str, Any]: ...
+    async def survey(self, owner: str, mark: str, full: Mapping[str, str]) -> dict[str, Any]: ...
+    async def acquire(self, owner: str, mark: str, id: str, holder: Document, wait: float) -> int: ...  # noqa: A002
+    async def release(self, owner: str) -> None: ...
+    async def end_holder(self, owner: str) -> bool: ...
+    async def stage(
+        self,
+        owner: str,
+        digest: str,
+        size: int,
+        open_: Callable[[], BinaryIO],
+        progress: Callable[[int], None] | None = None,
+    ) -> bool: ...
+    async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int: ...
+    async def launch(
+        self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
+    ) -> list[dict[str, Any]]: ...
+    async def prove(
+        self, owner: str, key: str, probes: Sequence[Document], min_healthy_time: int, healthy_deadline: int
+    ) -> dict[str, Any]: ...
+    async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]: ...
+    async def mark(self, owner: str, key: str, *, protect: bool, commit: str) -> None: ...
+    async def ingress(self, owner: str, text: str, hash: str, wait: int) -> dict[str, Any]: ...  # noqa: A002
+    async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool: ...
+    def tail(
+        self,
+        owner: str,
+        name: str = "",
+        *,
+        key: str = "",
+        previous: bool = False,
+        follow: bool = False,
+        lines: int = 0,
+    ) -> AsyncIterator[str]: ...
+    async def ledger_append(self, owner: str, entry: Document) -> int: ...
+    async def ledger_read(self, owner: str, n: int) -> list[dict[str, Any]]: ...
+    async def remember(self, owner: str, policy: Document, hosts: Sequence[Any] | Document) -> None: ...
+    async def collect(
+        self, owner: str, keep_images: Sequence[str], keep_retired: int, end: bool = False
+    ) -> dict[str, Any]: ...
+    async def close(self) -> None: ...
+
+
+BATCH_LIMIT = wire.BODY_LIMIT * 3 // 4
+"""Bytes of launch documents in one request; longer lists go in several."""
+
+
+class RemoteHost:
+    """A Host over one conversation."""
+
+    def __init__(self, conversation: Conversation):
+        self.name = conversation.name
+        self._conversation = conversation
+
+    async def hello(self) -> dict[str, Any]:
+        """Python, user, root, boot id and clock of the host; a Problem where its store cannot be used."""
+        told = await asyncio.shield(self._conversation.hello)
+        if "problem" in told:
+            raise self._problem(told["problem"])
+        return told
+
+    async def survey(self, owner: str, mark: str, full: Mapping[str, str]) -> dict[str, Any]:
+        """Everything a plan reads; whole specs only of names whose wished fingerprint differs. No lease needed."""
+        return await self._ask("survey", owner, mark=mark, full=dict(full))
+
+    async def acquire(self, owner: str, mark: str, id: str, holder: Document, wait: float) -> int:  # noqa: A002
+        """Take the lease, waiting so many seconds; its token. HostBusy names the holder."""
+        asked: dict[str, Any] = {"mark": mark, "id": id, "holder": dict(holder), "wait": wait}
+        return int((await self._ask("lease", owner, **asked))["token"])
+
+    async def release(self, owner: str) -> None:
+        """Give the lease back."""
+        await self._ask("release", owner)
+
+    async def end_holder(self, owner: str) -> bool:
+        """End the process that holds the lease; False where nobody does."""
+        return bool((await self._ask("end-holder", owner))["ended"])
+
+    async def stage(
+        self,
+        owner: str,
+        digest: str,
+        size: int,
+        open_: Callable[[], BinaryIO],
+        progress: Callable[[int], None] | None = None,
+    ) -> bool:
+        """Have an image there; True when it was. ``progress`` hears the bytes that are there so far."""
+        heard: Event | None = (lambda event: progress(int(event["at"]))) if progress else None
+        with open_() as source:
+            reply = await self._ask("stage", owner, event=heard, source=source, digest=digest, size=size)
+        return bool(reply["had"])
+
+    async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int:
+        """Create (or grow) or delete a volume; its size in bytes."""
+        return int((await self._ask("volume", owner, action=action, name=name, size=size)).get("size", 0))
+
+    async def launch(
+        self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """Start these; an outcome each {key, ok, adopted, problem?}."""
+        outcomes: list[dict[str, Any]] = []
+        for batch in _batches(documents):
+            outcomes += (await self._ask("launch", owner, instances=batch, secrets=dict(secrets)))["outcomes"]
+        return outcomes
+
+    async def prove(
+        self, owner: str, key: str, probes: Sequence[Document], min_healthy_time: int, healthy_deadline: int
+    ) -> dict[str, Any]:
+        """Wait until healthy for so long, or the deadline (ms): {healthy, took, why}."""
+        times: dict[str, Any] = {"min_healthy_time": min_healthy_time, "healthy_deadline": healthy_deadline}
+        return await self._ask("await", owner, key=key, probes=list(probes), **times)
+
+    async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]:
+        """One round of checks now: {healthy, why}."""
+        return await self._ask("health", owner, key=key, probes=list(probes))
+
+    async def mark(self, owner: str, key: str, *, protect: bool, commit: str) -> None:
+        """Change protection and last commit of a live instance."""
+        await self._ask("mark", owner, key=key, protect=protect, commit=commit)
+
+    async def ingress(self, owner: str, text: str, hash: str, wait: int) -> dict[str, Any]:  # noqa: A002
+        """Put a configuration in force and wait so many ms for draining: {changed, drained}. Empty text: stop it."""
+        return await self._ask("ingress", owner, text=text, hash=hash, wait=wait)
+
+    async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool:
+        """Stop an instance (``grace`` ms until SIGKILL) and move its record away; False where it was gone."""
+        return bool((await self._ask("retire", owner, key=key, grace=grace, keep=keep))["there"])
+
+    async def tail(
+        self,
+        owner: str,
+        name: str = "",
+        *,
+        key: str = "",
+        previous: bool = False,
+        follow: bool = False,
+        lines: int = 0,
+    ) -> AsyncIterator[str]:
+        """Console text of an instance by name (newest) or key, cleaned; ends at the end, or with ``follow`` when it is
+        retired or the iteration is given up."""
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        asked: dict[str, Any] = {"name": name, "key": key, "previous": previous, "follow": follow, "lines": lines}
+        asking = asyncio.create_task(
+            self._ask("tail", owner, event=lambda event: pieces.put_nowait(event["data"]), **asked)
+        )
+        asking.add_done_callback(lambda _task: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            await asking
+        finally:
+            asking.cancel()
+
+    async def ledger_append(self, owner: str, entry: Document) -> int:
+        """Write down what was applied; the lease token it bears."""
+        return int((await self._ask("ledger", owner, append=dict(entry)))["token"])
+
+    async def ledger_read(self, owner: str, n: int) -> list[dict[str, Any]]:
+        """The last n entries, oldest first; 0: all."""
+        entries: list[dict[str, Any]] = (await self._ask("ledger", owner, read=n))["entries"]
+        return entries
+
+    async def remember(self, owner: str, policy: Document, hosts: Sequence[Any] | Document) -> None:
+        """What was last applied."""
+        await self._ask("remember", owner, policy=policy, hosts=hosts)
+
+    async def collect(
+        self, owner: str, keep_images: Sequence[str], keep_retired: int, end: bool = False
+    ) -> dict[str, Any]:
+        """Remove what nobody names any more; ``end``: everything but retired records and volumes."""
+        return await self._ask("collect", owner, keep_images=list(keep_images), keep_retired=keep_retired, end=end)
+
+    async def close(self) -> None:
+        """End the conversation; the lease is free then."""
+        await self._conversation.close()
+
+    async def _ask(
+        self, do: str, owner: str, *, event: Event | None = None, source: BinaryIO | None = None, **rest: Any
+    ) -> dict[str, Any]:
+        reply = await self._conversation.ask({"do": do, "owner": owner, **rest}, event=event, source=source)
+        if "problem" in reply:
+            raise self._problem(reply["problem"])
+        answer: dict[str, Any] = reply["ok"]
+        return answer
+
+    def _problem(self, told: Document) -> HostProblem:
+        return problem(self.name, told)
+
+
+def problem(host: str, told: Document) -> HostProblem:
+    """A problem document of the host side (a reply's, or an outcome's) as a Failure."""
+    kind = str(told["kind"])
+    cls = {"busy": HostBusy, "taken": HostTaken}.get(kind, HostProblem)
+    return cls(host, kind, str(told["text"]), str(told.get("hint", "")), str(told.get("path") or ""))
+
+
+def _batches(documents: Sequence[Document]) -> list[list[Document]]:
+    batches: list[list[Document]] = [[]]
+    room = BATCH_LIMIT
+    for document in documents:
+        size = len(wire.encode(document))
+        if size > room and batches[-1]:
+            batches.append([])
+            room = BATCH_LIMIT
+        batches[-1].append(document)
+        room -= size
+    return batches if documents else []

@@ -1,0 +1,82 @@
+"""A Launch: everything a host needs to start one guest, as a value with path tokens. Pure.
+
+The control side decides, the host only substitutes (architecture rule 6). Tokens in ``argv`` and ``config``:
+
+    {qemu}            the hypervisor's binary on that host
+    {accel} {cpu}     chosen at each start from the boot's probe
+    {run}             the instance's run folder (sockets)
+    {config}          the 0600 file that holds ``config`` (guest command line: never in argv)
+    {image:SHA256}    a file of the content store
+    {volume:NAME}     the data file of a volume
+    {secret:NAME}     only in ``config``: the value, substituted on the host
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from unictl.guests.ends import ExitRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """A port of a guest on a user network, reached at ``bind``:``host`` on its host."""
+
+    name: str
+    guest: int
+    host: int
+    bind: str = "127.0.0.1"
+    udp: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What is run: argv and boot file with tokens, the exit table, and what it takes of the host (bytes, cores).
+
+    ``refused`` are characters that no secret's value may hold where it is put into ``config``, beside control
+    characters; ``longest`` is how many bytes a line of ``config`` may have once they stand in it.
+    """
+
+    hypervisor: str
+    argv: tuple[str, ...]
+    config: str
+    exits: tuple[ExitRule, ...]
+    images: tuple[str, ...]
+    volumes: tuple[str, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    secrets: tuple[str, ...] = ()
+    refused: str = '"'
+    longest: int = 1023
+    memory: int = 0
+    overhead: int = 0
+    cpus: int = 1
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form that travels to the host and stands in its record."""
+        return {
+            "hypervisor": self.hypervisor,
+            "argv": list(self.argv),
+            "config": self.config,
+            "exits": [_rule(rule) for rule in self.exits],
+            "images": list(self.images),
+            "volumes": list(self.volumes),
+            "forwards": [
+                {"name": f.name, "guest": f.guest, "host": f.host, "bind": f.bind, "udp": f.udp} for f in self.forwards
+            ],
+            "secrets": list(self.secrets),
+            "refused": self.refused,
+            "longest": self.longest,
+            "memory": self.memory,
+            "overhead": self.overhead,
+            "cpus": self.cpus,
+        }
+
+
+def _rule(rule: ExitRule) -> dict[str, Any]:
+    row: dict[str, Any] = {"verdict": rule.verdict.value}
+    for key in ("status", "signal", "reason", "console", "code"):
+        value = getattr(rule, key)
+        if value is not None:
+            row[key] = value
+    if rule.odd:
+        row["odd"] = True
+    return row

@@ -1,0 +1,1 @@
+"""References -> digests and bytes; local store; the lock file."""

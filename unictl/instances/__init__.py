@@ -1,0 +1,1 @@
+"""Launch specs, fingerprints, wished and live instances, placement, addresses. Pure."""

@@ -1,0 +1,195 @@
+"""What hosts said of themselves: surveys and live instances. Values only.
+
+``decode`` turns one survey reply (``onhost.survey``) into a Survey; a host that said nothing is a Silent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveInstance:
+    """One record of this fleet on a host.
+
+    ``state``: begun (recorded, never started), running, unsupervised (runs, keeper dead), ended, leaving (stop was
+    decided), lost (the host rebooted under it), damaged (its record cannot be read). ``end`` holds the judged end
+    facts of the last run, if any. ``proven``: whether it passed its gate.
+    ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant.
+    """
+
+    name: str
+    generation: str
+    service: str
+    ordinal: int
+    launch: int
+    fingerprint: str
+    state: str
+    host: str = ""
+    since: float = 0.0
+    commit: str = ""
+    protect: bool = False
+    memory: int = 0
+    overhead: int = 0
+    cpus: int = 1
+    forwards: tuple[Mapping[str, Any], ...] = ()
+    volumes: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    spec: Mapping[str, Any] | None = None
+    resolved: Mapping[str, str] | None = None
+    end: Mapping[str, Any] | None = None
+    starts: int = 0
+    health: str = ""
+    proven: bool = True
+
+    @property
+    def key(self) -> str:
+        """``api-2.7f3c9a1b``."""
+        return f"{self.name}.{self.generation}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A port or amount of memory held on a host by another fleet or another program (``owner`` empty: not unictl's)."""
+
+    kind: str
+    owner: str
+    holder: str
+    port: int = 0
+    bind: str = ""
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveVolume:
+    """A volume on a host; ``used_by`` the instance key whose record names it, or empty."""
+
+    name: str
+    size: int
+    used_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """Something a host cannot do, in one sentence, with a stable code (``no-qemu``, ``no-haproxy``, ``no-kvm``)."""
+
+    code: str
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one host said. ``host`` is its name in the fleet file; sizes in bytes."""
+
+    host: str
+    host_id: str
+    boot_id: str
+    clock: float
+    root: str
+    memory: int
+    memory_free: int
+    cpus: int
+    disk_free: int
+    user: str = ""
+    supervision: str = "detached"
+    hypervisors: Mapping[str, Mapping[str, Any]]
+    accelerator: Mapping[str, Any] | None = None
+    lacks: tuple[Capability, ...] = ()
+    instances: tuple[LiveInstance, ...] = ()
+    retired: Mapping[str, int]
+    volumes: tuple[LiveVolume, ...] = ()
+    images: frozenset[str] = frozenset()
+    claims: tuple[Claim, ...] = ()
+    ingress: Mapping[str, Any]
+    lease: Mapping[str, Any] | None = None
+    policy: Mapping[str, Any] | None = None
+    hosts: tuple[Mapping[str, Any], ...] | None = None
+    namesakes: tuple[str, ...] = ()
+    leftovers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """A host that could not be asked, and why."""
+
+    host: str
+    why: str
+    hint: str = ""
+
+
+World = Mapping[str, Survey | Silent]
+"""The live state: host name -> what it said."""
+
+
+def decode(host: str, reply: Mapping[str, Any]) -> Survey:
+    """A Survey of one reply of the host side; unknown keys are ignored (minor additions)."""
+    facts = reply["host"]
+    return Survey(
+        host=host,
+        host_id=facts["id"],
+        boot_id=facts["boot_id"],
+        clock=facts["clock"],
+        root=facts["root"],
+        memory=facts["memory"],
+        memory_free=facts["memory_free"],
+        cpus=facts["cpus"],
+        disk_free=facts["disk_free"],
+        user=facts.get("user", ""),
+        supervision=facts.get("supervision", "detached"),
+        hypervisors=facts["hypervisors"],
+        accelerator=facts.get("accelerator"),
+        lacks=tuple(Capability(code=c["code"], text=c["text"], hint=c.get("hint", "")) for c in facts["lacks"]),
+        instances=tuple(_instance(host, row) for row in reply["instances"]),
+        retired=reply["retired"],
+        volumes=tuple(
+            LiveVolume(name=v["name"], size=v["size"], used_by=v.get("used_by", "")) for v in reply["volumes"]
+        ),
+        images=frozenset(reply["images"]),
+        claims=tuple(_claim(row) for row in reply["claims"]),
+        ingress=reply["ingress"],
+        lease=reply.get("lease"),
+        policy=reply.get("policy"),
+        hosts=None if reply.get("hosts") is None else tuple(reply["hosts"]),
+        namesakes=tuple(reply.get("namesakes", ())),
+        leftovers=reply.get("leftovers", 0),
+    )
+
+
+def _claim(row: Mapping[str, Any]) -> Claim:
+    return Claim(
+        kind=row["kind"],
+        owner=row.get("owner", ""),
+        holder=row.get("holder", ""),
+        port=row.get("port", 0),
+        bind=row.get("bind", ""),
+        amount=row.get("amount", 0),
+    )
+
+
+def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
+    return LiveInstance(
+        host=host,
+        name=row["name"],
+        generation=row["generation"],
+        service=row["service"],
+        ordinal=row["ordinal"],
+        launch=row["launch"],
+        fingerprint=row["fingerprint"],
+        state=row["state"],
+        since=row.get("since", 0.0),
+        commit=row.get("commit", ""),
+        protect=row.get("protect", False),
+        memory=row.get("memory", 0),
+        overhead=row.get("overhead", 0),
+        cpus=row.get("cpus", 1),
+        forwards=tuple(row.get("forwards", ())),
+        volumes=tuple(row.get("volumes", ())),
+        images=tuple(row.get("images", ())),
+        spec=row.get("spec"),
+        resolved=row.get("resolved"),
+        end=row.get("end"),
+        starts=row.get("starts", 0),
+        health=row.get("health", ""),
+        proven=row.get("proven", True),
+    )

@@ -1,0 +1,64 @@
+"""What cannot work, found before a host is asked: every service against its guest family and hypervisor. Pure."""
+
+from collections.abc import Collection, Iterator
+
+from unictl.diagnostics.place import Path
+from unictl.fleet.model import Fleet, Image, Service
+from unictl.fleet.names import closest, listed
+from unictl.guests.families import FAMILIES
+from unictl.guests.family import Facts
+from unictl.hypervisors.drivers import DRIVERS
+from unictl.instances.desired import hypervisor_of
+from unictl.instances.networks import networks_of, seen
+from unictl.instances.render import machine_of
+from unictl.instances.spec import FleetFacts
+
+Row = tuple[Path, str, str, str]
+"""(path in the fleet, stable code, one sentence, what to do next)."""
+
+
+def preflight(fleet: Fleet, facts: FleetFacts) -> tuple[Row, ...]:
+    """Everything that speaks against launching, each once, by service; images without facts are passed over."""
+    rows = (row for name in sorted(fleet.services) for row in _service(fleet, fleet.services[name], facts))
+    # Two services of one image would say twice what is wrong with it.
+    return tuple(dict.fromkeys(rows))
+
+
+def _service(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Row]:
+    image = fleet.images.get(service.image)
+    if image is None or image.name not in facts:
+        return
+    yield from _hypervisor(service)
+    yield from _networks(fleet, service)
+    yield from _family(service, image, facts[image.name])
+
+
+def _family(service: Service, image: Image, facts: Facts) -> Iterator[Row]:
+    family = FAMILIES.get(image.guest)
+    if family is None:
+        yield _unsupported(("images", image.name, "guest"), "guest", image.guest, FAMILIES)
+        return
+    for found in family.preflight(service, image, facts, machine_of(service, family)):
+        yield found.key, found.code, found.summary, found.hint
+
+
+def _hypervisor(service: Service) -> Iterator[Row]:
+    name = hypervisor_of(service)
+    if name not in DRIVERS:
+        yield _unsupported(("services", service.name, "hypervisor"), "hypervisor", name, DRIVERS)
+
+
+def _networks(fleet: Fleet, service: Service) -> Iterator[Row]:
+    for network in networks_of(fleet, service):
+        try:
+            seen(network)
+        except ValueError as error:
+            key = "mode" if network.mode != "user" else "subnet"
+            hint = "write mode: user and a subnet such as 10.0.2.0/24"
+            yield ("networks", network.name, key), "network-not-supported", str(error), hint
+
+
+def _unsupported(path: Path, kind: str, name: str, known: Collection[str]) -> Row:
+    meant = closest(name, known)
+    hint = f"did you mean {meant}?" if meant else f"this unictl runs {listed(known)}"
+    return path, f"{kind}-not-supported", f"{kind} {name!r} is not supported yet", hint

@@ -1,0 +1,76 @@
+"""Events folded into what an apply amounts to. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.diagnostics.failure import exit_code
+from unictl.journal.event import Event, Failed, Finished, Interrupting, Reverted, Skipped, Started
+from unictl.plan.step import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was done, what failed, what was reverted, what never started; by step id."""
+
+    done: tuple[Step, ...] = ()
+    failed: tuple[tuple[Step, Diagnostic], ...] = ()
+    reverted: tuple[Step, ...] = ()
+    skipped: tuple[tuple[Step, str], ...] = ()
+    in_flight: tuple[Step, ...] = ()
+    interrupted: bool = False
+    codes: tuple[int, ...] = field(default=())
+
+    @property
+    def complete(self) -> bool:
+        """Every step ended well."""
+        return not (self.failed or self.skipped or self.in_flight or self.interrupted)
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code: 130 interrupted, 8 where something was reverted, 1 failed, plus ``codes``."""
+        held = set(self.codes)
+        if self.interrupted:
+            held.add(130)
+        if self.reverted:
+            held.add(8)
+        elif self.failed:
+            held.add(1)
+        return exit_code(held)
+
+
+def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
+    """The Report of all events of one walk."""
+    done: list[Step] = []
+    failed: list[tuple[Step, Diagnostic]] = []
+    reverted: list[Step] = []
+    skipped: list[tuple[Step, str]] = []
+    running: dict[str, Step] = {}
+    interrupted = False
+    for event in events:
+        match event:
+            case Started(step=step):
+                running[step.id] = step
+            case Finished(step=step):
+                running.pop(step.id, None)
+                done.append(step)
+            case Failed(step=step, problem=problem):
+                running.pop(step.id, None)
+                failed.append((step, problem))
+            case Reverted(step=step):
+                reverted.append(step)
+            case Skipped(step=step, cause=cause):
+                skipped.append((step, cause))
+            case Interrupting():
+                interrupted = True
+            case _:
+                pass
+    return Report(
+        done=tuple(done),
+        failed=tuple(failed),
+        reverted=tuple(reverted),
+        skipped=tuple(skipped),
+        in_flight=tuple(running.values()),
+        interrupted=interrupted,
+        codes=codes,
+    )

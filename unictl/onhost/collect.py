@@ -1,0 +1,65 @@
+"""What may go: images nobody names, retired records beyond the bound, and all of a fleet that was destroyed."""
+
+from __future__ import annotations
+
+import os
+
+from . import claims, lease, locks, records, retire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+KEPT_AT_END = ("retired", "volumes")
+
+
+def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Prune; with ``end`` also everything but retired records and volumes. Idempotent."""
+    lease.require(ask, call)
+    owner = ask["owner"]
+    _unpin(root, owner, set() if ask.get("end") else set(ask.get("keep_images", ())))
+    retired = sum(
+        retire.prune(root, owner, name, int(ask.get("keep_retired", 5))) for name in retire.launches(root, owner)
+    )
+    images = _images(root)
+    if ask.get("end"):
+        _end(root, owner)
+    return {"images": images, "retired": retired}
+
+
+def _unpin(root: records.Root, owner: str, wanted: set[str]) -> None:
+    folder = root.fleet(owner) + "/wanted"
+    for sha in records.names(folder):
+        if sha not in wanted:
+            records.remove_file(f"{folder}/{sha}")
+
+
+def _images(root: records.Root) -> list[str]:
+    """Remove what no record of any fleet and no pin names. Under the host's lock: no launch is between the two."""
+    with locks.Held(root.host_lock):
+        named = {sha for _, _, record in claims.all_records(root) for sha in record["run"].get("images", ())}
+        for owner in root.owners():
+            named.update(records.names(root.fleet(owner) + "/wanted"))
+        surplus = [sha for sha in records.names(root.images) if sha not in named]
+        for sha in surplus:
+            records.remove_file(f"{root.images}/{sha}")
+    for partial in os.listdir(root.images):
+        sha = partial[len(".partial-") :]
+        if partial.startswith(".partial-") and sha not in named and not locks.held(f"{root.images}/{partial}"):
+            records.remove_file(f"{root.images}/{partial}")
+    return surplus
+
+
+def _end(root: records.Root, owner: str) -> None:
+    """After destroy. A fleet that still has instances is left alone."""
+    fleet = root.fleet(owner)
+    if records.names(root.instances(owner)):
+        return
+    for name in os.listdir(fleet):
+        if name not in KEPT_AT_END:
+            records.remove_tree(f"{fleet}/{name}")
+    for name in KEPT_AT_END:
+        if not records.names(f"{fleet}/{name}"):
+            records.remove_tree(f"{fleet}/{name}")
+    if not os.listdir(fleet):
+        os.rmdir(fleet)

@@ -1,0 +1,88 @@
+"""``ends.jsonl`` of an instance: when it started, when and how it ended. Written by its keeper and its own child.
+
+Not synced: after a loss of power the boot id tells that everything ended anyway. A torn last line is ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from . import records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+BOUND = 128 << 10
+"""Bytes after which only the last entries are kept."""
+KEPT = 20
+
+
+def append(folder: str, entry: dict[str, Any]) -> None:
+    """Add one entry in one write; never a half line of an earlier one before it."""
+    path = folder + "/ends.jsonl"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        wire.write_all(descriptor, (b"\n" if torn else b"") + wire.encode(entry) + b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def bound(folder: str) -> None:
+    """Forget all but the last entries of a file that grew long. Only its keeper calls this."""
+    path = folder + "/ends.jsonl"
+    if os.path.exists(path) and os.path.getsize(path) > BOUND:
+        kept = entries(folder)[-KEPT:]
+        records.write_plain(folder + "/.new-ends", b"".join(wire.encode(entry) + b"\n" for entry in kept), sync=False)
+        os.rename(folder + "/.new-ends", path)
+
+
+def entries(folder: str) -> list[dict[str, Any]]:
+    """All readable entries, oldest first."""
+    found = []
+    for line in (records.read_bytes(folder + "/ends.jsonl") or b"").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+    return found
+
+
+def last(folder: str) -> dict[str, Any] | None:
+    """The last readable entry; None for an instance that never started."""
+    data = records.read_bytes(folder + "/ends.jsonl")
+    for line in reversed((data or b"").splitlines()):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            return entry
+    return None
+
+
+END_KEYS = ("verdict", "code", "status", "signal", "reason", "at", "console", "restarting")
+
+
+def end_of(entry: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The ``end`` of a survey's row from an ``ended`` entry."""
+    if not entry or entry.get("event") != "ended":
+        return None
+    return {key: entry.get(key) for key in END_KEYS}
+
+
+UNWATCHED: dict[str, Any] = {
+    "verdict": "unknown",
+    "code": None,
+    "status": None,
+    "signal": None,
+    "reason": "ended while nobody watched",
+    "at": 0.0,
+    "console": [],
+    "restarting": False,
+}

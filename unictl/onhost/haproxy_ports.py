@@ -1,0 +1,118 @@
+"""The ports an ingress binds: read from its text, tried before HAProxy is, and who holds one that is taken."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+
+from . import claims, records, wire
+
+_BIND = re.compile(r"^[ \t]+bind[ \t]+(\S+):(\d+)[ \t]*$", re.MULTILINE)
+_LISTENING = "0A"
+
+
+def of_text(text: str) -> list[tuple[str, int]]:
+    """(address, port) of every bind line; the address is empty for all."""
+    return [("" if bind == "*" else bind, int(port)) for bind, port in _BIND.findall(text)]
+
+
+def listening(port: int) -> set[str]:
+    """Inodes of the sockets that listen on a TCP port, whatever their address."""
+    return {inode for bound, inode in _listeners() if bound == port}
+
+
+def inodes(pid: int) -> set[str]:
+    """Inodes of the sockets a process has open; empty where that may not be seen."""
+    found = set()
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            link = os.readlink(f"/proc/{pid}/fd/{name}")
+            if link.startswith("socket:["):
+                found.add(link[8:-1])
+    except OSError:
+        return found
+    return found
+
+
+def check_claims(root: records.Root, wanted: list[tuple[str, int]]) -> None:
+    """A ``taken`` Problem where an instance of any fleet has recorded a port; to be called under the host's lock."""
+    for owner, key, record in claims.all_records(root):
+        for forward in record["run"].get("forwards", ()):
+            for bind, port in wanted:
+                if port == int(forward["host"]) and not forward.get("udp") and _overlap(bind, forward.get("bind", "")):
+                    raise _taken(bind, port, f"{key} of fleet {owner}")
+
+
+def check_free(wanted: list[tuple[str, int]], own: set[str]) -> None:
+    """A Problem where a port cannot be bound; what listens by a socket of ``own`` (inodes) is handed over instead.
+
+    Asked before HAProxy is, because a HAProxy that cannot bind makes the old one stop listening while it tries again.
+    """
+    for bind, port in wanted:
+        try:
+            _try(bind, port)
+        except OSError as error:
+            inodes_there = listening(port)
+            if error.errno != errno.EADDRINUSE or not inodes_there or inodes_there - own:
+                raise _refused(bind, port, error, inodes_there - own) from error
+
+
+def _try(bind: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET) as tried:
+        # Sessions of a listener that is gone linger; only a listener is in the way. No SO_REUSEPORT: nothing is shared.
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind((bind.strip("[]"), port))
+        tried.listen(1)
+
+
+def _refused(bind: str, port: int, error: OSError, there: set[str]) -> wire.Problem:
+    where = _where(bind, port)
+    if error.errno == errno.EADDRINUSE:
+        return _taken(bind, port, _program(there))
+    if error.errno in (errno.EACCES, errno.EPERM):
+        text = f"the ingress may not listen on {where}: ports below 1024 are for root"
+        return wire.Problem("unsupported", text, "set `become: true` for the host, or publish another port")
+    if error.errno == errno.EADDRNOTAVAIL:
+        text = f"the ingress cannot listen on {where}: this host has no such address"
+        return wire.Problem("failed", text, "correct the host's `address:` in the fleet file")
+    return wire.Problem("failed", f"the ingress cannot listen on {where}: {error.strerror}", errno=error.errno)
+
+
+def _taken(bind: str, port: int, holder: str) -> wire.Problem:
+    return wire.Problem(
+        "taken",
+        f"the ingress needs port {_where(bind, port)}, which is held by {holder}",
+        "stop that program, or publish another port",
+    )
+
+
+def _program(there: set[str]) -> str:
+    """``nginx (pid 812)`` of who has one of these sockets open, as far as this user may look."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and inodes(int(name)) & there:
+            try:
+                with open(f"/proc/{name}/comm", encoding="utf-8", errors="replace") as file:
+                    return f"{file.read().strip()} (pid {name})"
+            except OSError:
+                return f"pid {name}"
+    return "another program of this host"
+
+
+def _where(bind: str, port: int) -> str:
+    return f"{bind or '*'}:{port}"
+
+
+def _overlap(one: str, two: str) -> bool:
+    return one == two or one in claims.WILDCARDS or two in claims.WILDCARDS
+
+
+def _listeners() -> list[tuple[int, str]]:
+    found = []
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in (records.read_bytes(path) or b"").decode().splitlines()[1:]:
+            fields = line.split(None, 10)
+            if fields[3] == _LISTENING:
+                found.append((int(fields[1].rpartition(":")[2], 16), fields[9]))
+    return found

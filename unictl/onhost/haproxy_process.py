@@ -1,0 +1,206 @@
+"""The HAProxy processes of one fleet on a host: found, asked, started, told to end.
+
+The current one is who answers at the control socket; every other one of ours is on its way out. All of them share an
+OFD lock on ``alive``, which outlives whoever started them, and bear our configuration's path in their command line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+from . import processes, records, substitute, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+
+_SHARED = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+ANSWER = 2.0
+"""Seconds a HAProxy has to answer at its control socket."""
+START = 15.0
+"""Seconds HAProxy has to read its configuration and bind."""
+
+
+class Place:
+    """Where the ingress of one fleet lies: configuration in the fleet's folder, sockets in a run folder."""
+
+    def __init__(self, root: records.Root, owner: str):
+        self.owner = owner
+        self.token = records.token(owner, "ingress")
+        self.folder = root.fleet(owner) + "/ingress"
+        self.config = self.folder + "/haproxy.cfg"
+        self.next = self.folder + "/haproxy.cfg.next"
+        self.run = root.run(self.token)
+        self.admin = self.run + "/admin"
+        self.alive = self.run + "/alive"
+        self.pidfile = self.run + "/pid"
+
+    def text(self) -> str:
+        """The configuration last put in place; empty where there is none."""
+        return (records.read_bytes(self.config) or b"").decode("utf-8", "replace")
+
+
+def program() -> str:
+    """The path of HAProxy; empty where there is none."""
+    return substitute.which("haproxy")
+
+
+def ask(place: Place, *commands: str) -> str | None:
+    """What the current HAProxy answers to its control commands; None where nobody answers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as control:
+        control.settimeout(ANSWER)
+        try:
+            control.connect(place.admin)
+            control.sendall(";".join(commands).encode() + b"\n")
+            pieces = [control.recv(65536)]
+            while pieces[-1]:
+                pieces.append(control.recv(65536))
+        except OSError:
+            return None
+    return b"".join(pieces).decode("utf-8", "replace")
+
+
+def facts(answer: str) -> dict[str, str]:
+    """The fields of ``show info``."""
+    rows = (line.partition(": ") for line in answer.splitlines())
+    return {name: value for name, colon, value in rows if colon}
+
+
+def running(place: Place) -> tuple[int, str] | None:
+    """(pid, digest of its text) of the current HAProxy, or None."""
+    told = facts(ask(place, "show info") or "")
+    if not told.get("Pid", "").isdigit():
+        return None
+    return int(told["Pid"]), digest_of(told)
+
+
+def digest_of(told: dict[str, str]) -> str:
+    """The digest that stands last in the description we gave it."""
+    words = told.get("description", "").split()
+    return words[-1] if len(words) == 3 and words[0] == "unictl" else ""
+
+
+def mine(place: Place) -> dict[int, int]:
+    """Every HAProxy of this ingress: pid -> pidfd, to be closed by ``close``."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and _is_ours(name, place):
+            descriptor = processes.open_pidfd(int(name), processes.ticks(int(name)))
+            # Asked again with the pidfd in hand: the pid may have become somebody else's meanwhile.
+            if descriptor is not None and _is_ours(name, place):
+                found[int(name)] = descriptor
+            elif descriptor is not None:
+                os.close(descriptor)
+    return found
+
+
+def close(pidfds: dict[int, int]) -> None:
+    """Close what ``mine`` opened."""
+    for descriptor in pidfds.values():
+        os.close(descriptor)
+    pidfds.clear()
+
+
+def _is_ours(pid: str, place: Place) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return False
+    return words[0].endswith(b"haproxy") and b"-D" in words and place.config.encode() in words
+
+
+def check(path: str, lease: int | None) -> None:
+    """Let HAProxy read a configuration; a Problem with its own words where it refuses."""
+    # A helper holds the lease as long as it runs: that is the fence against a second writer after a kill -9.
+    done = _run([program(), "-c", "-q", "-f", path], [] if lease is None else [lease])
+    if done.returncode:
+        raise wire.Problem(
+            "unsupported",
+            f"HAProxy on this host refuses the ingress configuration: {_words(done.stderr)}",
+            "unictl needs HAProxy 2.4 or later; `haproxy -v` on the host tells which one there is",
+            path=path,
+        )
+
+
+def start(place: Place, old: list[int], handover: bool) -> None:
+    """Start HAProxy, detached. It takes the listeners over from the current one and tells the old ones to finish.
+
+    Returns when it listens: HAProxy's parent ends then, and only then are the old ones told.
+    """
+    argv = [program(), "-D", "-f", place.config, "-p", place.pidfile]
+    argv += ["-x", place.admin] if handover else []
+    argv += ["-sf", *(str(pid) for pid in old)] if old else []
+    alive = _share(place.alive)
+    try:
+        done = _run(argv, [alive])
+    finally:
+        os.close(alive)
+    if done.returncode:
+        raise wire.Problem("failed", f"HAProxy did not start: {_words(done.stderr)}", "the ingress is as it was before")
+
+
+def _share(path: str) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _SHARED)
+    return descriptor
+
+
+def _run(argv: list[str], inherited: list[int]) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=inherited,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+            cwd="/",
+            start_new_session=True,
+            timeout=START,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise wire.Problem(
+            "failed", f"HAProxy did not answer within {START:.0f} s", "look at the host's load"
+        ) from error
+    except OSError as error:
+        raise records.problem(error, argv[0]) from error
+
+
+def _words(stderr: bytes) -> str:
+    """HAProxy's complaints in one line, bounded."""
+    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if "[NOTICE]" not in line]
+    return "; ".join(line for line in lines if line)[:1000] or "it did not say why"
+
+
+def tell(pidfds: dict[int, int], number: int) -> None:
+    """Send a signal to each."""
+    for descriptor in pidfds.values():
+        try:
+            signal.pidfd_send_signal(descriptor, number)
+        except ProcessLookupError:
+            continue
+
+
+def await_end(pidfds: dict[int, int], seconds: float, cancelled: threading.Event | None) -> bool:
+    """Wait until all have ended; False where the time is over or the wait was cancelled. Ended ones are closed."""
+    deadline = time.monotonic() + seconds
+    while pidfds:
+        poller = select.poll()
+        for descriptor in pidfds.values():
+            poller.register(descriptor, select.POLLIN)
+        left = deadline - time.monotonic()
+        ended = {descriptor for descriptor, _ in poller.poll(max(0, min(left, 0.1)) * 1000)}
+        for pid in [pid for pid, descriptor in pidfds.items() if descriptor in ended]:
+            os.close(pidfds.pop(pid))
+        if pidfds and not ended and (left <= 0 or (cancelled is not None and cancelled.is_set())):
+            return False
+    return True

@@ -1,0 +1,206 @@
+"""The ingress of a fleet on this host: one HAProxy, put in place, reloaded without losing a connection, stopped, shown.
+
+Written aside, checked, renamed, then started: the hash of the text stands in the process's description, so that the
+file's and the running one's can always be compared. Which text is wished is decided on the control side.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+
+from . import haproxy_ports, haproxy_process, lease, locks, privilege, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .haproxy_process import Place
+
+TOKEN = "\n{global}\n"
+CONNECTIONS = 10_000
+"""Connections an ingress holds at most; fewer where the host's limit of open files is low."""
+THREADS = 4
+KILL = 2.0
+"""Seconds that one told to end by SIGKILL, or to stop listening, has."""
+
+
+def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Put a text in force (none: stop the ingress), then wait at most ``wait`` ms for what drains."""
+    held = lease.require(ask, call)
+    place = haproxy_process.Place(root, ask["owner"])
+    wait = float(ask.get("wait") or 0) / 1000
+    if not ask.get("text"):
+        return _stop(place, wait, call)
+    if not haproxy_process.program():
+        raise wire.Problem("unsupported", _LACK["text"], _LACK["hint"])
+    current = haproxy_process.running(place)
+    # The file is compared as well: a killed run may have left there what was never put in force.
+    changed = current is None or current[1] != ask["hash"] or f" {ask['hash']}\n" not in place.text()
+    if changed:
+        _prepare(root, place, ask, held.descriptor)
+        current = _swap(place, ask["hash"], current)
+    return {"changed": changed, "drained": _drain(place, current, wait, call)}
+
+
+def survey(root: records.Root, owner: str) -> dict[str, Any]:
+    """What runs now: state, hash, since when, and each server's health as HAProxy sees it."""
+    place = haproxy_process.Place(root, owner)
+    answer = haproxy_process.ask(place, "show info", "show stat -1 4 -1")
+    if answer is None:
+        return {"state": _silent(place), "hash": "", "since": 0.0, "servers": {}}
+    info, _, stat = answer.partition("\n# pxname,")
+    told = haproxy_process.facts(info)
+    since = told.get("Start_time_sec") or time.time() - float(told.get("Uptime_sec") or 0)
+    return {
+        "state": "running",
+        "hash": haproxy_process.digest_of(told),
+        "since": float(since),
+        "servers": _servers(stat),
+    }
+
+
+def ports(root: records.Root, owner: str) -> list[tuple[str, int]]:
+    """(address, port) of everything the ingress of this fleet is to listen on; the address is empty for all."""
+    return haproxy_ports.of_text(haproxy_process.Place(root, owner).text())
+
+
+def claims(root: records.Root, owner: str) -> list[dict[str, Any]]:
+    """The same as rows of a survey's ``claims``, for the fleets this one is foreign to."""
+    return [
+        {"kind": "port", "owner": owner, "holder": "ingress", "bind": bind, "port": port}
+        for bind, port in ports(root, owner)
+    ]
+
+
+_LACK = {
+    "code": "no-haproxy",
+    "text": "HAProxy is not installed on this host, so it cannot run an ingress (endpoints and published ports)",
+    "hint": "install haproxy on the host, or set `ingress: false` for it in the fleet file",
+}
+
+
+def lacks() -> list[dict[str, str]]:
+    """The sentence of a survey where this host can run no ingress."""
+    return [] if haproxy_process.program() else [dict(_LACK)]
+
+
+def _silent(place: Place) -> str:
+    """The state of an ingress that does not answer."""
+    text = place.text()
+    if not text:
+        return "absent"
+    if locks.held(place.alive):
+        return "dead"
+    taken = any(haproxy_ports.listening(port) for _, port in haproxy_ports.of_text(text))
+    return "foreign" if taken else "dead"
+
+
+def _servers(stat: str) -> dict[str, str]:
+    """Instance key -> UP or DOWN. One that stands in several sections is UP where it is in all."""
+    lines = stat.splitlines()
+    column = ("pxname," + lines[0]).split(",").index("status") if lines else 0
+    health: dict[str, str] = {}
+    for line in lines[1:]:
+        fields = line.split(",")
+        if len(fields) > column:
+            up = fields[column].startswith("UP") and health.get(fields[1]) != "DOWN"
+            health[fields[1]] = "UP" if up else "DOWN"
+    return health
+
+
+def _prepare(root: records.Root, place: Place, ask: dict[str, Any], held: int | None) -> None:
+    """Everything before the process: text aside, checked, ports claimed, renamed into place."""
+    uid = privilege.user(root, place.token)
+    for folder in (place.folder, place.run):
+        records.folders(folder)
+    records.write_plain(place.next, _substituted(place, ask, uid).encode())
+    try:
+        haproxy_process.check(place.next, held)
+        wanted = haproxy_ports.of_text(ask["text"])
+        with locks.Held(root.host_lock):
+            haproxy_ports.check_claims(root, wanted)
+            haproxy_ports.check_free(wanted, _own_sockets(place))
+            os.rename(place.next, place.config)
+        records.sync_folder(place.folder)
+    finally:
+        records.remove_file(place.next)
+
+
+def _substituted(place: Place, ask: dict[str, Any], uid: int | None) -> str:
+    text = str(ask["text"])
+    if text.count(TOKEN) != 1:
+        raise wire.Problem("failed", "the ingress text has no line {global}", "this is a fault of unictl: report it")
+    lines = [
+        f"description unictl {place.owner} {records.part(ask['hash'])}",
+        f"stats socket {place.admin} mode 600 level admin expose-fd listeners",
+        f"maxconn {_connections(text)}",
+        f"nbthread {min(THREADS, len(os.sched_getaffinity(0)))}",
+    ]
+    lines += [] if uid is None else [f"uid {uid}", f"gid {uid}"]
+    return text.replace(TOKEN, "\n" + "".join(f"    {line}\n" for line in lines))
+
+
+def _connections(text: str) -> int:
+    """A connection takes two files; checks, listeners and HAProxy itself take some too. Root may raise its limit."""
+    if os.geteuid() == 0:
+        return CONNECTIONS
+    spare = 200 + 2 * text.count("\n")
+    return max(50, min(CONNECTIONS, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - spare) // 2))
+
+
+def _own_sockets(place: Place) -> set[str]:
+    pidfds = haproxy_process.mine(place)
+    try:
+        return {inode for pid in pidfds for inode in haproxy_ports.inodes(pid)}
+    finally:
+        haproxy_process.close(pidfds)
+
+
+def _swap(place: Place, wished: str, current: tuple[int, str] | None) -> tuple[int, str]:
+    """Start or reload; the (pid, hash) now in force."""
+    if current is None:
+        _silence(place)
+    haproxy_process.start(place, [] if current is None else [current[0]], handover=current is not None)
+    now = haproxy_process.running(place)
+    if now is None or now[1] != wished:
+        raise wire.Problem("failed", "HAProxy started but does not answer", "run the same command again")
+    return now
+
+
+def _silence(place: Place) -> None:
+    """One of ours that runs but does not answer (hung, stopped, its socket lost) must let go of the ports."""
+    pidfds = haproxy_process.mine(place)
+    if pidfds:
+        haproxy_process.tell(pidfds, signal.SIGKILL)
+        haproxy_process.await_end(pidfds, KILL, None)
+        haproxy_process.close(pidfds)
+
+
+def _drain(place: Place, current: tuple[int, str] | None, wait: float, call: Any) -> bool:
+    """Wait until only the current one is left. What a killed run started beside it is told to finish, too."""
+    pidfds = haproxy_process.mine(place)
+    if current is not None and current[0] in pidfds:
+        os.close(pidfds.pop(current[0]))
+    haproxy_process.tell(pidfds, signal.SIGUSR1)
+    try:
+        return haproxy_process.await_end(pidfds, wait, call.cancelled)
+    finally:
+        haproxy_process.close(pidfds)
+
+
+def _stop(place: Place, wait: float, call: Any) -> dict[str, Any]:
+    """Stop listening, drain, end, then remove the files: a survey between them sees ``dead`` and it is done again."""
+    there = os.path.isdir(place.folder) or os.path.isdir(place.run)
+    pidfds = haproxy_process.mine(place)
+    there = there or bool(pidfds)
+    haproxy_process.tell(pidfds, signal.SIGUSR1)
+    drained = haproxy_process.await_end(pidfds, wait, call.cancelled)
+    haproxy_process.tell(pidfds, signal.SIGKILL)
+    haproxy_process.await_end(pidfds, KILL, None)
+    haproxy_process.close(pidfds)
+    records.remove_tree(place.run)
+    records.remove_aside(place.folder)
+    return {"changed": there, "drained": drained}

@@ -1,0 +1,189 @@
+"""The keeper: one process per host and fleet that is parent of its hypervisors. Reaps, restarts, bounds consoles.
+
+It lives no longer than what it keeps. It decides nothing that is not on disk: killed at any instant, the next one goes
+on from there. It is asked over a unix socket, one line of JSON each way.
+"""
+
+from __future__ import annotations
+
+import collections
+import gc
+import json
+import os
+import resource
+import socket
+
+from . import guest, loop, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LINGER = 1.0
+"""Seconds without anything to keep before it ends."""
+ASK_LIMIT = 4 << 20
+
+
+class Keeper:
+    """Guests by key, the socket it is asked on, and a queue of starts (one a turn, so that consoles are heard)."""
+
+    def __init__(self, root: records.Root, owner: str, listener: socket.socket):
+        self.root = root
+        self.owner = owner
+        self.loop = loop.Loop()
+        self.guests: dict[str, guest.Guest] = {}
+        self.queue: collections.deque[tuple[str, Batch]] = collections.deque()
+        self.clients = 0
+        self.idle = False
+        self.listener = listener
+        listener.setblocking(False)
+        self.loop.watch(listener.fileno(), self._accept)
+
+    def run(self) -> None:
+        """Keep until there is nothing left to keep."""
+        for key in records.names(self.root.instances(self.owner)):
+            self._guest(key).found()
+        while True:
+            self._start_one()
+            self.idle = False
+            self.loop.turn(0 if self.queue else (60.0 if self._busy() else LINGER))
+            if not self._busy() and not self._heard():
+                return
+
+    def _busy(self) -> bool:
+        for key in [key for key, one in self.guests.items() if one.state == "idle"]:
+            del self.guests[key]
+        return bool(self.guests or self.queue or self.clients)
+
+    def _heard(self) -> bool:
+        """Whether somebody knocked in the last turn; else one more short wait decides."""
+        if not self.idle:
+            self.idle = True
+            self.loop.turn(LINGER)
+        return self._busy()
+
+    def _guest(self, key: str) -> guest.Guest:
+        if key not in self.guests:
+            self.guests[key] = guest.Guest(self.loop, self.root, self.owner, key)
+        return self.guests[key]
+
+    def _start_one(self) -> None:
+        if not self.queue:
+            return
+        key, batch = self.queue.popleft()
+        outcome: dict[str, Any] = {"ok": True}
+        try:
+            self._guest(key).start()
+        except wire.Problem as problem:
+            outcome = {"ok": False, "problem": problem.document()}
+        except OSError as error:
+            outcome = {"ok": False, "problem": records.problem(error).document()}
+        batch.done(key, outcome)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self.listener.accept()
+        except OSError:
+            return
+        connection.setblocking(False)
+        self.clients += 1
+        Client(self, connection)
+
+    def answer(self, client: Client, ask: dict[str, Any]) -> None:
+        """One request: start some, stop one, or just say who is here."""
+        if ask.get("do") == "start":
+            batch = Batch(client, len(ask["keys"]))
+            self.queue.extend((key, batch) for key in ask["keys"])
+        elif ask.get("do") == "stop":
+            one = self._guest(ask["key"])
+            one.stop(float(ask["grace"]) / 1000, lambda: client.reply({"ended": True}))
+        else:
+            client.reply({"format": records.FORMAT, "pid": os.getpid(), "guests": len(self.guests)})
+
+
+class Batch:
+    """Outcomes of the starts of one request."""
+
+    def __init__(self, client: Client, size: int):
+        self.client = client
+        self.left = size
+        self.outcomes: dict[str, Any] = {}
+        if not size:
+            client.reply({"outcomes": {}})
+
+    def done(self, key: str, outcome: dict[str, Any]) -> None:
+        """One of them was tried; reply after the last."""
+        self.outcomes[key] = outcome
+        self.left -= 1
+        if not self.left:
+            self.client.reply({"outcomes": self.outcomes})
+
+
+class Client:
+    """One connection of one request."""
+
+    def __init__(self, keeper: Keeper, connection: socket.socket):
+        self.keeper = keeper
+        self.connection: socket.socket | None = connection
+        self.heard = b""
+        keeper.loop.watch(connection.fileno(), self._read)
+
+    def reply(self, document: dict[str, Any]) -> None:
+        """Answer and hang up; the one who asked may be gone."""
+        if self.connection is not None:
+            try:
+                self.connection.settimeout(5)
+                self.connection.sendall(wire.encode(document) + b"\n")
+            except OSError:
+                pass
+            self._close()
+
+    def _read(self) -> None:
+        assert self.connection is not None
+        try:
+            data = self.connection.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self.heard += data
+        if not data or len(self.heard) > ASK_LIMIT:
+            self._close()
+        elif self.heard.endswith(b"\n"):
+            self._ask()
+
+    def _ask(self) -> None:
+        try:
+            self.keeper.answer(self, json.loads(self.heard))
+        except (ValueError, KeyError, TypeError, wire.Problem):
+            self._close()
+        self.heard = b""
+
+    def _close(self) -> None:
+        if self.connection is not None:
+            self.keeper.loop.forget(self.connection.fileno())
+            self.connection.close()
+            self.connection = None
+            self.keeper.clients -= 1
+
+
+def serve(root: records.Root, owner: str, listener: socket.socket, path: str) -> None:
+    """The keeper's whole life, in the process that was forked for it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    _no_new_privileges()
+    gc.freeze()
+    Keeper(root, owner, listener).run()
+    # Whoever connects from here on is refused and starts the next keeper.
+    records.remove_file(path)
+    listener.close()
+
+
+def _no_new_privileges() -> None:
+    """Nothing started from here can gain what it lacks (set-uid programs); inherited by every hypervisor."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return

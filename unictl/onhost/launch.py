@@ -1,0 +1,215 @@
+"""Launch: records of a whole list written aside, claims checked, renamed in, then started by the keeper.
+
+A key that runs is adopted; one that was recorded and never started, or lost in a reboot, goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from . import claims, lease, locks, privilege, records, substitute, supervise, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+WRITERS = 8
+"""Threads that sync records: the file system commits what arrives together at once."""
+
+
+def launch(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Start the instances of a list; one outcome each: {key, ok, adopted, problem?}."""
+    lease.require(ask, call)
+    owner, secrets = ask["owner"], ask.get("secrets") or {}
+    batch = Batch(root, owner, secrets, lease.require(ask, call))
+    for document in ask["instances"]:
+        batch.sort(document)
+    batch.write()
+    batch.enter()
+    batch.start()
+    return {"outcomes": batch.outcomes()}
+
+
+def mark(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Change what may change of a record: protection and the last commit that touched it."""
+    lease.require(ask, call)
+    folder = root.instance(ask["owner"], ask["key"])
+    if not os.path.isdir(folder):
+        raise wire.Problem("not-found", f"{ask['key']} is not on this host", "plan again")
+    marks = {name: ask[name] for name in ("protect", "commit") if name in ask}
+    old = records.read_json(folder + "/marks.json") or {}
+    if any(old.get(name) != value for name, value in marks.items()):
+        records.write_atomic(folder + "/marks.json", wire.encode(dict(old, **marks)))
+    return {}
+
+
+def key_of(document: dict[str, Any]) -> str:
+    """``api-2.7f3c9a1b``."""
+    return records.part(f"{document['name']}.{document['generation']}")
+
+
+class Batch:
+    """One launch message on its way. A problem ends the way of its instance only."""
+
+    def __init__(self, root: records.Root, owner: str, secrets: dict[str, str], held: lease.Lease):
+        self.root = root
+        self.owner = owner
+        self.secrets = secrets
+        self.lease = held
+        self.order: list[str] = []
+        self.documents: dict[str, dict[str, Any]] = {}
+        self.fresh: list[str] = []
+        self.ready: list[str] = []
+        self.adopted: set[str] = set()
+        self.problems: dict[str, wire.Problem] = {}
+
+    def _try(self, key: str, act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except wire.Problem as problem:
+            self.problems[key] = problem
+        except OSError as error:
+            self.problems[key] = records.problem(error)
+        return key not in self.problems
+
+    def sort(self, document: dict[str, Any]) -> None:
+        """Runs already, recorded already, or new."""
+        key = key_of(document)
+        self.order.append(key)
+        self.documents[key] = document
+        self._try(key, lambda: self._sort(key, document))
+
+    def _sort(self, key: str, document: dict[str, Any]) -> None:
+        folder = self.root.instance(self.owner, key)
+        record = records.read_json(folder + "/record.json")
+        self._check_files(key, document["run"])
+        if record is None:
+            self.fresh.append(key)
+            return
+        if (record["fingerprint"], record["launch"]) != (document["fingerprint"], document["launch"]):
+            raise wire.Problem("damaged", f"the record of {key} is that of another instance", "plan again", path=folder)
+        if supervise.state(self.root, self.owner, key, True)["state"] == "running":
+            self.adopted.add(key)
+        elif set(document["run"].get("secrets", ())) <= set(self.secrets):
+            self._boot_file(folder, key, document["run"])
+        self.ready.append(key)
+
+    def _check_files(self, key: str, run: dict[str, Any]) -> None:
+        for sha in run.get("images", ()):
+            if not os.path.exists(f"{self.root.images}/{records.digest(sha)}"):
+                raise wire.Problem("no-image", f"{key} needs image {sha[:12]}, which is not on this host", "plan again")
+        for name in run.get("volumes", ()):
+            if not os.path.isdir(self.root.volume(self.owner, name)):
+                raise wire.Problem("not-found", f"{key} needs volume {name}, which is not on this host", "plan again")
+
+    def write(self) -> None:
+        """Records and boot files aside, all of them, then synced by several threads together."""
+        written = [key for key in self.fresh if self._try(key, lambda key=key: self._write(key))]  # type: ignore[misc]
+        together(lambda key: self._try(key, lambda: self._sync(key)), written)
+        self.fresh = [key for key in written if key not in self.problems]
+
+    def _aside(self, key: str) -> str:
+        return f"{self.root.instances(self.owner)}/.new-{key}"
+
+    def _write(self, key: str) -> None:
+        document, aside = self.documents[key], self._aside(key)
+        records.remove_tree(aside)
+        records.folders(aside)
+        self._boot_file(aside, key, document["run"], sync=False)
+        record = dict(document, format=records.FORMAT, owner=self.owner, at=time.time())
+        records.write_plain(aside + "/record.json", wire.encode(record), sync=False)
+
+    def _boot_file(self, folder: str, key: str, run: dict[str, Any], sync: bool = True) -> None:
+        if not run.get("config"):
+            return
+        text = substitute.config(self.root, self.owner, key, run, self.secrets)
+        aside = folder + "/.new-boot"
+        records.write_plain(aside, text.encode(), 0o600, sync)
+        privilege.give(aside, privilege.user(self.root, records.token(self.owner, key)))
+        os.rename(aside, folder + "/boot.cfg")
+
+    def _sync(self, key: str) -> None:
+        aside = self._aside(key)
+        for name in os.listdir(aside):
+            descriptor = os.open(f"{aside}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        records.sync_folder(aside)
+
+    def enter(self) -> None:
+        """Under the host's short lock: what they need is still free -> their records are in."""
+        if not self.fresh:
+            return
+        with locks.Held(self.root.host_lock):
+            others = claims.all_records(self.root)
+            open_ports = claims.listeners()
+            for key in self.fresh:
+                if self._try(key, lambda key=key: self._enter(key, others, open_ports)):  # type: ignore[misc]
+                    self.ready.append(key)
+        records.sync_folder(self.root.instances(self.owner))
+
+    def _enter(self, key: str, others: list[Any], open_ports: Any) -> None:
+        run = self.documents[key]["run"]
+        try:
+            claims.check(self.root, self.owner, key, run, others, open_ports)
+        except wire.Problem:
+            records.remove_tree(self._aside(key))
+            raise
+        os.rename(self._aside(key), self.root.instance(self.owner, key))
+        others.append((self.owner, key, self.documents[key]))
+
+    def start(self) -> None:
+        """Hand to the keeper what does not run. The lease is looked at once more: this is the point of no return."""
+        wanted = [key for key in self.ready if key not in self.adopted]
+        if not wanted:
+            return
+        if not self.lease.open:
+            raise wire.Problem("lost-lease", "the lease was lost before the start", "run the same command again")
+        self._choose(wanted)
+        for key, outcome in supervise.start(self.root, self.owner, wanted).items():
+            if not outcome["ok"]:
+                told = outcome["problem"]
+                self.problems[key] = wire.Problem(
+                    told["kind"], told["text"], told["hint"], told.get("path"), told.get("errno")
+                )
+
+    def _choose(self, wanted: list[str]) -> None:
+        """Probe the accelerators here, once, and not in the keeper's loop."""
+        runs = [self.documents[key]["run"]["argv"] for key in wanted]
+        if any("{accel}" in word or "{cpu}" in word for argv in runs for word in argv):
+            from . import accelerator
+
+            accelerator.choose(self.root, substitute.which(*substitute.QEMU))
+
+    def outcomes(self) -> list[dict[str, Any]]:
+        """In the order asked."""
+        return [self._outcome(key) for key in self.order]
+
+    def _outcome(self, key: str) -> dict[str, Any]:
+        row = {"key": key, "ok": key not in self.problems, "adopted": key in self.adopted}
+        if key in self.problems:
+            row["problem"] = self.problems[key].document()
+        return row
+
+
+def together(act: Callable[[str], Any], keys: list[str]) -> None:
+    """Call for every key, by a few threads at once."""
+    left = list(reversed(keys))
+
+    def work() -> None:
+        while left:
+            try:
+                key = left.pop()
+            except IndexError:
+                return
+            act(key)
+
+    threads = [threading.Thread(target=work) for _ in range(min(WRITERS, len(keys)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

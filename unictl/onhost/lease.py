@@ -1,0 +1,204 @@
+"""The lease: one writer per host and fleet, dead with its process. And what a new holder sweeps.
+
+The lock file lies outside the fleet's folder, so that nothing ever unlinks it. Who holds it is written after the lock,
+for people; a reader believes it only while the lock is held. The token rises with every acquisition and orders the
+ledger.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from . import locks, processes, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+POLL = (0.02, 0.25)
+"""Seconds between two tries while waiting: first, and at most."""
+
+
+class Lease:
+    """One held lease. Open as long as ``descriptor`` is."""
+
+    def __init__(self, owner: str, token: int, descriptor: int):
+        self.owner = owner
+        self.token = token
+        self.descriptor = descriptor
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still held."""
+        return self.descriptor >= 0
+
+    def close(self) -> None:
+        """Give it back; twice is fine."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def require(ask: dict[str, Any], call: Any) -> Lease:
+    """The lease that a mutating message needs; a ``lost-lease`` Problem without."""
+    lease: Lease | None = call.lease
+    if lease is None or not lease.open or lease.owner != ask["owner"]:
+        raise wire.Problem(
+            "lost-lease",
+            f"this connection does not hold the lease of fleet {ask['owner']}",
+            "run the same command again",
+        )
+    return lease
+
+
+def acquire(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Take the lease, waiting at most ``wait`` seconds, and sweep what killed runs left."""
+    owner = records.part(ask["owner"])
+    if call.lease is not None and call.lease.open and call.lease.owner == owner:
+        return {"token": call.lease.token}
+    descriptor = _wait(root, owner, float(ask.get("wait", 0)), call)
+    try:
+        token = _raise_token(root, owner)
+        _announce(root, owner, token, ask.get("holder") or {})
+        _introduce(root, ask)
+        call.connection.lease = Lease(owner, token, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    sweep(root, owner)
+    from . import supervise
+
+    supervise.revive(root, owner)
+    return {"token": token}
+
+
+def release(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Give the lease back; without one, nothing happens."""
+    lease = call.lease
+    if lease is not None and lease.owner == ask["owner"]:
+        records.remove_file(_path(root, lease.owner) + ".holder")
+        lease.close()
+        call.connection.lease = None
+    return {}
+
+
+def holder(root: records.Root, owner: str) -> dict[str, Any] | None:
+    """Who holds the lease now, or None. ``process`` is T for a stopped holder."""
+    path = _path(root, owner)
+    if not locks.held(path):
+        return None
+    try:
+        told = records.read_json(path + ".holder") or {}
+    except wire.Problem:
+        told = {}
+    row = {key: told.get(key, "") for key in ("user", "pid", "since", "doing", "revision", "token")}
+    row["process"] = processes.state(int(told.get("pid") or 0), told.get("ticks"))
+    return row
+
+
+def end_holder(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:  # noqa: ARG001 - a handler
+    """End the process that holds the lease (stopped, or hanging), by pid and start time."""
+    owner = records.part(ask["owner"])
+    path = _path(root, owner)
+    told = records.read_json(path + ".holder") or {}
+    if not locks.held(path):
+        return {"ended": False}
+    if not processes.end(int(told.get("pid") or 0), told.get("ticks"), signal.SIGKILL):
+        raise wire.Problem(
+            "not-found", f"the lease of fleet {owner} is held by a helper of a process that is gone", "wait a moment"
+        )
+    deadline = time.monotonic() + 5
+    while locks.held(path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return {"ended": not locks.held(path)}
+
+
+def sweep(root: records.Root, owner: str) -> int:
+    """Remove what killed runs of this fleet left aside; how many there were. Only under the lease."""
+    left = leftovers(root, owner)
+    for path in left:
+        records.remove_tree(path)
+    return len(left)
+
+
+def leftovers(root: records.Root, owner: str) -> list[str]:
+    """Paths of what was begun aside and never finished: ``.new-*``, ``.gone-*``, partial images nobody wants."""
+    fleet = root.fleet(owner)
+    folders = [fleet, fleet + "/instances", fleet + "/retired", fleet + "/volumes", fleet + "/wanted"]
+    left = [path for folder in folders for path in _aside(folder, ())]
+    left += _aside(root.leases, (f".new-{owner}.",))
+    for partial in _aside(root.images, (".partial-",)):
+        if not _wanted(root, os.path.basename(partial)[len(".partial-") :]) and not locks.held(partial):
+            left.append(partial)
+    return left
+
+
+def _aside(folder: str, begins: tuple[str, ...]) -> list[str]:
+    """What stands aside in a folder, without what this very process is writing there now."""
+    try:
+        found = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    mine = f"-{os.getpid()}-"
+    return [f"{folder}/{name}" for name in found if name.startswith(begins or (".new-", ".gone-")) and mine not in name]
+
+
+def _wanted(root: records.Root, digest: str) -> bool:
+    return any(os.path.exists(f"{root.fleet(owner)}/wanted/{digest}") for owner in root.owners())
+
+
+def _path(root: records.Root, owner: str) -> str:
+    return f"{root.leases}/{records.part(owner)}"
+
+
+def _wait(root: records.Root, owner: str, wait: float, call: Any) -> int:
+    deadline, pause = time.monotonic() + wait, POLL[0]
+    while True:
+        descriptor = locks.take(_path(root, owner))
+        if descriptor is not None:
+            return descriptor
+        if time.monotonic() + pause > deadline:
+            raise _busy(root, owner)
+        if call.cancelled.wait(pause):
+            raise wire.Problem("cancelled", "waiting for the lease was cancelled")
+        pause = min(pause * 2, POLL[1])
+
+
+def _busy(root: records.Root, owner: str) -> wire.Problem:
+    row = holder(root, owner) or {}
+    who = row.get("user") or "somebody"
+    since = time.strftime("%H:%M:%S UTC", time.gmtime(row["since"])) if row.get("since") else "just now"
+    text = f"fleet {owner} is being changed by {who} ({row.get('doing') or 'working'}) since {since}"
+    if row.get("process") == "T":
+        return wire.Problem("busy", text + "; that process is stopped", "end it with `unictl locks -end-holder`")
+    return wire.Problem("busy", text, "wait for it to end, or use -lock-timeout")
+
+
+def _raise_token(root: records.Root, owner: str) -> int:
+    path = _path(root, owner) + ".token"
+    try:
+        token = int(records.read_bytes(path) or b"0") + 1
+    except ValueError:
+        # A damaged counter must not bar the fleet for good; the clock is above any count of acquisitions.
+        token = int(time.time())
+    records.write_atomic(path, str(token).encode())
+    return token
+
+
+def _announce(root: records.Root, owner: str, token: int, told: dict[str, Any]) -> None:
+    row = {key: told.get(key, "") for key in ("user", "revision", "doing")}
+    row.update(pid=os.getpid(), ticks=processes.ticks(os.getpid()), since=time.time(), token=token)
+    # For people only: not worth a sync, and no holder of a full disk should be kept out by it.
+    records.write_plain(_path(root, owner) + ".holder", wire.encode(row), sync=False)
+
+
+def _introduce(root: records.Root, ask: dict[str, Any]) -> None:
+    """The fleet's folder and who it is: mark and id, so that namesakes are told apart."""
+    fleet = root.fleet(ask["owner"])
+    for folder in (fleet, fleet + "/instances", fleet + "/retired", fleet + "/volumes", fleet + "/wanted"):
+        records.folders(folder)
+    told = {"mark": ask.get("mark", ""), "id": ask.get("id", "")}
+    if records.read_json(fleet + "/fleet.json") != told:
+        records.write_atomic(fleet + "/fleet.json", wire.encode(told))

@@ -1,0 +1,86 @@
+"""The ledger of a fleet on this host, and what was last applied: append-only, bounded, in the order of lease tokens."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+from . import lease, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+BOUND = 16 << 20
+
+
+def ledger(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Append one entry, or read the last n."""
+    if "append" in ask:
+        held = lease.require(ask, call)
+        _append(root, ask["owner"], held.token, ask["append"], int(ask.get("bound") or BOUND))
+        return {"token": held.token}
+    return {"entries": entries(root, ask["owner"])[-int(ask.get("read") or 0) or None :]}
+
+
+def remember(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """What was applied: policy and hosts, for the next plan to compare with."""
+    lease.require(ask, call)
+    for name in ("policy", "hosts"):
+        path = f"{root.fleet(ask['owner'])}/{name}.json"
+        if name in ask and records.read_json(path) != ask[name]:
+            records.write_atomic(path, wire.encode(ask[name]))
+    return {}
+
+
+def remembered(root: records.Root, owner: str, name: str) -> Any:
+    """``policy`` or ``hosts`` as last applied; None before the first apply, or where the file is damaged."""
+    try:
+        return records.read_json(f"{root.fleet(owner)}/{name}.json")
+    except wire.Problem:
+        return None
+
+
+def entries(root: records.Root, owner: str) -> list[dict[str, Any]]:
+    """All readable entries, oldest first; a torn line is ignored."""
+    found = []
+    for line in (records.read_bytes(root.fleet(owner) + "/ledger.jsonl") or b"").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+    return sorted(found, key=lambda entry: int(entry.get("token", 0)))
+
+
+def _append(root: records.Root, owner: str, token: int, told: dict[str, Any], bound: int) -> None:
+    path = root.fleet(owner) + "/ledger.jsonl"
+    entry = dict(told, format=records.FORMAT, token=token, at=told.get("at", time.time()))
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            wire.write_all(descriptor, (b"\n" if torn else b"") + wire.encode(entry) + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise records.problem(error, path) from error
+    if size > bound:
+        _cut(root, owner, path, bound)
+
+
+def _cut(root: records.Root, owner: str, path: str, bound: int) -> None:
+    """Keep the newer half."""
+    kept: list[bytes] = []
+    room = bound // 2
+    for entry in reversed(entries(root, owner)):
+        line = wire.encode(entry) + b"\n"
+        room -= len(line)
+        if room < 0 and kept:
+            break
+        kept.append(line)
+    records.write_atomic(path, b"".join(reversed(kept)))

@@ -1,0 +1,79 @@
+"""Locks that live exactly as long as a process: OFD locks, inherited by children, asked without taking.
+
+``alive`` and a volume's ``lock`` are inherited by the hypervisor: they outlive whoever started it and are freed by
+kill -9. Leases and the host's short lock are held by the host side itself. Nothing here ever unlinks a locked file:
+that would give two holders.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
+
+
+def _whole(kind: int) -> bytes:
+    return _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
+
+
+def take(path: str, wait: bool = False, mode: int = 0o600) -> int | None:
+    """A write lock on a file (made when missing): its descriptor, or None where somebody holds it.
+
+    The inode is compared after locking: a file that was replaced meanwhile is no lock.
+    """
+    command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        try:
+            fcntl.fcntl(descriptor, command, _whole(fcntl.F_WRLCK))
+        except (BlockingIOError, PermissionError):
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if _is_path(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+
+
+def held(path: str) -> bool:
+    """Whether some process holds the lock on a file; nothing is taken by asking."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _whole(fcntl.F_WRLCK))
+    finally:
+        os.close(descriptor)
+    return int(_FLOCK.unpack(answer)[0]) != fcntl.F_UNLCK
+
+
+class Held:
+    """A lock as a ``with`` block: waits for it, frees it at the end."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.descriptor = -1
+
+    def __enter__(self) -> Held:
+        descriptor = take(self.path, wait=True)
+        assert descriptor is not None
+        self.descriptor = descriptor
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+
+def _is_path(descriptor: int, path: str) -> bool:
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)

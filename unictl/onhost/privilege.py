@@ -1,0 +1,65 @@
+"""Hypervisors run as nobody in particular: one numeric user per instance, where the host side is root.
+
+Not done where it cannot work: not root, a user namespace without such ids, a store below a folder closed to others.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import records
+
+FIRST = 1_500_000_000
+SPAN = 1 << 24
+
+
+def user(root: records.Root, token: str) -> int | None:
+    """The numeric user (and group) of the instance with that run token; None: it runs as the host side does."""
+    return FIRST + int(token[:6], 16) % SPAN if not why_not(root) else None
+
+
+def why_not(root: records.Root) -> str:
+    """Why hypervisors are not given a user of their own here; empty where they are."""
+    if os.geteuid() != 0:
+        return "not root"
+    if not _mapped(FIRST + SPAN):
+        return "this user namespace has no room for a user per instance"
+    path = root.path
+    while path != "/":
+        path = os.path.dirname(path)
+        if not os.stat(path).st_mode & 0o001:
+            return f"the folder {path} above the store is closed to other users"
+    return ""
+
+
+def groups() -> list[int]:
+    """Further groups a hypervisor needs: that of /dev/kvm."""
+    try:
+        return [os.stat("/dev/kvm").st_gid]
+    except OSError:
+        return []
+
+
+def give(path: str, uid: int | None) -> None:
+    """Hand a file or folder to an instance's user."""
+    if uid is not None:
+        os.chown(path, uid, uid, follow_symlinks=False)
+
+
+def drop(uid: int | None) -> None:
+    """Become that user for good. Only ever called between fork and exec."""
+    if uid is not None:
+        os.setgroups(groups())
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+
+
+def _mapped(last: int) -> bool:
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            rows = [[int(part) for part in line.split()] for line in file]
+    except OSError:
+        return True
+    return any(inside <= FIRST and last < inside + count for inside, _, count in rows)

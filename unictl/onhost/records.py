@@ -1,0 +1,339 @@
+"""Where things lie under the root of a host, and how they are written so that any instant may be the last.
+
+Every write is atomic: aside, fsync, rename, fsync of the folder. Nothing here starts a process or takes a lease.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+
+from . import wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FORMAT = 1
+"""The on-disk format this code writes; it reads every store whose ``readable_from`` is not above it."""
+READABLE_FROM = 1
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.@+")
+_HEX = frozenset("0123456789abcdef")
+
+
+def part(text: str) -> str:
+    """``text`` where it may be one part of a path; a Problem where it may not."""
+    if not text or text[0] == "." or len(text) > 200 or not _PLAIN.issuperset(text):
+        raise wire.Problem("failed", f"{text!r} is no name that can stand in a path")
+    return text
+
+
+def digest(text: str) -> str:
+    """``text`` where it is a SHA-256 in hex; a Problem where it is not."""
+    if len(text) != 64 or not _HEX.issuperset(text):
+        raise wire.Problem("failed", f"{text!r} is no SHA-256 digest")
+    return text
+
+
+def default_path() -> str:
+    """Where the store lies when nobody said: the system's place as root, the user's own otherwise."""
+    if os.geteuid() == 0:
+        return "/var/lib/unictl"
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not state.startswith("/"):
+        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+    if (state + "/").startswith("/tmp/"):
+        raise wire.Problem(
+            "unsupported",
+            f"the state folder {state} lies under /tmp, which is emptied at boot",
+            "set XDG_STATE_HOME elsewhere for this user, or give the host a `root:` in the fleet file",
+            path=state,
+        )
+    return os.path.join(state, "unictl")
+
+
+class Root:
+    """The store of one host. Attributes and methods are paths; nothing is created by asking for one."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.images = path + "/images"
+        self.claims = path + "/claims"
+        self.leases = path + "/leases"
+        self.fleets = path + "/fleets"
+        self.runs = path + "/run"
+        self.host_lock = path + "/host.lock"
+
+    def fleet(self, owner: str) -> str:
+        """The folder of one fleet."""
+        return self.fleets + "/" + part(owner)
+
+    def instances(self, owner: str) -> str:
+        """The folder of the fleet's live records."""
+        return self.fleet(owner) + "/instances"
+
+    def instance(self, owner: str, key: str) -> str:
+        """The folder of one live record, ``api-2.7f3c9a1b``."""
+        return self.instances(owner) + "/" + part(key)
+
+    def retired(self, owner: str) -> str:
+        """The folder of what was retired and is kept for looking back."""
+        return self.fleet(owner) + "/retired"
+
+    def volumes(self, owner: str) -> str:
+        """The folder of the fleet's volumes."""
+        return self.fleet(owner) + "/volumes"
+
+    def volume(self, owner: str, name: str) -> str:
+        """The folder of one volume; its bytes are ``data`` in it."""
+        return self.volumes(owner) + "/" + part(name)
+
+    def run(self, token: str) -> str:
+        """The folder of sockets and locks of one instance: short, because socket paths are."""
+        return self.runs + "/" + part(token)
+
+    def owners(self) -> list[str]:
+        """Every fleet that has a folder here."""
+        return names(self.fleets)
+
+    def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """See :func:`write_atomic`."""
+        write_atomic(path, data, mode)
+
+    def read_json(self, path: str) -> Any:
+        """See :func:`read_json`."""
+        return read_json(path)
+
+    def boot_id(self) -> str:
+        """See :func:`boot_id`."""
+        return boot_id()
+
+    def host_id(self) -> str:
+        """32 random hex digits, written once at first contact."""
+        with open(self.path + "/host-id", encoding="ascii") as file:
+            return file.read().strip()
+
+    def prepare(self) -> None:
+        """Make the store where there is none; refuse one that a newer tool wrote, touching nothing."""
+        self._check_format()
+        if os.path.exists(self.path + "/host-id") and os.path.exists(self.path + "/format"):
+            return
+        for folder in (self.path, self.images, self.leases, self.fleets, self.runs):
+            folders(folder)
+        _once(self.path + "/host-id", os.urandom(16).hex().encode() + b"\n")
+        _once(self.path + "/format", wire.encode({"format": FORMAT, "readable_from": READABLE_FROM}) + b"\n")
+
+    def _check_format(self) -> None:
+        told = read_json(self.path + "/format")
+        if told is not None and int(told.get("readable_from", 0)) > FORMAT:
+            raise wire.Problem(
+                "newer-format",
+                f"{self.path} was written by a newer unictl (on-disk format {told.get('format')}, "
+                f"this one reads up to {FORMAT})",
+                f"use a unictl that reads format {told.get('readable_from')} or later; nothing was touched",
+                path=self.path,
+            )
+
+
+def _sha256() -> Any:
+    """The interpreter's own SHA-256: no OpenSSL to load (3 ms) where only names are hashed."""
+    for module in ("_sha2", "_sha256", "hashlib"):
+        try:
+            return __import__(module).sha256
+        except ImportError:
+            continue
+    raise wire.Problem("unsupported", "this python3 has no SHA-256", "install the whole python3 package on the host")
+
+
+_HASH: list[Any] = []
+
+
+def token(owner: str, key: str = "") -> str:
+    """The 16 hex digits that name a run folder: of an instance, or (no key) of the fleet's keeper."""
+    if not _HASH:
+        _HASH.append(_sha256())
+    text: str = _HASH[0](f"{owner}/{key}".encode()).hexdigest()
+    return text[:16]
+
+
+def names(folder: str) -> list[str]:
+    """Sorted entries of a folder without the hidden ones; none where there is no folder."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def folders(path: str, mode: int = 0o711) -> None:
+    """Make a folder and its parents. 0711: unprivileged hypervisors pass through, nobody lists."""
+    if os.path.isdir(path):
+        return
+    folders(os.path.dirname(path), mode)
+    try:
+        os.mkdir(path, mode)
+        os.chmod(path, mode)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise problem(error, path) from error
+
+
+def sync_folder(path: str) -> None:
+    """Make what was renamed or created in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_plain(path: str, data: bytes, mode: int = 0o644, sync: bool = True) -> None:
+    """Write a file in place; for folders that are themselves written aside."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            os.fchmod(descriptor, mode)
+            wire.write_all(descriptor, data)
+            if sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise problem(error, path) from error
+
+
+def write_atomic(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Replace a file by ``data``: aside, fsync, rename, fsync of the folder. A reader sees the old or the new one."""
+    folder, name = os.path.split(path)
+    aside = f"{folder}/.new-{name}-{os.getpid()}-{threading.get_ident()}"
+    try:
+        write_plain(aside, data, mode)
+        os.rename(aside, path)
+        sync_folder(folder)
+    except OSError as error:
+        raise problem(error, path) from error
+    finally:
+        remove_file(aside)
+
+
+def _once(path: str, data: bytes) -> None:
+    """Write a file unless it is there; of two at once, one wins and both read the same."""
+    aside = f"{os.path.dirname(path)}/.new-{os.path.basename(path)}-{os.getpid()}-{threading.get_ident()}"
+    write_plain(aside, data)
+    try:
+        os.link(aside, path)
+        sync_folder(os.path.dirname(path))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise problem(error, path) from error
+    finally:
+        remove_file(aside)
+
+
+def read_bytes(path: str) -> bytes | None:
+    """All of a file, or None where there is none. Two system calls less than a file object."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        pieces = [os.read(descriptor, 65536)]
+        while len(pieces[-1]) == 65536:
+            pieces.append(os.read(descriptor, 65536))
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
+def read_json(path: str) -> Any:
+    """The JSON in a file, None where there is no file, a ``damaged`` Problem where it is none."""
+    data = read_bytes(path)
+    if data is None:
+        return None
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise wire.Problem("damaged", f"{path} is no JSON any more: {error}", path=path) from error
+
+
+def remove_file(path: str) -> None:
+    """Remove a file that may be gone already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def remove_tree(path: str) -> None:
+    """Remove a folder with all in it, never following a link; gone already is fine."""
+    try:
+        entries = list(os.scandir(path))
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        remove_file(path)
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            remove_tree(entry.path)
+        else:
+            remove_file(entry.path)
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return
+
+
+def remove_aside(path: str) -> None:
+    """Remove a folder so that no half of it is ever seen: rename to ``.gone-``, then unlink."""
+    folder, name = os.path.split(path)
+    gone = f"{folder}/.gone-{name}"
+    remove_tree(gone)
+    try:
+        os.rename(path, gone)
+    except FileNotFoundError:
+        return
+    remove_tree(gone)
+
+
+_BOOT: list[str] = []
+
+
+def boot_id() -> str:
+    """The kernel's random id of this boot."""
+    if not _BOOT:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            _BOOT.append(file.read().strip())
+    return _BOOT[0]
+
+
+def free_bytes(path: str) -> int:
+    """Bytes an unprivileged writer may still use on the file system of ``path`` (or of its nearest parent)."""
+    while not os.path.exists(path) and path != "/":
+        path = os.path.dirname(path)
+    told = os.statvfs(path)
+    return told.f_bavail * told.f_frsize
+
+
+def problem(error: OSError, path: str | None = None) -> wire.Problem:
+    """An operating system error as a sentence that says what to do."""
+    where = str(error.filename or path or "")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = free_bytes(where) if where else 0
+        return wire.Problem(
+            "no-room",
+            f"no room left on the host to write {where}: {free} bytes are free there",
+            "free some space, or give the host another `root:`; what was begun is swept by the next apply",
+            path=where,
+            errno=error.errno,
+        )
+    hint = ""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        hint = f"user {os.geteuid()} may not do that: set `become: true` for the host, or give it another `root:`"
+    elif error.errno == errno.EROFS:
+        hint = "the file system is read-only: check the host's disk"
+    return wire.Problem("failed", f"{where}: {error.strerror}", hint, path=where, errno=error.errno)

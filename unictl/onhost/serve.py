@@ -1,0 +1,284 @@
+"""The loop of one conversation on the host: frames in, one thread per request, frames out. Handlers load when asked.
+
+The real streams are moved away first: nothing that runs in this process or is started by it can break the framing.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import signal
+import sys
+import threading
+import time
+
+from . import records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
+
+HANDLERS = {
+    "survey": ("survey", "survey"),
+    "lease": ("lease", "acquire"),
+    "release": ("lease", "release"),
+    "end-holder": ("lease", "end_holder"),
+    "stage": ("store", "stage"),
+    "volume": ("volumes", "volume"),
+    "launch": ("launch", "launch"),
+    "mark": ("launch", "mark"),
+    "await": ("health", "await_"),
+    "health": ("health", "health"),
+    "ingress": ("ingress", "ingress"),
+    "retire": ("retire", "retire"),
+    "tail": ("tail", "tail"),
+    "ledger": ("ledger", "ledger"),
+    "remember": ("ledger", "remember"),
+    "collect": ("collect", "collect"),
+}
+CANCELLABLE = ("stage", "await", "health", "tail", "lease", "ingress")
+"""Of the rest, a cancel is ignored: they end by themselves, soon."""
+ALONE = ("ingress", "ledger", "remember", "collect", "lease", "volume")
+"""One at a time of each of these."""
+THREADS = 128
+LAST_WORDS = 10.0
+"""Seconds that messages in hand may take once the connection is gone; a retire also its grace."""
+
+
+class Call:
+    """What a handler is given beside the request: a way to say something, and to hear that it should stop."""
+
+    def __init__(self, connection: Connection, stream: int, ask: dict[str, Any]):
+        self.connection = connection
+        self.stream = stream
+        self.ask = ask
+        self.cancelled = threading.Event()
+        self.data: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
+
+    @property
+    def lease(self) -> Any:
+        """The lease this connection holds, or None."""
+        return self.connection.lease
+
+    def event(self, document: dict[str, Any]) -> None:
+        """Tell the control side something on the way."""
+        self.connection.send(wire.frame(self.stream, wire.EVENT, wire.encode(document)))
+
+    def want(self, offset: int, length: int) -> bytes:
+        """One piece of the upload."""
+        return b"".join(self.pull(offset, length))
+
+    def pull(self, offset: int, length: int) -> Iterator[bytes]:
+        """The pieces of a range of the upload, in order; several are asked for ahead."""
+        asked = at = offset
+        end = offset + length
+        while at < end:
+            while asked < end and asked - at < wire.AHEAD:
+                size = min(wire.DATA_LIMIT, end - asked)
+                self.connection.send(wire.frame(self.stream, wire.WANT, wire.encode({"offset": asked, "length": size})))
+                asked += size
+            yield (piece := self._piece(at))
+            at += len(piece)
+
+    def _piece(self, at: int) -> bytes:
+        told = self.data.get()
+        if told is None or self.cancelled.is_set():
+            raise wire.Problem("cancelled", "the upload was cancelled; what came so far is kept for the next try")
+        offset, piece = told
+        if offset != at or not piece:
+            raise wire.Problem("damaged", "the file that is sent is shorter than it was said to be", "try again")
+        return piece
+
+    def cancel(self) -> None:
+        """The control side gave up, or is gone."""
+        self.cancelled.set()
+        self.data.put(None)
+
+
+class Connection:
+    """One conversation: its streams, its lease, the requests in hand."""
+
+    def __init__(self, root: records.Root, reading: int, writing: int):
+        self.root = root
+        self.reading = reading
+        self.writing = writing
+        self.lease: Any = None
+        self.calls: dict[int, Call] = {}
+        self.problem: wire.Problem | None = None
+        self.gone = threading.Event()
+        self._write = threading.Lock()
+        self._alone = {name: threading.Lock() for name in ALONE}
+        self._keys: dict[str, threading.Lock] = {}
+        self._keys_guard = threading.Lock()
+        self._free = threading.BoundedSemaphore(THREADS)
+
+    def send(self, data: bytes) -> None:
+        """Write frames; to nobody where the control side is gone."""
+        with self._write:
+            if not self.gone.is_set():
+                try:
+                    wire.write_all(self.writing, data)
+                except OSError:
+                    self.gone.set()
+
+    def run(self) -> None:
+        """Until the control side is gone or silent."""
+        self.send(wire.frame(0, wire.EVENT, wire.encode(self._hello())))
+        while not self.gone.is_set():
+            ready, _, _ = select.select([self.reading], [], [], wire.SILENCE)
+            if not ready:
+                break
+            try:
+                stream, kind, body = wire.read_frame(self.reading)
+            except (wire.Ended, OSError):
+                break
+            self._heard(stream, kind, body)
+        self._end()
+
+    def _hello(self) -> dict[str, Any]:
+        row = {
+            "python": ".".join(str(part) for part in sys.version_info[:3]),
+            "pid": os.getpid(),
+            "uid": os.geteuid(),
+            "root": self.root.path,
+            "boot_id": records.boot_id(),
+            "clock": time.time(),
+            "format": records.FORMAT,
+        }
+        try:
+            self.root.prepare()
+            row["id"] = self.root.host_id()
+        except wire.Problem as problem:
+            self.problem = problem
+        except OSError as error:
+            self.problem = records.problem(error, self.root.path)
+        if self.problem is not None:
+            row["problem"] = self.problem.document()
+        return row
+
+    def _heard(self, stream: int, kind: int, body: bytes) -> None:
+        if kind == wire.PING:
+            self.send(wire.frame(0, wire.PING))
+        elif kind == wire.REQUEST:
+            self._begin(stream, body)
+        elif stream in self.calls:
+            call = self.calls[stream]
+            if kind == wire.DATA:
+                call.data.put((wire.OFFSET.unpack_from(body)[0], body[wire.OFFSET.size :]))
+            elif kind == wire.CANCEL and call.ask.get("do") in CANCELLABLE:
+                call.cancel()
+
+    def _begin(self, stream: int, body: bytes) -> None:
+        import json
+
+        call = Call(self, stream, json.loads(body))
+        self.calls[stream] = call
+        threading.Thread(target=self._answer, args=(call,), daemon=True).start()
+
+    def _answer(self, call: Call) -> None:
+        with self._free:
+            document = self._outcome(call)
+        self.calls.pop(call.stream, None)
+        self.send(b"".join(wire.reply(call.stream, document)))
+
+    def _outcome(self, call: Call) -> dict[str, Any]:
+        """The reply, or the problem: never a traceback, never the request (it may hold secrets)."""
+        try:
+            if self.problem is not None:
+                raise self.problem
+            return {"ok": self._handle(call)}
+        except wire.Problem as problem:
+            return {"problem": problem.document()}
+        except OSError as error:
+            return {"problem": records.problem(error).document()}
+        except Exception as error:
+            text = f"the host side failed in {call.ask.get('do')!r}: {type(error).__name__} at {_where(error)}"
+            return {"problem": wire.Problem("failed", text, "this is a fault of unictl: please report it").document()}
+
+    def _handle(self, call: Call) -> Any:
+        name = str(call.ask.get("do"))
+        if name not in HANDLERS:
+            raise wire.Problem("unsupported", f"unknown request {name!r}")
+        handler = load(*HANDLERS[name])
+        held = self._locks(name, call.ask)
+        for lock in held:
+            lock.acquire()
+        try:
+            return handler(self.root, call.ask, call)
+        finally:
+            for lock in held:
+                lock.release()
+
+    def _locks(self, name: str, ask: dict[str, Any]) -> list[threading.Lock]:
+        """What this request may not share: its kind, or the instances it changes. Sorted: no two wait in a circle."""
+        if name in ALONE:
+            return [self._alone[name]]
+        keys = []
+        if name == "launch":
+            keys = [f"{one['name']}.{one['generation']}" for one in ask["instances"]]
+        elif name in ("retire", "mark"):
+            keys = [ask["key"]]
+        elif name == "stage":
+            keys = [ask["digest"]]
+        with self._keys_guard:
+            return [self._keys.setdefault(key, threading.Lock()) for key in sorted(set(keys))]
+
+    def _end(self) -> None:
+        """No new frames; what is in hand ends by its own rule; then the lease is free, with the process."""
+        self.gone.set()
+        calls = list(self.calls.values())
+        graces = [float(call.ask.get("grace", 10_000)) / 1000 for call in calls if call.ask.get("do") == "retire"]
+        for call in calls:
+            if call.ask.get("do") in CANCELLABLE:
+                call.cancel()
+        deadline = time.monotonic() + LAST_WORDS + max(graces, default=0.0)
+        while self.calls and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def load(module: str, function: str) -> Callable[[records.Root, dict[str, Any], Call], Any]:
+    """A handler, its module imported now and not before."""
+    import importlib
+
+    found: Callable[[records.Root, dict[str, Any], Call], Any] = getattr(
+        importlib.import_module("." + module, __package__), function
+    )
+    return found
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+
+
+def take_streams() -> tuple[int, int]:
+    """Private descriptors of the conversation; 0 becomes /dev/null, 1 becomes stderr."""
+    reading, writing = os.dup(0), os.dup(1)
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return reading, writing
+
+
+def main(path: str) -> None:
+    """Serve one conversation over the process's own standard streams."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.umask(0o022)
+    reading, writing = take_streams()
+    try:
+        root = records.Root(path or records.default_path())
+    except wire.Problem as problem:
+        os.write(2, f"unictl: {problem.text}; {problem.hint}\n".encode())
+        os._exit(72)
+    try:
+        Connection(root, reading, writing).run()
+    finally:
+        # Threads that hang must not keep the lease: the process ends here, whatever they do.
+        os._exit(0)

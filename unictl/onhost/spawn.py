@@ -1,0 +1,146 @@
+"""One start of a hypervisor process: locks it inherits, descriptors, privileges, exec. Runs in the keeper.
+
+Order: ``alive`` and the volume locks are held, then the child itself writes ``started``, then it becomes the
+hypervisor. Whoever is killed in between leaves either nothing running or a process whose pid is known.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+
+from . import facts, locks, privilege, processes, records, substitute, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+
+class Inherited:
+    """Descriptors a hypervisor inherits: its liveness lock, its volumes' locks, its output. Closed here after exec."""
+
+    def __init__(self) -> None:
+        self.locks: list[int] = []
+        self.output = -1
+
+    def close(self) -> None:
+        """Drop our copies: the locks then live exactly as long as the hypervisor."""
+        for descriptor in [*self.locks, self.output]:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.locks, self.output = [], -1
+
+
+def run_folder(root: records.Root, token: str, uid: int | None) -> str:
+    """The instance's run folder, made and handed to its user."""
+    path = root.run(token)
+    records.folders(path, 0o700)
+    privilege.give(path, uid)
+    return path
+
+
+def lock(root: records.Root, owner: str, run: dict[str, Any], folder: str, uid: int | None) -> Inherited | None:
+    """Take ``alive`` and the volumes' locks; None where the instance runs already, a Problem where a volume is busy."""
+    held = Inherited()
+    alive = locks.take(folder + "/alive")
+    if alive is None:
+        return None
+    held.locks.append(alive)
+    try:
+        for name in run.get("volumes", ()):
+            held.locks.append(_lock_volume(root, owner, name, uid))
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def _lock_volume(root: records.Root, owner: str, name: str, uid: int | None) -> int:
+    folder = root.volume(owner, name)
+    if not os.path.isdir(folder):
+        raise wire.Problem("not-found", f"volume {name} is not on this host", "plan again: it is created there")
+    descriptor = locks.take(folder + "/lock")
+    if descriptor is None:
+        raise wire.Problem("taken", f"volume {name} is in use by a process that still runs", "retire its user first")
+    privilege.give(folder + "/data", uid)
+    return descriptor
+
+
+def spawn(argv: list[str], facts_folder: str, run: str, number: int, held: Inherited, uid: int | None) -> int:
+    """Start the process; its pid. OSError when it cannot be executed."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(argv, facts_folder, run, number, held, uid, writing)
+    os.close(writing)
+    try:
+        told = os.read(reading, 64)
+    finally:
+        os.close(reading)
+    if told:
+        os.waitpid(pid, 0)
+        raise OSError(int(told), os.strerror(int(told)), argv[0])
+    return pid
+
+
+def _become(
+    argv: list[str], facts_folder: str, run: str, number: int, held: Inherited, uid: int | None, writing: int
+) -> None:
+    """In the child: never returns."""
+    try:
+        os.setsid()
+        _streams(held)
+        for sent in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sent, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_NOFILE, _files())
+        facts.append(facts_folder, started(os.getpid(), number))
+        os.umask(0o077)
+        os.chdir(run)
+        privilege.drop(uid)
+        os.execve(argv[0], argv, ENVIRONMENT)
+    except OSError as error:
+        os.write(writing, str(error.errno or 1).encode())
+    finally:
+        os._exit(127)
+
+
+def _streams(held: Inherited) -> None:
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(held.output, 1)
+    os.dup2(held.output, 2)
+    for descriptor in held.locks:
+        os.set_inheritable(descriptor, True)
+
+
+def _files() -> tuple[int, int]:
+    """What a process usually gets, not what the keeper raised for itself."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return (min(hard, 1024) if hard != resource.RLIM_INFINITY else 1024, hard)
+
+
+def started(pid: int, number: int) -> dict[str, Any]:
+    """The entry of a start: who it is beyond doubt."""
+    return {
+        "format": records.FORMAT,
+        "event": "started",
+        "n": number,
+        "pid": pid,
+        "ticks": processes.ticks(pid),
+        "boot": records.boot_id(),
+        "at": time.time(),
+    }
+
+
+def command(root: records.Root, owner: str, key: str, run: dict[str, Any]) -> list[str]:
+    """The command line with a path to execute in front."""
+    argv = substitute.argv(root, owner, key, run)
+    if not argv:
+        raise wire.Problem("failed", f"the launch document of {key} has no command line")
+    if "/" not in argv[0]:
+        argv[0] = substitute.which(argv[0]) or argv[0]
+    return argv

@@ -1,0 +1,210 @@
+"""The way to an owner's keeper, and the state of an instance as it stands on disk.
+
+``ensure`` makes the socket, takes the keeper's lock and forks: the keeper is reachable before it has run a line, and
+two cannot be. Only a lease holder calls what starts one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from . import facts, locks, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SOCKET_PATH_LIMIT = 107
+PATIENCE = 10.0
+"""Seconds a keeper may take to say something, and to come or go."""
+
+
+def state(root: records.Root, owner: str, key: str, kept: bool | None = None) -> dict[str, Any]:
+    """{state, end, since, starts} of one instance. ``kept``: whether its keeper lives, if the caller knows."""
+    folder = root.instance(owner, key)
+    last = facts.last(folder)
+    row: dict[str, Any] = {
+        "state": "begun",
+        "end": facts.end_of(last),
+        "since": (last or {}).get("at", 0.0),
+        "starts": int((last or {}).get("n", 0)),
+    }
+    if os.path.exists(folder + "/intent"):
+        row["state"] = "leaving"
+    elif locks.held(root.run(records.token(owner, key)) + "/alive"):
+        kept = keeper_lives(root, owner) if kept is None else kept
+        row.update(state="running" if kept else "unsupervised", end=None)
+    elif last is not None:
+        _not_running(row, last)
+    return row
+
+
+def _not_running(row: dict[str, Any], last: dict[str, Any]) -> None:
+    rebooted = last.get("boot") != records.boot_id()
+    if rebooted and (last["event"] == "started" or last.get("restarting")):
+        row["state"] = "lost"
+    else:
+        row["state"] = "ended"
+        row["end"] = row["end"] or dict(facts.UNWATCHED, at=time.time())
+
+
+def keeper_folder(root: records.Root, owner: str) -> str:
+    """Its run folder: ``lock`` and ``socket``."""
+    return root.run(records.token(owner))
+
+
+def keeper_lives(root: records.Root, owner: str) -> bool:
+    """Whether a keeper of this fleet holds its lock."""
+    return locks.held(keeper_folder(root, owner) + "/lock")
+
+
+def revive(root: records.Root, owner: str) -> None:
+    """Start a keeper where something runs, or waits to run again, without one."""
+    if keeper_lives(root, owner):
+        return
+    for key in records.names(root.instances(owner)):
+        row = state(root, owner, key, False)
+        if row["state"] == "unsupervised" or (row["state"] == "ended" and row["end"]["restarting"]):
+            ensure(root, owner).close()
+            return
+
+
+def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
+    """Have the keeper start these; key -> {ok, problem?}."""
+    outcomes: dict[str, Any] = ask(root, owner, {"do": "start", "keys": keys}, 30 + len(keys))["outcomes"]
+    return outcomes
+
+
+def stop(root: records.Root, owner: str, key: str, grace: int) -> None:
+    """Have it stopped, and any restart forgotten; returns when it is gone. Without a keeper and a process: nothing."""
+    alive = root.run(records.token(owner, key)) + "/alive"
+    if not locks.held(alive) and not keeper_lives(root, owner):
+        return
+    ask(root, owner, {"do": "stop", "key": key, "grace": grace}, grace / 1000 + PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while locks.held(alive):
+        if time.monotonic() > deadline:
+            raise wire.Problem("failed", f"{key} does not end, even by SIGKILL", "look at its process on the host")
+        time.sleep(0.005)
+
+
+def ask(root: records.Root, owner: str, request: dict[str, Any], patience: float) -> dict[str, Any]:
+    """One request to the keeper, started when there is none. One that ends in that very moment is asked again."""
+    for _ in range(5):
+        connection = ensure(root, owner)
+        try:
+            connection.settimeout(patience)
+            connection.sendall(wire.encode(request) + b"\n")
+            said = _line(connection)
+        except socket.timeout as error:
+            raise _mute(root, owner) from error
+        except OSError:
+            said = b""
+        finally:
+            connection.close()
+        if said:
+            import json
+
+            answer: dict[str, Any] = json.loads(said)
+            return answer
+    raise wire.Problem(
+        "failed", f"the keeper of fleet {owner} ends as soon as it is asked", "run the same command again"
+    )
+
+
+def _line(connection: socket.socket) -> bytes:
+    pieces: list[bytes] = []
+    while not pieces or not pieces[-1].endswith(b"\n"):
+        piece = connection.recv(65536)
+        if not piece:
+            return b""
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _mute(root: records.Root, owner: str) -> wire.Problem:
+    pid = (records.read_bytes(keeper_folder(root, owner) + "/lock") or b"?").decode().strip()
+    return wire.Problem(
+        "failed",
+        f"the keeper of fleet {owner} (process {pid}) does not answer",
+        f"end it with `kill -9 {pid}` on the host and run the same command again: its guests run on",
+    )
+
+
+def ensure(root: records.Root, owner: str) -> socket.socket:
+    """A connection to the keeper of this fleet, which is started when there is none."""
+    folder = keeper_folder(root, owner)
+    path = folder + "/socket"
+    if len(root.run("0" * 16) + "/console") > SOCKET_PATH_LIMIT:
+        raise wire.Problem(
+            "unsupported", f"the path {root.path} is too long for sockets in it", "give a shorter `root:`"
+        )
+    records.folders(root.runs)
+    records.folders(folder, 0o700)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        connection = _connect(path)
+        if connection is not None:
+            return connection
+        lock = locks.take(folder + "/lock")
+        if lock is not None:
+            _fork(root, owner, path, lock)
+        else:
+            time.sleep(0.01)
+    raise _mute(root, owner)
+
+
+def _connect(path: str) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
+
+
+def _fork(root: records.Root, owner: str, path: str, lock: int) -> None:
+    """Start the keeper, its socket already listening. Modules are loaded before: its archive may be gone later."""
+    from . import keeper
+
+    records.remove_file(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(256)
+    pid = os.fork()
+    if pid == 0:
+        _child(root, owner, path, lock, listener, keeper.serve)
+    os.close(lock)
+    listener.close()
+    os.waitpid(pid, 0)
+
+
+def _child(root: records.Root, owner: str, path: str, lock: int, listener: socket.socket, serve: Any) -> None:
+    """Forked once: a session of its own, forked again so that nobody waits for it. Never returns."""
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _cut_loose(lock, listener.fileno())
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            serve(root, owner, listener, path)
+    finally:
+        os._exit(0)
+
+
+def _cut_loose(*kept: int) -> None:
+    """Nothing of the conversation stays open here: not its streams, above all not the lease."""
+    os.chdir("/")
+    null = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    import sys
+
+    archive = {int(place.rsplit("/", 1)[1]) for place in sys.path if place.startswith("/proc/self/fd/")}
+    keep = sorted({0, 1, 2, *kept, *archive})
+    for at, low in enumerate(keep):
+        os.closerange(low + 1, keep[at + 1] if at + 1 < len(keep) else 65536)

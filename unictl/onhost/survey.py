@@ -1,0 +1,200 @@
+"""One pass over the store: what runs for a fleet, what others hold, what this host is and cannot do. Writes nothing
+but caches (the hypervisor's version, the accelerator of this boot)."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import claims, lease, ledger, privilege, records, retire, substitute, supervise, volumes, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+RUN_FACTS = ("memory", "overhead", "cpus", "forwards", "volumes", "images")
+RECORD_FACTS = ("service", "ordinal", "launch", "fingerprint", "commit", "protect", "resolved")
+
+
+def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:  # noqa: ARG001 - a handler
+    """Everything a plan reads of one host, for one owner. ``full``: name -> fingerprint that is wished."""
+    owner = records.part(ask["owner"])
+    rows = instances(root, owner, ask.get("full") or {})
+    ingress, ports = _ingress(root, owner)
+    users = {name: f"{row['name']}.{row['generation']}" for row in rows for name in row.get("volumes", ())}
+    own = {int(forward["host"]) for row in rows for forward in row.get("forwards", ())} | ports
+    return {
+        "format": records.FORMAT,
+        "host": host(root),
+        "instances": rows,
+        "retired": retire.launches(root, owner),
+        "volumes": volumes.listed(root, owner, users),
+        "images": [name for name in records.names(root.images) if len(name) == 64],
+        "claims": claims.of_others(root, owner, own),
+        "ingress": ingress,
+        "lease": lease.holder(root, owner),
+        "policy": ledger.remembered(root, owner, "policy"),
+        "hosts": ledger.remembered(root, owner, "hosts"),
+        "namesakes": _namesakes(root, owner, str(ask.get("mark", ""))),
+        "leftovers": len(lease.leftovers(root, owner)),
+    }
+
+
+def instances(root: records.Root, owner: str, full: dict[str, str]) -> list[dict[str, Any]]:
+    """Short rows of all live records; the whole spec only where the fingerprint is not the wished one."""
+    kept = supervise.keeper_lives(root, owner)
+    return [_row(root, owner, key, full, kept) for key in records.names(root.instances(owner))]
+
+
+def _row(root: records.Root, owner: str, key: str, full: dict[str, str], kept: bool) -> dict[str, Any]:
+    try:
+        return _read(root, owner, key, full, kept)
+    except wire.Problem as problem:
+        return _damaged(key, problem.text)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _damaged(key, f"its record lacks something: {error!r}")
+    except OSError as error:
+        return _damaged(key, f"its record cannot be read: {error.strerror}")
+
+
+def _read(root: records.Root, owner: str, key: str, full: dict[str, str], kept: bool) -> dict[str, Any]:
+    folder = root.instance(owner, key)
+    record = records.read_json(folder + "/record.json")
+    if record is None:
+        return _damaged(key, "its record.json is gone")
+    if int(record["format"]) > records.FORMAT:
+        return _damaged(key, f"it was written by a newer unictl (format {record['format']})")
+    row = {"name": record["name"], "generation": record["generation"]}
+    row.update({name: record.get(name) for name in RECORD_FACTS})
+    row.update({name: record["run"].get(name) for name in RUN_FACTS})
+    row.update(records.read_json(folder + "/marks.json") or {})
+    row.update(supervise.state(root, owner, key, kept))
+    row["since"] = row["since"] or record.get("at", 0.0)
+    if record["name"] in full and full[record["name"]] != record["fingerprint"]:
+        row["spec"] = record.get("spec")
+    return row
+
+
+def _damaged(key: str, why: str) -> dict[str, Any]:
+    name, _, generation = key.partition(".")
+    service, _, ordinal = name.rpartition("-")
+    return {
+        "name": name,
+        "generation": generation,
+        "service": service,
+        "ordinal": int(ordinal) if ordinal.isdigit() else 0,
+        "launch": 0,
+        "fingerprint": "",
+        "state": "damaged",
+        "why": why,
+    }
+
+
+def host(root: records.Root) -> dict[str, Any]:
+    """What this machine is."""
+    total, free = claims.memory()
+    qemu = _qemu(root)
+    return {
+        "id": root.host_id(),
+        "boot_id": records.boot_id(),
+        "clock": time.time(),
+        "root": root.path,
+        "user": user(),
+        "memory": total,
+        "memory_free": free,
+        "cpus": len(os.sched_getaffinity(0)),
+        "disk_free": records.free_bytes(root.path),
+        "supervision": "detached",
+        "hypervisors": {"qemu": qemu} if qemu else {},
+        "accelerator": _accelerator(root, qemu),
+        "lacks": _lacks(root, qemu),
+    }
+
+
+def user() -> str:
+    """The name of the user the host side runs as, or its number."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _qemu(root: records.Root) -> dict[str, Any] | None:
+    """Path and version; asking QEMU costs 30 ms, so the answer is kept for that very file."""
+    path = substitute.which(*substitute.QEMU)
+    if not path:
+        return None
+    there = os.stat(path)
+    mark = [path, there.st_mtime_ns, there.st_size]
+    try:
+        told = records.read_json(root.path + "/qemu.json") or {}
+    except wire.Problem:
+        told = {}
+    if told.get("file") != mark:
+        told = {"file": mark, "version": _version(path)}
+        records.write_atomic(root.path + "/qemu.json", wire.encode(told))
+    return {"path": path, "version": told["version"]}
+
+
+def _version(path: str) -> str:
+    import subprocess
+
+    try:
+        said = subprocess.run([path, "--version"], capture_output=True, timeout=10, check=False).stdout.decode()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    words = said.split("version ", 1)
+    return words[1].split()[0].rstrip(",") if len(words) == 2 else ""
+
+
+def _accelerator(root: records.Root, qemu: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not qemu:
+        return None
+    try:
+        from . import accelerator
+
+        chosen: dict[str, Any] = accelerator.choose(root, qemu["path"])
+    except (wire.Problem, ImportError):
+        return None
+    return chosen
+
+
+def _lacks(root: records.Root, qemu: dict[str, Any] | None) -> list[dict[str, str]]:
+    rows = []
+    if not qemu:
+        rows.append({"code": "no-qemu", "text": "there is no QEMU", "hint": "install qemu-system-x86 on the host"})
+    if not substitute.which("haproxy"):
+        hint = "install haproxy on the host, or set `ingress: false` for it"
+        rows.append({"code": "no-haproxy", "text": "there is no HAProxy, so it cannot run the ingress", "hint": hint})
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        hint = "guests run emulated; give the user access to /dev/kvm where the machine has it"
+        rows.append({"code": "no-kvm", "text": "/dev/kvm cannot be used", "hint": hint})
+    if os.geteuid() == 0 and privilege.why_not(root):
+        text = f"hypervisors run as root: {privilege.why_not(root)}"
+        rows.append({"code": "privileged-hypervisors", "text": text, "hint": "put the store elsewhere (`root:`)"})
+    return rows
+
+
+def _ingress(root: records.Root, owner: str) -> tuple[dict[str, Any], set[int]]:
+    """What the ingress says of itself, and the ports it listens on: ours, not foreign."""
+    if not os.path.isdir(root.fleet(owner) + "/ingress"):
+        return {"state": "absent", "hash": ""}, set()
+    from . import ingress
+
+    return ingress.survey(root, owner), {port for _, port in ingress.ports(root, owner)}
+
+
+def _namesakes(root: records.Root, owner: str, mark: str) -> list[str]:
+    """Other fleets of the same mark: another id, so not ours."""
+    found = []
+    for other in root.owners():
+        if other != owner and mark:
+            try:
+                told = records.read_json(root.fleet(other) + "/fleet.json") or {}
+            except wire.Problem:
+                continue
+            if told.get("mark") == mark:
+                found.append(other)
+    return found

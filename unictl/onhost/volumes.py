@@ -1,0 +1,104 @@
+"""Volumes: data that outlives instances. Made whole aside, deleted only by name and only when no record names it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import lease, locks, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def volume(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Create (or grow) or delete one volume; both idempotent."""
+    lease.require(ask, call)
+    if ask["action"] == "create":
+        return _create(root, ask["owner"], records.part(ask["name"]), int(ask["size"]))
+    if ask["action"] == "delete":
+        return _delete(root, ask["owner"], records.part(ask["name"]))
+    raise wire.Problem("failed", f"unknown volume action {ask['action']!r}")
+
+
+def listed(root: records.Root, owner: str, users: dict[str, str]) -> list[dict[str, Any]]:
+    """The fleet's volumes with the instance that names each."""
+    rows = []
+    for name in records.names(root.volumes(owner)):
+        try:
+            size = os.path.getsize(root.volume(owner, name) + "/data")
+        except OSError:
+            size = 0
+        rows.append({"name": name, "size": size, "used_by": users.get(name, "")})
+    return rows
+
+
+def _create(root: records.Root, owner: str, name: str, size: int) -> dict[str, Any]:
+    path = root.volume(owner, name)
+    if os.path.isdir(path):
+        return _grow(path, name, size)
+    aside = f"{root.volumes(owner)}/.new-{name}"
+    records.remove_tree(aside)
+    records.folders(aside)
+    try:
+        _allocate(aside + "/data", size)
+        told = {"format": records.FORMAT, "name": name, "size": size, "at": time.time()}
+        records.write_plain(aside + "/volume.json", wire.encode(told))
+        records.write_plain(aside + "/lock", b"", 0o600)
+        records.sync_folder(aside)
+        os.rename(aside, path)
+        records.sync_folder(root.volumes(owner))
+    except BaseException:
+        records.remove_tree(aside)
+        raise
+    return {"size": size}
+
+
+def _allocate(path: str, size: int) -> None:
+    """Real room, not a promise: a full disk is told now and not by a guest's write."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if size:
+                os.posix_fallocate(descriptor, 0, size)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise records.problem(error, path) from error
+
+
+def _grow(path: str, name: str, size: int) -> dict[str, Any]:
+    """A larger size is given while nobody uses it; a smaller one is never taken."""
+    there = os.path.getsize(path + "/data")
+    if size <= there:
+        return {"size": there}
+    lock = locks.take(path + "/lock")
+    if lock is None:
+        raise wire.Problem(
+            "taken", f"volume {name} is in use, so it cannot grow now", "it grows when its user is stopped"
+        )
+    try:
+        _allocate(path + "/data", size)
+    finally:
+        os.close(lock)
+    return {"size": size}
+
+
+def _delete(root: records.Root, owner: str, name: str) -> dict[str, Any]:
+    for key in records.names(root.instances(owner)):
+        record = records.read_json(root.instance(owner, key) + "/record.json") or {}
+        if name in record.get("run", {}).get("volumes", ()):
+            raise wire.Problem("taken", f"volume {name} is held by {key}", f"retire {key} first")
+    path = root.volume(owner, name)
+    lock = locks.take(path + "/lock") if os.path.isdir(path) else None
+    if os.path.isdir(path) and lock is None:
+        raise wire.Problem("taken", f"volume {name} is in use by a process that still runs", "retire its user first")
+    try:
+        records.remove_aside(path)
+        records.sync_folder(root.volumes(owner))
+    finally:
+        if lock is not None:
+            os.close(lock)
+    return {}

@@ -1,0 +1,121 @@
+"""Frames, message kinds and problems: the one definition both ends of a conversation use.
+
+A frame is ``>IIB`` (length of the body, stream, kind) and its body. Streams are chosen by the control side and never
+used twice; stream 0 is the connection itself (hello, pings). Bodies are JSON but for DATA: eight bytes of offset, then
+the bytes. A reply that does not fit one frame travels as PARTs closed by the REPLY.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+HEAD = struct.Struct(">IIB")
+OFFSET = struct.Struct(">Q")
+
+REQUEST, REPLY, EVENT, PART, WANT, DATA, CANCEL, PING = b"QREFWDCP"
+
+BODY_LIMIT = 1 << 20
+"""Longest body of a control frame; a longer one is a broken conversation."""
+DATA_LIMIT = 256 << 10
+"""Longest chunk of bytes in one DATA frame, and of a reply in one frame."""
+AHEAD = 8 << 20
+"""Bytes of an upload that may be wanted and not yet here."""
+PING_EVERY = 5.0
+SILENCE = 20.0
+"""Seconds without a frame after which the other end counts as gone."""
+PREAMBLE = b"\0unictl "
+
+PROBLEM_KINDS = (
+    "no-room",
+    "no-image",
+    "taken",
+    "busy",
+    "lost-lease",
+    "not-found",
+    "damaged",
+    "unsupported",
+    "failed",
+    "cancelled",
+    "newer-format",
+)
+
+
+class Problem(Exception):  # noqa: N818 - the project's word
+    """Something the control side tells its user: ``text`` says what is wrong, ``hint`` what to do."""
+
+    def __init__(self, kind: str, text: str, hint: str = "", path: str | None = None, errno: int | None = None):
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+        self.hint = hint
+        self.path = path
+        self.errno = errno
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form of a reply's ``problem``."""
+        row: dict[str, Any] = {"kind": self.kind, "text": self.text, "hint": self.hint}
+        if self.path is not None:
+            row["path"] = self.path
+        if self.errno is not None:
+            row["errno"] = self.errno
+        return row
+
+
+class Ended(Exception):  # noqa: N818 - an end, not an error
+    """The other end closed the conversation."""
+
+
+def encode(value: Any) -> bytes:
+    """A JSON body: compact, no NaN."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def frame(stream: int, kind: int, body: bytes = b"") -> bytes:
+    """One frame as bytes."""
+    return HEAD.pack(len(body), stream, kind) + body
+
+
+def reply(stream: int, document: dict[str, Any]) -> list[bytes]:
+    """The frames of one reply: PARTs where it is long, closed by the REPLY."""
+    body = encode(document)
+    cuts = range(0, max(len(body), 1), DATA_LIMIT)
+    pieces = [body[at : at + DATA_LIMIT] for at in cuts]
+    return [frame(stream, PART, piece) for piece in pieces[:-1]] + [frame(stream, REPLY, pieces[-1])]
+
+
+def limit(kind: int) -> int:
+    """The longest body a frame of this kind may have."""
+    return DATA_LIMIT + OFFSET.size if kind == DATA else BODY_LIMIT
+
+
+def read_exactly(descriptor: int, size: int) -> bytes:
+    """``size`` bytes of a blocking descriptor; Ended when it is closed before that."""
+    pieces = []
+    while size:
+        piece = os.read(descriptor, min(size, 1 << 20))
+        if not piece:
+            raise Ended()
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def read_frame(descriptor: int) -> tuple[int, int, bytes]:
+    """The next (stream, kind, body); Ended at the end or when what comes is no frame."""
+    size, stream, kind = HEAD.unpack(read_exactly(descriptor, HEAD.size))
+    if size > limit(kind):
+        raise Ended()
+    return stream, kind, read_exactly(descriptor, size)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """All of ``data`` to a blocking descriptor."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,20 @@
+"""What a plan is narrowed to or forced to do. Values only."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """``target`` and ``exclude`` are selectors; ``replace`` names instances or services that get a new generation.
+
+    ``destroy`` takes all of the fleet down; ``allow_destroy`` raises the budget to that many; ``allow_volumes`` are
+    the volumes that may be deleted, by name; ``retry`` tries again what failed before.
+    """
+
+    target: str = ""
+    exclude: str = ""
+    replace: tuple[str, ...] = ()
+    destroy: bool = False
+    allow_destroy: int | None = None
+    allow_volumes: tuple[str, ...] = ()
+    retry: bool = False

@@ -1,0 +1,104 @@
+"""The Plan: changes, steps in a graph, what was read, and what speaks against it. A value without unknowns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from unictl.diagnostics.diagnostic import Problems, errors
+from unictl.plan.change import Action, Change
+from unictl.plan.step import Step
+
+FORMAT_VERSION = "1.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """Which commit the fleet files are of; ``clean`` when every file read equals it. Empty commit: no repository."""
+
+    commit: str = ""
+    clean: bool = False
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """The summary line's numbers."""
+
+    add: int = 0
+    replace: int = 0
+    destroy: int = 0
+    adjust: int = 0
+    unchanged: int = 0
+    unknown: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What listens where once the plan is applied: an endpoint of a service's port, or a published one."""
+
+    kind: str
+    service: str
+    port: str
+    address: str
+    number: int
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be done, in what order, and on what it rests.
+
+    ``hosts``: name -> {host_id, connect, root, become, address} of every host it touches; ``read``: host -> what the plan
+    rests on there (``plan.stale``); ``membership``: host -> {service: listeners JSON} of the ingress before the first
+    step; ``refusals`` stop an apply, ``warnings`` are told. ``silent`` hosts did not answer. ``images``: digest ->
+    {name, part, size, path or url}, where their bytes come from. ``facts`` are display only and in no hash.
+    """
+
+    name: str
+    mark: str
+    owner: str
+    fleet_id: str = ""
+    environment: str = ""
+    revision: Revision = Revision()
+    hosts: Mapping[str, Mapping[str, Any]]
+    changes: tuple[Change, ...]
+    steps: tuple[Step, ...]
+    read: Mapping[str, Mapping[str, Any]]
+    membership: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    endpoints: tuple[Endpoint, ...] = ()
+    images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    silent: Mapping[str, str] = field(default_factory=dict)
+    refusals: Problems = ()
+    warnings: Problems = ()
+    partial: str = ""
+    destroys_all: bool = False
+    waves: tuple[Mapping[str, Any], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to do: the one place that decides it."""
+        return bool(self.steps)
+
+    @property
+    def can_apply(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not errors(self.refusals)
+
+    @property
+    def counts(self) -> Counts:
+        """How many of each, for the summary line."""
+        number = dict.fromkeys(Action, 0)
+        for change in self.changes:
+            number[change.action] += 1
+        return Counts(
+            add=number[Action.CREATE],
+            replace=number[Action.REPLACE] + number[Action.MOVE],
+            destroy=number[Action.DESTROY],
+            adjust=number[Action.ADJUST],
+            unchanged=number[Action.KEEP],
+            unknown=number[Action.UNKNOWN],
+            held=number[Action.HELD],
+        )

@@ -1,0 +1,103 @@
+"""What is wished and what is live, side by side, as a plan looks at it. Pure; decides nothing.
+
+A host marked lost that does not answer is dead: it neither answered nor is it silent.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from unictl.fleet.model import Fleet, Service
+from unictl.fleet.names import instance_name
+from unictl.guests.facts import ImageFacts
+from unictl.instances.addresses import resolve
+from unictl.instances.desired import Wished
+from unictl.instances.live import LiveInstance, Silent, Survey, World
+from unictl.plan.options import BuildOptions
+
+Facts = Mapping[str, Mapping[str, ImageFacts]]
+Lives = Mapping[str, tuple[LiveInstance, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """``lives`` are by wished name: a renamed instance stands under its new one. ``lost`` hosts are declared dead.
+
+    ``volumes`` are those that a host shows, and that host. ``meant`` remembers what references mean for a service on a host.
+    """
+
+    fleet: Fleet
+    facts: Facts
+    endpoints: Mapping[str, int]
+    options: BuildOptions
+    wished: tuple[Wished, ...]
+    world: World
+    answered: Mapping[str, Survey]
+    silent: Mapping[str, str]
+    lost: frozenset[str]
+    lives: Lives
+    volumes: Mapping[str, str]
+    meant: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+
+    def service(self, wished: Wished) -> Service:
+        """The service this is a replica of."""
+        return self.fleet.services[wished.service]
+
+    def resolved(self, wished: Wished, host: str) -> Mapping[str, str]:
+        """What its references to services mean on ``host``: the same for every replica of it there."""
+        key = (wished.service, host)
+        if key not in self.meant:
+            meant = resolve(self.fleet, wished, host, self.endpoints)
+            self.meant[key] = {name: value for name, value in meant.items() if name.startswith("service.")}
+        return self.meant[key]
+
+    def silent_ingresses(self) -> tuple[str, ...]:
+        """Hosts that may route to an instance and do not answer."""
+        return tuple(sorted(host for host in self.silent if self.fleet.hosts[host].ingress))
+
+
+def look(
+    fleet: Fleet,
+    facts: Facts,
+    endpoints: Mapping[str, int],
+    world: World,
+    *,
+    wished: tuple[Wished, ...],
+    options: BuildOptions,
+) -> Situation:
+    """The situation of a fleet: its hosts sorted by whether they answered, its instances by name."""
+    answered = {host: said for host in sorted(world) if isinstance(said := world[host], Survey)}
+    lost = frozenset(name for name, host in fleet.hosts.items() if host.lost and name not in answered)
+    return Situation(
+        fleet=fleet,
+        facts=facts,
+        endpoints=endpoints,
+        options=options,
+        wished=wished,
+        world=world,
+        answered=answered,
+        silent={host: _why(world.get(host)) for host in sorted(fleet.hosts) if host not in answered and host not in lost},
+        lost=lost,
+        lives=_lives(fleet, answered),
+        volumes={volume.name: host for host, said in answered.items() for volume in said.volumes},
+    )
+
+
+def _why(said: Survey | Silent | None) -> str:
+    return said.why if isinstance(said, Silent) else "it was not asked"
+
+
+def _lives(fleet: Fleet, answered: Mapping[str, Survey]) -> Lives:
+    renamed = {service.was: service for service in fleet.services.values() if service.was not in (*fleet.services, "")}
+    lives: defaultdict[str, list[LiveInstance]] = defaultdict(list)
+    for host in answered.values():
+        for live in host.instances:
+            lives[_name(live, renamed)].append(live)
+    return {name: tuple(found) for name, found in lives.items()}
+
+
+def _name(live: LiveInstance, renamed: Mapping[str, Service]) -> str:
+    service = renamed.get(live.service)
+    if service is None or live.ordinal >= service.replicas:
+        return live.name
+    return instance_name(service.name, live.ordinal)

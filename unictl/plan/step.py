@@ -1,0 +1,55 @@
+"""One thing done on one host, as data. Values only; ``execution.act`` carries them out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Kind(Enum):
+    """The step kinds.
+
+    stage      data: digest, size                       an image's bytes to the host
+    volume     data: volume, size                       create an empty volume
+    launch     data: document (Located.document), secrets: names
+    prove      data: key, probes, min_healthy_time, healthy_deadline
+    join       data: services {name: listeners JSON}    the ingress's membership after it (new ones in, old ones still)
+    leave      data: services {...}, drain              the ingress's membership after it (old ones out)
+    retire     data: key, grace, keep
+    mark       data: key, protect, commit
+    delete     data: volume                             a named volume is deleted
+    remember   data: policy, hosts                      what was last applied
+    close      data: -                                  the fleet leaves the host: ingress stopped, its files removed
+    barrier    no action; edges go through it (healthy:SERVICE, wave:SERVICE:N)
+    """
+
+    STAGE = "stage"
+    VOLUME = "volume"
+    LAUNCH = "launch"
+    PROVE = "prove"
+    JOIN = "join"
+    LEAVE = "leave"
+    RETIRE = "retire"
+    MARK = "mark"
+    DELETE = "delete"
+    REMEMBER = "remember"
+    CLOSE = "close"
+    BARRIER = "barrier"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A node of the plan's graph.
+
+    ``id`` is readable and unique, e.g. ``launch:api-2.7f3c9a1b``, ``join:hv1:api:1``; ``needs`` are ids of steps
+    that must have ended well before this one begins. ``wave`` counts from 1 within ``service``.
+    """
+
+    id: str
+    kind: Kind
+    host: str = ""
+    subject: str = ""
+    service: str = ""
+    wave: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()

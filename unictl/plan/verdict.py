@@ -1,0 +1,238 @@
+"""One wished instance and what is live of it -> what is to be done, before ports and addresses are chosen. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unictl.diagnostics.place import Path
+from unictl.fleet.model import Order
+from unictl.instances.desired import Wished
+from unictl.instances.fingerprint import generation
+from unictl.instances.live import LiveInstance
+from unictl.plan.change import Action, Field
+from unictl.plan.classify import RUNNING, WISHED, Class, classify, ended, running, serving
+from unictl.plan.drift import Drift, drift
+from unictl.plan.reasons import Reason, volume_on
+from unictl.plan.situation import Situation
+
+CREATE_FIRST = Order.CREATE_FIRST.value
+STOP_FIRST = Order.STOP_FIRST.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is to be done about one wished instance.
+
+    ``launch``: the launch number of what is started; 0 where nothing is. ``relaunched`` is the record that is started
+    (again), ``adopted`` what runs already and only has to pass its gate. ``rest``: other generations, which go.
+    """
+
+    action: Action
+    reason: str
+    wished: Wished
+    host: str
+    old: LiveInstance | None = None
+    rest: tuple[LiveInstance, ...] = ()
+    launch: int = 0
+    relaunched: LiveInstance | None = None
+    adopted: LiveInstance | None = None
+    fields: tuple[Field, ...] = ()
+    order: str = ""
+    order_reason: str = ""
+    detail: str = ""
+    origin: Path = ()
+
+
+Classed = tuple[tuple[LiveInstance, Class], ...]
+
+
+def verdict(s: Situation, wished: Wished, host: str, *, forced: bool) -> Verdict:
+    """What is to be done about ``wished`` on ``host``, where it is placed."""
+    lives = s.lives.get(wished.name, ())
+    if len(lives) == 1 and not forced and _untainted(s, wished, host, lives[0]):
+        return Verdict(action=Action.KEEP, reason=Reason.KEPT, wished=wished, host=host, old=lives[0])
+    classed = tuple((live, _class(s, wished, host, live)) for live in _best_first(lives))
+    fits = [live for live, kind in classed if kind in WISHED]
+    if fits and not forced:
+        return _stays(s, wished, host, fits[0], classed)
+    alive = [live for live, kind in classed if kind in RUNNING]
+    if alive:
+        return _replaced(s, wished, host, alive[0], lives, forced=forced)
+    return _started(s, wished, host, classed, forced=forced)
+
+
+def next_launch(s: Situation, name: str, fingerprint: str) -> int:
+    """1 + the highest launch number in any record of that name; beyond it where that generation's folder is there."""
+    lives = [live for live in s.lives.get(name, ()) if live.name == name]
+    retired = [said.retired.get(name, 0) for said in s.answered.values()]
+    number = 1 + max([0, *retired, *(live.launch for live in lives)])
+    used = {live.generation for live in lives}
+    while generation(fingerprint, number) in used:
+        number += 1
+    return number
+
+
+def _untainted(s: Situation, wished: Wished, host: str, live: LiveInstance) -> bool:
+    return live.state == "running" and _class(s, wished, host, live) is Class.UNTAINTED
+
+
+def _class(s: Situation, wished: Wished, host: str, live: LiveInstance) -> Class:
+    service = s.service(wished)
+    done = service.kind == "job" or service.activation is not None
+    return classify(live, host=host, differs=drift(s, wished, live) is not None, done=done)
+
+
+def _best_first(lives: tuple[LiveInstance, ...]) -> list[LiveInstance]:
+    """The proven before the rest, the newest of those first; the host breaks the tie."""
+    return sorted(lives, key=lambda live: (not serving(live), -live.launch, live.host, live.generation))
+
+
+def _stays(s: Situation, wished: Wished, host: str, best: LiveInstance, classed: Classed) -> Verdict:
+    """One of the wished generation is there: kept where it is proven, else it has to pass its gate (again)."""
+    rest = tuple(live for live, _ in classed if live is not best)
+    if (best, Class.UNPROVEN) not in classed:
+        return Verdict(action=Action.KEEP, reason=Reason.KEPT, wished=wished, host=host, old=best, rest=rest)
+    detail = "launched by an earlier apply, and never seen healthy: it has to pass its gate from the beginning"
+    old = next((live for live in rest if serving(live)), None)
+    if old is None:
+        return _verdict(Action.CREATE, Reason.BEGUN, s, wished, host, rest=rest, adopted=best, detail=detail)
+    why = drift(s, wished, old) or Drift(reason=Reason.MOVE_PLACEMENT)
+    others = tuple(live for live in rest if live is not old)
+    action = Action.REPLACE if old.host == host else Action.MOVE
+    return _verdict(action, why.reason, s, wished, host, old=old, rest=others, adopted=best, why=why, detail=detail)
+
+
+def _replaced(
+    s: Situation, wished: Wished, host: str, old: LiveInstance, lives: tuple[LiveInstance, ...], *, forced: bool
+) -> Verdict:
+    rest = tuple(live for live in _best_first(lives) if live is not old)
+    why = drift(s, wished, old)
+    if old.host != host:
+        moved = _move(s, old)
+        why = Drift(reason=moved.reason, fields=why.fields if why else (), origin=moved.origin)
+        held = _barred(s, wished, host, old, rest)
+        return held or _fresh(Action.MOVE, s, wished, host, old=old, rest=rest, why=why)
+    if why is None or forced:
+        why = Drift(reason=Reason.REQUESTED, fields=why.fields if why else ())
+    return _fresh(Action.REPLACE, s, wished, host, old=old, rest=rest, why=why)
+
+
+def _barred(
+    s: Situation, wished: Wished, host: str, old: LiveInstance, rest: tuple[LiveInstance, ...]
+) -> Verdict | None:
+    """A move that must not be: the instance is protected where it runs."""
+    if not old.protect:
+        return None
+    detail = f"it would move to {host}, and its mark on {old.host} bars that"
+    origin: Path = ("services", wished.service, "protect")
+    return _verdict(
+        Action.HELD, Reason.PROTECTED, s, wished, old.host, old=old, rest=rest, detail=detail, why=Drift(origin=origin)
+    )
+
+
+def _move(s: Situation, old: LiveInstance) -> Drift:
+    host = s.fleet.hosts.get(old.host)
+    if host is not None and host.drain:
+        return Drift(reason=Reason.MOVE_DRAIN, origin=("hosts", old.host, "drain"))
+    if host is not None and host.lost:
+        return Drift(reason=Reason.MOVE_LOST, origin=("hosts", old.host, "lost"))
+    return Drift(reason=Reason.MOVE_PLACEMENT)
+
+
+def _started(s: Situation, wished: Wished, host: str, classed: Classed, *, forced: bool) -> Verdict:
+    """Nothing of it runs: what was recorded is started (again), or a new generation is."""
+    for live, kind in classed:
+        if kind in (Class.BEGUN, Class.LOST) and not forced and _same_record(s, wished, host, live):
+            reason = Reason.BEGUN if kind is Class.BEGUN else Reason.REBOOTED
+            rest = tuple(other for other, _ in classed if other is not live)
+            return _verdict(Action.CREATE, reason, s, wished, host, rest=rest, relaunched=live, launch=live.launch)
+    if not classed:
+        return _fresh(Action.CREATE, s, wished, host, why=Drift(reason=Reason.NEW))
+    dead, kind = classed[0]
+    rest = tuple(live for live, _ in classed[1:])
+    return _repaired(s, wished, host, dead, kind, rest)
+
+
+def _same_record(s: Situation, wished: Wished, host: str, live: LiveInstance) -> bool:
+    return live.name == wished.name and live.host == host and drift(s, wished, live) is None
+
+
+def _repaired(
+    s: Situation, wished: Wished, host: str, dead: LiveInstance, kind: Class, rest: tuple[LiveInstance, ...]
+) -> Verdict:
+    how = f"it ended: {ended(dead)}" if kind is Class.CRASHED else ""
+    if kind is Class.LEAVING:
+        rest, why = (dead, *rest), Drift(reason=Reason.NEW)
+        return _fresh(Action.CREATE, s, wished, host, rest=rest, why=why, detail="an earlier one is on its way out")
+    if kind is Class.DAMAGED:
+        why = Drift(reason=Reason.DAMAGED)
+        return _fresh(Action.REPLACE, s, wished, host, old=dead, rest=rest, why=why, detail="its record cannot be read")
+    changed = drift(s, wished, dead)
+    if changed is None and kind is Class.CRASHED and not dead.proven and not s.options.retry:
+        detail = f"this launch failed before it was ever healthy ({ended(dead)}); -retry tries it again"
+        return _verdict(Action.HELD, Reason.FAILED_BEFORE, s, wished, host, old=dead, rest=rest, detail=detail)
+    if changed is None:
+        reason = Reason.CRASHED if kind is Class.CRASHED else Reason.REBOOTED
+        return _fresh(Action.CREATE, s, wished, host, old=dead, rest=rest, why=Drift(reason=reason), detail=how)
+    return _fresh(Action.REPLACE, s, wished, host, old=dead, rest=rest, why=changed, detail=how)
+
+
+def _fresh(action: Action, s: Situation, wished: Wished, host: str, **given: Any) -> Verdict:
+    """A verdict that starts a new generation."""
+    return _verdict(action, "", s, wished, host, launch=next_launch(s, wished.name, wished.fingerprint), **given)
+
+
+def renewed(s: Situation, old: Verdict) -> Verdict:
+    """A relaunch whose record no longer fits (another holds its port): a new generation, and the record goes."""
+    launch = next_launch(s, old.wished.name, old.wished.fingerprint)
+    detail = "what it was recorded with is no longer free"
+    return _verdict(
+        Action.CREATE, old.reason, s, old.wished, old.host, old=old.relaunched, rest=old.rest, launch=launch, detail=detail
+    )
+
+
+def _verdict(
+    action: Action,
+    reason: str,
+    s: Situation,
+    wished: Wished,
+    host: str,
+    *,
+    why: Drift | None = None,
+    old: LiveInstance | None = None,
+    **given: Any,
+) -> Verdict:
+    why = why or Drift()
+    order: Mapping[str, str] = order_of(s, wished, old) if action in (Action.REPLACE, Action.MOVE) and old else {}
+    origin = why.origin or ("services", wished.service)
+    return Verdict(
+        action=action, reason=reason or why.reason, wished=wished, host=host, old=old, fields=why.fields, origin=origin, **order, **given
+    )
+
+
+def order_of(s: Situation, wished: Wished, old: LiveInstance) -> Mapping[str, str]:
+    """Which of old and new goes first, and why."""
+    shared = sorted(set(old.volumes) & set(wished.volumes.values()))
+    asked = s.service(wished).update.order
+    if shared:
+        return {"order": STOP_FIRST, "order_reason": f"volume {shared[0]} has one user at a time"}
+    if old.state == "damaged":
+        unsure = bool(wished.volumes)
+        return {"order": STOP_FIRST if unsure else CREATE_FIRST, "order_reason": "it may hold the volume" if unsure else ""}
+    if not running(old):
+        return {"order": STOP_FIRST, "order_reason": "the old one does not run"}
+    if asked is Order.STOP_FIRST:
+        return {"order": STOP_FIRST, "order_reason": "the service asks for it"}
+    return {"order": CREATE_FIRST}
+
+
+def held_by_volume(s: Situation, wished: Wished, kept: Verdict) -> Verdict | None:
+    """A kept instance on a host that is drained, which cannot leave: its data does not move."""
+    old = kept.old
+    host = s.fleet.hosts.get(old.host) if old else None
+    if old is None or host is None or not (host.drain or host.lost) or not old.volumes:
+        return None
+    detail = f"{old.host} is to be emptied, and volumes never move by themselves"
+    origin = Drift(origin=("hosts", old.host, "drain"))
+    reason = volume_on(old.host)
+    return _verdict(Action.HELD, reason, s, wished, old.host, old=old, rest=kept.rest, detail=detail, why=origin)

@@ -1,0 +1,128 @@
+"""Works of one service -> what is started and taken down together. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from unictl.fleet.model import Service
+from unictl.instances.desired import Located
+from unictl.instances.live import LiveInstance
+from unictl.plan.change import Action, Change
+from unictl.plan.classify import running
+from unictl.plan.diff import Work
+
+MAKING = frozenset((Action.CREATE, Action.REPLACE, Action.MOVE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One name in a wave: ``before`` goes before ``new`` is launched, ``after`` once it has joined."""
+
+    name: str
+    new: Located | None
+    before: tuple[LiveInstance, ...] = ()
+    after: tuple[LiveInstance, ...] = ()
+    order: str = ""
+
+    @property
+    def takes_down(self) -> bool:
+        """Whether something that runs is stopped before its successor is there."""
+        return any(running(live) for live in self.before)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether something that runs makes way, early or late."""
+        return self.takes_down or bool(self.after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """Items that are done together; ``number`` counts from 1 within the service."""
+
+    service: str
+    number: int
+    items: tuple[Item, ...]
+    canary: bool = False
+
+
+def making(works: Iterable[Work]) -> tuple[Item, ...]:
+    """What is started, with the generations of its name that make way for it."""
+    return tuple(_item(work, work.change.new) for work in works if work.change.action in MAKING and work.change.new)
+
+
+def unmaking(works: Iterable[Work]) -> tuple[Item, ...]:
+    """What only goes: surplus instances, and twins of those that stay."""
+    found = []
+    for work in works:
+        if work.change.action not in MAKING:
+            gone = _destroyed((work.change, *work.twins))
+            if gone:
+                found.append(Item(name=work.change.subject, new=None, after=gone))
+    return tuple(found)
+
+
+def _item(work: Work, new: Located) -> Item:
+    change = work.change
+    olds = (*((change.old,) if change.old else ()), *_destroyed(work.twins))
+    wanted = set(new.wished.volumes.values())
+    first = change.order == "stop-first"
+    before = tuple(live for live in olds if first or not running(live) or wanted & set(live.volumes))
+    after = tuple(live for live in olds if live not in before)
+    return Item(name=change.subject, new=new, before=before, after=after, order=change.order)
+
+
+def _destroyed(rows: Iterable[Change]) -> tuple[LiveInstance, ...]:
+    return tuple(row.old for row in rows if row.action is Action.DESTROY and row.old)
+
+
+def waves(service: Service, items: Sequence[Item], *, missing: int) -> tuple[Wave, ...]:
+    """The waves of a service: canaries, what nobody replaces, create-first by ``max_parallel``, stop-first by the floor.
+
+    ``missing``: replicas that are not there to be counted on.
+    """
+    late = [item for item in items if item.replaces and not item.takes_down]
+    early = [item for item in items if item.takes_down]
+    fresh = [item for item in items if not item.replaces]
+    canaries = _canaries(service, late or early)
+    late, early = [i for i in late if i not in canaries], [i for i in early if i not in canaries]
+    side_by_side = max(1, service.update.max_parallel.of(service.replicas, up=True))
+    down = max(1, min(may_be_down(service, missing), _unavailable(service)))
+    groups = [*_cut(canaries, down if canaries and canaries[0].takes_down else side_by_side), *_cut(fresh, len(fresh))]
+    count = len(_cut(canaries, down if canaries and canaries[0].takes_down else side_by_side))
+    groups += [*_cut(late, side_by_side), *_cut(early, down)]
+    return tuple(
+        Wave(service=service.name, number=n, items=tuple(group), canary=n <= count) for n, group in enumerate(groups, 1)
+    )
+
+
+def may_be_down(service: Service, missing: int) -> int:
+    """How many replicas a stop-first rollout may take down at once; 0 or less is a dead-lock."""
+    floor = service.update.min_available
+    available = floor.of(service.replicas, up=True) if floor else service.replicas - _unavailable(service)
+    return service.replicas - available - missing
+
+
+def _unavailable(service: Service) -> int:
+    return max(1, service.update.max_parallel.of(service.replicas, up=False))
+
+
+def _canaries(service: Service, replacing: Sequence[Item]) -> list[Item]:
+    count = service.update.canary.of(service.replicas, up=True)
+    return list(replacing[:count]) if count < service.replicas or len(replacing) > count else []
+
+
+def _cut(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[at : at + size] for at in range(0, len(items), max(1, size))]
+
+
+def describe(wave: Wave) -> dict[str, object]:
+    """A wave for the plan: who is in it, and what takes it back when it fails."""
+    new = [item.new.key for item in wave.items if item.new]
+    gone = [live.key for item in wave.items for live in item.before if running(live)]
+    undo: dict[str, object] = {"remove": new, **({"start_again": gone} if gone else {})}
+    return {
+        "service": wave.service,
+        "wave": wave.number,
+        "instances": [item.name for item in wave.items],
+        "canary": wave.canary,
+        "undo": undo,
+    }

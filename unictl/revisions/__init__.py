@@ -1,0 +1,1 @@
+"""Trees of files: the working tree or a git revision. Door to gitpython."""

@@ -1,0 +1,76 @@
+"""Git: which revision a folder is of, and its files at any revision. Door to gitpython, imported inside."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unictl.diagnostics.failure import Failure
+from unictl.revisions.tree import Tree
+
+if TYPE_CHECKING:
+    from git import Commit, Repo
+
+
+def _open(folder: Path) -> "Repo | None":
+    if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
+        return None
+    import git
+
+    try:
+        return git.Repo(folder, search_parent_directories=True)
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError):
+        return None
+
+
+def revision_of(folder: Path, files: tuple[str, ...]) -> tuple[str, bool, str]:
+    """Commit, whether ``files`` (below ``folder``) equal it, and its subject; empty commit where there is none."""
+    repository = _open(folder.resolve())
+    if repository is None or not repository.head.is_valid():
+        return "", False, ""
+    import git
+
+    head = repository.head.commit
+    names = [str(folder.resolve() / file) for file in files]
+    try:
+        status = repository.git.status("--porcelain", "--untracked-files=all", "--ignored", "--", *names)
+    except git.GitCommandError:
+        return head.hexsha, False, str(head.summary)
+    return head.hexsha, not status.strip(), str(head.summary)
+
+
+def tree_at(folder: Path, revision: str) -> tuple[Tree, str, str]:
+    """The files below ``folder`` at ``revision``, with the commit and its subject; Failure where there is none."""
+    repository = _open(folder.resolve())
+    if repository is None:
+        raise Failure(f"{folder} is in no git repository, so it has no revision {revision}")
+    import git
+
+    try:
+        commit = repository.commit(revision)
+    except (git.BadName, git.GitCommandError, ValueError):
+        raise Failure(f"no revision {revision!r} in the repository of {folder}", hint="git log --oneline") from None
+    prefix = folder.resolve().relative_to(Path(str(repository.working_tree_dir)).resolve()).as_posix()
+    return RevisionTree(commit, "" if prefix == "." else prefix + "/"), commit.hexsha, str(commit.summary)
+
+
+class RevisionTree:
+    """A fleet's folder as a commit holds it; the working tree is not touched."""
+
+    def __init__(self, commit: "Commit", prefix: str):
+        self._blobs = {
+            str(blob.path)[len(prefix) :]: blob
+            for blob in commit.tree.traverse()
+            if getattr(blob, "type", "") == "blob" and str(getattr(blob, "path", "")).startswith(prefix)
+        }
+
+    def paths(self) -> Iterator[str]:
+        return iter(sorted(path for path in self._blobs if not path.startswith(".")))
+
+    def read(self, path: str) -> bytes:
+        blob = self._blobs.get(path)
+        if blob is None:
+            raise FileNotFoundError(path)
+        return bytes(blob.data_stream.read())  # type: ignore[union-attr]
+
+    def on_disk(self, path: str) -> Path | None:  # noqa: ARG002 - a protocol's signature
+        return None

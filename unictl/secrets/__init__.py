@@ -1,0 +1,1 @@
+"""Env, file and command -> values that redact themselves."""

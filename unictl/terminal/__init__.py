@@ -1,0 +1,1 @@
+"""The screen. Door to rich."""

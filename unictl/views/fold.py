@@ -1,0 +1,139 @@
+"""Changes into rows: the destructive ones first, equal ones as one. Pure.
+
+What is destroyed is never folded: each has its own row, however many there are. What is kept has none.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unictl.fleet.quantities import memory_text
+from unictl.plan.change import Action, Change, Field
+from unictl.views.layout import clean, counted
+
+_ORDER = (Action.DESTROY, Action.REPLACE, Action.MOVE, Action.CREATE, Action.ADJUST, Action.UNKNOWN, Action.HELD)
+_RANK = {action: rank for rank, action in enumerate(_ORDER)} | {Action.MOVE: _ORDER.index(Action.REPLACE)}
+_HEX = re.compile(r"(?:(?:sha256|v?\d+):)?[0-9a-f]{40,64}")
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of a plan: one change, or several that differ in nothing but their name and host."""
+
+    changes: tuple[Change, ...]
+
+    @property
+    def first(self) -> Change:
+        """The change that stands for all."""
+        return self.changes[0]
+
+    @property
+    def label(self) -> str:
+        """What it is about: ``api-2`` for one, ``api`` for several."""
+        if len(self.changes) == 1:
+            return clean(self.first.subject)
+        return clean(self.first.service or _kind(self.first.subject))
+
+    @property
+    def amount(self) -> str:
+        """``40 instances``; of one, the host it is on, or where it goes."""
+        if len(self.changes) == 1:
+            return _where(self.first)
+        return counted(len(self.changes), _NOUNS.get(_kind(self.first.subject), "instance"))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """On which hosts, in natural order."""
+        return tuple(
+            sorted({each.to_host or each.host for each in self.changes if each.to_host or each.host}, key=natural)
+        )
+
+
+_NOUNS = {"ingress": "host", "volume": "volume"}
+_SIZES = ("memory", "overhead", "size")
+
+
+def rows(changes: Iterable[Change], *, expand: bool = False) -> tuple[Row, ...]:
+    """The rows of a plan in the order they are shown; ``expand`` folds nothing."""
+    groups: dict[tuple[Any, ...], list[Change]] = {}
+    for change in sorted((each for each in changes if each.action in _RANK), key=_order):
+        alone = expand or change.action is Action.DESTROY
+        groups.setdefault((change.subject, change.host) if alone else _alike(change), []).append(change)
+    return tuple(Row(changes=tuple(group)) for group in groups.values())
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A sort key by which ``api-2`` comes before ``api-10``."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in _DIGITS.split(text)]
+
+
+def values(field: Field, *, whole: bool = False) -> tuple[str, str]:
+    """The old and the new value on one line each; amounts of memory with their unit."""
+    if field.path.rpartition(".")[2] in _SIZES:
+        return _sized(field.old), _sized(field.new)
+    return value(field.old, whole=whole), value(field.new, whole=whole)
+
+
+def value(value: Any, *, whole: bool = False) -> str:
+    """A value on one line: digests by their first 12 digits, text as it is, the rest as JSON."""
+    if value is None:
+        return "(none)"
+    if isinstance(value, str) and value and value == value.strip():
+        return clean(value) if whole else _HEX.sub(_short, clean(value))
+    return clean(json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str))
+
+
+def place(change: Change, places: Mapping[str, str]) -> str:
+    """Where the fleet file says so: ``fleet.yaml:31:7``; of the nearest enclosing entry; else the entry itself."""
+    path = tuple(map(str, change.origin))
+    for size in range(len(path), 0, -1):
+        if found := places.get(".".join(path[:size])):
+            return clean(str(found))
+    return clean(".".join(path))
+
+
+def _sized(amount: Any) -> str:
+    return memory_text(amount) if isinstance(amount, int) else value(amount)
+
+
+def _short(match: re.Match[str]) -> str:
+    return match[0].rpartition(":")[2][:12]
+
+
+def _order(change: Change) -> tuple[Any, ...]:
+    early = 0 if change.order == "stop-first" else 1
+    return (_RANK[change.action], early, natural(change.service), natural(change.subject), natural(change.host))
+
+
+def _alike(change: Change) -> tuple[Any, ...]:
+    return (
+        change.action,
+        change.symbol,
+        _kind(change.subject),
+        change.service,
+        change.reason,
+        tuple(_field(each) for each in change.fields),
+        change.order_reason,
+        change.detail,
+        change.origin,
+    )
+
+
+def _field(field: Field) -> tuple[str, str, str]:
+    return (field.path, repr(field.old), repr(field.new))
+
+
+def _kind(subject: str) -> str:
+    if subject == "ingress":
+        return "ingress"
+    kind, colon, _ = subject.partition(":")
+    return kind if colon else "instance"
+
+
+def _where(change: Change) -> str:
+    if change.to_host and change.host and change.to_host != change.host:
+        return f"{clean(change.host)} to {clean(change.to_host)}"
+    return clean(change.to_host or change.host)

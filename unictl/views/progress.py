@@ -1,0 +1,179 @@
+"""What of an apply is in flight, as lines for a given moment. Pure: events and a clock's reading in, lines out.
+
+Where there is a screen, ``region`` is drawn again and again; elsewhere ``told`` says what happened, once, and
+``heartbeat`` what has been running for long.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from unictl.journal.event import (
+    Began,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    Interrupting,
+    Progressed,
+    Reverted,
+    Skipped,
+    Started,
+    Waiting,
+)
+from unictl.plan.step import Kind, Step
+from unictl.views.layout import clean, elide, one, plain
+from unictl.views.outcome import doing
+from unictl.views.spans import Line, Span
+
+HEARTBEAT = 10.0
+"""Seconds between two lines about something that still runs, where there is no screen."""
+STOPPING = "Stopping: steps in flight end, no new one starts. Press Ctrl-C again to leave at once."
+
+_DONE = {
+    Kind.STAGE: "image is on",
+    Kind.VOLUME: "volume created on",
+    Kind.LAUNCH: "launched on",
+    Kind.PROVE: "healthy on",
+    Kind.JOIN: "behind the ingress of",
+    Kind.LEAVE: "out of the ingress of",
+    Kind.RETIRE: "taken down on",
+    Kind.MARK: "noted on",
+    Kind.DELETE: "volume deleted on",
+    Kind.REMEMBER: "noted what was applied on",
+    Kind.CLOSE: "left",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A step in flight: since when, and how far it is, where that is known."""
+
+    step: Step
+    since: float
+    done: int = 0
+    total: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an apply is. ``steps`` counts what was to do at its beginning."""
+
+    began: float = 0.0
+    steps: int = 0
+    done: int = 0
+    failed: int = 0
+    running: Mapping[str, Running] = field(default_factory=dict)
+    waiting: str = ""
+    stopping: bool = False
+
+
+def advance(progress: Progress, event: Event) -> Progress:
+    """The progress after one more event."""
+    match event:
+        case Began(at=at, steps=steps):
+            return Progress(began=at, steps=steps, stopping=progress.stopping)
+        case Started(at=at, step=step):
+            return replace(progress, running={**progress.running, step.id: Running(step=step, since=at)}, waiting="")
+        case Progressed(at=at, step=step):
+            since = progress.running[step.id].since if step.id in progress.running else at
+            here = Running(step=step, since=since, done=event.done, total=event.total, text=event.text)
+            return replace(progress, running={**progress.running, step.id: here})
+        case Finished(step=step):
+            return replace(progress, running=_without(progress, step), done=progress.done + 1)
+        case Failed(step=step):
+            return replace(progress, running=_without(progress, step), failed=progress.failed + 1)
+        case Waiting(text=text):
+            return replace(progress, waiting=text)
+        case Interrupting():
+            return replace(progress, stopping=True)
+        case Ended():
+            return replace(progress, running={}, waiting="")
+        case Reverted() | Skipped():
+            return progress
+
+
+def told(progress: Progress, event: Event) -> Line | None:
+    """What is said of an event once and for good; ``progress`` is the one before it."""
+    match event:
+        case Finished(at=at, step=step, text=text) if step.kind is not Kind.BARRIER:
+            more = f" {clean(text)}" if text else ""
+            return (*_finished(step), Span(f"{more} [{_took(progress, step, at)}]", "dim"))
+        case Failed(step=step, problem=problem):
+            return (Span(f"{doing(step)} failed: ", "error"), Span(clean(problem.summary)))
+        case Reverted(step=step, text=text):
+            return one(f"{doing(step)}: reverted{'. ' + clean(text) if text else ''}", "warning")
+        case Waiting(text=text):
+            return one(clean(text), "warning")
+        case _:
+            return None
+
+
+def region(progress: Progress, now: float, width: int = 80, height: int = 12) -> tuple[Line, ...]:
+    """What a screen shows below what was already said: a head line and what is in flight, oldest first."""
+    shown = _in_flight(progress)
+    room = max(1, height - 2)
+    lines = [_running(each, now, width) for each in shown[:room]]
+    more = [one(f"  and {len(shown) - room} more", "dim")] if len(shown) > room else []
+    waiting = [one(elide(clean(progress.waiting), width), "warning")] if progress.waiting else []
+    return (*waiting, *lines, *more, one(elide(_head(progress, now), width), "bold"))
+
+
+def heartbeat(progress: Progress, now: float, width: int = 80) -> tuple[Line, ...]:
+    """Lines for what still runs, oldest first: three at most, since what follows is read in a log."""
+    if progress.waiting:
+        return (one(f"Still waiting: {clean(progress.waiting)}", "dim"),)
+    shown = _in_flight(progress)
+    lines = [_still(each, now, width) for each in shown[:3]]
+    more = [one(f"and {len(shown) - 3} more still running", "dim")] if len(shown) > 3 else []
+    return (*lines, *more)
+
+
+def elapsed(seconds: float) -> str:
+    """``4s``, ``1m03s``, ``2h05m``."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    return f"{whole // 60}m{whole % 60:02d}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def _in_flight(progress: Progress) -> list[Running]:
+    running = [each for each in progress.running.values() if each.step.kind is not Kind.BARRIER]
+    return sorted(running, key=lambda each: (each.since, each.step.id))
+
+
+def _without(progress: Progress, step: Step) -> Mapping[str, Running]:
+    return {key: each for key, each in progress.running.items() if key != step.id}
+
+
+def _finished(step: Step) -> Line:
+    subject = clean(step.subject or step.service or step.id)
+    style = "destroy" if step.kind in (Kind.RETIRE, Kind.DELETE, Kind.CLOSE) else "create"
+    return (Span(subject, style), Span(f": {_DONE[step.kind]} {clean(step.host)}"))
+
+
+def _took(progress: Progress, step: Step, at: float) -> str:
+    running = progress.running.get(step.id)
+    return elapsed(at - running.since) if running else "0s"
+
+
+def _running(each: Running, now: float, width: int) -> Line:
+    right = one(elapsed(now - each.since), "dim")
+    left = elide(f"  {doing(each.step)}{_far(each)}", max(20, width - len(plain(right)) - 2))
+    return (Span(left.ljust(max(0, width - len(plain(right))))), *right)
+
+
+def _still(each: Running, now: float, width: int) -> Line:
+    took = f" [{elapsed(now - each.since)}]"
+    return one(elide(f"Still: {doing(each.step)}{_far(each)}", max(20, width - len(took))) + took, "dim")
+
+
+def _far(each: Running) -> str:
+    share = f" {min(100, 100 * each.done // each.total)}%" if each.total else ""
+    return f"{share}{' ' + clean(each.text) if each.text else ''}"
+
+
+def _head(progress: Progress, now: float) -> str:
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    stopping = "  Stopping; Ctrl-C again leaves at once." if progress.stopping else ""
+    return f"{progress.done} of {progress.steps} steps done{failed} [{elapsed(now - progress.began)}]{stopping}"

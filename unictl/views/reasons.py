@@ -1,0 +1,73 @@
+"""Reason codes in words. Pure; explains only, nothing decides by it.
+
+A code that is not in the table is read from its own words, so that a new one is never shown as nothing.
+"""
+
+from collections.abc import Mapping
+
+from unictl.plan.change import Action, Change
+
+_WORDS: Mapping[str, str] = {
+    "create_because_absent": "no host has it",
+    "create_because_new": "no host has it",
+    "create_because_begun": "it was recorded but never started",
+    "create_because_crashed": "it ended and is not started again by itself",
+    "create_because_host_rebooted": "it was lost when the host rebooted",
+    "create_because_lost": "its host is marked lost",
+    "replace_because_image": "the image changed",
+    "replace_because_endpoint": "an endpoint it is given moved",
+    "replace_because_args": "its arguments changed",
+    "replace_because_environment": "its environment changed",
+    "replace_because_memory": "its memory changed",
+    "replace_because_cpus": "its number of CPUs changed",
+    "replace_because_secret": "a secret it is given has a new version",
+    "replace_because_network": "its network changed",
+    "replace_because_ports": "its ports changed",
+    "replace_because_volumes": "its volumes changed",
+    "replace_because_files": "its files changed",
+    "replace_because_launch": "what is launched changed",
+    "replace_because_crashed": "it crashed",
+    "replace_because_requested": "asked for by -replace",
+    "replace_because_renamed": "it has a new name",
+    "move_because_drain": "its host is drained",
+    "move_because_placement": "it may not stay where it is",
+    "destroy_because_not_in_fleet": "the fleet file does not have it any more",
+    "destroy_because_scale_down": "the service has fewer replicas",
+    "destroy_because_surplus": "it exists twice",
+    "destroy_because_leaving": "an earlier apply began to take it down",
+    "destroy_because_requested": "asked for by -destroy",
+    "destroy_because_volume_named": "named by -allow-destroy",
+    "adjust_because_ingress": "who answers behind the ingress changes",
+    "adjust_because_marks": "what is noted about it changes",
+    "unknown_because_host_silent": "its host does not answer",
+    "unknown_because_host_unreachable": "its host does not answer",
+    "held_because_ingress_unknown": "an ingress that may route to it does not answer",
+    "held_because_protected": "it is protected",
+}
+_VERBS = {
+    Action.KEEP: "kept",
+    Action.CREATE: "created",
+    Action.REPLACE: "replaced",
+    Action.DESTROY: "destroyed",
+    Action.MOVE: "moved",
+    Action.ADJUST: "adjusted",
+    Action.UNKNOWN: "unknown",
+    Action.HELD: "held",
+}
+
+
+def words(change: Change) -> str:
+    """Why, as a piece of a sentence: ``the image changed``."""
+    if change.reason in _WORDS:
+        return _WORDS[change.reason]
+    _, because, rest = change.reason.partition("_because_")
+    return f"{_VERBS[change.action]} because of: {rest.replace('_', ' ')}" if because else change.reason
+
+
+def sentence(change: Change) -> str:
+    """Why, with what the change itself says of it, begun with a capital and ended with a full stop."""
+    parts = [words(change), *([change.detail.rstrip(".")] if change.detail else [])]
+    if change.order == "stop-first":
+        parts.append(f"stop-first{': ' + change.order_reason.rstrip('.') if change.order_reason else ''}")
+    joined = "; ".join(part for part in parts if part)
+    return f"{joined[:1].upper()}{joined[1:]}." if joined else ""

@@ -1,0 +1,185 @@
+"""A plan as lines of spans for a width. Pure.
+
+What destroys comes first and is never folded; equal changes are one row; what stays is not shown; the summary is the
+last line, always. A thousand equal changes fit a screen.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from unictl.plan.change import Action, Field
+from unictl.plan.plan import Counts, Endpoint, Plan
+from unictl.views import problems, reasons
+from unictl.views.fold import Row, natural, place, rows, values
+from unictl.views.layout import EMPTY, clean, counted, elide, ends, one, plain, some, wrap
+from unictl.views.spans import Line, Span
+
+NOTHING = "No changes. The hosts run what the fleet file says."
+_MOST_ENDPOINTS = 12
+_STYLES = {
+    Action.DESTROY: "destroy",
+    Action.REPLACE: "replace",
+    Action.MOVE: "replace",
+    Action.CREATE: "create",
+    Action.ADJUST: "adjust",
+    Action.UNKNOWN: "warning",
+    Action.HELD: "warning",
+}
+_LEGEND = {
+    "-": "destroy",
+    "-/+": "stop the old, then start the new",
+    "+/-": "start the new, then stop the old",
+    "+": "create",
+    "~": "adjust, no guest is touched",
+    "?": "unknown",
+    "=": "held",
+}
+
+
+def plan(plan: Plan, width: int = 80, *, verbose: bool = False, notes: Iterable[str] = ()) -> tuple[Line, ...]:
+    """The plan as it is shown before it is applied; ``notes`` stand before the summary, unbroken: they are copied."""
+    found = rows(plan.changes, expand=verbose)
+    told = [
+        *_block(_rows(plan, found, width, verbose)),
+        *_block(endpoints(plan.endpoints, verbose=verbose) if plan.has_changes else ()),
+        *_block(_notes(plan, width)),
+        *_block(problems.text(plan.warnings, width=width) if plan.warnings else ()),
+        *_block(_refused(plan, width)),
+        *_block(one(clean(note)) for note in notes),
+    ]
+    head = [*_head(plan), *_legend(found, width), EMPTY] if found else []
+    return (*head, *told, one(summary(plan), "bold"))
+
+
+def summary(plan: Plan) -> str:
+    """The last line; greppable, and the same in every output."""
+    quiet = not plan.has_changes and not plan.silent and plan.can_apply
+    return NOTHING if quiet and not any(_moving(plan.counts)) else counts(plan.counts)
+
+
+def counts(counts: Counts) -> str:
+    """``Plan: 2 to add, 3 to replace, 1 to destroy, 4 to adjust, 41 unchanged.``"""
+    rare = "".join(f"{n} {word}, " for n, word in ((counts.unknown, "unknown"), (counts.held, "held")) if n)
+    return (
+        f"Plan: {counts.add} to add, {counts.replace} to replace, {counts.destroy} to destroy, "
+        f"{counts.adjust} to adjust, {rare}{counts.unchanged} unchanged."
+    )
+
+
+def endpoints(endpoints: Iterable[Endpoint], *, verbose: bool = False) -> tuple[Line, ...]:
+    """What listens where, the published ones first."""
+    ordered = sorted(endpoints, key=lambda each: (each.kind == "endpoint", natural(each.service), each.number))
+    if not ordered:
+        return ()
+    shown = ordered if verbose or len(ordered) <= _MOST_ENDPOINTS else ordered[: _MOST_ENDPOINTS - 1]
+    cells = [_listens(each) for each in shown]
+    left = max(len(name) for name, _, _ in cells)
+    right = max(len(address) for _, address, _ in cells)
+    lines = [one(f"  {name.ljust(left)}  {address.ljust(right)}  {hosts}".rstrip()) for name, address, hosts in cells]
+    rest = len(ordered) - len(shown)
+    more = [one(f"  and {rest} more (-verbose shows them)", "dim")] if rest else []
+    return (one("Listens:", "bold"), *lines, *more)
+
+
+def _listens(endpoint: Endpoint) -> tuple[str, str, str]:
+    published = "" if endpoint.kind == "endpoint" else "published "
+    name = clean(f"{published}{endpoint.service}.{endpoint.port}")
+    hosts = f"on {some([clean(host) for host in endpoint.hosts])}" if endpoint.hosts else ""
+    return (name, f"{clean(endpoint.address) or '*'}:{endpoint.number}", hosts)
+
+
+def _block(lines: Iterable[Line]) -> tuple[Line, ...]:
+    block = tuple(lines)
+    return (*block, EMPTY) if block else ()
+
+
+def _moving(counts: Counts) -> tuple[int, ...]:
+    return (counts.add, counts.replace, counts.destroy, counts.adjust, counts.unknown, counts.held)
+
+
+def _head(plan: Plan) -> tuple[Line, ...]:
+    commit = clean(plan.revision.commit)[:12]
+    changed = "" if plan.revision.clean else " with local changes"
+    return (one(f"Fleet {clean(plan.mark)}{f' at {commit}{changed}' if commit else ''}", "bold"),)
+
+
+def _legend(found: tuple[Row, ...], width: int) -> tuple[Line, ...]:
+    used = {row.first.symbol: _STYLES[row.first.action] for row in found}
+    spans = [(Span(symbol, used[symbol]), Span(f" {text}")) for symbol, text in _LEGEND.items() if symbol in used]
+    lines: list[Line] = [()]
+    for pair in spans:
+        joined = (*lines[-1], Span("   "), *pair) if lines[-1] else pair
+        if lines[-1] and len(plain(joined)) > width:
+            lines.append(pair)
+        else:
+            lines[-1] = joined
+    return tuple(lines)
+
+
+def _rows(plan: Plan, found: tuple[Row, ...], width: int, verbose: bool) -> tuple[Line, ...]:
+    """Every row, then why; rows with the same reasons have them once, under the last."""
+    label = min(24, max((len(row.label) for row in found), default=0))
+    amount = min(16, max((len(row.amount) for row in found), default=0))
+    bodies = [_body(row, width, label + 6, verbose) for row in found]
+    lines: list[Line] = []
+    for n, row in enumerate(found):
+        lines += _line(row, _places(plan), width, label, amount)
+        followed = n + 1 < len(found) and bodies[n + 1] == bodies[n] and found[n + 1].first.action is row.first.action
+        lines += () if followed else bodies[n]
+    return tuple(lines)
+
+
+def _line(row: Row, places: Mapping[str, str], width: int, label: int, amount: int) -> tuple[Line, ...]:
+    """What, how many or where, the reason's code, the place in the fleet file: that on a line of its own if it must."""
+    style = _STYLES[row.first.action]
+    left = (
+        Span(row.first.symbol.rjust(3), style),
+        Span(f" {row.label.ljust(label)}  ", style),
+        Span(f"{row.amount.ljust(amount)}  "),
+        Span(clean(row.first.reason), "dim"),
+    )
+    where = one(place(row.first, places), "dim")
+    fits = len(plain(left)) + 2 + len(plain(where)) <= width
+    return (ends(left, where, width),) if fits else (left, (Span(" " * (label + 6)), *where))
+
+
+def _body(row: Row, width: int, indent: int, verbose: bool) -> tuple[Line, ...]:
+    why = reasons.sentence(row.first)
+    on = f" On {some([clean(host) for host in row.hosts])}." if len(row.changes) > 1 and row.hosts else ""
+    fields = [_field(each, width, indent, verbose) for each in row.first.fields]
+    return (*wrap(why + on, width, indent), *fields)
+
+
+def _field(field: Field, width: int, indent: int, verbose: bool) -> Line:
+    """``image.kernel  a1b2c3 -> d4e5f6``; what does not fit is left out of the middle, unless all is wanted."""
+    path, (old, new) = clean(field.path), values(field, whole=verbose)
+    room = max(24, width - indent - len(path) - 6)
+    if len(old) + len(new) > room and not verbose:
+        half = room // 2
+        left = min(len(old), max(half, room - len(new)))
+        old, new = elide(old, left), elide(new, room - min(len(old), left))
+    return (Span(" " * indent), Span(path, "bold"), Span(f"  {old} -> {new}"))
+
+
+def _places(plan: Plan) -> Mapping[str, str]:
+    """Where things were written, by dotted path: display only, so it travels in ``Plan.facts``."""
+    found = plan.facts.get("places", {})
+    return found if isinstance(found, Mapping) else {}
+
+
+def _notes(plan: Plan, width: int) -> list[Line]:
+    silent = sorted(plan.silent.items(), key=lambda item: natural(item[0]))
+    alone = "What runs there is unknown and left alone."
+    told = [(f"{host} does not answer: {why.rstrip('.')}. {alone}", "warning") for host, why in silent]
+    if plan.partial:
+        rest = "The rest of the fleet is left as it is."
+        told.append((f"This plan is partial: {plan.partial.rstrip('.')}. {rest}", "warning"))
+    if plan.destroys_all:
+        told.append((f"This takes down all of {plan.mark}.", "destroy"))
+    return [line for note, style in told for line in wrap(note, width, 0, style)]
+
+
+def _refused(plan: Plan, width: int) -> tuple[Line, ...]:
+    if not plan.refusals:
+        return ()
+    told = f"This plan is refused, for {counted(len(plan.refusals), 'reason')}; nothing was touched."
+    return (*problems.text(plan.refusals, width=width), one(told, "error"))
