@@ -650,12 +650,12 @@ def slowest_under_load(guest: Hello, seconds: float) -> float:
     slowest, end = 0.0, time.monotonic() + seconds
     while (now := time.monotonic()) < end:
         for key, _ in selector.select(1):
-            connection = key.fileobj
-            assert isinstance(connection, socket.socket)
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
-            slowest = max(slowest, now - asked[connection])
-            asked[connection] = now
-            connection.sendall(GET)
+            answered = key.fileobj
+            assert isinstance(answered, socket.socket)
+            assert answered.recv(4096).startswith(b"HTTP/1.1 200 ")
+            slowest = max(slowest, now - asked[answered])
+            asked[answered] = now
+            answered.sendall(GET)
     for connection in asked:
         slowest = max(slowest, end - asked[connection])
         connection.close()

@@ -37,10 +37,8 @@ def _memory(text: str) -> str:
 
 
 def _reserve(text: str) -> str:
-    if text.endswith("%"):
-        return "" if quantities.share(text) else ""
     try:
-        quantities.memory(text)
+        quantities.share(text) if text.endswith("%") else quantities.memory(text)
     except ValueError:
         return f"{text!r} is neither an amount of memory such as 2GiB nor a percentage such as 10%"
     return ""

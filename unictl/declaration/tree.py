@@ -66,8 +66,10 @@ SPOILED: Final = Spoiled()
 class Loose(str):
     """A text that came whole from ``${var.X}``: where no text is wanted, ``value`` is what it looks like."""
 
-    __slots__ = ("value",)
     value: Any
+
+    def __repr__(self) -> str:
+        return f"Loose({super().__repr__()})"
 
     @classmethod
     def of(cls, text: str, value: Any) -> "Loose":
@@ -125,6 +127,27 @@ def paths(tree: Any, above: Path = ()) -> Iterator[Path]:
     for part, value in members:
         yield (*above, part)
         yield from paths(value, (*above, part))
+
+
+def changed(tree: Any, path: Path, value: Any, spots: tuple[Spot, Spot] | None = None) -> Any:
+    """``tree`` with ``value`` at ``path``; what is shared stays as it was. ``spots`` are those of a new key."""
+    if not path:
+        return value
+    part, rest = path[0], path[1:]
+    if isinstance(tree, List) and isinstance(part, int):
+        copied = List()
+        copied.extend(tree)
+        copied.spots = tree.spots
+        copied[part] = changed(tree[part], rest, value, spots)
+        return copied
+    if not isinstance(tree, Map):
+        return tree
+    key = str(part)
+    result = Map(tree, tree.spots)
+    result[key] = changed(tree.get(key), rest, value, spots)
+    if spots and key not in result.spots:
+        result.spots[key] = spots
+    return result
 
 
 class Places(Mapping[Path, Place]):

@@ -48,11 +48,11 @@ async def act(step: Step, host: Connection, tools: Tools) -> str:
         case Kind.PROVE:
             return await _prove(step, host, owner)
         case Kind.MARK:
-            await host.mark(owner, data["key"], {name: data[name] for name in ("protect", "commit") if name in data})
+            await host.mark(owner, data["key"], {k: data[k] for k in ("protect", "commit", "proven") if k in data})
         case Kind.RETIRE:
             await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
         case Kind.REMEMBER:
-            await host.remember(owner, data.get("policy"), data.get("hosts"))
+            await host.remember(owner, data["policy"], data["hosts"])
         case Kind.CLOSE:
             await host.ingress(owner, "", "", 0)
             await host.collect(owner, [], data.get("keep", 5), True)
@@ -67,7 +67,7 @@ async def _prove(step: Step, host: Connection, owner: str) -> str:
         owner, data["key"], data["probes"], data["min_healthy_time"], data["healthy_deadline"]
     )
     if not answer["healthy"]:
-        raise HostProblem("failed", answer["why"], hint=f"unictl logs {step.subject} -previous", host=step.host)
+        raise HostProblem(step.host, "failed", answer["why"], hint=f"unictl logs {step.subject} -previous")
     await host.mark(owner, data["key"], {"proven": True})
     return f"healthy after {answer['took']} ms"
 

@@ -1,4 +1,4 @@
-"""A problem found in a Fleet: by path, since a Fleet holds no places; ``declaration`` makes a Diagnostic of it. Pure."""
+"""A problem found in a Fleet: by path, since a Fleet holds no places; ``declaration`` gives it a place. Pure."""
 
 from dataclasses import dataclass
 

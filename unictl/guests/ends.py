@@ -47,46 +47,72 @@ class Ended:
     sentence: str = ""
 
 
+_CRASH_REASONS = ("internal-error", "guest-panic")
+_CRASH_SIGNALS = (4, 5, 6, 7, 8, 11, 31)
+"""ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: the hypervisor's own faults. Any other signal was sent by somebody."""
+
+
 def judge(exits: Sequence[ExitRule], facts: Mapping[str, Any]) -> Ended:
     """How a run ended, by ``facts`` {status, signal, reason, console, stopped}, each of which may be missing.
 
-    1. ``stopped``: we ended it, so it is STOPPED whatever it did on its way.
-    2. The first row whose every given condition holds. ``status`` and ``signal`` are equal numbers, ``reason`` an equal
-       word, ``console`` is found by ``re.search`` (rows carry their flags in the pattern), ``odd`` wants an odd status.
-    3. No row: KILLED where it died of a signal, else UNKNOWN.
+    The host side reads the same table by the same rules, for restarts:
 
-    The code is the row's, else the console pattern's group ``code``, else status >> 1 of an odd row.
+    1. ``stopped``: we ended it, so it is STOPPED whatever it did on its way. Reason ``host-signal``: KILLED.
+    2. The first row whose every given condition holds. ``status``, ``signal`` and ``reason`` are equal, ``odd`` wants
+       an odd status, ``console`` is found with ``^`` and ``$`` at line ends; its last place in the console counts.
+       The code is the pattern's group ``code``, else the row's, else status >> 1 of an odd row.
+    3. No row: a crash reason or a fault signal is a CRASH, another signal KILLED, status 0 CLEAN, another status
+       FAILURE, and no status UNKNOWN.
     """
+    verdict, code = _judged(exits, facts)
+    return Ended(verdict=verdict, code=code, sentence=_sentence(verdict, code, facts))
+
+
+def _judged(exits: Sequence[ExitRule], facts: Mapping[str, Any]) -> tuple[Verdict, int | None]:
     if facts.get("stopped"):
-        return Ended(verdict=Verdict.STOPPED, sentence="stopped by unictl")
+        return Verdict.STOPPED, None
+    if facts.get("reason") == "host-signal":
+        return Verdict.KILLED, None
     for rule in exits:
-        held, code = _holds(rule, facts)
-        if held:
-            return Ended(verdict=rule.verdict, code=code, sentence=_sentence(rule.verdict, code, facts))
-    verdict = Verdict.KILLED if facts.get("signal") is not None else Verdict.UNKNOWN
-    return Ended(verdict=verdict, sentence=_sentence(verdict, None, facts))
+        found = _holds(rule, facts)
+        if found is not None:
+            return rule.verdict, _code(rule, facts, found)
+    return _untold(facts), None
 
 
-def _holds(rule: ExitRule, facts: Mapping[str, Any]) -> tuple[bool, int | None]:
-    """Whether ``rule`` decides, and the guest's code by it."""
-    status, code = facts.get("status"), rule.code
-    if rule.status is not None and status != rule.status:
-        return False, None
-    if rule.signal is not None and facts.get("signal") != rule.signal:
-        return False, None
-    if rule.reason is not None and facts.get("reason") != rule.reason:
-        return False, None
-    if rule.odd and (status is None or status % 2 == 0):
-        return False, None
-    if rule.console is not None:
-        match = re.search(rule.console, facts.get("console") or "")
-        if not match:
-            return False, None
-        if code is None and (text := match.groupdict().get("code")):
-            code = int(text)
-    if code is None and rule.odd and status is not None:
-        code = status >> 1
-    return True, code
+def _holds(rule: ExitRule, facts: Mapping[str, Any]) -> Mapping[str, str | None] | None:
+    """The named groups of the console's match where every given condition holds, else None."""
+    wanted = (("status", rule.status), ("signal", rule.signal), ("reason", rule.reason))
+    if any(value is not None and facts.get(name) != value for name, value in wanted):
+        return None
+    if rule.odd and (facts.get("status") or 0) % 2 == 0:
+        return None
+    if rule.console is None:
+        return {}
+    matches = list(re.finditer(rule.console, facts.get("console") or "", re.MULTILINE))
+    return matches[-1].groupdict() if matches else None
+
+
+def _code(rule: ExitRule, facts: Mapping[str, Any], found: Mapping[str, str | None]) -> int | None:
+    if text := found.get("code"):
+        try:
+            return int(text, 0)
+        except ValueError:
+            return None
+    if rule.code is not None:
+        return rule.code
+    return int(facts["status"]) >> 1 if rule.odd else None
+
+
+def _untold(facts: Mapping[str, Any]) -> Verdict:
+    if facts.get("reason") in _CRASH_REASONS or facts.get("signal") in _CRASH_SIGNALS:
+        return Verdict.CRASH
+    if facts.get("signal") is not None:
+        return Verdict.KILLED
+    status = facts.get("status")
+    if status is None:
+        return Verdict.UNKNOWN
+    return Verdict.CLEAN if status == 0 else Verdict.FAILURE
 
 
 def _sentence(verdict: Verdict, code: int | None, facts: Mapping[str, Any]) -> str:

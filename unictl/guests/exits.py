@@ -9,14 +9,26 @@ from unictl.guests.ends import ExitRule, Verdict
 
 DEBUG_EXIT = "isa-debug-exit,iobase=0x501,iosize=0x04"
 
+_QEMU_SPEAKS = r"^qemu[\w-]*: (?!warning: |info: |terminating on signal )"
+
 HOST = (
     ExitRule(verdict=Verdict.FAILURE, reason="not-started"),
+    ExitRule(verdict=Verdict.FAILURE, status=1, console=_QEMU_SPEAKS),
     ExitRule(verdict=Verdict.CRASH, reason="internal-error"),
     ExitRule(verdict=Verdict.CRASH, reason="guest-panic"),
     ExitRule(verdict=Verdict.KILLED, reason="host-signal"),
     ExitRule(verdict=Verdict.KILLED, reason="host-qmp-quit"),
 )
-"""What no guest decides. ``not-started`` is the host side's own word for a hypervisor that ended before it answered on
-its monitor: QEMU ends with status 1 when it cannot start, exactly as for a guest's exit code 0."""
+"""What no guest decides. QEMU ends with status 1 when it cannot start, exactly as for a guest's exit code 0: so a host
+side that knows says ``not-started`` as reason, and otherwise QEMU's own last words, which the console holds, tell."""
 
 RESET = (ExitRule(verdict=Verdict.CRASH, reason="guest-reset"),)
+"""For guests that never reset the machine to end well: a triple fault looks the same."""
+
+CODES = (
+    ExitRule(verdict=Verdict.CLEAN, status=1, code=0),
+    ExitRule(verdict=Verdict.CONFIGURATION, status=64 << 1 | 1, code=64),
+    ExitRule(verdict=Verdict.FAILURE, odd=True),
+)
+"""For guests that write their exit code, 0 to 127, to isa-debug-exit: 64 (EX_USAGE of BSD's sysexits.h) says that the
+configuration is wrong, so that starting again is of no use."""

@@ -1,4 +1,4 @@
-"""What an image's bytes say of themselves: the value that ``fleet.lock`` keeps, so that no plan reads images again. Pure."""
+"""What an image's bytes say of themselves: the value ``fleet.lock`` keeps, so that plans need no image. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

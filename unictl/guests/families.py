@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from unictl.guests.family import Family
+from unictl.guests.linux import LINUX
 from unictl.guests.plain import PLAIN
+from unictl.guests.unikraft import UNIKRAFT
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (PLAIN,)}
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (PLAIN, LINUX, UNIKRAFT)}

@@ -5,11 +5,11 @@ It knows nothing of hypervisor options beyond device models: ``hypervisors`` tur
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from unictl.diagnostics.place import Path
-from unictl.fleet.model import EMPTY, Image, Service
+from unictl.fleet.model import Image, Service
 from unictl.guests.ends import ExitRule
 from unictl.guests.facts import ImageFacts
 
@@ -41,7 +41,8 @@ class Boot:
 
     Texts of ``args`` and ``environment`` are resolved except for secrets, which stay as ``{secret:NAME}``; the host
     puts the value there. ``owner`` is the fleet's mark with its id: it keeps two fleets' instances apart.
-    ``version`` is the image's, ``hostname`` what the guest is called on its network.
+    ``version`` is the image's, ``hostname`` what the guest is called on its network. ``parts`` are the places of the
+    image's files (``kernel``, ``initrd``, ``disk``); a driver's ``launch`` fills them in from the facts.
     """
 
     name: str
@@ -50,7 +51,7 @@ class Boot:
     generation: str
     owner: str = ""
     args: tuple[str, ...] = ()
-    environment: Mapping[str, str] = EMPTY
+    environment: Mapping[str, str] = field(default_factory=dict)
     nics: tuple[Nic, ...] = ()
     disks: tuple[Disk, ...] = ()
     memory: int
@@ -58,6 +59,7 @@ class Boot:
     version: str = ""
     machine: str = ""
     hostname: str = ""
+    parts: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -112,7 +114,7 @@ class Family(Protocol):
         """Everything that cannot work, found before anything is touched; empty where it fits."""
 
     def command_line(self, boot: Boot) -> str:
-        """What the guest's kernel is told, without a program name."""
+        """What the guest's kernel is told, without a program name; ``boot.machine`` is never empty here."""
 
     def devices(self, boot: Boot) -> Devices:
         """The devices the guest gets; how many follows from the boot."""

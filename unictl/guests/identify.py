@@ -95,7 +95,7 @@ def _words(value: bytes) -> str:
 
 
 def _family(buffer: Buffer, header: Elf, said: dict[str, str]) -> str:
-    """The family a file looks like: section names, notes and PT_INTERP, as the families' own build systems leave them."""
+    """The family a file looks like: section names, notes and PT_INTERP, as each family's build leaves them."""
     if "solo5.target" in said or elf.interpreter(buffer, header).startswith("/nonexistent/solo5/"):
         return "mirage"
     if "unictl" in said:

@@ -40,7 +40,10 @@ def kernel_findings(image: Image, facts: Facts, *, optional: Sequence[str] = ())
             )
 
 
-def pvh_findings(key: Path, facts: Facts) -> Iterator[Finding]:
+_PVH_HINT = "link an ELF note of owner Xen and type 18 that holds the 32-bit entry address"
+
+
+def pvh_findings(key: Path, facts: Facts, hint: str = _PVH_HINT) -> Iterator[Finding]:
     """A kernel that QEMU would not boot by PVH: without the note, or with a header that QEMU prefers to it."""
     kernel = facts.get("kernel")
     if kernel is None:
@@ -50,7 +53,7 @@ def pvh_findings(key: Path, facts: Facts) -> Iterator[Finding]:
             code="wrong-boot-protocol",
             key=key,
             summary=f"this kernel ({_what(kernel.kind, kernel.protocols)}) has no PVH entry",
-            hint="link an ELF note of owner Xen and type 18 that holds the 32-bit entry address",
+            hint=hint,
         )
     elif "multiboot" in kernel.protocols:
         yield Finding(
@@ -86,6 +89,28 @@ def _what(kind: str, protocols: Sequence[str]) -> str:
     return f"{kind}, boots by {' or '.join(protocols)}" if protocols else kind
 
 
+def file_kind_findings(image: Image, facts: Facts, role: str, kinds: Sequence[str], what: str) -> Iterator[Finding]:
+    """A file in the place of another: a kernel given as initrd."""
+    if role in facts and facts[role].kind not in kinds:
+        yield Finding(
+            code="wrong-file",
+            key=("images", image.name, role),
+            summary=f"this {role} is {facts[role].kind}, not {what}",
+            hint=f"name the right file under {role!r}",
+        )
+
+
+def files_findings(family: str, service: Service) -> Iterator[Finding]:
+    """Files put into the guest, which no family here does yet; never ignored silently."""
+    if service.files:
+        yield Finding(
+            code="files-not-supported",
+            key=("services", service.name, "files"),
+            summary=f"files are not put into {family} guests yet",
+            hint="build them into the image, or put them into a volume",
+        )
+
+
 def memory_findings(service: Service, *, least: int, most: int | None = None, why: str = "") -> Iterator[Finding]:
     """Memory outside of what the family boots with, or in parts of a KiB."""
     key: Path = ("services", service.name, "memory")
@@ -105,7 +130,8 @@ def memory_findings(service: Service, *, least: int, most: int | None = None, wh
             hint=f"give it {memory_text(most)} or less",
         )
     if service.memory % 1024:
-        yield Finding(code="odd-memory", key=key, summary=f"{given} is no whole number of KiB", hint="write a whole number of MiB")
+        summary = f"{given} is no whole number of KiB"
+        yield Finding(code="odd-memory", key=key, summary=summary, hint="write a whole number of MiB")
 
 
 def one_network(family: str, service: Service) -> Iterator[Finding]:

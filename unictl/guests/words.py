@@ -5,11 +5,11 @@ character, one line of at most 1023 bytes) and the guest's own splitting into wo
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from unictl.diagnostics.place import Path
 from unictl.fleet.model import Service
-from unictl.fleet.references import Text, canonical, references
+from unictl.fleet.references import Text, canonical
 from unictl.guests.family import Boot, Finding
 
 TOKEN = re.compile(r"\{secret:([a-z0-9-]+)\}")
@@ -55,13 +55,13 @@ def word_findings(service: Service, *, refused: str, spaces: bool = True) -> tup
 
 
 def _literal(key: Path, literal: str, refused: str, spaces: bool) -> Iterator[Finding]:
-    hint = "keep it out of the command line: put the text into a file or a volume of the guest"
-    for char in sorted(set(literal) & set(refused)):
-        yield Finding(code="unsafe-character", key=key, summary=f"a {char} cannot stand on this guest's command line", hint=hint)
+    reasons = [f"a {char} cannot stand on this guest's command line" for char in sorted(set(literal) & set(refused))]
     if _CONTROL.search(literal):
-        yield Finding(code="unsafe-character", key=key, summary="a line break or control character cannot stand on a command line", hint=hint)
+        reasons.append("a line break or control character cannot stand on a command line")
     if not spaces and " " in literal:
-        yield Finding(code="unsafe-character", key=key, summary="this guest's command line cannot carry spaces in a word", hint=hint)
+        reasons.append("this guest's command line cannot carry a space inside a word")
+    hint = "keep it out of the command line: put the text into a file or a volume of the guest"
+    yield from (Finding(code="unsafe-character", key=key, summary=reason, hint=hint) for reason in reasons)
     if match := _RESERVED.search(literal):
         yield Finding(
             code="reserved-token",
@@ -98,6 +98,17 @@ def too_long(key: Path, length: int) -> Finding:
     )
 
 
-def has_secret(words: Iterable[Text]) -> bool:
-    """Whether any of ``words`` refers to a secret."""
-    return any(reference.kind == "secret" for text in words for reference in references(text))
+def argument_findings(service: Service, *, empty: bool = True, dashes: bool = True) -> Iterator[Finding]:
+    """Arguments that would get lost: empty ones, ones that begin with a space, and ``--`` itself, where those count."""
+    for index, text in enumerate(service.args):
+        written = canonical(text)
+        reason = ""
+        if not empty and not written.strip():
+            reason = "an empty argument gets lost on this guest's command line"
+        elif not empty and written.startswith(" "):
+            reason = "the space at this argument's beginning gets lost on the guest's command line"
+        elif not dashes and written == "--":
+            reason = "an argument '--' ends this guest's command line"
+        if reason:
+            key: Path = ("services", service.name, "args", index)
+            yield Finding(code="lost-argument", key=key, summary=reason, hint="write it in another way")

@@ -63,7 +63,7 @@ class Host(Protocol):
         self, owner: str, key: str, probes: Sequence[Document], min_healthy_time: int, healthy_deadline: int
     ) -> dict[str, Any]: ...
     async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]: ...
-    async def mark(self, owner: str, key: str, *, protect: bool, commit: str) -> None: ...
+    async def mark(self, owner: str, key: str, marks: Document) -> None: ...
     async def ingress(self, owner: str, text: str, hash: str, wait: int) -> dict[str, Any]: ...  # noqa: A002
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool: ...
     def tail(
@@ -158,9 +158,9 @@ class RemoteHost:
         """One round of checks now: {healthy, why}."""
         return await self._ask("health", owner, key=key, probes=list(probes))
 
-    async def mark(self, owner: str, key: str, *, protect: bool, commit: str) -> None:
-        """Change protection and last commit of a live instance."""
-        await self._ask("mark", owner, key=key, protect=protect, commit=commit)
+    async def mark(self, owner: str, key: str, marks: Document) -> None:
+        """Change what may change of a live instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate)."""
+        await self._ask("mark", owner, key=key, **marks)
 
     async def ingress(self, owner: str, text: str, hash: str, wait: int) -> dict[str, Any]:  # noqa: A002
         """Put a configuration in force and wait so many ms for draining: {changed, drained}. Empty text: stop it."""

@@ -10,12 +10,12 @@ from unictl.hypervisors.launch import Forward, Launch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driver:
-    """One hypervisor. ``overhead``: bytes its process takes besides the guest's memory; ``refusals`` before ``launch``."""
+    """One hypervisor. ``overhead``: bytes its process takes besides the guest's memory. Ask ``refusals`` first."""
 
     name: str
     overhead: int
     launch: Callable[[Family, Facts, Boot, Sequence[Forward]], Launch]
-    refusals: Callable[[Family, Boot], tuple[Finding, ...]]
+    refusals: Callable[[Family, Facts, Boot], tuple[Finding, ...]]
 
 
 DRIVERS: Mapping[str, Driver] = {

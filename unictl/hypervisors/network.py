@@ -17,7 +17,7 @@ class UserNetwork:
 
 
 def mac(owner: str, instance: str, index: int = 0) -> str:
-    """The fixed MAC address of an instance's NIC ``index``: locally administered, unicast, the same for every generation.
+    """The fixed MAC address of an instance's NIC ``index``: locally administered, the same for every generation.
 
     A new generation takes over its predecessor's address, so it must take over the MAC too: neighbours keep the pair
     in their ARP caches.

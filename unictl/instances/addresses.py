@@ -14,7 +14,7 @@ from unictl.instances.desired import Located, Wished
 from unictl.instances.fingerprint import generation
 from unictl.instances.live import Survey, World
 from unictl.instances.networks import networks_of, seen
-from unictl.instances.render import document, forward_row
+from unictl.instances.render import document
 from unictl.instances.spec import FleetFacts, used
 
 FORWARDS = range(10_000, 20_000)
@@ -67,7 +67,7 @@ def locate(
 
     ``commit`` is what the launch documents name as their origin. ValueError where a host has no port left.
     """
-    own = frozenset(endpoints.values()) | _published(fleet)
+    own = frozenset(endpoints.values()) | own_ports(fleet)
     held = {host: {*own, *taken_ports(world, host)} for host in {host for _, host, _ in items}}
     ordered = sorted(items, key=lambda item: (item[0].service, item[0].ordinal, item[2], item[1]))
     return {
@@ -85,7 +85,7 @@ def taken_ports(world: World, host: str) -> frozenset[int]:
     return frozenset(claimed.union(int(f["host"]) for live in said.instances for f in live.forwards))
 
 
-def _published(fleet: Fleet) -> frozenset[int]:
+def own_ports(fleet: Fleet) -> frozenset[int]:
     """Ports an ingress of this fleet takes, now or after its next change: a forward there would bar it."""
     return frozenset(publish.port for service in fleet.services.values() for publish in service.publish)
 
@@ -103,14 +103,15 @@ def _located(
     named = generation(wished.fingerprint, launch)
     forwards = tuple(_forwards(fleet, wished, host, named, held))
     resolved = resolve(fleet, wished, host, endpoints)
+    launched = document(fleet, wished, launch, forwards, resolved, facts, commit=commit)
     return Located(
         wished=wished,
         host=host,
         launch=launch,
         generation=named,
-        forwards=tuple(forward_row(forward) for forward in forwards),
+        forwards=tuple(launched["run"]["forwards"]),
         resolved=resolved,
-        document=document(fleet, wished, launch, forwards, resolved, facts, commit=commit),
+        document=launched,
     )
 
 

@@ -191,5 +191,5 @@ def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
         end=row.get("end"),
         starts=row.get("starts", 0),
         health=row.get("health", ""),
-        proven=row.get("proven", True),
+        proven=row.get("proven", False),
     )

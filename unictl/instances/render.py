@@ -84,17 +84,6 @@ def boot(fleet: Fleet, wished: Wished, generation: str, resolved: Mapping[str, s
     )
 
 
-def forward_row(forward: Forward) -> dict[str, Any]:
-    """A forward in its JSON form, as records and surveys have it."""
-    return {
-        "name": forward.name,
-        "guest": forward.guest,
-        "host": forward.host,
-        "bind": forward.bind,
-        "udp": forward.udp,
-    }
-
-
 def _machine(service: Service, image: Image) -> str:
     return machine_of(service, FAMILIES[image.guest])
 

@@ -105,7 +105,7 @@ class Guest:
         pidfd = processes.open_pidfd(pid, ticks)
         if pidfd is None:
             return
-        run = self._record()["run"]
+        run = (records.read_json(self.folder + "/record.json") or {}).get("run", {"argv": []})
         self._pid, self._child = pid, False
         self._listen(run)
         self._output(reader_only=True)

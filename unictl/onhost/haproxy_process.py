@@ -120,7 +120,7 @@ def _is_ours(pid: str, place: Place) -> bool:
 def check(path: str, lease: int | None) -> None:
     """Let HAProxy read a configuration; a Problem with its own words where it refuses."""
     # A helper holds the lease as long as it runs: that is the fence against a second writer after a kill -9.
-    done = _run([program(), "-c", "-q", "-f", path], [] if lease is None else [lease])
+    done = _run([program(), "-c", "-f", path], [] if lease is None else [lease])
     if done.returncode:
         raise wire.Problem(
             "unsupported",

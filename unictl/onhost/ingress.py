@@ -24,7 +24,9 @@ CONNECTIONS = 10_000
 """Connections an ingress holds at most; fewer where the host's limit of open files is low."""
 THREADS = 4
 KILL = 2.0
-"""Seconds that one told to end by SIGKILL, or to stop listening, has."""
+"""Seconds that one told to end by SIGKILL has."""
+STOP = 0.5
+"""Seconds that one without sessions needs at most to end by itself."""
 
 
 def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
@@ -144,9 +146,10 @@ def _substituted(place: Place, ask: dict[str, Any], uid: int | None) -> str:
 
 
 def _connections(text: str) -> int:
-    """A connection takes two files; checks, listeners and HAProxy itself take some too. Root may raise its limit."""
-    if os.geteuid() == 0:
-        return CONNECTIONS
+    """A connection takes two files; checks, listeners and HAProxy itself take some too.
+
+    Root is held to the limit as well: it may not raise it where a container took that right away.
+    """
     spare = 200 + 2 * text.count("\n")
     return max(50, min(CONNECTIONS, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - spare) // 2))
 
@@ -181,14 +184,19 @@ def _silence(place: Place) -> None:
 
 def _drain(place: Place, current: tuple[int, str] | None, wait: float, call: Any) -> bool:
     """Wait until only the current one is left. What a killed run started beside it is told to finish, too."""
-    pidfds = haproxy_process.mine(place)
-    if current is not None and current[0] in pidfds:
-        os.close(pidfds.pop(current[0]))
-    haproxy_process.tell(pidfds, signal.SIGUSR1)
-    try:
-        return haproxy_process.await_end(pidfds, wait, call.cancelled)
-    finally:
-        haproxy_process.close(pidfds)
+    deadline = time.monotonic() + wait
+    while True:
+        pidfds = haproxy_process.mine(place)
+        if current is not None and current[0] in pidfds:
+            os.close(pidfds.pop(current[0]))
+        if not pidfds:
+            return True
+        haproxy_process.tell(pidfds, signal.SIGUSR1)
+        try:
+            if not haproxy_process.await_end(pidfds, deadline - time.monotonic(), call.cancelled):
+                return False
+        finally:
+            haproxy_process.close(pidfds)
 
 
 def _stop(place: Place, wait: float, call: Any) -> dict[str, Any]:
@@ -197,7 +205,7 @@ def _stop(place: Place, wait: float, call: Any) -> dict[str, Any]:
     pidfds = haproxy_process.mine(place)
     there = there or bool(pidfds)
     haproxy_process.tell(pidfds, signal.SIGUSR1)
-    drained = haproxy_process.await_end(pidfds, wait, call.cancelled)
+    drained = haproxy_process.await_end(pidfds, max(wait, STOP), call.cancelled)
     haproxy_process.tell(pidfds, signal.SIGKILL)
     haproxy_process.await_end(pidfds, KILL, None)
     haproxy_process.close(pidfds)

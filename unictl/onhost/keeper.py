@@ -30,7 +30,7 @@ class Keeper:
     def __init__(self, root: records.Root, owner: str, listener: socket.socket):
         self.root = root
         self.owner = owner
-        self.loop = loop.Loop()
+        self.loop = loop.Loop(self._failed)
         self.guests: dict[str, guest.Guest] = {}
         self.queue: collections.deque[tuple[str, Batch]] = collections.deque()
         self.clients = 0
@@ -42,7 +42,7 @@ class Keeper:
     def run(self) -> None:
         """Keep until there is nothing left to keep."""
         for key in records.names(self.root.instances(self.owner)):
-            self._guest(key).found()
+            self.loop.safely(self._guest(key).found)
         while True:
             self._start_one()
             self.idle = False
@@ -78,7 +78,21 @@ class Keeper:
             outcome = {"ok": False, "problem": problem.document()}
         except OSError as error:
             outcome = {"ok": False, "problem": records.problem(error).document()}
+        except Exception as error:
+            self._failed()
+            text = f"the keeper failed to start {key}: {type(error).__name__}"
+            outcome = {"ok": False, "problem": wire.Problem("failed", text, "please report it").document()}
         batch.done(key, outcome)
+
+    def _failed(self) -> None:
+        """Keep the traceback of the last fault of our own, for whoever looks; the guests are kept on."""
+        import traceback
+
+        try:
+            path = os.path.dirname(self.listener.getsockname()) + "/fault"
+            records.write_plain(path, traceback.format_exc().encode(), sync=False)
+        except (OSError, wire.Problem):
+            return
 
     def _accept(self) -> None:
         try:

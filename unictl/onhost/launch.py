@@ -38,7 +38,7 @@ def mark(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     folder = root.instance(ask["owner"], ask["key"])
     if not os.path.isdir(folder):
         raise wire.Problem("not-found", f"{ask['key']} is not on this host", "plan again")
-    marks = {name: ask[name] for name in ("protect", "commit") if name in ask}
+    marks = {name: ask[name] for name in ("protect", "commit", "proven") if name in ask}
     old = records.read_json(folder + "/marks.json") or {}
     if any(old.get(name) != value for name, value in marks.items()):
         records.write_atomic(folder + "/marks.json", wire.encode(dict(old, **marks)))

@@ -26,7 +26,8 @@ class Timer:
 class Loop:
     """epoll over descriptors with one callback each, and a heap of timers."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[], None]) -> None:
+        self._failed = failed
         self._poll = select.epoll()
         self._watched: dict[int, Callable[[], None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
@@ -53,11 +54,15 @@ class Loop:
         now = time.monotonic()
         wait = max(0.0, min(most, self._timers[0][0] - now)) if self._timers else most
         for descriptor, _ in self._poll.poll(wait):
-            call = self._watched.get(descriptor)
-            if call is not None:
-                call()
+            self.safely(self._watched.get(descriptor))
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            timer = heapq.heappop(self._timers)[2]
-            if timer.call is not None:
-                timer.call()
+            self.safely(heapq.heappop(self._timers)[2].call)
+
+    def safely(self, call: Callable[[], None] | None) -> None:
+        """Call it; what it raises is told to ``failed`` and ends nothing else."""
+        if call is not None:
+            try:
+                call()
+            except Exception:
+                self._failed()

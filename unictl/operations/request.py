@@ -36,8 +36,10 @@ class PlanOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
-    """How a plan is carried out. ``lock_timeout`` in seconds; ``holder`` names the user in the lease."""
+    """How a plan is carried out. ``lock_timeout`` in seconds; ``holder`` names the user in the lease;
+    ``process_environment`` is what ``env:`` secrets are read from."""
 
     parallelism: int = 10
     lock_timeout: float = 0.0
     holder: str = ""
+    process_environment: Mapping[str, str] = field(default_factory=dict)

@@ -7,8 +7,9 @@ from typing import Any
 from unictl.fleet.model import Probe, Service
 from unictl.instances.desired import Located
 from unictl.instances.live import LiveInstance
+from unictl.instances.spec import FleetFacts
 from unictl.plan.draft import Draft, Ids, step
-from unictl.plan.situation import Facts, Situation
+from unictl.plan.situation import Situation
 from unictl.plan.step import Kind
 
 GRACE = 10_000
@@ -24,7 +25,7 @@ class File:
     size: int
 
 
-def files(facts: Facts) -> Mapping[str, File]:
+def files(facts: FleetFacts) -> Mapping[str, File]:
     """Every image file by its digest."""
     return {
         each.sha256: File(image=image, part=part, size=each.size)
@@ -74,7 +75,7 @@ def prove(draft: Draft, service: Service, new: Located, wave: int, needs: Iterab
     probes = service.health
     data: dict[str, Any] = {
         "key": new.key,
-        "probes": [_asked(probe, new.forwards) for probe in probes],
+        "probes": [asked(probe, new.forwards) for probe in probes],
         "min_healthy_time": max((p.min_healthy_time for p in probes), default=_BARE.min_healthy_time),
         "healthy_deadline": max((p.healthy_deadline for p in probes), default=_BARE.healthy_deadline),
     }
@@ -90,7 +91,7 @@ def _own(id: str, kind: Kind, new: Located, wave: int, needs: Iterable[str], dat
     return step(id, kind, new.host, needs, data, subject=new.key, service=new.wished.service, wave=wave)
 
 
-def _asked(probe: Probe, forwards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def asked(probe: Probe, forwards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A probe as the host asks it: of the forwarded port."""
     asked = {
         "kind": probe.kind,

@@ -91,21 +91,29 @@ def _verdict(s: Situation, wished: Wished, placement: Placement, scope: Scope) -
 
 
 def _ingress_known(s: Situation, found: Verdict) -> Verdict:
-    """An old one stays while an ingress that may route to it does not answer."""
+    """An old one stays while an ingress that may route to it does not answer; nobody joins one written half blind."""
     old = found.old
-    if old is None or found.action in (Action.KEEP, Action.HELD) or not _routed(s, old):
+    if found.action is Action.KEEP or found.action is Action.HELD:
+        return found
+    if s.opaque and found.wished.ports:
+        return _bare(Action.HELD, Reason.INGRESS_UNKNOWN, found.wished, old, _blind(s))
+    if old is None or not _routed(s, old):
         return found
     if found.action is Action.CREATE and not set(old.volumes) & set(found.wished.volumes.values()):
         return replace(found, old=None, rest=(old, *found.rest))
-    return _bare(Action.HELD, Reason.INGRESS_UNKNOWN, found.wished, old, _ingress_detail(s))
+    return _bare(Action.HELD, Reason.INGRESS_UNKNOWN, found.wished, old, _blind(s))
 
 
 def _routed(s: Situation, live: LiveInstance) -> bool:
-    return bool(live.forwards) and live.state != "begun" and bool(s.silent_ingresses())
+    """Whether somebody who does not answer may send to it, or is behind the ingress that it would leave."""
+    return bool(live.forwards) and live.state != "begun" and (s.opaque or bool(s.silent_ingresses()))
 
 
-def _ingress_detail(s: Situation) -> str:
-    return f"the ingress of {', '.join(s.silent_ingresses())} may still send to it"
+def _blind(s: Situation) -> str:
+    names = s.silent_ingresses()
+    if names:
+        return f"the ingress of {', '.join(names)} may still send to it"
+    return f"{', '.join(s.silent)}: who answers there is unknown, so no ingress is written anew"
 
 
 def _locate(s: Situation, verdicts: list[Verdict]) -> tuple[Mapping[str, Located], list[Verdict]]:
@@ -123,7 +131,7 @@ def _located(s: Situation, verdicts: Sequence[Verdict]) -> Mapping[str, Located]
     if not items:
         return {}
     gone = {(v.relaunched.host, v.relaunched.key) for v in verdicts if v.relaunched}
-    return locate(s.fleet, items, _without(s.world, gone), s.endpoints, s.facts)
+    return locate(s.fleet, items, _without(s.world, gone), s.endpoints, s.facts, commit=s.commit)
 
 
 def _without(world: World, gone: set[tuple[str, str]]) -> World:
@@ -196,7 +204,7 @@ def _destroyed(s: Situation, name: str, service: str, live: LiveInstance, reason
         action=Action.DESTROY, subject=name, reason=reason, host=live.host, service=service, detail=detail, origin=origin, old=live
     )
     if _routed(s, live):
-        return replace(row, action=Action.HELD, reason=Reason.INGRESS_UNKNOWN, detail=_ingress_detail(s))
+        return replace(row, action=Action.HELD, reason=Reason.INGRESS_UNKNOWN, detail=_blind(s))
     return row
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 
 from unictl.fleet.model import Fleet, Service
 from unictl.fleet.names import instance_name
-from unictl.guests.facts import ImageFacts
 from unictl.instances.addresses import resolve
 from unictl.instances.desired import Wished
 from unictl.instances.live import LiveInstance, Silent, Survey, World
+from unictl.instances.spec import FleetFacts
 from unictl.plan.options import BuildOptions
 
-Facts = Mapping[str, Mapping[str, ImageFacts]]
 Lives = Mapping[str, tuple[LiveInstance, ...]]
 
 
@@ -23,11 +22,12 @@ Lives = Mapping[str, tuple[LiveInstance, ...]]
 class Situation:
     """``lives`` are by wished name: a renamed instance stands under its new one. ``lost`` hosts are declared dead.
 
-    ``volumes`` are those that a host shows, and that host. ``meant`` remembers what references mean for a service on a host.
+    ``opaque``: somebody on a silent host may be behind an ingress, and where is not known: writing it anew would take
+    them out. ``volumes`` are those that a host shows, and that host. ``meant`` remembers what references mean for a service on a host.
     """
 
     fleet: Fleet
-    facts: Facts
+    facts: FleetFacts
     endpoints: Mapping[str, int]
     options: BuildOptions
     wished: tuple[Wished, ...]
@@ -37,6 +37,8 @@ class Situation:
     lost: frozenset[str]
     lives: Lives
     volumes: Mapping[str, str]
+    opaque: bool
+    commit: str = ""
     meant: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
 
     def service(self, wished: Wished) -> Service:
@@ -58,28 +60,33 @@ class Situation:
 
 def look(
     fleet: Fleet,
-    facts: Facts,
+    facts: FleetFacts,
     endpoints: Mapping[str, int],
     world: World,
     *,
     wished: tuple[Wished, ...],
     options: BuildOptions,
+    commit: str = "",
 ) -> Situation:
     """The situation of a fleet: its hosts sorted by whether they answered, its instances by name."""
     answered = {host: said for host in sorted(world) if isinstance(said := world[host], Survey)}
     lost = frozenset(name for name, host in fleet.hosts.items() if host.lost and name not in answered)
+    silent = {h: _why(world.get(h)) for h in sorted(fleet.hosts) if h not in answered and h not in lost}
+    lives = _lives(fleet, answered)
     return Situation(
         fleet=fleet,
         facts=facts,
         endpoints=endpoints,
         options=options,
+        commit=commit,
         wished=wished,
         world=world,
         answered=answered,
-        silent={host: _why(world.get(host)) for host in sorted(fleet.hosts) if host not in answered and host not in lost},
+        silent=silent,
         lost=lost,
-        lives=_lives(fleet, answered),
+        lives=lives,
         volumes={volume.name: host for host, said in answered.items() for volume in said.volumes},
+        opaque=bool(silent) and any(w.ports and w.name not in lives for w in wished),
     )
 
 

@@ -1,6 +1,5 @@
 """One wished instance and what is live of it -> what is to be done, before ports and addresses are chosen. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,27 +202,34 @@ def _verdict(
     **given: Any,
 ) -> Verdict:
     why = why or Drift()
-    order: Mapping[str, str] = order_of(s, wished, old) if action in (Action.REPLACE, Action.MOVE) and old else {}
-    origin = why.origin or ("services", wished.service)
+    replacing = action in (Action.REPLACE, Action.MOVE)
+    order, order_reason = order_of(s, wished, old) if replacing and old else ("", "")
     return Verdict(
-        action=action, reason=reason or why.reason, wished=wished, host=host, old=old, fields=why.fields, origin=origin, **order, **given
+        action=action,
+        reason=reason or why.reason,
+        wished=wished,
+        host=host,
+        old=old,
+        fields=why.fields,
+        origin=why.origin or ("services", wished.service),
+        order=order,
+        order_reason=order_reason,
+        **given,
     )
 
 
-def order_of(s: Situation, wished: Wished, old: LiveInstance) -> Mapping[str, str]:
+def order_of(s: Situation, wished: Wished, old: LiveInstance) -> tuple[str, str]:
     """Which of old and new goes first, and why."""
     shared = sorted(set(old.volumes) & set(wished.volumes.values()))
-    asked = s.service(wished).update.order
     if shared:
-        return {"order": STOP_FIRST, "order_reason": f"volume {shared[0]} has one user at a time"}
+        return STOP_FIRST, f"volume {shared[0]} has one user at a time"
     if old.state == "damaged":
-        unsure = bool(wished.volumes)
-        return {"order": STOP_FIRST if unsure else CREATE_FIRST, "order_reason": "it may hold the volume" if unsure else ""}
+        return (STOP_FIRST, "it may hold the volume") if wished.volumes else (CREATE_FIRST, "")
     if not running(old):
-        return {"order": STOP_FIRST, "order_reason": "the old one does not run"}
-    if asked is Order.STOP_FIRST:
-        return {"order": STOP_FIRST, "order_reason": "the service asks for it"}
-    return {"order": CREATE_FIRST}
+        return STOP_FIRST, "the old one does not run"
+    if s.service(wished).update.order is Order.STOP_FIRST:
+        return STOP_FIRST, "the service asks for it"
+    return CREATE_FIRST, ""
 
 
 def held_by_volume(s: Situation, wished: Wished, kept: Verdict) -> Verdict | None:

@@ -82,15 +82,14 @@ def waves(service: Service, items: Sequence[Item], *, missing: int) -> tuple[Wav
     late = [item for item in items if item.replaces and not item.takes_down]
     early = [item for item in items if item.takes_down]
     fresh = [item for item in items if not item.replaces]
-    canaries = _canaries(service, late or early)
-    late, early = [i for i in late if i not in canaries], [i for i in early if i not in canaries]
+    count = service.update.canary.of(service.replicas, up=True)
     side_by_side = max(1, service.update.max_parallel.of(service.replicas, up=True))
     down = max(1, min(may_be_down(service, missing), _unavailable(service)))
-    groups = [*_cut(canaries, down if canaries and canaries[0].takes_down else side_by_side), *_cut(fresh, len(fresh))]
-    count = len(_cut(canaries, down if canaries and canaries[0].takes_down else side_by_side))
-    groups += [*_cut(late, side_by_side), *_cut(early, down)]
+    canaries = _cut(late[:count], side_by_side) if late else _cut(early[:count], down)
+    rest = [*_cut(late[count:], side_by_side), *_cut(early if late else early[count:], down)]
     return tuple(
-        Wave(service=service.name, number=n, items=tuple(group), canary=n <= count) for n, group in enumerate(groups, 1)
+        Wave(service=service.name, number=n, items=tuple(group), canary=n <= len(canaries))
+        for n, group in enumerate([*canaries, *_cut(fresh, len(fresh)), *rest], 1)
     )
 
 
@@ -103,11 +102,6 @@ def may_be_down(service: Service, missing: int) -> int:
 
 def _unavailable(service: Service) -> int:
     return max(1, service.update.max_parallel.of(service.replicas, up=False))
-
-
-def _canaries(service: Service, replacing: Sequence[Item]) -> list[Item]:
-    count = service.update.canary.of(service.replicas, up=True)
-    return list(replacing[:count]) if count < service.replicas or len(replacing) > count else []
 
 
 def _cut(items: Sequence[Item], size: int) -> list[Sequence[Item]]:

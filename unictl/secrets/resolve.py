@@ -3,12 +3,12 @@
 A Value redacts itself wherever it is shown; ``reveal`` is called only where it leaves for a host.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from unictl.fleet.finding import Finding
-from unictl.fleet.model import Fleet, Secret
+from unictl.fleet.model import Secret
 
 
 class Value:
@@ -35,12 +35,12 @@ class Secrets:
     unread: tuple[Finding, ...]
 
 
-def resolve(fleet: Fleet, names: Iterable[str], environment: Mapping[str, str], folder: Path) -> Secrets:
-    """The values of the secrets ``names``; a file is read only inside ``folder``."""
+def read_all(secrets: Mapping[str, Secret], environment: Mapping[str, str], folder: Path) -> Secrets:
+    """The values of ``secrets``; a file is read only inside ``folder``."""
     values: dict[str, Value] = {}
     unread: list[Finding] = []
-    for name in sorted(set(names)):
-        found = _read(fleet.secrets[name], environment, folder)
+    for name, secret in sorted(secrets.items()):
+        found = _read(secret, environment, folder)
         if isinstance(found, Value):
             values[name] = found
         else:

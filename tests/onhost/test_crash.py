@@ -1,0 +1,218 @@
+"""The crash law: killed before any mutation, a survey still classifies, the same command again converges, nothing is
+doubled and nothing is left over.
+
+Kill points are enumerated with an audit hook in a forked child (and whatever it forks): it counts mutations and kills
+its process before the k-th, for every k.
+"""
+
+import hashlib
+import mmap
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.onhost.world import OWNER, World, document, short_folder
+from unictl.onhost import locks, records
+
+STATES = {"begun", "running", "unsupervised", "ended", "leaving", "lost"}
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+COUNTED = {
+    "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.chown", "os.chmod", "os.truncate",
+    "os.fork", "os.exec", "os.kill", "socket.connect", "socket.bind",
+}  # fmt: skip
+IMAGE = os.urandom(200_000)
+SHA = hashlib.sha256(IMAGE).hexdigest()
+
+
+class Counter:
+    """Mutations so far, shared by a child and everything it forks."""
+
+    def __init__(self, kill_before: int):
+        self.shared = mmap.mmap(-1, 8)
+        self.kill_before = kill_before
+
+    @property
+    def value(self) -> int:
+        return int(struct.unpack("q", self.shared[:8])[0])
+
+    def hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if self._mutates(event, args):
+            count = self.value + 1
+            self.shared[:8] = struct.pack("q", count)
+            if count == self.kill_before:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    @staticmethod
+    def _mutates(event: str, args: tuple[Any, ...]) -> bool:
+        if event == "open":
+            return bool(args[2] & WRITES) and args[0] != "/dev/null"
+        if event == "fcntl.fcntl":
+            return args[1] in (37, 38)  # F_OFD_SETLK, F_OFD_SETLKW
+        return event in COUNTED
+
+
+def killed(world: World, kill_before: int, command: Callable[[World], None]) -> tuple[bool, int]:
+    """Run a command in a child that is killed before its k-th mutation: (whether it ended by itself, mutations)."""
+    counter = Counter(kill_before)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            sys.addaudithook(counter.hook)
+            command(world)
+            os._exit(0)
+        except BaseException as error:  # noqa: BLE001
+            os.write(2, f"{error!r}\n".encode())
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, status
+    return status == 0, counter.value
+
+
+def doc() -> dict[str, Any]:
+    return document("web-0", images=[SHA], volumes=["orders"], config="append = x", argv=("/bin/sleep", "86399"))
+
+
+def setup_nothing(world: World) -> None:
+    pass
+
+
+def setup_stored(world: World) -> None:
+    world.acquire()
+    world.stage(IMAGE)
+    world.do("volume", action="create", name="orders", size=4096)
+    world.release()
+
+
+def setup_running(world: World) -> None:
+    setup_stored(world)
+    run_launch(world)
+    world.release()
+
+
+def setup_unsupervised(world: World) -> None:
+    setup_running(world)
+    world.kill_keeper()
+
+
+def run_launch(world: World) -> None:
+    world.acquire()
+    (outcome,) = world.launch(doc())
+    assert outcome["ok"], outcome
+
+
+def run_retire(world: World) -> None:
+    world.acquire()
+    world.retire("web-0.0123abcd")
+
+
+def run_stage(world: World) -> None:
+    world.acquire()
+    world.stage(IMAGE)
+
+
+def run_volume(world: World) -> None:
+    world.acquire()
+    world.do("volume", action="create", name="orders", size=4096)
+
+
+def run_volume_delete(world: World) -> None:
+    world.acquire()
+    world.do("volume", action="delete", name="orders")
+
+
+def run_records(world: World) -> None:
+    world.acquire()
+    world.do("ledger", append={"what": "apply"})
+    world.do("remember", policy={"max_destroy": 1}, hosts=["a"])
+    world.do("mark", key="web-0.0123abcd", protect=True, commit="feed")
+
+
+def holders(world: World) -> int:
+    """How many processes hold the instance's liveness lock file open."""
+    path = world.root.run(records.token(OWNER, "web-0.0123abcd")) + "/alive"
+    count = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            count += any(os.readlink(f"/proc/{pid}/fd/{fd}") == path for fd in os.listdir(f"/proc/{pid}/fd"))
+        except OSError:
+            continue
+    return count
+
+
+def check_running(world: World) -> None:
+    assert world.states() == {"web-0.0123abcd": "running"}
+    deadline = time.monotonic() + 2
+    while holders(world) != 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert holders(world) == 1
+
+
+def check_gone(world: World) -> None:
+    assert world.states() == {}
+    assert holders(world) == 0
+    assert world.survey()["retired"] == {"web-0": 1}
+    assert len(os.listdir(world.root.retired(OWNER))) == 1
+    assert not os.path.exists(world.root.run(records.token(OWNER, "web-0.0123abcd")))
+
+
+def check_image(world: World) -> None:
+    assert world.survey()["images"] == [SHA]
+    with open(f"{world.root.images}/{SHA}", "rb") as file:
+        assert file.read() == IMAGE
+
+
+def check_volume(world: World) -> None:
+    assert world.survey()["volumes"] == [{"name": "orders", "size": 4096, "used_by": ""}]
+
+
+def check_no_volume(world: World) -> None:
+    assert world.survey()["volumes"] == []
+
+
+def check_records(world: World) -> None:
+    told = world.survey()
+    assert (told["policy"], told["hosts"]) == ({"max_destroy": 1}, ["a"])
+    assert told["instances"][0]["protect"] is True
+    assert world.do("ledger", read=0)["entries"][-1]["what"] == "apply"
+
+
+SCENARIOS = {
+    "launch": (setup_stored, run_launch, check_running),
+    "retire": (setup_running, run_retire, check_gone),
+    "retire without a keeper": (setup_unsupervised, run_retire, check_gone),
+    "launch of what runs without a keeper": (setup_unsupervised, run_launch, check_running),
+    "stage": (setup_nothing, run_stage, check_image),
+    "volume": (setup_nothing, run_volume, check_volume),
+    "volume delete": (setup_stored, run_volume_delete, check_no_volume),
+    "records": (setup_running, run_records, check_records),
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_at_any_point_the_same_command_converges(name: str) -> None:
+    setup, command, check = SCENARIOS[name]
+    kill_before, whole = 1, False
+    while not whole:
+        world = World(short_folder())
+        try:
+            setup(world)
+            whole, total = killed(world, kill_before, command)
+            whole = whole and total < kill_before
+            assert set(world.states().values()) <= STATES
+            command(world)
+            assert world.survey()["leftovers"] == 0, kill_before
+            check(world)
+            assert not world.fault()
+        except BaseException:
+            sys.stderr.write(f"{name}: killed before mutation {kill_before}\n")
+            raise
+        finally:
+            world.close()
+        kill_before += 1
+    assert kill_before > 5

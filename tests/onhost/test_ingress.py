@@ -1,0 +1,537 @@
+"""The ingress, with a real HAProxy and small HTTP servers as instances: nothing lost, nothing shared, nothing left."""
+
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.onhost.test_crash import killed
+from tests.onhost.world import OWNER, Call, World, document, short_folder
+from unictl.fleet.model import Probe
+from unictl.onhost import haproxy_process, ingress, locks, privilege, processes, records, wire
+from unictl.plan.ingress import Listener, Server, digest, text
+
+pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
+
+CHECK = Probe(kind="http", path="/healthz", interval=100, timeout=500)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with its server's name; ``empty`` closes without an answer, ``gate`` holds the answer back."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "Backend"
+
+    def do_GET(self) -> None:
+        if self.path != "/healthz":
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.server.requests.append(self.command)
+            if self.server.empty:
+                self.close_connection = True
+                return
+            self.server.begun.set()
+            self.server.gate.wait(10)
+        body = self.server.name.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - as http.server spells it
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.append(self.connection)
+
+    def log_message(self, *_: Any) -> None:
+        """Nobody reads it."""
+
+
+class Backend(ThreadingHTTPServer):
+    """An instance, as far as an ingress can tell."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, name: str):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.name = name
+        self.requests: list[str] = []
+        self.connections: list[socket.socket] = []
+        self.empty = False
+        self.begun = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    def handle_error(self, *_: Any) -> None:
+        """A connection cut by a test."""
+
+    def kill(self) -> None:
+        """What the death of a process does: nobody listens, every connection is cut."""
+        self.shutdown()
+        self.server_close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def member(self) -> Server:
+        return Server(name=self.name, address="127.0.0.1", port=self.port)
+
+
+class Ingress:
+    """The ingress of one fleet, as the control side uses it."""
+
+    def __init__(self, world: World):
+        self.world = world
+        self.place = haproxy_process.Place(world.root, OWNER)
+
+    def put(self, *listeners: Listener, wait: int = 0) -> dict[str, Any]:
+        written = text(OWNER, listeners)
+        return self.world.do("ingress", text=written, hash=digest(written), wait=wait)
+
+    def survey(self) -> dict[str, Any]:
+        return ingress.survey(self.world.root, OWNER)
+
+    def pids(self) -> list[int]:
+        found = haproxy_process.mine(self.place)
+        pids = list(found)
+        haproxy_process.close(found)
+        return pids
+
+    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 5) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while not wanted(told := self.survey()):
+            assert time.monotonic() < deadline, told
+            time.sleep(0.01)
+        return told
+
+
+@pytest.fixture
+def gate(held: World) -> Iterator[Ingress]:
+    made = Ingress(held)
+    yield made
+    made.put()
+    assert made.pids() == []
+
+
+@pytest.fixture
+def backends() -> Iterator[Callable[..., list[Backend]]]:
+    made: list[Backend] = []
+
+    def make(*names: str) -> list[Backend]:
+        new = [Backend(name) for name in names]
+        made.extend(new)
+        return new
+
+    yield make
+    for backend in made:
+        backend.gate.set()
+        with contextlib.suppress(OSError):
+            backend.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        return int(tried.getsockname()[1])
+
+
+def listener(port: int, *members: Backend, name: str = "api.http", **kw: Any) -> Listener:
+    settings: dict[str, Any] = {"bind": "127.0.0.1", "mode": "http", "check": CHECK, "drain": 3000, **kw}
+    return Listener(name=name, port=port, servers=tuple(each.member() for each in members), **settings)
+
+
+def fetch(port: int, method: str = "GET", body: bytes | None = None) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, "/", body)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def problem(of: Callable[[], Any]) -> wire.Problem:
+    with pytest.raises(wire.Problem) as caught:
+        of()
+    return caught.value
+
+
+def test_every_member_gets_its_share_and_the_survey_tells_what_is_in_force(gate: Ingress, backends: Any) -> None:
+    port, three = free_port(), backends("api-0.aa", "api-1.bb", "api-2.cc")
+    assert gate.survey() == {"state": "absent", "hash": "", "since": 0.0, "servers": {}}
+    assert gate.put(listener(port, *three)) == {"changed": True, "drained": True}
+    assert sorted(fetch(port)[1] for _ in range(6)) == sorted(["api-0.aa", "api-1.bb", "api-2.cc"] * 2)
+    told = gate.survey()
+    assert told["state"] == "running"
+    assert told["hash"] == digest(text(OWNER, [listener(port, *three)]))
+    assert told["servers"] == dict.fromkeys(("api-0.aa", "api-1.bb", "api-2.cc"), "UP")
+    assert abs(told["since"] - time.time()) < 10
+
+
+def test_what_is_in_force_already_is_not_touched(gate: Ingress, backends: Any) -> None:
+    wished = listener(free_port(), *backends("api-0.aa"))
+    gate.put(wished)
+    before = gate.pids()
+    assert gate.put(wished) == {"changed": False, "drained": True}
+    assert gate.pids() == before
+
+
+def test_fifty_reloads_under_load_lose_no_request(gate: Ingress, backends: Any) -> None:
+    port, two = free_port(), backends("api-0.aa", "api-1.bb")
+    gate.put(listener(port, *two))
+    stop, failures, answers = threading.Event(), [], []
+
+    def anew() -> None:
+        while not stop.is_set():
+            try:
+                answers.append(fetch(port)[0])
+            except OSError as error:
+                failures.append(error)
+
+    def kept() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while not stop.is_set():
+            try:
+                # http.client opens a new connection where the answer before announced the end of the old one.
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                answer.read()
+                answers.append(answer.status)
+            except (OSError, http.client.HTTPException) as error:
+                failures.append(error)
+                connection.close()
+
+    clients = [threading.Thread(target=client) for client in (anew, anew, kept, kept)]
+    for client in clients:
+        client.start()
+    replies = [gate.put(listener(port, two[n % 2]), wait=5000) for n in range(50)]
+    stop.set()
+    for client in clients:
+        client.join()
+    assert failures == []
+    assert set(answers) == {200}
+    assert replies == [{"changed": True, "drained": True}] * 50
+    assert len(gate.pids()) == 1
+
+
+def test_a_member_that_dies_while_idle_costs_no_client_an_error(gate: Ingress, backends: Any) -> None:
+    port, two = free_port(), backends("api-0.aa", "api-1.bb")
+    gate.put(listener(port, *two, check=Probe(kind="http", path="/healthz", interval=60_000)))
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def ask(method: str) -> int:
+        client.request(method, "/", b"x" if method == "POST" else None)
+        answer = client.getresponse()
+        answer.read()
+        return answer.status
+
+    assert [ask("GET") for _ in range(4)] == [200] * 4
+    two[0].kill()
+    # The check has not noticed yet: what saves these is the retry, elsewhere and at once.
+    began = time.monotonic()
+    assert [ask("GET") for _ in range(10)] + [ask("POST") for _ in range(10)] == [200] * 20
+    assert time.monotonic() - began < 3
+    client.close()
+
+
+def test_an_empty_answer_is_asked_again_only_where_repeating_does_no_harm(gate: Ingress, backends: Any) -> None:
+    port, two = free_port(), backends("api-0.aa", "api-1.bb")
+    two[0].empty = True
+    gate.put(listener(port, *two))
+    assert [fetch(port) for _ in range(4)] == [(200, "api-1.bb")] * 4
+    assert two[0].requests == ["GET"] * len(two[0].requests) != []
+    assert sorted({fetch(port, "POST", b"order")[0] for _ in range(2)}) == [200, 502]
+    assert [two[0].requests.count("POST"), two[1].requests.count("POST")] == [1, 1]
+
+
+def test_a_service_without_members_listens_and_says_so(gate: Ingress) -> None:
+    port = free_port()
+    gate.put(listener(port))
+    assert fetch(port)[0] == 503
+
+
+def test_a_member_that_accepts_and_never_answers_is_left_out(gate: Ingress, backends: Any) -> None:
+    port, (good,) = free_port(), backends("api-0.aa")
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        silent = Server(name="api-1.bb", address="127.0.0.1", port=mute.getsockname()[1])
+        check = Probe(kind="tcp", send="GET /healthz HTTP/1.0\r\n\r\n", expect="200 OK", interval=50, timeout=100)
+        made = Listener(
+            name="api.raw", bind="127.0.0.1", port=port, servers=(good.member(), silent), check=check, mode="tcp"
+        )
+        gate.put(made)
+        gate.until(lambda told: told["servers"] == {"api-0.aa": "UP", "api-1.bb": "DOWN"})
+        assert [fetch(port) for _ in range(4)] == [(200, "api-0.aa")] * 4
+
+
+def test_a_port_that_another_program_has_is_named_with_it_and_the_old_ingress_stays(
+    gate: Ingress, backends: Any
+) -> None:
+    port, (one,) = free_port(), backends("api-0.aa")
+    gate.put(listener(port, one))
+    before = gate.survey()["hash"]
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        taken = foreign.getsockname()[1]
+        told = problem(lambda: gate.put(listener(port, one), listener(taken, one, name="web", bind="*")))
+    assert told.kind == "taken"
+    assert f"*:{taken}" in told.text
+    assert f"(pid {os.getpid()})" in told.text
+    assert gate.survey()["hash"] == before
+    assert fetch(port)[0] == 200
+
+
+def test_a_port_of_another_fleet_is_not_shared(gate: Ingress, backends: Any) -> None:
+    port, (one,) = free_port(), backends("api-0.aa")
+    gate.put(listener(port, one))
+    other = World(short_folder())
+    try:
+        other.acquire()
+        told = problem(lambda: Ingress(other).put(listener(port, one)))
+        assert told.kind == "taken"
+        assert "haproxy" in told.text
+        assert not Ingress(other).pids()
+    finally:
+        other.close()
+
+
+def test_a_port_that_an_instance_has_recorded_is_taken_even_while_nothing_listens(gate: Ingress) -> None:
+    port = free_port()
+    forward = {"name": "http", "guest": 80, "host": port, "bind": "127.0.0.1", "udp": False}
+    assert gate.world.launch(document("web-0", forwards=[forward]))[0]["ok"]
+    told = problem(lambda: gate.put(listener(port, bind="*")))
+    assert told.kind == "taken"
+    assert "web-0.0123abcd" in told.text
+    gate.world.retire("web-0.0123abcd")
+
+
+def test_ports_of_an_ingress_are_claims_to_other_fleets(gate: Ingress) -> None:
+    port = free_port()
+    gate.put(listener(port), listener(port + 1, bind="*"))
+    assert sorted(ingress.ports(gate.world.root, OWNER)) == [("", port + 1), ("127.0.0.1", port)]
+    row = {"kind": "port", "owner": OWNER, "holder": "ingress", "bind": "127.0.0.1", "port": port}
+    assert row in ingress.claims(gate.world.root, OWNER)
+
+
+def test_no_text_stops_it_frees_its_ports_and_leaves_no_file(gate: Ingress, backends: Any) -> None:
+    port = free_port()
+    gate.put(listener(port, *backends("api-0.aa")))
+    assert gate.put() == {"changed": True, "drained": True}
+    assert not listens(port)
+    with socket.create_server(("127.0.0.1", port)):
+        assert gate.survey()["state"] == "absent"
+    assert not Path(gate.place.folder).exists()
+    assert not Path(gate.place.run).exists()
+    assert gate.put() == {"changed": False, "drained": True}
+
+
+def test_one_that_was_killed_is_seen_as_dead_and_started_again(gate: Ingress, backends: Any) -> None:
+    port = free_port()
+    wished = listener(port, *backends("api-0.aa"))
+    gate.put(wished)
+    kill(gate, signal.SIGKILL)
+    assert gate.survey() == {"state": "dead", "hash": "", "since": 0.0, "servers": {}}
+    with socket.create_server(("127.0.0.1", port)):
+        assert gate.survey()["state"] == "foreign"
+    assert gate.put(wished)["changed"]
+    assert fetch(port) == (200, "api-0.aa")
+
+
+def test_one_that_hangs_is_replaced(gate: Ingress, backends: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haproxy_process, "ANSWER", 0.2)
+    port = free_port()
+    wished = listener(port, *backends("api-0.aa"))
+    gate.put(wished)
+    (hung,) = gate.pids()
+    os.kill(hung, signal.SIGSTOP)
+    assert gate.survey()["state"] == "dead"
+    assert gate.put(wished)["changed"]
+    assert fetch(port) == (200, "api-0.aa")
+    assert hung not in gate.pids()
+
+
+def test_one_whose_run_folder_was_swept_is_replaced(gate: Ingress, backends: Any) -> None:
+    port = free_port()
+    wished = listener(port, *backends("api-0.aa"))
+    gate.put(wished)
+    shutil.rmtree(gate.place.run)
+    assert gate.put(wished)["changed"]
+    assert fetch(port) == (200, "api-0.aa")
+    assert len(gate.pids()) == 1
+
+
+def test_a_text_that_haproxy_refuses_changes_nothing(gate: Ingress, backends: Any) -> None:
+    port = free_port()
+    gate.put(listener(port, *backends("api-0.aa")))
+    before = (gate.survey()["hash"], gate.place.text())
+    bad = "global\n{global}\n\nlisten web\n    no-such-word\n"
+    told = problem(lambda: gate.world.do("ingress", text=bad, hash=digest(bad), wait=0))
+    assert told.kind == "unsupported"
+    assert "no-such-word" in told.text
+    assert (gate.survey()["hash"], gate.place.text()) == before
+    assert records.names(gate.place.folder) == ["haproxy.cfg"]
+
+
+def test_a_request_in_flight_ends_where_it_began_and_the_drain_waits_for_it(gate: Ingress, backends: Any) -> None:
+    port, (old, new) = free_port(), backends("api-0.aa", "api-0.bb")
+    gate.put(listener(port, old))
+    old.gate.clear()
+    answers: list[tuple[int, str]] = []
+    client = threading.Thread(target=lambda: answers.append(fetch(port)))
+    client.start()
+    assert old.begun.wait(5)
+    assert gate.put(listener(port, new), wait=50) == {"changed": True, "drained": False}
+    assert fetch(port) == (200, "api-0.bb")
+    threading.Timer(0.2, old.gate.set).start()
+    assert gate.put(listener(port, new), wait=5000) == {"changed": False, "drained": True}
+    client.join()
+    assert answers == [(200, "api-0.aa")]
+
+
+def test_a_drain_ends_by_itself_after_the_services_drain_time(gate: Ingress, backends: Any) -> None:
+    port, (old, new) = free_port(), backends("api-0.aa", "api-0.bb")
+    gate.put(listener(port, old, drain=300))
+    with socket.create_connection(("127.0.0.1", port)) as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(100)
+        assert gate.put(listener(port, new, drain=300), wait=5000) == {"changed": True, "drained": True}
+
+
+def test_a_cancelled_drain_returns_at_once(gate: Ingress, backends: Any) -> None:
+    port, (old, new) = free_port(), backends("api-0.aa", "api-0.bb")
+    gate.put(listener(port, old))
+    with socket.create_connection(("127.0.0.1", port)):
+        old.gate.clear()
+        threading.Thread(target=fetch, args=(port,), daemon=True).start()
+        assert old.begun.wait(5)
+        call = Call(gate.world.connection)
+        call.cancelled.set()
+        written = text(OWNER, [listener(port, new)])
+        ask = {"owner": OWNER, "text": written, "hash": digest(written), "wait": 60_000}
+        assert ingress.ingress(gate.world.root, ask, call) == {"changed": True, "drained": False}
+        old.gate.set()
+
+
+def test_without_the_lease_nothing_is_done(world: World) -> None:
+    assert problem(lambda: Ingress(world).put(listener(free_port()))).kind == "lost-lease"
+
+
+def test_without_haproxy_the_problem_says_what_to_install(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haproxy_process, "program", lambda: "")
+    told = problem(lambda: Ingress(held).put(listener(free_port())))
+    assert told.kind == "unsupported"
+    assert "install haproxy" in told.hint
+    assert ingress.lacks()[0]["code"] == "no-haproxy"
+
+
+def test_haproxy_runs_as_nobody_in_particular_and_outside_our_session(gate: Ingress) -> None:
+    gate.put(listener(free_port()))
+    (pid,) = gate.pids()
+    assert os.getsid(pid) == pid
+    assert not gate.world.connection.lease or not inherits(pid, gate.world.connection.lease.descriptor)
+    uid = privilege.user(gate.world.root, gate.place.token)
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    told = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    assert {int(word) for word in told["Uid"].split()} == {os.geteuid() if uid is None else uid}
+
+
+def test_killed_at_any_instant_the_same_message_again_converges() -> None:
+    count, k = 1, 0
+    while k < count:
+        k += 1
+        port = free_port()
+        world = World(short_folder())
+        gate = Ingress(world)
+        try:
+            ended, count = killed(world, k, lambda _, gate=gate, port=port: change(gate, port))
+            world.acquire()
+            told = gate.survey()
+            assert told["state"] in ("absent", "dead", "running"), k
+            wished = text(OWNER, [listener(port), listener(port, name="more", bind="127.0.0.3")])
+            gate.put(listener(port), listener(port, name="more", bind="127.0.0.3"), wait=5000)
+            assert gate.survey()["hash"] == digest(wished), k
+            assert fetch(port)[0] == 503
+            assert len(gate.pids()) == 1, k
+            assert records.names(gate.place.folder) == ["haproxy.cfg"], k
+            assert gate.put(wait=2000)["drained"]
+            assert not gate.pids()
+            count = k if ended else max(count, k + 1)
+        finally:
+            gate.put()
+            world.close()
+
+
+def test_a_reload_whose_writer_died_in_it_does_not_stay_beside_the_next(
+    gate: Ingress, backends: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, (one, two, three) = free_port(), backends("api-0.aa", "api-0.bb", "api-0.cc")
+    gate.put(listener(port, one))
+    gate.world.release()
+
+    def die(place: haproxy_process.Place, old: list[int], handover: bool) -> None:  # noqa: ARG001
+        argv = ["haproxy", "-D", "-f", place.config, "-p", place.pidfile, "-x", place.admin, "-sf", str(old[0])]
+        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    pid = os.fork()
+    if pid == 0:
+        monkeypatch.setattr(haproxy_process, "start", die)
+        gate.world.acquire()
+        gate.put(listener(port, two))
+    os.waitpid(pid, 0)
+    gate.world.acquire()
+    with contextlib.suppress(wire.Problem):
+        gate.put(listener(port, three), wait=5000)
+    assert gate.put(listener(port, three), wait=5000)["drained"]
+    assert len(gate.pids()) == 1
+    assert {fetch(port)[1] for _ in range(8)} == {"api-0.cc"}
+
+
+def change(gate: Ingress, port: int) -> None:
+    """Start, reload, stop."""
+    gate.world.acquire()
+    gate.put(listener(port))
+    gate.put(listener(port), listener(port, name="more", bind="127.0.0.2"), wait=2000)
+    gate.put()
+
+
+def kill(gate: Ingress, number: int) -> None:
+    for pid in gate.pids():
+        processes.end(pid, processes.ticks(pid), number)
+    deadline = time.monotonic() + 5
+    while locks.held(gate.place.alive):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def inherits(pid: int, descriptor: int) -> bool:
+    wanted = os.fstat(descriptor)
+    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.exists()]
+    return any(link.stat().st_ino == wanted.st_ino for link in links)
+
+
+def test_a_damaged_file_is_no_ingress_and_no_crash_of_the_survey(gate: Ingress) -> None:
+    records.folders(gate.place.folder)
+    Path(gate.place.config).write_bytes(b"\xff\xfe bind")
+    assert gate.survey()["state"] == "dead"

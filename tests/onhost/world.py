@@ -1,0 +1,187 @@
+"""A host's store in a temporary root, its handlers called in this process, and its processes ended afterwards.
+
+Nothing is replaced: the keeper is forked for real, and a sleeping stand-in takes the hypervisor's place.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from unictl.onhost import facts, lease, locks, processes, records, serve, supervise
+
+OWNER = "shop-5f0c2a"
+SLEEP = ("/bin/sleep", "1000")
+
+
+class Connection:
+    """What a lease is kept on."""
+
+    def __init__(self) -> None:
+        self.lease: lease.Lease | None = None
+
+
+class Call:
+    """A handler's call without a wire: events are kept, uploads come from ``data``."""
+
+    def __init__(self, connection: Connection | None = None, data: bytes = b"", stop_after: int = -1):
+        self.connection = connection or Connection()
+        self.cancelled = threading.Event()
+        self.events: list[dict[str, Any]] = []
+        self.data = data
+        self.pulled: list[tuple[int, int]] = []
+        self.stop_after = stop_after
+
+    @property
+    def lease(self) -> lease.Lease | None:
+        return self.connection.lease
+
+    def event(self, document: dict[str, Any]) -> None:
+        self.events.append(document)
+
+    def pull(self, offset: int, length: int) -> Iterator[bytes]:
+        self.pulled.append((offset, length))
+        for at in range(offset, offset + length, 65536):
+            if 0 <= self.stop_after <= at:
+                raise records.wire.Problem("cancelled", "cut")
+            yield self.data[at : min(at + 65536, offset + length)]
+
+
+class World:
+    """One host. ``do`` runs a request as the connection ``self.call``'s."""
+
+    def __init__(self, path: str):
+        self.root = records.Root(path)
+        self.root.prepare()
+        self.connection = Connection()
+
+    def do(self, name: str, data: bytes = b"", /, **ask: Any) -> dict[str, Any]:
+        call = Call(self.connection, data)
+        reply: dict[str, Any] = serve.load(*serve.HANDLERS[name])(self.root, {"owner": OWNER, **ask}, call)
+        return reply
+
+    def acquire(self, **ask: Any) -> int:
+        return int(self.do("lease", mark="shop", id="5f0c2a", holder={"user": "test"}, wait=5, **ask)["token"])
+
+    def release(self) -> None:
+        self.do("release")
+
+    def launch(self, *documents: dict[str, Any], **secrets: str) -> list[dict[str, Any]]:
+        outcomes: list[dict[str, Any]] = self.do("launch", instances=list(documents), secrets=secrets)["outcomes"]
+        return outcomes
+
+    def retire(self, key: str, grace: int = 2000, keep: int = 5) -> bool:
+        return bool(self.do("retire", key=key, grace=grace, keep=keep)["there"])
+
+    def stage(self, data: bytes) -> str:
+        sha = hashlib.sha256(data).hexdigest()
+        self.do("stage", data, digest=sha, size=len(data))
+        return sha
+
+    def survey(self, **full: str) -> dict[str, Any]:
+        return self.do("survey", mark="shop", full=full)
+
+    def row(self, key: str) -> dict[str, Any]:
+        return next(row for row in self.survey()["instances"] if f"{row['name']}.{row['generation']}" == key)
+
+    def states(self) -> dict[str, str]:
+        return {f"{row['name']}.{row['generation']}": row["state"] for row in self.survey()["instances"]}
+
+    def until(self, key: str, state: str, seconds: float = 5.0, **end: Any) -> dict[str, Any]:
+        """Wait for a state (and end facts); the row."""
+        deadline = time.monotonic() + seconds
+        while True:
+            row = self.row(key)
+            told = row["end"] or {}
+            if row["state"] == state and all(told.get(name) == value for name, value in end.items()):
+                return row
+            assert time.monotonic() < deadline, row
+            time.sleep(0.01)
+
+    def pid(self, key: str) -> int:
+        return int((facts.last(self.root.instance(OWNER, key)) or {})["pid"])
+
+    def alive(self, key: str) -> bool:
+        return locks.held(self.root.run(records.token(OWNER, key)) + "/alive")
+
+    def keeper(self, owner: str = OWNER) -> int:
+        """The pid of the fleet's keeper, 0 where none lives."""
+        folder = supervise.keeper_folder(self.root, owner)
+        if not locks.held(folder + "/lock"):
+            return 0
+        deadline = time.monotonic() + 2
+        while not (told := records.read_bytes(folder + "/lock")) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return int(told or 0)
+
+    def kill_keeper(self) -> None:
+        pid = self.keeper()
+        os.kill(pid, signal.SIGKILL)
+        while supervise.keeper_lives(self.root, OWNER):
+            time.sleep(0.002)
+
+    def fault(self) -> str:
+        """The traceback of a fault in the keeper, if there was one."""
+        return (records.read_bytes(supervise.keeper_folder(self.root, OWNER) + "/fault") or b"").decode()
+
+    def close(self) -> None:
+        """End every process of this root, by pid and start time, and remove the root."""
+        if self.connection.lease is not None:
+            self.connection.lease.close()
+        for owner in self.root.owners():
+            pid = self.keeper(owner)
+            if pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for key in records.names(self.root.instances(owner)):
+                for entry in facts.entries(self.root.instance(owner, key)):
+                    if entry["event"] == "started":
+                        processes.end(entry["pid"], entry["ticks"], signal.SIGKILL)
+        shutil.rmtree(self.root.path, ignore_errors=True)
+
+
+def document(
+    name: str = "web-0", argv: tuple[str, ...] = SLEEP, *, generation: str = "0123abcd", **kw: Any
+) -> dict[str, Any]:
+    """A launch document. Keys of ``run`` and of the document may be given by name."""
+    run: dict[str, Any] = {
+        "hypervisor": "plain",
+        "argv": list(argv),
+        "config": "",
+        "exits": [],
+        "images": [],
+        "volumes": [],
+        "forwards": [],
+        "secrets": [],
+        "memory": 0,
+        "overhead": 0,
+        "cpus": 1,
+    }
+    run.update({key: kw.pop(key) for key in list(kw) if key in run})
+    service, _, ordinal = name.rpartition("-")
+    return {
+        "name": name,
+        "generation": generation,
+        "service": service,
+        "ordinal": int(ordinal),
+        "launch": 1,
+        "fingerprint": "1:" + name,
+        "spec": {"image": name},
+        "resolved": {},
+        "commit": "c0ffee",
+        "protect": False,
+        "restart": "never",
+        "run": run,
+        **kw,
+    }
+
+
+def short_folder() -> str:
+    """A folder whose path is short enough for sockets in it, in memory where there is such a place."""
+    return tempfile.mkdtemp(prefix="u-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)

@@ -1,0 +1,205 @@
+"""One complaint of JSON Schema -> what a person is told. Its own text is never shown. Door to jsonschema, with ``schema``."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema.exceptions import ValidationError
+
+from unictl.declaration.guesses import meant
+from unictl.declaration.kinds import why
+from unictl.declaration.tree import SPOILED, spot
+from unictl.diagnostics.place import Path
+from unictl.fleet.names import closest, listed
+
+_TYPES = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a map",
+}
+_KINDS = {
+    "memory": "an amount of memory such as 64MiB",
+    "reserve": "an amount of memory such as 2GiB or a percentage such as 10%",
+    "duration": "a duration such as 2s",
+    "delay": "a duration such as 2s",
+    "share": "a whole number or a percentage such as 20%",
+    "port": "a port such as 8080 or 53/udp",
+    "port-name": "the name of a port",
+    "name": "a name",
+}
+_TRUTHS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """One thing wrong in an entry; paths count from the entry. ``spoils``: what nothing can be said about any more."""
+
+    path: Path
+    code: str
+    summary: str
+    hint: str = ""
+    at_key: bool = False
+    spoils: tuple[Path, ...] = ()
+
+
+def issues(errors: Iterable[ValidationError], entry: Any, what: str, elsewhere: Mapping[str, str]) -> Iterator[Issue]:
+    """The issues behind ``errors``, each told once; ``elsewhere``: key -> the maps that do have it, in words."""
+    told: set[tuple[Path, str]] = set()
+    for error in errors:
+        for issue in _issue(error, entry, what, elsewhere):
+            if (issue.path, issue.code) not in told:
+                told.add((issue.path, issue.code))
+                yield issue
+
+
+def _issue(error: ValidationError, entry: Any, what: str, elsewhere: Mapping[str, str]) -> Iterator[Issue]:
+    path: Path = tuple(error.absolute_path)
+    value, schema = error.instance, error.schema if isinstance(error.schema, Mapping) else {}
+    if "propertyNames" in error.schema_path:
+        yield _bad_key(path, value, error.message, what)
+        return
+    if value is SPOILED or (value is None and not (path and isinstance(path[-1], int))):
+        return  # Told already; or null, which takes away what a template has set.
+    match error.validator:
+        case "additionalProperties":
+            for key in value:
+                if key not in schema["properties"]:
+                    yield _unknown_key((*path, key), value, schema, _container(path, what), elsewhere)
+        case "required":
+            for key in schema["required"]:
+                if key not in value:
+                    summary = f"{_noun(path, what)} needs `{key}`"
+                    hint = str(schema.get("x-hint", ""))
+                    yield Issue(
+                        path=(*path, key), code="missing-key", summary=summary, hint=_sentence(hint), at_key=True
+                    )
+        case "type":
+            yield _wrong_type(path, value, schema, _written(entry, path))
+        case "enum":
+            yield _wrong_choice(path, value, schema["enum"])
+        case _:
+            yield _wrong_value(path, value, error, _written(entry, path))
+
+
+def _written(entry: Any, path: Path) -> str | None:
+    found = spot(entry, path) if path else None
+    return found.written if found else None
+
+
+def key_of(path: Path) -> str:
+    """The key a path is about: its last that is no index."""
+    return next((part for part in reversed(path) if isinstance(part, str)), "")
+
+
+def _subject(path: Path) -> str:
+    key = key_of(path)
+    return f"`{key}`: " if key else ""
+
+
+def _container(path: Path, what: str) -> str:
+    """What the map at ``path`` of an entry is, as ``guesses`` calls it."""
+    key = key_of(path)
+    return {"": what, "health": "check", "publish": "publication"}.get(key, f"`{key}`")
+
+
+def _noun(path: Path, what: str) -> str:
+    container = _container(path, what)
+    if container.startswith("`"):
+        return container
+    return f"{'an' if container[:1] in 'aeiou' else 'a'} {container}" if container else "a fleet file"
+
+
+def _bad_key(path: Path, key: str, message: str, what: str) -> Issue:
+    return Issue(path=(*path, key), code="bad-name", summary=message, at_key=True, spoils=((*path, key),))
+
+
+def _unknown_key(path: Path, value: Any, schema: Any, what: str, elsewhere: Mapping[str, str]) -> Issue:
+    key, above = str(path[-1]), path[:-1]
+    known = schema["properties"]
+    guess = meant(what, key, known)
+    if guess:
+        hint = f"Did you mean `{guess}`?"
+    elif key in elsewhere:
+        hint = f"It is a key of {elsewhere[key]}; look at the indentation."
+    else:
+        hint = f"There is {listed((f'`{name}`' for name in known), most=12)}." if len(known) <= 12 else ""
+    spoils = (path, (*above, guess)) if guess and guess not in value else (path,)
+    container = what if what.startswith("`") else _noun((), what)
+    summary = f"`{key}` is no key of {container}"
+    return Issue(path=path, code="unknown-key", summary=summary, hint=hint, at_key=True, spoils=spoils)
+
+
+def _wrong_type(path: Path, value: Any, schema: Any, written: str | None) -> Issue:
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    kind = schema.get("x-kind", "")
+    plain = isinstance(value, int | float) and written is not None
+    if plain and "string" in types:
+        said = why(kind, str(written)) if kind else ""
+        if said:
+            return _issue_at(path, "wrong-value", f"{_subject(path)}{said}")
+        summary = f"{_subject(path)}{_shown(value, written)} stands where a text is wanted"
+        return _issue_at(path, "wrong-type", summary, f'Write it in quotes: "{written}".')
+    wanted = _KINDS.get(kind, "") if "object" not in types and "array" not in types else ""
+    wanted = wanted or " or ".join(_TYPES[name] for name in types if not (name == "integer" and "number" in types))
+    summary = f"{_subject(path)}{wanted} is wanted, not {_shown(value, written)}"
+    return _issue_at(path, "wrong-type", summary, _type_hint(value, types, schema))
+
+
+def _type_hint(value: Any, types: list[str], schema: Any) -> str:
+    if "boolean" in types and isinstance(value, str) and value.lower() in _TRUTHS:
+        return f"Write {_TRUTHS[value.lower()]}."
+    if isinstance(value, str) and {"integer", "number"} & {*types} and value.strip().isdecimal():
+        return f"Write it without quotes: {value.strip()}."
+    if isinstance(value, str) and types == ["array"] and "\n" not in value and len(value) < 40:
+        item = why("name", value) and f'"{value}"'
+        return f"Write it as a list: [{item or value}]."
+    return _sentence(str(schema.get("x-hint", "")))
+
+
+def _wrong_choice(path: Path, value: Any, choices: list[str]) -> Issue:
+    near = closest(value, choices) if isinstance(value, str) else ""
+    hint = f"Did you mean {near}?" if near else f"There is {listed(choices, most=12)}."
+    return _issue_at(path, "wrong-value", f"{_subject(path)}{_shown(value)} is not one of its values", hint)
+
+
+def _wrong_value(path: Path, value: Any, error: ValidationError, written: str | None) -> Issue:
+    limit = error.validator_value
+    match error.validator:
+        case "minimum":
+            said = f"{_shown(value, written)} is too small: {limit} is the least"
+        case "maximum":
+            said = f"{_shown(value, written)} is too large: {limit} is the most"
+        case "uniqueItems":
+            twin = next((item for index, item in enumerate(value) if item in value[:index]), "")
+            if twin is SPOILED:
+                return _issue_at(path, "wrong-value", "")
+            said = f"{twin!r} stands twice in the list"
+        case "minItems":
+            said = "the list is empty"
+        case _:
+            said = error.message  # Of our own keyword, x-kind: a sentence.
+    hint = "" if error.validator != "minItems" else _sentence(str(error.schema.get("x-hint", "")))  # type: ignore[union-attr]
+    return _issue_at(path, "wrong-value", f"{_subject(path)}{said}", hint)
+
+
+def _issue_at(path: Path, code: str, summary: str, hint: str = "") -> Issue:
+    return Issue(path=path, code=code, summary=summary, hint=hint, spoils=(path,))
+
+
+def _shown(value: Any, written: str | None = None) -> str:
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {written or value}"
+    return f"the text {value if len(value) < 60 else value[:57] + '...'!r}"
+
+
+def _sentence(hint: str) -> str:
+    return f"{hint[:1].upper()}{hint[1:]}." if hint else ""

@@ -1,0 +1,140 @@
+"""Carries out a plan: connect, take the leases, read again, refuse what is stale, walk, write the ledger."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unictl.diagnostics.failure import Failure, Stale, Unreachable
+from unictl.execution.act import Opener, Tools
+from unictl.execution.board import Board
+from unictl.execution.leases import acquire_all, release_all
+from unictl.execution.surveys import Connect, Reached, survey_again, survey_all
+from unictl.execution.walk import Interrupts, Walk
+from unictl.fleet.model import Host
+from unictl.hosts.host import Host as Connection
+from unictl.journal.event import Event, Progressed, Waiting
+from unictl.journal.report import Report, fold
+from unictl.plan import stale
+from unictl.plan.plan import Plan
+from unictl.plan.step import Step
+from unictl.secrets.resolve import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What an apply needs besides the plan. ``lock_timeout`` in seconds; ``plan_hash`` and ``user`` are written down."""
+
+    hosts: Mapping[str, Host]
+    connect: Connect
+    open_image: Opener
+    secrets: Mapping[str, Value]
+    emit: Callable[[Event], None]
+    interrupts: Interrupts
+    parallelism: int = 10
+    lock_timeout: float = 0.0
+    user: str = ""
+    plan_hash: str = ""
+    keep_images: tuple[str, ...] = ()
+
+
+async def apply(plan: Plan, means: Means) -> Report:
+    """The Report of one apply. Stale, Locked or Unreachable before anything is touched."""
+    touched = {step.host for step in plan.steps if step.host}
+    hosts = {name: means.hosts[name] for name in sorted(touched)}
+    reached = await survey_all(hosts, means.connect, owner=plan.owner, mark=plan.mark, full={})
+    try:
+        _all_answered(reached)
+        return await _with_leases(plan, means, reached.connections)
+    finally:
+        await reached.close()
+
+
+def _all_answered(reached: Reached) -> None:
+    silent = [said for name, said in sorted(reached.world.items()) if name not in reached.connections]
+    if silent:
+        words = "; ".join(f"{s.host}: {s.why}" for s in silent if hasattr(s, "why"))
+        raise Unreachable(f"a host that the plan touches does not answer: {words}", hint="plan again")
+
+
+async def _with_leases(plan: Plan, means: Means, connections: Mapping[str, Connection]) -> Report:
+    fleet = {"owner": plan.owner, "mark": plan.mark, "id": plan.fleet_id}
+    ids = {name: str(plan.hosts[name]["host_id"]) for name in connections}
+    holder = {"user": means.user, "revision": plan.revision.commit, "doing": "apply"}
+    tokens = await acquire_all(
+        connections,
+        ids,
+        fleet=fleet,
+        holder=holder,
+        timeout=means.lock_timeout,
+        waiting=lambda text: means.emit(Waiting(at=time.monotonic(), text=text)),
+    )
+    try:
+        world = await survey_again(connections, owner=plan.owner, mark=plan.mark, full={})
+        moved = stale.moved(plan, world)
+        if moved:
+            raise Stale("the plan is stale: what it has read has moved since", hint="plan again", problems=moved)
+        report = await _walk(plan, means, connections)
+        await _write_down(plan, means, report, connections, tokens)
+        return report
+    finally:
+        await release_all(connections, plan.owner)
+
+
+async def _walk(plan: Plan, means: Means, connections: Mapping[str, Connection]) -> Report:
+    events: list[Event] = []
+
+    def emit(event: Event) -> None:
+        if not isinstance(event, Progressed):
+            events.append(event)
+        means.emit(event)
+
+    def progress(step: Step, done: int, total: int) -> None:
+        emit(Progressed(at=time.monotonic(), step=step, done=done, total=total))
+
+    tools = Tools(owner=plan.owner, open_image=means.open_image, secrets=means.secrets, progress=progress)
+    walk = Walk(
+        steps={step.id: step for step in plan.steps},
+        connections=connections,
+        board=Board(plan.owner, plan.membership),
+        tools=tools,
+        emit=emit,
+        interrupts=means.interrupts,
+        parallelism=means.parallelism,
+    )
+    await walk.run()
+    return fold(events)
+
+
+async def _write_down(
+    plan: Plan, means: Means, report: Report, connections: Mapping[str, Connection], tokens: Mapping[str, int]
+) -> None:
+    """The ledger entry on every touched host, and what nobody names any more is collected. Neither can fail an apply
+    that was carried out: what is not written now is found again by the next survey."""
+    entry = _entry(plan, means, report)
+    for name, connection in connections.items():
+        try:
+            if not plan.destroys_all:
+                await connection.ledger_append(plan.owner, {**entry, "token": tokens[name]})
+            if report.complete and not plan.destroys_all:
+                await connection.collect(plan.owner, list(means.keep_images), 5)
+        except Failure:
+            continue
+
+
+def _entry(plan: Plan, means: Means, report: Report) -> dict[str, Any]:
+    counts = plan.counts
+    return {
+        "at": time.time(),
+        "user": means.user,
+        "commit": plan.revision.commit,
+        "clean": plan.revision.clean,
+        "plan": means.plan_hash,
+        "partial": plan.partial,
+        "end": "complete" if report.complete else "interrupted" if report.interrupted else "failed",
+        "add": counts.add,
+        "replace": counts.replace,
+        "destroy": counts.destroy,
+        "adjust": counts.adjust,
+        "failed": [step.id for step, _ in report.failed],
+    }

@@ -1,0 +1,59 @@
+"""What every host's ingress sends to while an apply runs: the base, changed by the joins and leaves done so far.
+
+Changes of one moment on one host are one reload: whoever comes while a reload is under way waits for the next.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from unictl.hosts.host import Host as Connection
+from unictl.plan import membership
+from unictl.plan.step import Kind, Step
+
+
+@dataclass(slots=True, kw_only=True)
+class _Desk:
+    """One host's ingress: its membership in force, and what waits to be put there."""
+
+    services: dict[str, Any]
+    waiting: list[tuple[Step, asyncio.Future[str]]] = field(default_factory=list)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Board:
+    """The ingresses of one apply."""
+
+    def __init__(self, owner: str, base: Mapping[str, Mapping[str, Any]]):
+        self._owner = owner
+        self._desks = {host: _Desk(services=dict(services)) for host, services in base.items()}
+
+    async def put(self, step: Step, host: Connection) -> str:
+        """Carries out a join or leave, together with whatever else waits on that host; a few words on it."""
+        desk = self._desks.setdefault(step.host, _Desk(services={}))
+        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        desk.waiting.append((step, told))
+        async with desk.lock:
+            if not told.done():
+                await self._flush(desk, host)
+        return await told
+
+    async def _flush(self, desk: _Desk, host: Connection) -> None:
+        batch, desk.waiting = desk.waiting, []
+        wished = dict(desk.services)
+        for step, _ in batch:
+            wished.update(step.data["services"])
+        wished = {service: listeners for service, listeners in wished.items() if listeners}
+        text = membership.compose(self._owner, wished)
+        drain = max((s.data.get("drain", 0) for s, _ in batch if s.kind is Kind.LEAVE), default=0)
+        try:
+            answer = await host.ingress(self._owner, text, membership.digest(self._owner, wished), drain)
+        except BaseException as error:
+            for _, told in batch:
+                if not told.done():
+                    told.set_exception(error)
+            return
+        desk.services = wished
+        for _, told in batch:
+            told.set_result("" if answer.get("drained", True) else "not every session ended in the drain time")

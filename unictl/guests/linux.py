@@ -1,0 +1,144 @@
+"""Family ``linux``: a Linux kernel with an init of its own, as a single-purpose guest. Pure.
+
+Sources: Linux 6.1's init/main.c, kernel/params.c, kernel-parameters.txt and ipconfig.c; measured with Debian's cloud
+kernel 6.1, which has no CONFIG_IP_PNP and its virtio drivers as modules.
+
+* ``ip=`` sets the address only where the kernel has CONFIG_IP_PNP. So the address also stands in words that the kernel
+  does not know and hands to init as environment: ``unictl_ip=10.0.2.15/24``, ``unictl_gateway``, ``unictl_dns``,
+  ``unictl_name``, ``unictl_generation``. Names have no dots: words with dots are module parameters and get lost.
+* ``KEY=VALUE`` reaches init the same way, words behind ``--`` are init's arguments. The kernel groups by double quotes
+  only, which QEMU's configuration file cannot carry: so a word holds no space. 32 of each is the kernel's limit.
+* An init ends the guest by power-off, or with a code from 0 to 127 by a write to port 0x501 (isa-debug-exit; it needs
+  iopl). ``panic=-1`` makes the death of init, and every panic, an immediate reset, which ends QEMU.
+* On ``microvm`` devices come through ACPI, and the kernel resets by triple fault (``reboot=t``).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from unictl.fleet.model import MIB, Image, Service
+from unictl.guests.ends import ExitRule, Verdict
+from unictl.guests.exits import CODES, DEBUG_EXIT, HOST, RESET
+from unictl.guests.family import Boot, Devices, Facts, Finding, Nic
+from unictl.guests.preflight import (
+    disk_findings,
+    family_findings,
+    file_kind_findings,
+    files_findings,
+    kernel_findings,
+    machine_findings,
+    memory_findings,
+    one_network,
+    pvh_findings,
+)
+from unictl.guests.words import argument_findings, assignments, word_findings
+
+_LEAST = 8 * MIB
+_WORDS = 32
+_OWN_VARIABLES = 8
+_PARAMETERS = frozenset(
+    ["acpi", "console", "debug", "earlyprintk", "init", "initcall_debug", "initrd", "ip", "irqpoll", "isolcpus", "loglevel", "maxcpus", "mem", "memmap", "mitigations", "noapic", "noinitrd", "nosmp", "nr_cpus", "panic", "pci", "quiet", "rdinit", "reboot", "resume", "ro", "root", "rootdelay", "rootflags", "rootfstype", "rootwait", "rw", "single", "slub_debug"]
+)
+"""Words the kernel takes for itself: a variable of that name would change the kernel instead of reaching init."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linux:
+    """The family; it has no state."""
+
+    name: str = "linux"
+    machines: tuple[str, ...] = ("q35", "microvm")
+    ready_pattern: str = r"Run \S+ as init process"
+    refused: str = '" '
+    exits: tuple[ExitRule, ...] = (
+        *HOST,
+        ExitRule(verdict=Verdict.CLEAN, status=0, reason="guest-shutdown"),
+        *RESET,
+        ExitRule(verdict=Verdict.CRASH, status=0, console=r"Kernel panic - not syncing"),
+        ExitRule(verdict=Verdict.CLEAN, status=0),
+        *CODES,
+    )
+
+    def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
+        """A bzImage, or a vmlinux with PVH entry; an initrd that is an archive; words the kernel's parser can carry."""
+        kernel = facts.get("kernel")
+        bzimage = kernel is not None and "linux" in kernel.protocols
+        size = sum(facts[role].size for role in ("kernel", "initrd") if role in facts)
+        return (
+            *machine_findings(self.name, self.machines, service, machine),
+            *family_findings(self.name, image, facts),
+            *kernel_findings(image, facts, optional=("initrd", "disk")),
+            *(() if bzimage else pvh_findings(("images", image.name, "kernel"), facts, "take the bzImage (vmlinuz)")),
+            *file_kind_findings(
+                image, facts, "initrd", ("cpio", "gzip", "unknown"), "a cpio archive, compressed or not"
+            ),
+            *memory_findings(service, least=_LEAST + size, why=f" (8 MiB beside kernel and initrd, {size >> 20} MiB)"),
+            *one_network(self.name, service),
+            *disk_findings(self.name, service, most=6),
+            *files_findings(self.name, service),
+            *word_findings(service, refused='"', spaces=False),
+            *argument_findings(service, empty=False, dashes=False),
+            *_kernel_words(service),
+        )
+
+    def command_line(self, boot: Boot) -> str:
+        """Console, what to do on a panic, the address twice, identity, environment by name, then init's arguments."""
+        words = ["console=ttyS0", "panic=-1"]
+        words += ["reboot=t"] if boot.machine == "microvm" else []
+        words += ["root=/dev/vda", "ro"] if "disk" in boot.parts and "initrd" not in boot.parts else []
+        words += [word for nic in boot.nics[:1] for word in _address(nic, boot.hostname or boot.name)]
+        words += [f"unictl_name={boot.name}", f"unictl_generation={boot.generation}"]
+        words += assignments(boot)
+        words += ["--", *boot.args] if boot.args else []
+        return " ".join(words)
+
+    def devices(self, boot: Boot) -> Devices:
+        """virtio-pci of version 1 on ``q35``, virtio-mmio found through ACPI on ``microvm``."""
+        if boot.machine == "microvm":
+            return Devices(
+                machine=("acpi=on", "pit=on", "pic=on", "rtc=on", "isa-serial=on", "auto-kernel-cmdline=off"),
+                nic="virtio-net-device",
+                disk="virtio-blk-device",
+                extra=(DEBUG_EXIT,),
+                defaults=("virtio-mmio.force-legacy=off",),
+            )
+        return Devices(
+            nic="virtio-net-pci,disable-legacy=on,romfile=",
+            disk="virtio-blk-pci,disable-legacy=on",
+            extra=(DEBUG_EXIT,),
+        )
+
+
+LINUX = Linux()
+
+
+def _address(nic: Nic, hostname: str) -> list[str]:
+    interface = IPv4Interface(nic.address)
+    kernel = f"ip={interface.ip}::{nic.gateway}:{interface.netmask}:{hostname}:eth0:off:{nic.dns}".rstrip(":")
+    words = [kernel, f"unictl_ip={nic.address}", f"unictl_gateway={nic.gateway}"]
+    return [*words, f"unictl_dns={nic.dns}"] if nic.dns else words
+
+
+def _kernel_words(service: Service) -> Iterator[Finding]:
+    """Variables the kernel would take for itself, and more words than it hands on (it panics: Too many boot vars)."""
+    for key in service.environment:
+        if key in _PARAMETERS or key.startswith("unictl_"):
+            yield Finding(
+                code="kernel-parameter",
+                key=("services", service.name, "environment", key),
+                summary=f"{key!r} does not reach init: it is a word of the kernel's or of unictl's own",
+                hint="use another name, in capitals",
+            )
+    counted = (
+        ("environment", len(service.environment), _WORDS - _OWN_VARIABLES),
+        ("args", len(service.args), _WORDS - 1),
+    )
+    for name, number, most in counted:
+        if number > most:
+            yield Finding(
+                code="too-many-words",
+                key=("services", service.name, name),
+                summary=f"{number} words: Linux hands at most {most} to init",
+                hint="put them into a file of the initrd or of a volume",
+            )

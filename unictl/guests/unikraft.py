@@ -1,0 +1,153 @@
+"""Family ``unikraft``: Unikraft's builds for QEMU, both generations of its command line. Pure.
+
+Sources: Unikraft 0.17's early_init.c, argparse.c, parser.c, shutdown.c and cpu_native.c, the release notes 0.13 to 0.21,
+measured ends.
+
+* Library parameters stand before ``--`` and the application's arguments behind it, but only where there is a parameter:
+  without one, a ``--`` would reach the application. QEMU's multiboot loader supplies the program's name.
+* Words are split at blanks; single quotes group, and neither a quote nor an empty word can be written.
+* The drivers know virtio-pci of the transitional kind only: legacy must stay on, and the NIC on the root bus.
+* On ``microvm`` multiboot guests are told of no device and cannot power off, so it is refused.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+
+from unictl.fleet.model import MIB, Image, Service
+from unictl.guests.ends import ExitRule, Verdict
+from unictl.guests.exits import HOST, RESET
+from unictl.guests.family import Boot, Devices, Facts, Finding, Nic
+from unictl.guests.preflight import (
+    family_findings,
+    file_kind_findings,
+    files_findings,
+    kernel_findings,
+    machine_findings,
+    memory_findings,
+    multiboot_findings,
+    one_network,
+)
+from unictl.guests.words import argument_findings, assignments, quoted, texts, word_findings
+
+_EINFO = (0, 16, 1)
+"""The first version that takes ``netdev.ip`` and the long form of ``vfs.fstab``."""
+_ENVIRONMENT = (0, 13, 0)
+_FSTAB = (0, 14, 0)
+_LEAST = 4 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unikraft:
+    """The family; it has no state."""
+
+    name: str = "unikraft"
+    machines: tuple[str, ...] = ("pc", "q35")
+    ready_pattern: str = r"Powered by"
+    refused: str = "'\""
+    exits: tuple[ExitRule, ...] = (
+        *HOST,
+        *RESET,
+        ExitRule(verdict=Verdict.CRASH, status=42 << 1 | 1),
+        ExitRule(verdict=Verdict.CLEAN, status=41 << 1 | 1),
+        ExitRule(verdict=Verdict.CLEAN, status=0),
+    )
+
+    def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
+        """A multiboot kernel built for QEMU, ``pc`` or ``q35``, at least 4 MiB, a version whose command line is known."""
+        return (
+            *machine_findings(self.name, self.machines, service, machine),
+            *family_findings(self.name, image, facts),
+            *kernel_findings(image, facts, optional=("initrd",)),
+            *multiboot_findings(("images", image.name, "kernel"), facts),
+            *file_kind_findings(image, facts, "initrd", ("cpio",), "an uncompressed cpio archive"),
+            *memory_findings(service, least=_LEAST),
+            *_version_findings(image, service),
+            *files_findings(self.name, service),
+            *word_findings(service, refused=self.refused),
+            *argument_findings(service, empty=False),
+            *_list_findings(service),
+        )
+
+    def command_line(self, boot: Boot) -> str:
+        """Parameters of address, environment and root file system, ``--`` if there are any, the arguments."""
+        version = _version(boot.version) or _EINFO
+        words = [word for nic in boot.nics for word in _address(nic, boot.hostname, version)]
+        words += _list("env.vars", [quoted(word) for word in assignments(boot)])
+        words += _rootfs(version) if "initrd" in boot.parts else []
+        words += ["--"] if words and boot.args else []
+        return " ".join((*words, *(quoted(word) for word in boot.args)))
+
+    def devices(self, boot: Boot) -> Devices:  # noqa: ARG002 - the same for every boot
+        """Transitional virtio-pci, no boot ROM, and the exit device without which a crash ends with status 0."""
+        return Devices(
+            nic="virtio-net-pci,romfile=",
+            disk="virtio-blk-pci",
+            extra=("isa-debug-exit,iobase=0x501,iosize=0x02",),
+        )
+
+
+UNIKRAFT = Unikraft()
+
+
+def _version(text: str) -> tuple[int, int, int] | None:
+    """``0.16.1``, ``v0.17`` as numbers; None where it is no version."""
+    match = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?![\d.])", text)
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
+
+
+def _address(nic: Nic, hostname: str, version: tuple[int, int, int]) -> list[str]:
+    if version >= _EINFO:
+        parts = [nic.address, nic.gateway, nic.dns, "", hostname]
+        return ["netdev.ip=" + ":".join(parts).rstrip(":")]
+    interface = IPv4Interface(nic.address)
+    return [
+        f"netdev.ipv4_addr={interface.ip}",
+        f"netdev.ipv4_gw_addr={nic.gateway}",
+        f"netdev.ipv4_subnet_mask={interface.netmask}",
+    ]
+
+
+def _list(name: str, values: list[str]) -> list[str]:
+    return [f"{name}=[", *values, "]"] if values else []
+
+
+def _rootfs(version: tuple[int, int, int]) -> list[str]:
+    """The initrd unpacked as root, in the words of the version."""
+    if version >= _EINFO:
+        return _list("vfs.fstab", ["initrd0:/:extract:::"])
+    return _list("vfs.fstab", ["initrd0:/:extract"]) if version >= _FSTAB else ["vfs.rootfs=initrd"]
+
+
+def _version_findings(image: Image, service: Service) -> Iterator[Finding]:
+    version = _version(image.version)
+    if image.version and version is None:
+        yield Finding(
+            code="bad-version",
+            key=("images", image.name, "version"),
+            summary=f"{image.version!r} is no version of Unikraft",
+            hint='write it as in "0.17", or leave it out for 0.16.1 and later',
+        )
+    if version and version < _ENVIRONMENT and service.environment:
+        yield Finding(
+            code="no-environment",
+            key=("services", service.name, "environment"),
+            summary=f"Unikraft {image.version} takes no environment on its command line; 0.13 and later do",
+            hint="pass it in args, or build with a later version",
+        )
+    if version and version < _EINFO:
+        yield from one_network(f"unikraft {image.version}", service)
+
+
+def _list_findings(service: Service) -> Iterator[Finding]:
+    """A value that ends in ``]`` would end the list of variables (parser.c)."""
+    for key, text in texts(service):
+        last = text[-1] if text else ""
+        if key[2] == "environment" and isinstance(last, str) and last.endswith("]"):
+            yield Finding(
+                code="unsafe-character",
+                key=key,
+                summary="a variable's value cannot end with ']': Unikraft reads it as the end of the list",
+                hint="pass it in args",
+            )

@@ -1,0 +1,223 @@
+"""Wished instances -> hosts: deterministic, keeping what can stay, never past what a host has. Pure.
+
+What holds its place comes first and costs nothing; then what is replaced where it is; then what is free to choose,
+the services with the fewest hosts and the largest instances first, since they find a place last.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from unictl.fleet.model import Fleet, Service
+from unictl.instances.anchors import Anchor, Anchors, anchors, stops_first
+from unictl.instances.board import Board
+from unictl.instances.capacity import Need, rooms, volume_sizes
+from unictl.instances.desired import Wished
+from unictl.instances.grounds import Ground, Grounds
+from unictl.instances.live import World
+from unictl.instances.shortfall import Refusal, ingress_refusals, nearest, refusals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """``hosts``: instance -> host, of all that have one; who lacks one is in ``unplaced`` or in ``unknown``.
+
+    ``refusals`` explain the first unplaced instance of each service, by host and dimension, and ports that an ingress
+    cannot have; ``nearest`` says of those instances what would have to change at least. ``held``: instances that stay
+    where they should not because a volume is there, with why. ``unknown`` are instances that no host shows while a
+    host is silent: they may be there, so they are neither placed nor refused.
+    """
+
+    hosts: Mapping[str, str]
+    refusals: tuple[Refusal, ...] = ()
+    unplaced: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
+    nearest: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """One wished instance with what ties it down."""
+
+    wished: Wished
+    service: Service
+    ground: Ground
+    anchor: Anchor
+
+    @property
+    def barred(self) -> bool:
+        """Whether it is bound to a host where its service may not stand."""
+        return bool(self.anchor.volume) and self.anchor.host not in self.ground.members
+
+
+def place(
+    fleet: Fleet,
+    wished: Iterable[Wished],
+    world: World,
+    *,
+    endpoints: Mapping[str, int] | None = None,
+    replacing: Iterable[str] = (),
+) -> Placement:
+    """Where every instance goes; the order of ``wished`` never matters.
+
+    ``replacing`` names instances or services that get a new generation although nothing of them changed: they need
+    room beside the old. With ``endpoints``, ports of an ingress that others hold are refused too.
+    ValueError where a service's selector cannot be read, KeyError where it names a volume that is not declared.
+    """
+    run = _Run(
+        board=Board(fleet=fleet, rooms=rooms(fleet, world), apart=_apart(fleet)),
+        grounds=Grounds(fleet=fleet, world=world),
+        anchors=anchors(fleet, world, frozenset(replacing)),
+    )
+    run.place(sorted(wished, key=lambda w: (w.service, w.ordinal)))
+    return Placement(
+        hosts=dict(sorted(run.hosts.items())),
+        refusals=(*run.refusals, *ingress_refusals(fleet, world, endpoints or {})),
+        unplaced=tuple(sorted(run.unplaced)),
+        unknown=tuple(sorted(run.unknown)),
+        held=run.held,
+        nearest=run.nearest,
+    )
+
+
+def _apart(fleet: Fleet) -> Mapping[str, frozenset[str]]:
+    """Service -> those it must not meet; apart is apart both ways, and a service may be apart from itself."""
+    pairs = {(name, other) for name, service in fleet.services.items() for other in service.placement.apart_from}
+    found: dict[str, set[str]] = {}
+    for one, other in pairs | {(other, one) for one, other in pairs}:
+        found.setdefault(one, set()).add(other)
+    return {name: frozenset(others) for name, others in found.items()}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One placement in the making."""
+
+    board: Board
+    grounds: Grounds
+    anchors: Anchors
+    hosts: dict[str, str] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    nearest: dict[str, str] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    unplaced: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    explained: set[str] = field(default_factory=set)
+
+    def place(self, wished: Sequence[Wished]) -> None:
+        """All of them, in the order that the module's first lines give."""
+        cases = [self._case(each) for each in wished]
+        self.unknown.extend(case.wished.name for case in cases if case.anchor.unknown)
+        known = [case for case in cases if not case.anchor.unknown]
+        tied = [case for case in known if case.anchor.host or case.anchor.trouble]
+        tied.sort(key=lambda case: (not case.anchor.same, not case.anchor.volume))
+        loose = {case.wished.name for case in tied if not self._tied(case)}
+        self._free(
+            [case for case in known if (not case.anchor.host and not case.anchor.trouble) or case.wished.name in loose]
+        )
+
+    def _case(self, wished: Wished) -> _Case:
+        service = self.board.fleet.services[wished.service]
+        ground = self.grounds.of(service)
+        return _Case(wished=wished, service=service, ground=ground, anchor=self.anchors.of(wished, ground))
+
+    def _tied(self, case: _Case) -> bool:
+        """Put it where it is tied to; False where it is free to go elsewhere, and has to."""
+        anchor = case.anchor
+        if anchor.volume or anchor.trouble:
+            self._bound(case)
+            return True
+        if self.board.meets(case.service.name, anchor.host):
+            return False
+        if anchor.same and not anchor.missing:
+            self._put(case, anchor.host, None)
+            return True
+        need = self._need(case, anchor.host)
+        if self.board.takes(case.service, anchor.host, need):
+            self._replace(case, need)
+            return True
+        return False
+
+    def _bound(self, case: _Case) -> None:
+        """It goes where its volume is, or nowhere."""
+        anchor = case.anchor
+        if case.barred and anchor.old is not None:
+            self.held[case.wished.name] = self._why_held(case)
+        if anchor.old is not None and anchor.same and not anchor.missing:
+            self._put(case, anchor.host, None)
+            return
+        need = self._need(case, anchor.host)
+        if anchor.trouble or anchor.host not in self.board.rooms or (case.barred and anchor.old is None):
+            self._refuse([case], need)
+        elif self.board.takes(case.service, anchor.host, need):
+            self._replace(case, need)
+        else:
+            self._refuse([case], need)
+
+    def _why_held(self, case: _Case) -> str:
+        bar = case.ground.barred.get(case.anchor.host)
+        why = bar.text if bar else "is not among placement.hosts"
+        return (
+            f"{case.anchor.host} {why}, but volume {case.anchor.volume} is there, and volumes never move by themselves"
+        )
+
+    def _need(self, case: _Case, host: str) -> Need:
+        old = case.anchor.old
+        stops = old is not None and stops_first(self.board.fleet, case.wished, old)
+        return self.board.need(case.wished, host, old, self._new_volumes(case), stops=stops)
+
+    def _new_volumes(self, case: _Case) -> int:
+        if not case.anchor.missing:
+            return 0
+        sizes = volume_sizes(self.board.fleet, case.wished)
+        return sum(size for name, size in sizes if name in case.anchor.missing)
+
+    def _replace(self, case: _Case, need: Need) -> None:
+        """It is launched where it is tied to; what is doubled beside the old is remembered for its wave."""
+        old, wished = case.anchor.old, case.wished
+        self._put(case, case.anchor.host, need)
+        if old is not None and not stops_first(self.board.fleet, wished, old):
+            wave = self.board.wave(wished, case.anchor.host)
+            wave.add(min(old.memory + old.overhead, wished.memory + wished.overhead), min(old.cpus, wished.cpus))
+
+    def _put(self, case: _Case, host: str, need: Need | None) -> None:
+        self.board.put(case.service.name, host, need)
+        self.hosts[case.wished.name] = host
+
+    def _free(self, cases: Iterable[_Case]) -> None:
+        """Those that nothing ties down, a service at a time."""
+        services: dict[str, list[_Case]] = {}
+        for case in cases:
+            services.setdefault(case.service.name, []).append(case)
+        for name in sorted(services, key=lambda name: _urgency(services[name][0])):
+            self._spread(services[name])
+
+    def _spread(self, cases: Sequence[_Case]) -> None:
+        spread = self.board.spread(cases[0].service, cases[0].ground)
+        left: list[_Case] = []
+        for case in cases:
+            host = spread.take(self._need(case, ""))
+            if host:
+                self.hosts[case.wished.name] = host
+            else:
+                left.append(case)
+        spread.done()
+        if left:
+            self._refuse(left, self._need(left[0], ""))
+
+    def _refuse(self, cases: Sequence[_Case], need: Need) -> None:
+        """They have no host; the first of a service is explained, since the others would say the same."""
+        self.unplaced.extend(case.wished.name for case in cases)
+        first = cases[0]
+        if first.service.name in self.explained and not first.anchor.volume:
+            return
+        self.explained.add(first.service.name)
+        self.refusals.extend(refusals(self.board, first.wished, first.ground, first.anchor, need))
+        placed = sum(self.board.where.get(first.service.name, {}).values())
+        text = nearest(self.board, first.wished, first.ground, need, placed)
+        if text and not first.anchor.volume:
+            self.nearest[first.wished.name] = text
+
+
+def _urgency(case: _Case) -> tuple[int, int, str]:
+    return len(case.ground.allowed), -(case.wished.memory + case.wished.overhead), case.service.name

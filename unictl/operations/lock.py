@@ -1,0 +1,21 @@
+"""Write ``fleet.lock``."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unictl.operations.request import FleetRequest
+from unictl.operations.settle import settle, write_lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockResult:
+    """What changed in the lock file, in words, and where it lies."""
+
+    changed: tuple[str, ...]
+    path: Path
+
+
+def lock(request: FleetRequest) -> LockResult:
+    """Pins the digests of the images as they are now, and a number for every endpoint."""
+    settled = settle(replace(request, locked=False))
+    return LockResult(changed=settled.relocked, path=write_lock(settled))

@@ -1,0 +1,103 @@
+"""Make a plan, save one, open one."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from unictl.diagnostics.failure import Failure, InvalidFleet
+from unictl.execution.surveys import survey_all
+from unictl.hosts.connect import connect
+from unictl.instances.desired import wish
+from unictl.instances.live import World
+from unictl.operations.request import FleetRequest, PlanOptions
+from unictl.operations.settle import Settled, revision, settle, write_lock
+from unictl.plan import planfile
+from unictl.plan.build import build
+from unictl.plan.options import BuildOptions
+from unictl.plan.plan import Plan
+
+
+def plan(request: FleetRequest, options: PlanOptions) -> Plan:
+    """The plan of a fleet against its hosts; Failures where there can be none. Writes what ``fleet.lock`` lacks."""
+    settled = settle(request)
+    if settled.relocked and not (request.locked or request.at):
+        write_lock(settled)
+    world = asyncio.run(_world(settled))
+    made = build(
+        settled.fleet,
+        settled.facts,
+        settled.endpoints,
+        world,
+        revision=revision(settled),
+        options=_options(options),
+        places=settled.read.loaded.places,
+    )
+    return replace(made, facts={**made.facts, **_display(settled, made)})
+
+
+async def _world(settled: Settled) -> World:
+    fleet = settled.fleet
+    full = {each.name: each.fingerprint for each in wish(fleet, settled.facts)}
+    hosts = {name: host for name, host in fleet.hosts.items() if not host.lost}
+    reached = await survey_all(hosts, connect, owner=fleet.owner, mark=fleet.mark, full=full)
+    await reached.close()
+    return reached.world
+
+
+def _options(options: PlanOptions) -> BuildOptions:
+    return BuildOptions(
+        target=options.target,
+        exclude=options.exclude,
+        replace=options.replace,
+        destroy=options.destroy,
+        allow_destroy=options.allow_destroy,
+        allow_volumes=options.allow_volumes,
+        retry=options.retry,
+    )
+
+
+def _display(settled: Settled, made: Plan) -> dict[str, object]:
+    """What a person is shown or an apply of a saved plan needs to find again; in no hash."""
+    places = settled.read.loaded.places
+    origins = {change.origin for change in made.changes if change.origin}
+    shown = {origin: origin for origin in origins}
+    for origin in origins:
+        while shown[origin] and shown[origin] not in places:
+            shown[origin] = shown[origin][:-1]
+    return {
+        "places": {_dotted(origin): str(places[near]) for origin, near in sorted(shown.items(), key=str) if near},
+        "folder": str(settled.read.folder.resolve()),
+        "relocked": list(settled.relocked),
+        "secrets": {
+            name: {"env": secret.env, "file": secret.file} for name, secret in sorted(settled.fleet.secrets.items())
+        },
+    }
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def is_planfile(path: Path) -> bool:
+    """Whether ``path`` is a saved plan rather than a fleet."""
+    return path.is_file() and path.suffix not in (".yaml", ".yml")
+
+
+def save(made: Plan, path: Path) -> None:
+    """Writes a plan, readable by its owner only; whole or not at all."""
+    aside = path.with_name(path.name + ".new")
+    try:
+        aside.write_text(planfile.dump(made))
+        aside.chmod(0o600)
+        aside.replace(path)
+    except OSError as error:
+        raise Failure(f"the plan cannot be saved to {path}: {error.strerror}") from None
+
+
+def open_plan(path: Path) -> Plan:
+    """A plan that ``save`` wrote; InvalidFleet where the file is none."""
+    try:
+        return planfile.load(path.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InvalidFleet(f"{path} is no saved plan: {error}", hint="unictl plan -out FILE writes one") from None

@@ -1,0 +1,215 @@
+"""The common head of every use case: a request -> the fleet, its images and endpoint numbers, and its revision."""
+
+import gc
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from unictl.declaration.load import Loaded, load
+from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
+from unictl.diagnostics.failure import InvalidFleet, UsageFailure
+from unictl.diagnostics.place import Path as Where
+from unictl.diagnostics.place import Place
+from unictl.fleet.finding import Findings
+from unictl.fleet.model import Fleet
+from unictl.images import lock as lockfile
+from unictl.images.lock import Facts, Lock
+from unictl.images.resolve import resolve
+from unictl.instances.preflight import preflight
+from unictl.operations.request import FleetRequest
+from unictl.operations.shipped import fleet_schema
+from unictl.plan.plan import Revision
+from unictl.revisions.tree import Texts, Tree
+from unictl.revisions.worktree import WorkTree
+
+ENTRY = "fleet.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """The fleet files as they were read. ``folder`` is where they lie, ``entry`` the first one's name."""
+
+    folder: Path
+    entry: str
+    tree: Tree
+    loaded: Loaded
+    texts: Mapping[str, str]
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A fleet with everything decided that needs no host. ``relocked`` says what ``fleet.lock`` must learn."""
+
+    read: Read
+    fleet: Fleet
+    facts: Facts
+    endpoints: Mapping[str, int]
+    sources: Mapping[str, str]
+    lock: Lock
+    relocked: tuple[str, ...]
+
+    @property
+    def images(self) -> Mapping[str, Path]:
+        """Digest -> the file with its bytes, as far as they lie on this machine."""
+        places = {digest: self.read.tree.on_disk(path) for digest, path in self.sources.items()}
+        return {digest: place for digest, place in places.items() if place is not None}
+
+
+def read(request: FleetRequest) -> Read:
+    """The fleet files; problems are in ``loaded``. UsageFailure where there is no fleet file."""
+    gc.disable()
+    try:
+        return _read(request)
+    finally:
+        gc.enable()
+
+
+def _read(request: FleetRequest) -> Read:
+    path = request.path
+    folder, entry = (path.parent, path.name) if path.suffix in (".yaml", ".yml") else (path, ENTRY)
+    if not request.at and not (folder / entry).is_file():
+        raise UsageFailure(
+            f"there is no {entry} in {folder.absolute()}" if folder.is_dir() else f"there is no folder {folder}",
+            hint="name a fleet's folder, or begin one with `unictl init`",
+        )
+    tree, revision = _tree(request, folder)
+    texts = Texts(tree)
+    loaded = load(
+        texts, schema=fleet_schema(), environment=request.environment, variables=request.variables, entry=entry
+    )
+    return Read(folder=folder, entry=entry, tree=tree, loaded=loaded, texts=texts, revision=revision)
+
+
+def _tree(request: FleetRequest, folder: Path) -> tuple[Tree, Revision]:
+    if not request.at:
+        return WorkTree(folder), Revision()
+    from unictl.revisions.repository import tree_at
+
+    tree, commit, subject = tree_at(folder, request.at)
+    return tree, Revision(commit=commit, clean=True, subject=subject)
+
+
+def settle(request: FleetRequest) -> Settled:
+    """Everything up to the hosts; InvalidFleet with all problems of the files, the images and the lock."""
+    found = read(request)
+    fleet = found.loaded.fleet
+    if fleet is None:
+        raise InvalidFleet(_count(found.loaded.problems), problems=found.loaded.problems)
+    lock = _lock(found.tree)
+    locked = request.locked or bool(request.at)
+    resolved = resolve(fleet, found.tree, lock.images, locked=locked)
+    rows = preflight(fleet, resolved.facts)
+    problems = (*diagnose(resolved.problems, found), *_rows(rows, found), *_unsupported(fleet, found))
+    if errors(problems):
+        raise InvalidFleet(_count(problems), problems=problems)
+    endpoints = lockfile.number_endpoints(lock.endpoints, _ranges(fleet))
+    added = [f"endpoint {key} is {number}" for key, number in endpoints.items() if lock.endpoints.get(key) != number]
+    if added and locked:
+        raise InvalidFleet(
+            f"{lockfile.NAME} is incomplete: " + ", ".join(added), hint="run `unictl lock` and commit fleet.lock"
+        )
+    return Settled(
+        read=found,
+        fleet=fleet,
+        facts=resolved.facts,
+        endpoints=endpoints,
+        sources=resolved.sources,
+        lock=Lock(images=resolved.facts, endpoints=endpoints),
+        relocked=(*resolved.changed, *added),
+    )
+
+
+def write_lock(settled: Settled) -> Path:
+    """Writes ``fleet.lock`` beside the fleet file; its path."""
+    place = settled.read.folder / lockfile.NAME
+    text = lockfile.write(settled.lock)
+    if not place.is_file() or place.read_text() != text:
+        aside = place.with_name(place.name + ".new")
+        aside.write_text(text)
+        aside.replace(place)
+    return place
+
+
+def revision(settled: Settled) -> Revision:
+    """The revision of the fleet's files; asks git only where there is a repository."""
+    if settled.read.revision.commit:
+        return settled.read.revision
+    from unictl.revisions.repository import revision_of
+
+    files = (*settled.read.loaded.files, *settled.sources.values(), lockfile.NAME)
+    commit, clean, subject = revision_of(settled.read.folder, files)
+    return Revision(commit=commit, clean=clean, subject=subject)
+
+
+def diagnose(findings: Findings, found: Read) -> Problems:
+    """Findings, which know a path in the fleet, as problems with a place in a file."""
+    return tuple(
+        Diagnostic(
+            code=f.code,
+            severity=f.severity,
+            summary=f.text,
+            detail=f.detail,
+            hint=f.hint,
+            place=place_of(f.path, found.loaded.places),
+            source=source_of(place_of(f.path, found.loaded.places), found.texts),
+        )
+        for f in findings
+    )
+
+
+def place_of(path: Where, places: Mapping[Where, Place]) -> Place | None:
+    """Where ``path``, or the nearest thing above it, was written."""
+    while path and path not in places:
+        path = path[:-1]
+    return places.get(path)
+
+
+def source_of(place: Place | None, texts: Mapping[str, str]) -> str:
+    """The line at ``place``."""
+    if place is None or place.file not in texts:
+        return ""
+    lines = texts[place.file].splitlines()
+    return lines[place.line - 1] if place.line <= len(lines) else ""
+
+
+def _rows(rows: Iterable[tuple[Where, str, str, str]], found: Read) -> Problems:
+    return tuple(
+        Diagnostic(
+            code=code,
+            summary=text,
+            hint=hint,
+            place=place_of(path, found.loaded.places),
+            source=source_of(place_of(path, found.loaded.places), found.texts),
+        )
+        for path, code, text, hint in rows
+    )
+
+
+def _unsupported(fleet: Fleet, found: Read) -> Problems:
+    from unictl.fleet.support import unsupported
+
+    return diagnose(unsupported(fleet), found)
+
+
+def _lock(tree: Tree) -> Lock:
+    try:
+        text = tree.read(lockfile.NAME).decode()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return Lock()
+    return lockfile.read(text)
+
+
+def _ranges(fleet: Fleet) -> list[tuple[str, int, int]]:
+    rows = []
+    for service in fleet.services.values():
+        network = fleet.networks.get((*service.network, fleet.default_network)[0])
+        span = network.endpoints if network else "20000-29999"
+        first, _, last = span.partition("-")
+        rows += [(f"{service.name}.{port.name}", int(first), int(last)) for port in service.ports]
+    return rows
+
+
+def _count(problems: Problems) -> str:
+    number = len(errors(problems))
+    return f"{number} problem{'s' if number != 1 else ''} in the fleet's files"

@@ -1,0 +1,21 @@
+"""The data that ships with the package: schemas and playbooks. In a checkout they stand beside it, in a wheel within."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def folder(name: str) -> Path:
+    """``schemas`` or ``playbooks``: the checkout's own first, the installed copy else."""
+    beside = _PACKAGE.parent / name
+    return beside if (_PACKAGE.parent / "pyproject.toml").is_file() and beside.is_dir() else _PACKAGE / name
+
+
+@cache
+def fleet_schema() -> dict[str, Any]:
+    """The JSON Schema of fleet files."""
+    tree: dict[str, Any] = json.loads((folder("schemas") / "fleet.schema.json").read_text())
+    return tree

@@ -1,0 +1,140 @@
+"""What a plan does that touches no guest: marks, ingress, volumes by name, what hosts remember, the fleet's leaving. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from unictl.fleet.quantities import memory_text
+from unictl.instances.live import Survey
+from unictl.plan import acts, membership, remember
+from unictl.plan.change import Action, Change, Field
+from unictl.plan.diff import Work
+from unictl.plan.draft import Draft, step
+from unictl.plan.reasons import Reason
+from unictl.plan.rollout import Rollout
+from unictl.plan.situation import Situation
+from unictl.plan.step import Kind, Step
+
+_INGRESS = (Kind.JOIN, Kind.LEAVE)
+
+
+def marks(s: Situation, draft: Draft, works: Iterable[Work]) -> Iterator[Change]:
+    """Marks that differ, and instances whose keeper is dead: touching them under a lease starts it again."""
+    for work in works:
+        live, wished = work.change.old, work.wished
+        if work.change.action is not Action.KEEP or live is None or wished is None or live.name != wished.name:
+            continue
+        if live.protect != wished.protect:
+            acts.mark(draft, live, protect=wished.protect)
+            field = Field(path="protect", old=live.protect, new=wished.protect)
+            yield _row(f"marks:{live.name}", Reason.PROTECT, live.host, wished.service, (field,), "protect")
+        elif live.state == "unsupervised":
+            acts.mark(draft, live, protect=live.protect)
+            yield _row(f"marks:{live.name}", Reason.UNSUPERVISED, live.host, wished.service)
+
+
+def _row(
+    subject: str, reason: Reason, host: str, service: str = "", fields: tuple[Field, ...] = (), key: str = ""
+) -> Change:
+    origin = (("services", service, key) if key else ("services", service)) if service else ()
+    return Change(
+        action=Action.ADJUST, subject=subject, reason=reason, host=host, service=service, fields=fields, origin=origin
+    )
+
+
+def ingresses(s: Situation, made: Rollout) -> Iterator[Change]:
+    """Ingresses that are not what they should be, where no other step writes them anyway."""
+    if s.options.destroy:
+        return
+    if not any(each.kind in _INGRESS for each in made.draft.steps()):
+        wanted = membership.digest(s.fleet.owner, made.after)
+        for host in made.ingresses:
+            yield from _ingress(s, made, host, wanted)
+    for host, said in s.answered.items():
+        has = said.ingress.get("state") in ("running", "dead")
+        if host not in made.ingresses and has and host in s.fleet.hosts:
+            made.draft.add(_join(host, {name: [] for name in made.after}))
+            yield _row("ingress", Reason.INGRESS, host)
+
+
+def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Change]:
+    state = s.answered[host].ingress.get("state", "absent")
+    found = s.answered[host].ingress.get("hash", "")
+    runs = "running" if wanted else "absent"
+    if state == runs and found == wanted:
+        return
+    if s.opaque:
+        yield _held_ingress(s, host)
+        return
+    made.draft.add(_join(host, made.after))
+    fields = (Field(path="hash", old=found or None, new=wanted or None),) if found != wanted else ()
+    yield _row("ingress", Reason.INGRESS, host, fields=fields)
+
+
+def _held_ingress(s: Situation, host: str) -> Change:
+    detail = f"{', '.join(s.silent)}: who answers there is unknown, so nobody is taken out"
+    return Change(action=Action.HELD, subject="ingress", reason=Reason.INGRESS_UNKNOWN, host=host, detail=detail)
+
+
+def _join(host: str, services: membership.Membership) -> Step:
+    return step(f"join:{host}", Kind.JOIN, host, (), {"services": services}, subject="ingress")
+
+
+def volumes(s: Situation, draft: Draft, works: Sequence[Work]) -> Iterator[Change]:
+    """Volumes that are created, and those that were named to be deleted."""
+    made = {step.data["volume"]: step for step in draft.steps() if step.kind is Kind.VOLUME}
+    for name, each in sorted(made.items()):
+        origin = ("services", each.service, "volumes")
+        yield Change(
+            action=Action.CREATE,
+            subject=f"volume:{name}",
+            reason=Reason.NEW,
+            host=each.host,
+            service=each.service,
+            detail=memory_text(each.data["size"]),
+            origin=origin,
+        )
+    kept = {v for work in works if work.wished and work.change.action is not Action.DESTROY for v in work.wished.volumes.values()}
+    for host, said in s.answered.items():
+        for volume in said.volumes:
+            if volume.name in s.options.allow_volumes and volume.name not in kept:
+                yield _deleted(draft, host, volume.name, volume.used_by)
+
+
+def _deleted(draft: Draft, host: str, name: str, used_by: str) -> Change:
+    ends = [each.id for each in draft.steps() if each.kind is Kind.RETIRE and each.host == host and each.data["key"] == used_by]
+    draft.add(step(f"delete:{host}:{name}", Kind.DELETE, host, ends, {"volume": name}, subject=f"volume:{name}"))
+    return Change(action=Action.DESTROY, subject=f"volume:{name}", reason=Reason.VOLUME_NAMED, host=host)
+
+
+def remembered(s: Situation, draft: Draft) -> Iterator[Change]:
+    """What touched hosts are to remember, last of all on each; and hosts that remember something else."""
+    policy, hosts = remember.policy_json(s.fleet.policy), remember.hosts_json(s)
+    touched = {each.host for each in draft.steps() if each.host}
+    for host, said in s.answered.items():
+        if host not in s.fleet.hosts or not remember.differs(said, policy, hosts):
+            continue
+        if host in touched or said.policy is not None:
+            ends = _last(draft, host)
+            needs = draft.barrier(f"done:{host}", ends)
+            data = {"policy": policy, "hosts": hosts}
+            draft.add(step(f"remember:{host}", Kind.REMEMBER, host, needs, data, subject="policy"))
+        if host not in touched and said.policy is not None:
+            yield _row("policy", Reason.POLICY, host)
+
+
+def _last(draft: Draft, host: str) -> list[str]:
+    """The steps of a host that no other step of it needs."""
+    own = [each for each in draft.steps() if each.host == host]
+    needed = {need for each in own for need in each.needs}
+    return [each.id for each in own if each.id not in needed]
+
+
+def closed(s: Situation, draft: Draft) -> None:
+    """A fleet that goes leaves every host where it has anything."""
+    for host, said in s.answered.items():
+        ends = _last(draft, host)
+        if ends or _has_something(said):
+            draft.add(step(f"close:{host}", Kind.CLOSE, host, draft.barrier(f"done:{host}", ends), {}, subject=host))
+
+
+def _has_something(said: Survey) -> bool:
+    return said.ingress.get("state", "absent") not in ("absent", "foreign") or said.policy is not None

@@ -1,0 +1,88 @@
+"""How much one plan may do: the budget of destroys, the bound on changes, what policy demands. Pure.
+
+A plan is judged by the policy last applied and by the new one, and has to please both.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from unictl.fleet.finding import Finding
+from unictl.fleet.model import Policy
+from unictl.fleet.names import listed
+from unictl.fleet.quantities import Share
+from unictl.plan.change import Action, Change
+from unictl.plan.plan import Revision
+from unictl.plan.reasons import ENDS_A_REPLACEMENT
+from unictl.plan.remember import stricter
+from unictl.plan.situation import Situation
+
+_CHANGES = frozenset((Action.CREATE, Action.REPLACE, Action.MOVE, Action.DESTROY))
+
+
+def judged(s: Situation, changes: Sequence[Change], revision: Revision, *, whole: bool) -> Iterator[Finding]:
+    """Everything that policy has against these changes."""
+    policies = stricter(s)
+    if not (s.options.destroy and whole):
+        yield from _destroys(s, changes, policies)
+    yield from _changes(s, changes, policies)
+    yield from _demands(s, changes, policies, revision)
+
+
+def losses(changes: Sequence[Change]) -> tuple[str, ...]:
+    """The instances that a plan takes away for good; the end of a replacement is no loss."""
+    return tuple(c.subject for c in changes if c.action is Action.DESTROY and c.old and c.reason not in ENDS_A_REPLACEMENT)
+
+
+def _destroys(s: Situation, changes: Sequence[Change], policies: Sequence[Policy]) -> Iterator[Finding]:
+    lost = losses(changes)
+    allowed = min(budget(policy.max_destroy, len(s.lives)) for policy in policies)
+    if len(lost) <= max(allowed, s.options.allow_destroy or 0):
+        return
+    share = min((p.max_destroy for p in policies), key=lambda each: budget(each, len(s.lives)))
+    yield Finding(
+        path=("policy", "max_destroy"),
+        code="budget",
+        text=f"this plan destroys {len(lost)} of {len(s.lives)} instances, and {allowed} may be ({share} per plan)",
+        detail=f"it would take down {listed(lost)}",
+        hint=f"if that is what you want: -allow-destroy {len(lost)}",
+    )
+
+
+def budget(share: Share, live: int) -> int:
+    """How many may be destroyed: rounded up, at least 1, unless it says none."""
+    return max(1, share.of(live, up=True)) if share.number else 0
+
+
+def _changes(s: Situation, changes: Sequence[Change], policies: Sequence[Policy]) -> Iterator[Finding]:
+    count = sum(c.action in _CHANGES and bool(c.old or c.new) for c in changes)
+    total = max(len(s.lives), len(s.wished))
+    bounds = [policy.max_changes.of(total, up=True) for policy in policies if policy.max_changes]
+    if bounds and count > min(bounds):
+        yield Finding(
+            path=("policy", "max_changes"),
+            code="too-many-changes",
+            text=f"this plan changes {count} instances, and policy allows {min(bounds)} in one plan",
+            hint="apply it in parts with -target, or raise policy.max_changes in a commit of its own",
+        )
+
+
+def _demands(
+    s: Situation, changes: Sequence[Change], policies: Sequence[Policy], revision: Revision
+) -> Iterator[Finding]:
+    if any(policy.require_clean_tree for policy in policies) and not revision.clean:
+        yield Finding(
+            path=("policy", "require_clean_tree"),
+            code="unclean-tree",
+            text="policy wants what is applied to be committed, and the fleet files differ from every commit",
+            hint="commit the changes, then plan again",
+        )
+    if any(policy.require_health for policy in policies):
+        started = sorted({c.service for c in changes if c.new})
+        for name in started:
+            service = s.fleet.services[name]
+            if not service.health and service.kind != "job":
+                yield Finding(
+                    path=("services", name),
+                    code="no-health-check",
+                    text=f"policy wants every service to have a health check, and {name} has none",
+                    hint=f"give {name} a `health:`",
+                )

@@ -1,0 +1,207 @@
+"""What bars a plan on the side of hosts, volumes, marks and ports: each refusal names who and what. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from unictl.diagnostics.diagnostic import Severity
+from unictl.fleet.finding import Finding
+from unictl.fleet.model import Order
+from unictl.fleet.names import listed
+from unictl.fleet.quantities import memory_text
+from unictl.instances.live import Claim, Survey
+from unictl.plan import remember
+from unictl.plan.acts import volume_size
+from unictl.plan.change import Action, Change
+from unictl.plan.diff import Work
+from unictl.plan.membership import Membership, routed
+from unictl.plan.reasons import Reason
+from unictl.plan.rollout import Rollout
+from unictl.plan.situation import Situation
+from unictl.plan.step import Kind
+from unictl.plan.waves import making, may_be_down
+
+
+def hosts(s: Situation) -> Iterator[Finding]:
+    """Hosts that are two, or gone from the file, or hold another fleet of this name."""
+    seen: dict[str, str] = {}
+    for name, said in s.answered.items():
+        other = seen.setdefault(said.host_id, name)
+        if other != name:
+            text = f"{other} and {name} are one machine: both have the id {said.host_id[:12]}"
+            yield Finding(path=("hosts", name), code="same-host", text=text, hint=f"keep one of {other} and {name}")
+        for owner in said.namesakes:
+            text = f"{name} has another fleet called {s.fleet.mark}: {owner}"
+            hint = "give this fleet another name, or its `id:` where it is meant to be that one"
+            yield Finding(path=("fleet",), code="namesake", text=text, hint=hint)
+        if said.lease:
+            text = f"{said.lease.get('user') or 'somebody'} holds the lease of {name} now: an apply would have to wait"
+            yield Finding(path=("hosts", name), code="lease-held", text=text, severity=Severity.WARNING)
+        if name in s.fleet.hosts and s.fleet.hosts[name].lost:
+            text = f"{name} is marked lost, and answers"
+            hint = f"take `lost: true` off {name}, or end what runs there"
+            yield Finding(path=("hosts", name, "lost"), code="lost-answers", text=text, hint=hint, severity=Severity.WARNING)
+    for name, where in remember.left(s).items():
+        text = f"{name} is not in the fleet file any more, and was when the fleet was last applied (so {where} says)"
+        hint = f"put {name} back with `drain: true` and apply, or with `lost: true` if it is dead, before you remove it"
+        yield Finding(path=("hosts",), code="host-left", text=text, hint=hint)
+
+
+def protection(s: Situation, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Marks on live instances that bar what is asked for."""
+    for change in changes:
+        if change.action is Action.HELD and change.reason is Reason.PROTECTED:
+            why = f" ({change.detail})" if change.detail else ""
+            yield Finding(
+                path=change.origin or ("services",),
+                code="protected",
+                text=f"{change.subject} on {change.host} is protected{why}",
+                hint=f"put {change.service} back without `protect`, apply that, and then take it away"
+                if change.service not in s.fleet.services or s.options.destroy
+                else f"take `protect` off {change.service} and apply that first",
+            )
+
+
+def floors(s: Situation, works: Sequence[Work]) -> Iterator[Finding]:
+    """Rollouts that could never take the first one down, and create-first where it cannot be."""
+    by_service: defaultdict[str, list[Work]] = defaultdict(list)
+    for work in works:
+        by_service[work.service].append(work)
+    for name, own in sorted(by_service.items()):
+        service = s.fleet.services.get(name)
+        down = [item for item in making(own) if item.takes_down] if service else []
+        if service is None or not down:
+            continue
+        missing = sum(work.change.action is Action.UNKNOWN for work in own)
+        if may_be_down(service, missing) <= 0:
+            unknown = f", with {missing} of them on hosts that do not answer" if missing else ""
+            yield Finding(
+                path=("services", name, "update", "min_available"),
+                code="dead-lock",
+                text=f"{name} is replaced stop-first, and none of its {service.replicas} may be down{unknown}",
+                hint=f"lower `min_available` of {name}, or give it another replica",
+            )
+        if service.update.order is Order.CREATE_FIRST:
+            yield Finding(
+                path=("services", name, "update", "order"),
+                code="cannot-create-first",
+                text=f"{name} cannot be replaced create-first: its volume has one user at a time",
+                hint="leave `order` out: the plan then stops the old one first",
+            )
+
+
+def capabilities(s: Situation, made: Rollout) -> Iterator[Finding]:
+    """What a host lacks of what its steps need."""
+    steps = made.draft.steps()
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for each in steps:
+        if each.kind is Kind.LAUNCH:
+            wanted[each.host].add("no-qemu")
+        if each.kind is Kind.JOIN and any(each.data["services"].values()):
+            wanted[each.host].add("no-haproxy")
+    for host, codes in sorted(wanted.items()):
+        for lack in s.answered[host].lacks:
+            if lack.code in codes:
+                hint = lack.hint or (f"install it, or set `ingress: false` on {host}" if "haproxy" in lack.code else "")
+                yield Finding(path=("hosts", host), code=lack.code, text=f"{host}: {lack.text}", hint=hint)
+
+
+def ports(s: Situation, after: Membership, written: Sequence[str]) -> Iterator[Finding]:
+    """Ports that the ingress is to listen on, and somebody else holds."""
+    wanted = {(row["bind"], row["port"]): (name, row) for name, rows in after.items() for row in rows}
+    for host in written:
+        for claim in s.answered[host].claims:
+            if claim.kind == "port":
+                for (bind, port), (name, row) in wanted.items():
+                    if port == claim.port and _overlap(bind, claim.bind):
+                        yield _taken(host, claim, name, row["name"], bind)
+
+
+def _overlap(one: str, two: str) -> bool:
+    wild = ("", "*", "0.0.0.0", "::")
+    return one == two or one in wild or two in wild
+
+
+def _taken(host: str, claim: Claim, service: str, name: str, bind: str) -> Finding:
+    by = f"{claim.holder or 'something'} of fleet {claim.owner}" if claim.owner else "another program"
+    what = "is to be published on" if bind == "*" else "has its endpoint on"
+    path = ("services", service, "publish" if bind == "*" else "ports")
+    hint = "publish it on another port, or free that one" if bind == "*" else "free it, or give the network other `endpoints`"
+    text = f"{name} {what} port {claim.port}, which {by} holds on {host}"
+    return Finding(path=path, code="port-taken", text=text, hint=hint)
+
+
+def publishing(s: Situation) -> Iterator[Finding]:
+    """What cannot be published yet."""
+    for name, service in sorted(s.fleet.services.items()):
+        streams = {port.name for port in routed(service)}
+        for n, publish in enumerate(service.publish):
+            path = ("services", name, "publish", n)
+            for key in ("host", "sni", "tls"):
+                if getattr(publish, key):
+                    text = f"`{key}` of a published port is not supported yet"
+                    yield Finding(path=(*path, key), code="not-supported", text=text, hint=f"leave `{key}` out")
+            if publish.to not in streams and any(port.name == publish.to for port in service.ports):
+                text = f"publishing {name}.{publish.to} is not supported yet: it is UDP, or of a job"
+                yield Finding(path=path, code="not-supported", text=text, hint="leave it out")
+
+
+def volumes(s: Situation, works: Sequence[Work], made: Rollout) -> Iterator[Finding]:
+    """Volumes that stay, that cannot shrink, that are in use, that nobody has."""
+    wanted = {name: work for work in works if work.wished for name in work.wished.volumes.values()}
+    wanted = {} if s.options.destroy else wanted
+    retired = {(each.host, each.data["key"]) for each in made.draft.steps() if each.kind is Kind.RETIRE}
+    for host, said in s.answered.items():
+        yield from _volumes(s, host, said, wanted, retired)
+    for name in sorted(set(s.options.allow_volumes) - set(s.volumes)):
+        text = f"no host that answered has a volume {name}"
+        yield Finding(path=("volumes", name), code="no-volume", text=text, severity=Severity.WARNING)
+
+
+def _volumes(
+    s: Situation, host: str, said: Survey, wanted: dict[str, Work], retired: set[tuple[str, str]]
+) -> Iterator[Finding]:
+    for volume in said.volumes:
+        name, named = volume.name, volume.name in s.options.allow_volumes
+        work = wanted.get(name)
+        if named and work:
+            text = f"volume {name} is named to be deleted, and {work.change.subject} uses it"
+            yield Finding(path=("volumes", name), code="volume-in-use", text=text, hint=f"take {name} out of the fleet first")
+        elif named and volume.used_by and (host, volume.used_by) not in retired:
+            text = f"volume {name} is named to be deleted, and {volume.used_by} on {host} still uses it"
+            yield Finding(path=("volumes", name), code="volume-in-use", text=text, hint=f"let {volume.used_by} go first")
+        elif not named and work is None:
+            text = f"volume {name} on {host} is used by nothing after this, and stays"
+            hint = f"to delete it and its data: -allow-destroy volume:{name}"
+            yield Finding(path=("volumes", name), code="volume-stays", text=text, hint=hint, severity=Severity.WARNING)
+        if work and work.wished:
+            yield from _held(s, host, work, volume.used_by, name, retired)
+            yield from _size(s, host, work, name, volume.size)
+
+
+def _held(
+    s: Situation, host: str, work: Work, used_by: str, name: str, retired: set[tuple[str, str]]
+) -> Iterator[Finding]:
+    new = work.change.new
+    if new and new.document and used_by and used_by != new.key and (host, used_by) not in retired:
+        text = f"{work.change.subject} is to have volume {name}, which {used_by} on {host} uses"
+        yield Finding(path=("services", work.service, "volumes"), code="volume-in-use", text=text, hint="a volume has one user")
+
+
+def _size(s: Situation, host: str, work: Work, name: str, has: int) -> Iterator[Finding]:
+    size = volume_size(s, work.service, name)
+    path = ("volumes", name if name in s.fleet.volumes else name.rpartition("-")[0], "size")
+    if size > has:
+        text = f"volume {name} on {host} has {memory_text(has)} and is to have {memory_text(size)}: growing is not supported yet"
+        yield Finding(path=path, code="volume-grows", text=text, severity=Severity.WARNING)
+    elif 0 < size < has:
+        text = f"volume {name} on {host} has {memory_text(has)}, and cannot shrink to {memory_text(size)}"
+        yield Finding(path=path, code="volume-shrinks", text=text, hint=f"write `size: {memory_text(has)}`")
+
+
+def requests(s: Situation) -> Iterator[Finding]:
+    """Names in ``-replace`` that are nothing."""
+    known = {name for w in s.wished for name in (w.name, w.service)}
+    unknown = sorted(set(s.options.replace) - known)
+    if unknown:
+        text = f"-replace names {listed(unknown)}, which the fleet does not have"
+        yield Finding(path=("services",), code="unknown-instance", text=text, hint="name an instance, such as api-2, or a service")

@@ -1,0 +1,176 @@
+"""A Plan as canonical JSON and back: the same plan is the same bytes. Pure; knows no files.
+
+A file of an older minor version opens, one of a newer minor too (what it has more is left out), a newer major does not.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, replace
+from hashlib import sha256
+from typing import Any
+
+from unictl.diagnostics.diagnostic import Diagnostic, Severity
+from unictl.diagnostics.failure import InvalidFleet
+from unictl.diagnostics.place import Place
+from unictl.fleet.model import Port
+from unictl.instances.desired import Located, Wished
+from unictl.instances.live import LiveInstance
+from unictl.plan.approval import approval_hash
+from unictl.plan.change import Action, Change, Field
+from unictl.plan.plan import FORMAT_VERSION, Endpoint, Plan, Revision
+from unictl.plan.step import Kind, Step
+
+_DISPLAY = ("facts", "warnings")
+
+
+def dump(plan: Plan) -> str:
+    """The plan file: one JSON document, with the plan's hash and its approval hash."""
+    plain = plan_json(plan)
+    return _canonical({**plain, "hash": _hash(plain), "approval_hash": approval_hash(plan)}) + "\n"
+
+
+def load(text: str) -> Plan:
+    """The plan of a plan file; InvalidFleet where it is none, is of a newer major version, or was changed."""
+    try:
+        plain = json.loads(text)
+        version = str(plain["format_version"])
+    except (ValueError, KeyError, TypeError):
+        raise InvalidFleet("this is no plan file", hint="make one with: unictl plan -out FILE") from None
+    if version.partition(".")[0] != FORMAT_VERSION.partition(".")[0]:
+        raise InvalidFleet(f"this plan file has format {version}, and this unictl reads {FORMAT_VERSION}", hint=_AGAIN)
+    try:
+        plan = _plan(plain)
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise InvalidFleet(f"this plan file is damaged: {problem!r}", hint=_AGAIN) from None
+    if version == FORMAT_VERSION and plain.get("hash") != plan_hash(plan):
+        raise InvalidFleet("this plan file was changed after it was made", hint=_AGAIN)
+    return plan
+
+
+_AGAIN = "plan again with this unictl"
+
+
+def plan_hash(plan: Plan) -> str:
+    """What identifies a plan, whatever is only shown of it."""
+    return _hash(plan_json(plan))
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """The plain form of a plan, without its hashes. A launch document stands once, in its step."""
+    plain = {each.name: getattr(plan, each.name) for each in fields(plan)}
+    return plain | {
+        "format_version": FORMAT_VERSION,
+        "revision": asdict(plan.revision),
+        "changes": [_change_json(change) for change in plan.changes],
+        "steps": [_step_json(step) for step in plan.steps],
+        "endpoints": [asdict(endpoint) for endpoint in plan.endpoints],
+        "refusals": [_problem_json(problem) for problem in plan.refusals],
+        "warnings": [_problem_json(problem) for problem in plan.warnings],
+    }
+
+
+def _hash(plain: Mapping[str, Any]) -> str:
+    return sha256(_canonical({k: v for k, v in plain.items() if k not in _DISPLAY}).encode()).hexdigest()
+
+
+def _canonical(plain: Any) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "kind": step.kind.value,
+        "host": step.host,
+        "subject": step.subject,
+        "service": step.service,
+        "wave": step.wave,
+        "data": step.data,
+        "needs": list(step.needs),
+    }
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    row = {each.name: getattr(change, each.name) for each in fields(change)}
+    return row | {
+        "action": change.action.value,
+        "fields": [{"path": f.path, "old": f.old, "new": f.new} for f in change.fields],
+        "origin": list(change.origin),
+        "old": _plain(change.old) if change.old else None,
+        "new": _new_json(change.new) if change.new else None,
+    }
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {each.name: getattr(value, each.name) for each in fields(value)}
+
+
+def _new_json(new: Located) -> dict[str, Any]:
+    wished = _plain(new.wished) | {"ports": [_plain(port) for port in new.wished.ports]}
+    if new.document:
+        del wished["spec"]
+    return _plain(new) | {"wished": wished, "document": new.key if new.document else None}
+
+
+def _problem_json(problem: Diagnostic) -> dict[str, Any]:
+    return asdict(problem) | {"severity": problem.severity.value}
+
+
+def _plan(plain: Mapping[str, Any]) -> Plan:
+    steps = tuple(_step(row) for row in plain["steps"])
+    documents = {s.subject: s.data["document"] for s in steps if s.kind is Kind.LAUNCH}
+    known = {each.name: plain[each.name] for each in fields(Plan) if each.name in plain}
+    return Plan(
+        **known
+        | {
+            "revision": Revision(**plain["revision"]),
+            "changes": tuple(_change(row, documents) for row in plain["changes"]),
+            "steps": steps,
+            "endpoints": tuple(Endpoint(**row | {"hosts": tuple(row["hosts"])}) for row in plain["endpoints"]),
+            "secrets": tuple(plain["secrets"]),
+            "waves": tuple(plain["waves"]),
+            "refusals": tuple(_problem(row) for row in plain["refusals"]),
+            "warnings": tuple(_problem(row) for row in plain["warnings"]),
+        }
+    )
+
+
+def _step(row: Mapping[str, Any]) -> Step:
+    return Step(**_known(Step, row) | {"kind": Kind(row["kind"]), "needs": tuple(row["needs"])})
+
+
+def _known(kind: Callable[..., Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {each.name: row[each.name] for each in fields(kind) if each.name in row}  # type: ignore[arg-type]
+
+
+def _change(row: Mapping[str, Any], documents: Mapping[str, Any]) -> Change:
+    old, new = row["old"], row["new"]
+    return Change(
+        **_known(Change, row)
+        | {
+            "action": Action(row["action"]),
+            "fields": tuple(Field(**field) for field in row["fields"]),
+            "origin": tuple(row["origin"]),
+            "old": _live(old) if old else None,
+            "new": _located(new, documents) if new else None,
+        }
+    )
+
+
+def _live(row: Mapping[str, Any]) -> LiveInstance:
+    tuples = {key: tuple(row[key]) for key in ("forwards", "volumes", "images")}
+    return LiveInstance(**_known(LiveInstance, row) | tuples)
+
+
+def _located(row: Mapping[str, Any], documents: Mapping[str, Any]) -> Located:
+    document = documents[row["document"]] if row["document"] else {}
+    spec = document.get("spec", row["wished"].get("spec"))
+    ports = tuple(Port(**port) for port in row["wished"]["ports"])
+    wished = Wished(**_known(Wished, row["wished"]) | {"spec": spec, "ports": ports})
+    return Located(**_known(Located, row) | {"wished": wished, "document": document, "forwards": tuple(row["forwards"])})
+
+
+def _problem(row: Mapping[str, Any]) -> Diagnostic:
+    bare = Diagnostic(**_known(Diagnostic, row) | {"severity": Severity(row["severity"]), "place": None, "related": ()})
+    place = Place(**row["place"]) if row["place"] else None
+    return replace(bare, place=place, related=tuple(Place(**each) for each in row["related"]))

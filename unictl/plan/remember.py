@@ -1,0 +1,73 @@
+"""What hosts remember of a fleet between two applies: the policy and the hosts as last applied. Pure.
+
+The stricter of the policy last applied and the new one rules; a host that left the fleet file is known by this.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from unictl.fleet.model import Policy
+from unictl.fleet.quantities import Share, share
+from unictl.instances.live import Survey
+from unictl.plan.situation import Situation
+
+
+def policy_json(policy: Policy) -> dict[str, Any]:
+    """A policy as hosts remember it."""
+    return {
+        "max_destroy": str(policy.max_destroy),
+        "max_changes": str(policy.max_changes) if policy.max_changes else None,
+        "require_clean_tree": policy.require_clean_tree,
+        "require_health": policy.require_health,
+        "signed_commits": list(policy.signed_commits),
+        "signed_images": list(policy.signed_images),
+    }
+
+
+def hosts_json(s: Situation) -> list[dict[str, Any]]:
+    """The hosts as remembered: by id, so that another name for a host is no other host. ``leaving``: may leave the file."""
+    known = _ids(s.answered.values())
+    rows = []
+    for name, host in sorted(s.fleet.hosts.items()):
+        id_ = s.answered[name].host_id if name in s.answered else known.get(name, "")
+        rows.append({"name": name, "id": id_, "leaving": host.drain or host.lost})
+    return rows
+
+
+def _ids(surveys: Iterable[Survey]) -> Mapping[str, str]:
+    return {row["name"]: row.get("id", "") for said in surveys for row in said.hosts or () if row.get("id")}
+
+
+def differs(said: Survey, policy: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a host remembers something else, or nothing."""
+    return said.policy is None or dict(said.policy) != policy or list(said.hosts or ()) != list(hosts)
+
+
+def stricter(s: Situation) -> tuple[Policy, ...]:
+    """The policies that rule: the new one, and every one that a host remembers. All have to agree."""
+    remembered = [said.policy for said in s.answered.values() if said.policy]
+    return (s.fleet.policy, *dict.fromkeys(_policy(each) for each in remembered))
+
+
+def _policy(row: Mapping[str, Any]) -> Policy:
+    return Policy(
+        max_destroy=_share(row.get("max_destroy")) or Policy().max_destroy,
+        max_changes=_share(row.get("max_changes")),
+        require_clean_tree=bool(row.get("require_clean_tree")),
+        require_health=bool(row.get("require_health")),
+    )
+
+
+def _share(text: str | None) -> Share | None:
+    return share(text) if text is not None else None
+
+
+def left(s: Situation) -> Mapping[str, str]:
+    """Hosts that were in the fleet as last applied, may not leave it, and are in it no more: name -> who remembers."""
+    ids = {said.host_id for said in s.answered.values()}
+    return {
+        row["name"]: host
+        for host, said in sorted(s.answered.items(), reverse=True)
+        for row in said.hosts or ()
+        if row["name"] not in s.fleet.hosts and row.get("id") not in ids and not row.get("leaving")
+    }

@@ -1,0 +1,300 @@
+"""Works -> waves -> steps: what is done in which order, and what waits for what. Pure.
+
+Create-first: stage, launch, prove, join every ingress, the old leaves every ingress, retire. Stop-first: leave, retire,
+launch, prove, join. Edges between services go through barriers only.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unictl.fleet.model import Fleet, Service
+from unictl.instances.live import LiveInstance
+from unictl.plan import acts
+from unictl.plan.change import Action
+from unictl.plan.classify import serving
+from unictl.plan.diff import Work
+from unictl.plan.draft import Draft, Ids, step
+from unictl.plan.membership import Member, Membership, listeners, member, orphans, routed
+from unictl.plan.reasons import ENDS_A_REPLACEMENT
+from unictl.plan.situation import Situation
+from unictl.plan.step import Kind
+from unictl.plan.waves import Item, Wave, describe, making, unmaking, waves
+
+Place = tuple[str, str]
+"""A host and an instance's key: two hosts may show one key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """The steps (not yet ordered), the waves as told, and the ingress before the first step and after the last."""
+
+    draft: Draft
+    waves: tuple[Mapping[str, Any], ...]
+    before: Membership
+    after: Membership
+    ingresses: tuple[str, ...]
+
+
+def rollout(s: Situation, works: Sequence[Work]) -> Rollout:
+    """Everything that is done about ``works``."""
+    return _Rollout(s, works).all()
+
+
+def ingress_hosts(s: Situation) -> tuple[str, ...]:
+    """The hosts whose ingress is written: those that are to have one; of a fleet that goes, those that have one."""
+    if s.options.destroy:
+        return tuple(host for host, said in s.answered.items() if said.ingress.get("state", "absent") != "absent")
+    hosts = s.fleet.hosts
+    return tuple(host for host in s.answered if host in hosts and hosts[host].ingress and not hosts[host].lost)
+
+
+def by_needs(fleet: Fleet) -> tuple[str, ...]:
+    """All services, those that are needed first; by name where nothing says more."""
+    order: dict[str, None] = {}
+    entered: set[str] = set()
+    for name in sorted(fleet.services):
+        ahead = [(name, False)]
+        while ahead:
+            each, ready = ahead.pop()
+            if ready:
+                order[each] = None
+            elif each not in entered:
+                entered.add(each)
+                needs = [need for need in fleet.services[each].needs if need in fleet.services]
+                ahead += [(each, True), *((need, False) for need in sorted(needs, reverse=True))]
+    return tuple(order)
+
+
+class _Rollout:
+    """A rollout while it is being made: members per service as of the steps so far, and what stands for what."""
+
+    def __init__(self, s: Situation, works: Sequence[Work]):
+        self.s = s
+        self.draft = Draft()
+        self.ingresses = ingress_hosts(s)
+        self.files = acts.files(s.facts)
+        self.works: defaultdict[str, list[Work]] = defaultdict(list)
+        for work in works:
+            self.works[work.service].append(work)
+        self.members = _members(s)
+        self.healthy: dict[str, Ids] = {}
+        self.ended: dict[str, Ids] = {}
+        self.gone: dict[str, Ids] = {}
+        self.retired: dict[Place, str] = {}
+        self.holders = _holders(s, works)
+        self.told: list[Mapping[str, Any]] = []
+
+    def all(self) -> Rollout:
+        before = self._membership()
+        order = by_needs(self.s.fleet)
+        extinct = tuple(sorted(name for name in self.works if name not in self.s.fleet.services))
+        going = {name: unmaking(self.works.get(name, ())) for name in (*order, *extinct)}
+        for name in (*order, *extinct):
+            self._make_way(name, going[name])
+        for name in order:
+            self._make(self.s.fleet.services[name])
+        self._unmake(order, extinct, going)
+        told = tuple(self.told)
+        return Rollout(draft=self.draft, waves=told, before=before, after=self._membership(), ingresses=self.ingresses)
+
+    def _make(self, service: Service) -> None:
+        """All waves of a service, one after the other, once what it needs is healthy."""
+        items = making(self.works.get(service.name, ()))
+        if not items:
+            return
+        ended = self._start(service)
+        joined: Ids = ()
+        for wave in waves(service, items, missing=self._missing(service)):
+            joined, ended = self._wave(service, wave, ended)
+            self.told.append(describe(wave))
+        self.healthy[service.name] = self.draft.barrier(f"healthy:{service.name}", joined, service.name)
+        self.ended[service.name] = ended
+
+    def _start(self, service: Service) -> Ids:
+        """What stands before its first launch: the services it needs that this plan makes, as few as say it all."""
+        needs = {need for need in service.needs if need in self.healthy}
+        implied = {far for need in needs for far in self._far(need)}
+        return self.draft.barrier(
+            f"start:{service.name}", (i for need in sorted(needs - implied) for i in self.healthy[need]), service.name
+        )
+
+    def _far(self, name: str) -> set[str]:
+        """What ``name`` waits for itself, so that nobody who waits for ``name`` has to."""
+        found: set[str] = set()
+        ahead = [name]
+        while ahead:
+            for need in self.s.fleet.services[ahead.pop()].needs:
+                if need in self.healthy and need not in found:
+                    found.add(need)
+                    ahead.append(need)
+        return found
+
+    def _missing(self, service: Service) -> int:
+        return sum(work.change.action is Action.UNKNOWN for work in self.works.get(service.name, ()))
+
+    def _wave(self, service: Service, wave: Wave, needs: Ids) -> tuple[Ids, Ids]:
+        """One wave; what stands for "all proven and joined", and for its end."""
+        name, n = service.name, wave.number
+        brought = {i.name: acts.brought(self.draft, self.s, self.files, i.new) for i in wave.items if i.new}
+        clear = self._clear(wave, needs, brought)
+        proven = [self._started(service, wave, item, (*needs, *brought[item.name]), clear) for item in wave.items]
+        ready = self.draft.barrier(f"proven:{name}:{n}", proven, name, n)
+        self.members[name] |= {(i.new.host, i.new.key): member(self.s.fleet, i.new) for i in wave.items if i.new}
+        joined = self._ingress(Kind.JOIN, name, n, ready)
+        return joined, self._finish(wave, joined)
+
+    def _clear(self, wave: Wave, needs: Ids, brought: Mapping[str, Ids]) -> dict[str, Ids]:
+        """What goes before its successor is launched: out of the ingress, then down; by item."""
+        going = [(item, live) for item in wave.items for live in item.before]
+        if not going:
+            return {}
+        name, n = wave.service, wave.number
+        here = dict.fromkeys(i for item, _ in going for i in brought.get(item.name, ()))
+        staged = self.draft.barrier(f"staged:{name}:{n}", here, name, n)
+        left = self._leave(name, n, [live for _, live in going], (*needs, *staged))
+        found: dict[str, Ids] = {}
+        for item, live in going:
+            found[item.name] = (*found.get(item.name, ()), self._retire(live, name, n, left))
+        return found
+
+    def _started(self, service: Service, wave: Wave, item: Item, needs: Ids, clear: Mapping[str, Ids]) -> str:
+        new = item.new
+        assert new is not None, item.name
+        before = (*needs, *clear.get(item.name, ()), *self._freed(new.wished.volumes.values(), item))
+        if new.document:
+            before = (acts.launch(self.draft, new, wave.number, before),)
+        return acts.prove(self.draft, service, new, wave.number, before)
+
+    def _freed(self, volumes: Iterable[str], item: Item) -> Ids:
+        """The end of whoever else holds its volumes and goes in this plan."""
+        own = {(live.host, live.key) for live in item.before}
+        holders = [place for name in volumes for place in self.holders.get(name, ()) if place not in own]
+        return tuple(self.retired[place] for place in holders if place in self.retired)
+
+    def _finish(self, wave: Wave, joined: Ids) -> Ids:
+        """The old ones leave and go."""
+        olds = [live for item in wave.items for live in item.after]
+        name, n = wave.service, wave.number
+        if not olds:
+            return self.draft.barrier(f"wave:{name}:{n}", joined, name, n)
+        left = self._leave(name, n, olds, joined)
+        retired = [self._retire(live, name, n, left) for live in olds]
+        return self.draft.barrier(f"wave:{name}:{n}", retired, name, n)
+
+    def _make_way(self, name: str, items: Sequence[Item]) -> None:
+        """Who holds a volume that a new instance of another name is to have goes first of all."""
+        early = [live for item in items for live in item.after if self._holds(live)]
+        if early:
+            left = self._leave(name, 0, early, ())
+            for live in early:
+                self._retire(live, name, 0, left)
+
+    def _holds(self, live: LiveInstance) -> bool:
+        return any((live.host, live.key) in self.holders.get(name, ()) for name in live.volumes)
+
+    def _unmake(self, order: Sequence[str], extinct: Sequence[str], going: Mapping[str, tuple[Item, ...]]) -> None:
+        """What only goes, once all that stays is there; who needs another goes before it."""
+        made = [i for name in order for i in self.healthy.get(name, ())] if any(going[name] for name in extinct) else []
+        everything = self.draft.barrier("healthy:*", made)
+        for name in extinct:
+            self._go(name, going[name], everything)
+        needed_by = self._needed_by(going)
+        for name in reversed(order):
+            first = self.draft.barrier(
+                f"unneeded:{name}", (i for who in needed_by.get(name, ()) for i in self.gone.get(who, ())), name
+            )
+            self._go(name, going[name], (*self.ended.get(name, ()), *first))
+
+    def _needed_by(self, going: Mapping[str, tuple[Item, ...]]) -> Mapping[str, list[str]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, service in sorted(self.s.fleet.services.items()):
+            for need in service.needs if going.get(name) else ():
+                found[need].append(name)
+        return found
+
+    def _go(self, name: str, items: Sequence[Item], needs: Ids) -> None:
+        olds = [live for item in items for live in item.after if (live.host, live.key) not in self.retired]
+        if not olds:
+            return
+        n = 1 + sum(1 for wave in self.told if wave["service"] == name)
+        left = self._leave(name, n, olds, needs)
+        retired = [self._retire(live, name, n, left) for live in olds]
+        self.gone[name] = self.draft.barrier(f"gone:{name}", retired, name, n)
+
+    def _leave(self, name: str, wave: int, olds: Sequence[LiveInstance], needs: Ids) -> Ids:
+        """Out of every ingress; what stands for that, or ``needs`` where no ingress knows them."""
+        for live in olds:
+            self.members[name].pop((live.host, live.key), None)
+        if not any(live.forwards for live in olds):
+            return self.draft.barrier(f"ready:{name}:{wave}", needs, name, wave)
+        left = self._ingress(Kind.LEAVE, name, wave, needs)
+        return self.draft.barrier(f"left:{name}:{wave}", left, name, wave)
+
+    def _ingress(self, kind: Kind, name: str, wave: int, needs: Ids) -> Ids:
+        """The ingress of every host as it is to be now, for one service; ``needs`` where it has no listeners."""
+        service = self.s.fleet.services.get(name)
+        if not self.ingresses or (service is not None and not routed(service)):
+            return needs
+        rows = self._listeners(name)
+        data: dict[str, Any] = {"services": {name: rows}}
+        if kind is Kind.LEAVE:
+            data["drain"] = service.update.drain if service else acts.GRACE
+        return tuple(self._write(kind, host, name, wave, needs, data) for host in self.ingresses)
+
+    def _write(self, kind: Kind, host: str, name: str, wave: int, needs: Ids, data: Mapping[str, Any]) -> str:
+        id_ = f"{kind.value}:{host}:{name}:{wave}"
+        if kind is Kind.LEAVE and any(n.startswith("join:") for n in needs):
+            needs = tuple(n for n in needs if n == f"join:{host}:{name}:{wave}" or not n.startswith("join:"))
+        id_ = self.draft.free(id_, "after")
+        return self.draft.add(step(id_, kind, host, needs, data, subject=name, service=name, wave=wave))
+
+    def _retire(self, live: LiveInstance, name: str, wave: int, needs: Ids) -> str:
+        found = acts.retire(self.draft, self.s, live, name, wave, needs)
+        self.retired[live.host, live.key] = found
+        return found
+
+    def _listeners(self, name: str) -> list[dict[str, Any]]:
+        members = list(self.members[name].values())
+        service = self.s.fleet.services.get(name)
+        if service is None:
+            return orphans(name, self.s.endpoints, members)
+        return listeners(service, self.s.endpoints, members)
+
+    def _membership(self) -> Membership:
+        """The members of every service now. Of a fleet that goes, only of what is still there."""
+        rows = {name: self._listeners(name) for name in sorted({*self.s.fleet.services, *self.members})}
+        return {name: found for name, found in rows.items() if found}
+
+
+def _members(s: Situation) -> defaultdict[str, dict[Place, Member]]:
+    """Who is behind the ingress before the first step: what runs and has passed its gate."""
+    found: defaultdict[str, dict[Place, Member]] = defaultdict(dict)
+    for name, lives in sorted(s.lives.items()):
+        for live in lives:
+            if serving(live) and live.forwards:
+                found[name.rpartition("-")[0]][live.host, live.key] = member(s.fleet, live)
+    return found
+
+
+def _holders(s: Situation, works: Sequence[Work]) -> Mapping[str, list[Place]]:
+    """Who holds a volume that something new of another name is to have."""
+    wanted = {
+        volume: work.change.subject
+        for work in works
+        if work.change.new and work.wished
+        for volume in work.wished.volumes.values()
+    }
+    found: defaultdict[str, list[Place]] = defaultdict(list)
+    for name, lives in s.lives.items():
+        for live in lives:
+            for volume in live.volumes:
+                if wanted.get(volume, name) != name:
+                    found[volume].append((live.host, live.key))
+    return found
+
+
+def is_loss(reason: str) -> bool:
+    """Whether a destroy takes something away, rather than ending a replacement."""
+    return reason not in ENDS_A_REPLACEMENT
