@@ -1,4 +1,4 @@
-"""Runs a Launch the way a host does, for tests that boot: tokens filled in, console heard, QMP's reason kept, end known.
+"""Runs a Launch the way a host does, for tests that boot: tokens filled in, console and QMP heard, end known.
 
 The product's own host side is not used here on purpose: these tests are about argv and guests alone.
 """
@@ -104,10 +104,10 @@ class Machine:
 
     def get(self, port: int, path: str = "/", seconds: float = 20) -> tuple[str, float]:
         """The first answer to GET, and the seconds since the start it took; TimeoutError without one."""
+        url = f"http://127.0.0.1:{port}"
         while time.monotonic() - self.started < seconds and self.process.poll() is None:
-            with contextlib.suppress(OSError):
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=seconds) as answer:
-                    return answer.read().decode(), time.monotonic() - self.started
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}{path}", timeout=seconds) as answer:
+                return answer.read().decode(), time.monotonic() - self.started
             time.sleep(0.01)
         raise TimeoutError(f"no answer; console: {self.console!r}")
 

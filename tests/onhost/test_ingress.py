@@ -415,7 +415,7 @@ def test_a_drain_ends_by_itself_after_the_services_drain_time(gate: Ingress, bac
     with socket.create_connection(("127.0.0.1", port)) as idle:
         idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert idle.recv(100)
-        assert gate.put(listener(port, new, drain=300), wait=5000) == {"changed": True, "drained": True}
+        assert gate.put(listener(port, new, drain=300), wait=300) == {"changed": True, "drained": True}
 
 
 def test_a_cancelled_drain_returns_at_once(gate: Ingress, backends: Any) -> None:

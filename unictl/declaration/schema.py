@@ -59,7 +59,9 @@ class Checker:
     def validator(self, name: str, node: Mapping[str, Any]) -> Any:
         """The compiled check of what stands under the top-level key ``name``."""
         if name not in self.validators:
-            make: Callable[..., Any] = extend(Draft202012Validator, validators={"x-kind": _kind})
+            make: Callable[..., Any] = extend(  # type: ignore[no-untyped-call]
+                Draft202012Validator, validators={"x-kind": _kind}
+            )
             self.validators[name] = make(node)
         return self.validators[name]
 
@@ -75,7 +77,7 @@ class Checker:
             value = changed(value, tuple(error.absolute_path), error.instance.value)
         if loose:
             errors = list(validator.iter_errors(value))
-        found = tuple(issue for issue in issues(errors, value, what, self.elsewhere) if issue.summary)
+        found = issues(errors, value, what, self.elsewhere)
         if not errors and len(self.clean) < _MOST_REMEMBERED:
             self.clean.add(known)
         return value, found
@@ -126,7 +128,7 @@ class _Check:
             if below is None:
                 what = "environment" if path else ""
                 shallow = {**node, "properties": dict.fromkeys(node["properties"], True)}
-                self.value(what or "fleet", shallow, Map({key: value}, tree.spots), path, what)
+                self.value(f"keys of {what}", shallow, Map({key: value}, tree.spots), path, what)
             elif value is None or value is SPOILED:
                 continue
             elif "x-entries" in below and isinstance(value, Map):

@@ -1,4 +1,4 @@
-"""One complaint of JSON Schema -> what a person is told. Its own text is never shown. Door to jsonschema, with ``schema``."""
+"""One complaint of JSON Schema -> what a person is told; its own text is never shown. Door to jsonschema, as ``schema``."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ _KINDS = {
     "port-name": "the name of a port",
     "name": "a name",
 }
+_PUBLICATION = ("port", "to", "host", "sni", "tls")
 _TRUTHS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -45,21 +46,29 @@ class Issue:
     spoils: tuple[Path, ...] = ()
 
 
-def issues(errors: Iterable[ValidationError], entry: Any, what: str, elsewhere: Mapping[str, str]) -> Iterator[Issue]:
-    """The issues behind ``errors``, each told once; ``elsewhere``: key -> the maps that do have it, in words."""
-    told: set[tuple[Path, str]] = set()
+def issues(errors: Iterable[ValidationError], entry: Any, what: str, elsewhere: Mapping[str, str]) -> tuple[Issue, ...]:
+    """What is behind ``errors``, each told once; ``elsewhere``: key -> the maps that do have it, in words."""
+    found: dict[tuple[Path, str], Issue] = {}
     for error in errors:
         for issue in _issue(error, entry, what, elsewhere):
-            if (issue.path, issue.code) not in told:
-                told.add((issue.path, issue.code))
-                yield issue
+            if issue.summary:
+                found.setdefault((issue.path, issue.code), issue)
+    spoiled = {path for issue in found.values() if issue.code != "missing-key" for path in issue.spoils}
+    return tuple(issue for issue in found.values() if not _follows(issue, spoiled))
+
+
+def _follows(issue: Issue, spoiled: set[Path]) -> bool:
+    """Whether ``issue`` is a mere consequence of another: below something wrong, or missing since it was misspelled."""
+    above = any(issue.path[:length] in spoiled for length in range(len(issue.path)))
+    return above or (issue.code == "missing-key" and issue.path in spoiled)
 
 
 def _issue(error: ValidationError, entry: Any, what: str, elsewhere: Mapping[str, str]) -> Iterator[Issue]:
     path: Path = tuple(error.absolute_path)
-    value, schema = error.instance, error.schema if isinstance(error.schema, Mapping) else {}
+    value: Any = error.instance
+    schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
     if "propertyNames" in error.schema_path:
-        yield _bad_key(path, value, error.message, what)
+        yield _bad_key(path, str(value), error.message)
         return
     if value is SPOILED or (value is None and not (path and isinstance(path[-1], int))):
         return  # Told already; or null, which takes away what a template has set.
@@ -77,7 +86,7 @@ def _issue(error: ValidationError, entry: Any, what: str, elsewhere: Mapping[str
                         path=(*path, key), code="missing-key", summary=summary, hint=_sentence(hint), at_key=True
                     )
         case "type":
-            yield _wrong_type(path, value, schema, _written(entry, path))
+            yield _wrong_type(path, value, schema, _written(entry, path), what)
         case "enum":
             yield _wrong_choice(path, value, schema["enum"])
         case _:
@@ -112,7 +121,10 @@ def _noun(path: Path, what: str) -> str:
     return f"{'an' if container[:1] in 'aeiou' else 'a'} {container}" if container else "a fleet file"
 
 
-def _bad_key(path: Path, key: str, message: str, what: str) -> Issue:
+def _bad_key(path: Path, key: str, message: str) -> Issue:
+    if key_of(path) == "publish" and key in _PUBLICATION:
+        hint = "Write [{port: 80, to: http}], or in short {80: http}."
+        return _issue_at(path, "wrong-type", "`publish`: a publication of several keys stands in a list", hint)
     return Issue(path=(*path, key), code="bad-name", summary=message, at_key=True, spoils=((*path, key),))
 
 
@@ -132,7 +144,7 @@ def _unknown_key(path: Path, value: Any, schema: Any, what: str, elsewhere: Mapp
     return Issue(path=path, code="unknown-key", summary=summary, hint=hint, at_key=True, spoils=spoils)
 
 
-def _wrong_type(path: Path, value: Any, schema: Any, written: str | None) -> Issue:
+def _wrong_type(path: Path, value: Any, schema: Any, written: str | None, what: str) -> Issue:
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     kind = schema.get("x-kind", "")
     plain = isinstance(value, int | float) and written is not None
@@ -144,7 +156,10 @@ def _wrong_type(path: Path, value: Any, schema: Any, written: str | None) -> Iss
         return _issue_at(path, "wrong-type", summary, f'Write it in quotes: "{written}".')
     wanted = _KINDS.get(kind, "") if "object" not in types and "array" not in types else ""
     wanted = wanted or " or ".join(_TYPES[name] for name in types if not (name == "integer" and "number" in types))
-    summary = f"{_subject(path)}{wanted} is wanted, not {_shown(value, written)}"
+    shown = _shown(value, written)
+    summary = (
+        f"{_subject(path)}{wanted} is wanted, not {shown}" if path else f"{_noun(path, what)} is {wanted}, not {shown}"
+    )
     return _issue_at(path, "wrong-type", summary, _type_hint(value, types, schema))
 
 
@@ -162,7 +177,9 @@ def _type_hint(value: Any, types: list[str], schema: Any) -> str:
 def _wrong_choice(path: Path, value: Any, choices: list[str]) -> Issue:
     near = closest(value, choices) if isinstance(value, str) else ""
     hint = f"Did you mean {near}?" if near else f"There is {listed(choices, most=12)}."
-    return _issue_at(path, "wrong-value", f"{_subject(path)}{_shown(value)} is not one of its values", hint)
+    return _issue_at(
+        path, "wrong-value", f"{_subject(path)}{_shown(value).removeprefix('the text ')} is not one of its values", hint
+    )
 
 
 def _wrong_value(path: Path, value: Any, error: ValidationError, written: str | None) -> Issue:

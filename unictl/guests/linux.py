@@ -38,7 +38,36 @@ _LEAST = 8 * MIB
 _WORDS = 32
 _OWN_VARIABLES = 8
 _PARAMETERS = frozenset(
-    ["acpi", "console", "debug", "earlyprintk", "init", "initcall_debug", "initrd", "ip", "irqpoll", "isolcpus", "loglevel", "maxcpus", "mem", "memmap", "mitigations", "noapic", "noinitrd", "nosmp", "nr_cpus", "panic", "pci", "quiet", "rdinit", "reboot", "resume", "ro", "root", "rootdelay", "rootflags", "rootfstype", "rootwait", "rw", "single", "slub_debug"]
+    (
+        *(
+            "acpi",
+            "console",
+            "debug",
+            "init",
+            "initrd",
+            "ip",
+            "loglevel",
+            "maxcpus",
+            "mem",
+            "nosmp",
+            "nr_cpus",
+            "panic",
+        ),
+        *(
+            "pci",
+            "quiet",
+            "rdinit",
+            "reboot",
+            "resume",
+            "ro",
+            "root",
+            "rootflags",
+            "rootfstype",
+            "rootwait",
+            "rw",
+            "single",
+        ),
+    )
 )
 """Words the kernel takes for itself: a variable of that name would change the kernel instead of reaching init."""
 

@@ -79,7 +79,7 @@ class Plain:
         return " ".join(quoted(word) for word in words)
 
     def devices(self, boot: Boot) -> Devices:  # noqa: ARG002 - the same for every boot
-        """virtio 1 over MMIO, named on the command line because ACPI is off; the clock is the CPU's own (LAPIC, TSC)."""
+        """virtio 1 over MMIO, named on the command line because ACPI is off; the clock is the CPU's own."""
         return Devices(
             machine=(
                 "acpi=off",

@@ -1,7 +1,7 @@
 """Family ``unikraft``: Unikraft's builds for QEMU, both generations of its command line. Pure.
 
-Sources: Unikraft 0.17's early_init.c, argparse.c, parser.c, shutdown.c and cpu_native.c, the release notes 0.13 to 0.21,
-measured ends.
+Sources: Unikraft 0.17 (early_init.c, argparse.c, parser.c, shutdown.c, cpu_native.c), release notes 0.13 to 0.21;
+ends as measured.
 
 * Library parameters stand before ``--`` and the application's arguments behind it, but only where there is a parameter:
   without one, a ``--`` would reach the application. QEMU's multiboot loader supplies the program's name.
@@ -55,7 +55,7 @@ class Unikraft:
     )
 
     def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
-        """A multiboot kernel built for QEMU, ``pc`` or ``q35``, at least 4 MiB, a version whose command line is known."""
+        """A multiboot kernel built for QEMU, ``pc`` or ``q35``, at least 4 MiB, a version that can be read."""
         return (
             *machine_findings(self.name, self.machines, service, machine),
             *family_findings(self.name, image, facts),

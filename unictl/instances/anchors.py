@@ -62,14 +62,12 @@ class Anchors:
         hosts = sorted(set(bound.values()))
         volume, host = next(iter(bound.items()))
         if len(hosts) > 1:
-            return Anchor(
-                volume=volume, trouble=f"its volumes are on {' and on '.join(hosts)}, and one host must have all"
-            )
-        here = sorted((live for live in lives if live.host == host), key=lambda live: self._rank(wished, live))
-        old = here[0] if here else None
-        return Anchor(
-            host=host, volume=volume, old=old, same=old is not None and self._same(wished, old), missing=missing
-        )
+            places = " and on ".join(hosts)
+            return Anchor(volume=volume, trouble=f"its volumes are on {places}, and one host must have all")
+        here = (live for live in lives if live.host == host)
+        old = min(here, key=lambda live: self._rank(wished, live), default=None)
+        same = old is not None and self._same(wished, old)
+        return Anchor(host=host, volume=volume, old=old, same=same, missing=missing)
 
     def _bound(self, wished: Wished) -> Mapping[str, str] | None:
         """Volume -> the host that it binds to; None where none of them binds."""

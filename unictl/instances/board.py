@@ -92,7 +92,7 @@ def value_of(fleet: Fleet, host: str, by: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Group:
-    """The hosts of one spread value, for one service: fresh ones by free memory, then those it is on, the fewest first."""
+    """The hosts of one spread value, for one service: fresh ones by free memory, then those it is on, fewest first."""
 
     board: Board
     service: Service

@@ -11,10 +11,11 @@ from unictl.fleet.model import Fleet, Service
 from unictl.instances.anchors import Anchor, Anchors, anchors, stops_first
 from unictl.instances.board import Board
 from unictl.instances.capacity import Need, rooms, volume_sizes
+from unictl.instances.collisions import ingress_refusals
 from unictl.instances.desired import Wished
 from unictl.instances.grounds import Ground, Grounds
 from unictl.instances.live import World
-from unictl.instances.shortfall import Refusal, ingress_refusals, nearest, refusals
+from unictl.instances.shortfall import Refusal, nearest, refusals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +110,8 @@ class _Run:
         cases = [self._case(each) for each in wished]
         self.unknown.extend(case.wished.name for case in cases if case.anchor.unknown)
         known = [case for case in cases if not case.anchor.unknown]
-        tied = [case for case in known if case.anchor.host or case.anchor.trouble]
-        tied.sort(key=lambda case: (not case.anchor.same, not case.anchor.volume))
-        loose = {case.wished.name for case in tied if not self._tied(case)}
-        self._free(
-            [case for case in known if (not case.anchor.host and not case.anchor.trouble) or case.wished.name in loose]
-        )
+        known.sort(key=lambda case: (not case.anchor.same, not case.anchor.volume))
+        self._free([case for case in known if not self._tied(case)])
 
     def _case(self, wished: Wished) -> _Case:
         service = self.board.fleet.services[wished.service]
@@ -122,12 +119,12 @@ class _Run:
         return _Case(wished=wished, service=service, ground=ground, anchor=self.anchors.of(wished, ground))
 
     def _tied(self, case: _Case) -> bool:
-        """Put it where it is tied to; False where it is free to go elsewhere, and has to."""
+        """Put it where it is tied to; False where it may go elsewhere, and has to."""
         anchor = case.anchor
         if anchor.volume or anchor.trouble:
             self._bound(case)
             return True
-        if self.board.meets(case.service.name, anchor.host):
+        if not anchor.host or self.board.meets(case.service.name, anchor.host):
             return False
         if anchor.same and not anchor.missing:
             self._put(case, anchor.host, None)
@@ -157,9 +154,8 @@ class _Run:
     def _why_held(self, case: _Case) -> str:
         bar = case.ground.barred.get(case.anchor.host)
         why = bar.text if bar else "is not among placement.hosts"
-        return (
-            f"{case.anchor.host} {why}, but volume {case.anchor.volume} is there, and volumes never move by themselves"
-        )
+        volume = f"volume {case.anchor.volume} is there, and volumes never move by themselves"
+        return f"{case.anchor.host} {why}, but {volume}"
 
     def _need(self, case: _Case, host: str) -> Need:
         old = case.anchor.old

@@ -3,16 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from unictl.fleet.model import MIB, Fleet, Service
+from unictl.fleet.model import MIB, Service
 from unictl.instances.anchors import Anchor
 from unictl.instances.board import Board
 from unictl.instances.capacity import Lack, Need
 from unictl.instances.desired import Wished
 from unictl.instances.grounds import Ground
-from unictl.instances.live import Survey, World
-
-_ANY = ("", "*", "0.0.0.0", "::")
-_LOOPBACK = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +108,11 @@ def nearest(board: Board, wished: Wished, ground: Ground, need: Need, placed: in
     return f"{fits}the nearest for {wished.name} is {host}: {' and '.join(map(_more, lacks))}{_smaller(service, lacks)}"
 
 
+def _distance(row: tuple[str, tuple[Lack, ...]]) -> tuple[int, float, str]:
+    host, lacks = row
+    return len(lacks), sum((lack.need - lack.free) / lack.need for lack in lacks), host
+
+
 def _more(lack: Lack) -> str:
     missing = lack.need - lack.free
     what = mebibytes(missing) if lack.dimension in ("memory", "disk") else str(missing)
@@ -123,46 +124,3 @@ def _smaller(service: Service, lacks: tuple[Lack, ...]) -> str:
     if [lack.dimension for lack in lacks] != ["memory"] or rest < MIB:
         return ""
     return f" there, or memory: {rest // MIB}MiB for {service.name}"
-
-
-def ingress_refusals(fleet: Fleet, world: World, endpoints: Mapping[str, int]) -> Iterator[Refusal]:
-    """Published ports and endpoints that somebody else, or a forward of this fleet, holds on a host with an ingress."""
-    for name, said in sorted(world.items()):
-        host = fleet.hosts.get(name)
-        if isinstance(said, Survey) and host and host.ingress and not host.lost:
-            held = _held(said)
-            for service, port, what, loopback in _wanted(fleet, endpoints):
-                holder = next((who for bind, who in held.get(port, ()) if _clash(bind, loopback)), None)
-                if holder:
-                    text = f"{what} needs port {port} of {name}, which {holder} holds"
-                    yield Refusal(instance=service, host=name, dimension="ports", need=port, text=text)
-
-
-def _wanted(fleet: Fleet, endpoints: Mapping[str, int]) -> Iterator[tuple[str, int, str, bool]]:
-    """(service, port, what it is for, whether only on loopback) of every port an ingress listens on."""
-    for name, service in sorted(fleet.services.items()):
-        for publish in service.publish:
-            yield name, publish.port, f"services.{name}.publish", False
-        for port in service.ports:
-            number = endpoints.get(f"{name}.{port.name}")
-            if number is not None and not port.udp:
-                yield name, number, f"the endpoint of {name}.{port.name}", True
-
-
-def _held(said: Survey) -> dict[int, list[tuple[str, str]]]:
-    """Port -> (address, holder in words) of all that is taken."""
-    held: dict[int, list[tuple[str, str]]] = {}
-    for claim in said.claims:
-        if claim.kind == "port":
-            who = f"{claim.holder} of fleet {claim.owner}" if claim.owner else "another program"
-            held.setdefault(claim.port, []).append((claim.bind, who))
-    for live in said.instances:
-        for forward in live.forwards:
-            held.setdefault(int(forward["host"]), []).append(
-                (str(forward.get("bind", "")), f"{live.key} of this fleet")
-            )
-    return held
-
-
-def _clash(bind: str, loopback: bool) -> bool:
-    return not loopback or bind in _ANY or bind in _LOOPBACK

@@ -48,7 +48,7 @@ def of_others(root: records.Root, owner: str, own: set[int]) -> list[dict[str, A
 
             rows += ingress.claims(root, other)
     known.update(int(row["port"]) for row in rows if row["kind"] == "port")
-    foreign = sorted(listeners() - {(bind, port) for bind, port in listeners() if port in known})
+    foreign = sorted(place for place in listeners() if place[1] not in known)
     return rows + [{"kind": "port", "owner": "", "holder": "", "bind": bind, "port": port} for bind, port in foreign]
 
 
@@ -57,70 +57,11 @@ def _rows(owner: str, key: str, run: dict[str, Any]) -> list[dict[str, Any]]:
         {"kind": "port", "owner": owner, "holder": key, "port": int(f["host"]), "bind": f.get("bind", "")}
         for f in run.get("forwards", ())
     ]
-    amount = int(run.get("memory", 0)) + int(run.get("overhead", 0))
-    return [*rows, {"kind": "memory", "owner": owner, "holder": key, "amount": amount}]
+    return [*rows, {"kind": "memory", "owner": owner, "holder": key, "amount": amount(run)}]
 
 
-def check(root: records.Root, owner: str, key: str, run: dict[str, Any], others: list[Any], open_ports: Any) -> None:
-    """A ``taken`` Problem where the launch wants what somebody else holds. ``others`` as of ``all_records``."""
-    rest = [row for row in others if (row[0], row[1]) != (owner, key)]
-    _check_volumes(owner, run, rest)
-    _check_ports(owner, key, run, rest, open_ports)
-    _check_memory(root, key, run, rest)
-
-
-def _check_volumes(owner: str, run: dict[str, Any], rest: list[Any]) -> None:
-    for other, key, record in rest:
-        for name in set(run.get("volumes", ())) & set(record["run"].get("volumes", ())) if other == owner else ():
-            raise wire.Problem(
-                "taken", f"volume {name} is held by {key}", f"a volume has one user: retire {key} first", path=name
-            )
-
-
-def _check_ports(owner: str, key: str, run: dict[str, Any], rest: list[Any], open_ports: Any) -> None:
-    held = [(other, k, f) for other, k, record in rest for f in record["run"].get("forwards", ())]
-    recorded = {int(f["host"]) for _, _, f in held}
-    for wanted in run.get("forwards", ()):
-        for other, holder, forward in held:
-            if _clash(wanted, forward):
-                whose = "this fleet" if other == owner else f"fleet {other}"
-                raise _taken_port(key, wanted, f"{holder} of {whose}")
-        port = int(wanted["host"])
-        bind = wanted.get("bind", "")
-        listening = any(p == port and _overlap(bind, b) for b, p in open_ports) and not wanted.get("udp")
-        if port not in recorded and listening:
-            raise _taken_port(key, wanted, "another program of this host")
-
-
-def _taken_port(key: str, forward: dict[str, Any], holder: str) -> wire.Problem:
-    where = f"{forward.get('bind') or '*'}:{forward['host']}"
-    return wire.Problem(
-        "taken", f"{key} needs port {where}, which is held by {holder}", "plan again: it picks free ports"
-    )
-
-
-def _clash(one: dict[str, Any], two: dict[str, Any]) -> bool:
-    same = int(one["host"]) == int(two["host"]) and bool(one.get("udp")) == bool(two.get("udp"))
-    return same and _overlap(one.get("bind", ""), two.get("bind", ""))
-
-
-def _overlap(one: str, two: str) -> bool:
-    return one == two or one in WILDCARDS or two in WILDCARDS
-
-
-def _check_memory(root: records.Root, key: str, run: dict[str, Any], rest: list[Any]) -> None:
-    held = sum(_amount(record["run"]) for _, _, record in rest)
-    has = memory()[0]
-    if held + _amount(run) > has:
-        raise wire.Problem(
-            "taken",
-            f"{key} needs {_amount(run) >> 20} MiB; {len(rest)} instances hold {held >> 20} of {has >> 20} MiB",
-            "retire something, or place it on another host",
-            path=root.path,
-        )
-
-
-def _amount(run: dict[str, Any]) -> int:
+def amount(run: dict[str, Any]) -> int:
+    """Bytes of memory an instance takes of its host."""
     return int(run.get("memory", 0)) + int(run.get("overhead", 0))
 
 
@@ -153,7 +94,11 @@ def _listener(line: str, size: int) -> tuple[str, int]:
 
 def _address(text: str, size: int) -> str:
     """The kernel writes 32-bit words in host order."""
+    if size == 8:
+        return ".".join(str(byte) for byte in reversed(bytes.fromhex(text)))
+    if not text.strip("0"):
+        return "::"
     import socket
 
     words = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, size, 8))
-    return socket.inet_ntop(socket.AF_INET if size == 8 else socket.AF_INET6, words)
+    return socket.inet_ntop(socket.AF_INET6, words)

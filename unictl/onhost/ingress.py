@@ -25,6 +25,8 @@ CONNECTIONS = 10_000
 THREADS = 4
 KILL = 2.0
 """Seconds that one told to end by SIGKILL has."""
+HARD_STOP = 1.5
+"""Seconds HAProxy takes to end once its time to drain is over and it has cut what was left (a second, measured)."""
 STOP = 0.5
 """Seconds that one without sessions needs at most to end by itself."""
 
@@ -184,7 +186,7 @@ def _silence(place: Place) -> None:
 
 def _drain(place: Place, current: tuple[int, str] | None, wait: float, call: Any) -> bool:
     """Wait until only the current one is left. What a killed run started beside it is told to finish, too."""
-    deadline = time.monotonic() + wait
+    deadline = time.monotonic() + wait + (HARD_STOP if wait else 0)
     while True:
         pidfds = haproxy_process.mine(place)
         if current is not None and current[0] in pidfds:

@@ -13,7 +13,7 @@ import os
 import resource
 import socket
 
-from . import guest, loop, records, wire
+from . import guest, locks, loop, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,15 +181,17 @@ class Client:
             self.keeper.clients -= 1
 
 
-def serve(root: records.Root, owner: str, listener: socket.socket, path: str) -> None:
+def serve(root: records.Root, owner: str, listener: socket.socket, path: str, lock: int) -> None:
     """The keeper's whole life, in the process that was forked for it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     _no_new_privileges()
     gc.freeze()
     Keeper(root, owner, listener).run()
-    # Whoever connects from here on is refused and starts the next keeper.
-    records.remove_file(path)
+    # Whoever connects from here on is refused and starts the next keeper. Never another keeper's socket: the whole
+    # store may have been removed and made anew under our feet.
+    if locks.is_path(lock, os.path.dirname(path) + "/lock"):
+        records.remove_file(path)
     listener.close()
 
 

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 
-from . import claims, lease, locks, privilege, records, substitute, supervise, wire
+from . import claims, contention, lease, locks, privilege, records, substitute, supervise, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Batch:
     def _enter(self, key: str, others: list[Any], open_ports: Any) -> None:
         run = self.documents[key]["run"]
         try:
-            claims.check(self.root, self.owner, key, run, others, open_ports)
+            contention.check(self.root, self.owner, key, run, others, open_ports)
         except wire.Problem:
             records.remove_tree(self._aside(key))
             raise

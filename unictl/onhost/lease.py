@@ -12,6 +12,7 @@ import signal
 import time
 
 from . import locks, processes, records, wire
+from .holders import holder, lease_path, leftovers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,30 +79,16 @@ def release(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     """Give the lease back; without one, nothing happens."""
     lease = call.lease
     if lease is not None and lease.owner == ask["owner"]:
-        records.remove_file(_path(root, lease.owner) + ".holder")
+        records.remove_file(lease_path(root, lease.owner) + ".holder")
         lease.close()
         call.connection.lease = None
     return {}
 
 
-def holder(root: records.Root, owner: str) -> dict[str, Any] | None:
-    """Who holds the lease now, or None. ``process`` is T for a stopped holder."""
-    path = _path(root, owner)
-    if not locks.held(path):
-        return None
-    try:
-        told = records.read_json(path + ".holder") or {}
-    except wire.Problem:
-        told = {}
-    row = {key: told.get(key, "") for key in ("user", "pid", "since", "doing", "revision", "token")}
-    row["process"] = processes.state(int(told.get("pid") or 0), told.get("ticks"))
-    return row
-
-
 def end_holder(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """End the process that holds the lease (stopped, or hanging), by pid and start time."""
     owner = records.part(ask["owner"])
-    path = _path(root, owner)
+    path = lease_path(root, owner)
     told = records.read_json(path + ".holder") or {}
     if not locks.held(path):
         return {"ended": False}
@@ -123,40 +110,10 @@ def sweep(root: records.Root, owner: str) -> int:
     return len(left)
 
 
-def leftovers(root: records.Root, owner: str) -> list[str]:
-    """Paths of what was begun aside and never finished: ``.new-*``, ``.gone-*``, partial images nobody wants."""
-    fleet = root.fleet(owner)
-    folders = [fleet, fleet + "/instances", fleet + "/retired", fleet + "/volumes", fleet + "/wanted"]
-    left = [path for folder in folders for path in _aside(folder, ())]
-    left += _aside(root.leases, (f".new-{owner}.",))
-    for partial in _aside(root.images, (".partial-",)):
-        if not _wanted(root, os.path.basename(partial)[len(".partial-") :]) and not locks.held(partial):
-            left.append(partial)
-    return left
-
-
-def _aside(folder: str, begins: tuple[str, ...]) -> list[str]:
-    """What stands aside in a folder, without what this very process is writing there now."""
-    try:
-        found = os.listdir(folder)
-    except FileNotFoundError:
-        return []
-    mine = f"-{os.getpid()}-"
-    return [f"{folder}/{name}" for name in found if name.startswith(begins or (".new-", ".gone-")) and mine not in name]
-
-
-def _wanted(root: records.Root, digest: str) -> bool:
-    return any(os.path.exists(f"{root.fleet(owner)}/wanted/{digest}") for owner in root.owners())
-
-
-def _path(root: records.Root, owner: str) -> str:
-    return f"{root.leases}/{records.part(owner)}"
-
-
 def _wait(root: records.Root, owner: str, wait: float, call: Any) -> int:
     deadline, pause = time.monotonic() + wait, POLL[0]
     while True:
-        descriptor = locks.take(_path(root, owner))
+        descriptor = locks.take(lease_path(root, owner))
         if descriptor is not None:
             return descriptor
         if time.monotonic() + pause > deadline:
@@ -177,7 +134,7 @@ def _busy(root: records.Root, owner: str) -> wire.Problem:
 
 
 def _raise_token(root: records.Root, owner: str) -> int:
-    path = _path(root, owner) + ".token"
+    path = lease_path(root, owner) + ".token"
     try:
         token = int(records.read_bytes(path) or b"0") + 1
     except ValueError:
@@ -191,7 +148,7 @@ def _announce(root: records.Root, owner: str, token: int, told: dict[str, Any]) 
     row = {key: told.get(key, "") for key in ("user", "revision", "doing")}
     row.update(pid=os.getpid(), ticks=processes.ticks(os.getpid()), since=time.time(), token=token)
     # For people only: not worth a sync, and no holder of a full disk should be kept out by it.
-    records.write_plain(_path(root, owner) + ".holder", wire.encode(row), sync=False)
+    records.write_plain(lease_path(root, owner) + ".holder", wire.encode(row), sync=False)
 
 
 def _introduce(root: records.Root, ask: dict[str, Any]) -> None:

@@ -34,14 +34,6 @@ def remember(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, An
     return {}
 
 
-def remembered(root: records.Root, owner: str, name: str) -> Any:
-    """``policy`` or ``hosts`` as last applied; None before the first apply, or where the file is damaged."""
-    try:
-        return records.read_json(f"{root.fleet(owner)}/{name}.json")
-    except wire.Problem:
-        return None
-
-
 def entries(root: records.Root, owner: str) -> list[dict[str, Any]]:
     """All readable entries, oldest first; a torn line is ignored."""
     found = []

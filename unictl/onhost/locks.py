@@ -35,7 +35,7 @@ def take(path: str, wait: bool = False, mode: int = 0o600) -> int | None:
         except BaseException:
             os.close(descriptor)
             raise
-        if _is_path(descriptor, path):
+        if is_path(descriptor, path):
             return descriptor
         os.close(descriptor)
 
@@ -70,7 +70,8 @@ class Held:
         os.close(self.descriptor)
 
 
-def _is_path(descriptor: int, path: str) -> bool:
+def is_path(descriptor: int, path: str) -> bool:
+    """Whether an open file is the one at the path."""
     try:
         there = os.stat(path)
     except FileNotFoundError:

@@ -1,7 +1,6 @@
-"""Retire: the intent is durable first, then the process ends, then the record moves. And what is kept for looking back.
+"""Retire: the intent is durable first, then the process ends, then the record moves.
 
-A retired folder is ``<name>.<gen>.<launch number>.<ms>``: the highest launch number of a name is read from names alone.
-"""
+A retired folder bears the launch number in its name (``retired``): nothing has to be opened to know the highest."""
 
 from __future__ import annotations
 
@@ -9,6 +8,9 @@ import os
 import time
 
 from . import facts, lease, records, ring, supervise, wire
+from .retired import launches, listed, name_of
+
+__all__ = ["launches", "listed", "name_of", "prune", "retire"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,26 +50,6 @@ def _launch_of(folder: str) -> int:
         return int((records.read_json(folder + "/record.json") or {}).get("launch", 0))
     except (wire.Problem, ValueError, TypeError, AttributeError):
         return 0
-
-
-def name_of(key: str) -> str:
-    """``api-2`` of ``api-2.7f3c9a1b``."""
-    return key.partition(".")[0]
-
-
-def listed(root: records.Root, owner: str) -> list[tuple[str, int, int, str]]:
-    """(name, launch number, ms, folder) of everything retired, by name, the newest last."""
-    rows = []
-    for entry in records.names(root.retired(owner)):
-        parts = entry.split(".")
-        if len(parts) == 4 and parts[2].isdigit() and parts[3].isdigit():
-            rows.append((parts[0], int(parts[2]), int(parts[3]), f"{root.retired(owner)}/{entry}"))
-    return sorted(rows)
-
-
-def launches(root: records.Root, owner: str) -> dict[str, int]:
-    """The highest launch number of every name in retired records."""
-    return {name: launch for name, launch, _, _ in listed(root, owner)}
 
 
 def prune(root: records.Root, owner: str, name: str, keep: int) -> int:

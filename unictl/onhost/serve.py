@@ -239,11 +239,8 @@ class Connection:
 
 def load(module: str, function: str) -> Callable[[records.Root, dict[str, Any], Call], Any]:
     """A handler, its module imported now and not before."""
-    import importlib
-
-    found: Callable[[records.Root, dict[str, Any], Call], Any] = getattr(
-        importlib.import_module("." + module, __package__), function
-    )
+    package = __import__(__package__, fromlist=[module], globals=globals())
+    found: Callable[[records.Root, dict[str, Any], Call], Any] = getattr(getattr(package, module), function)
     return found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 from . import records, wire
+from .programs import QEMU, which
+
+__all__ = ["QEMU", "argv", "config", "which"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,19 +19,6 @@ _TOKEN = re.compile(
 _VALUE = re.compile(r'^\s*[\w.-]+\s*=\s*"(.*)"\s*$')
 VALUE_LIMIT = 1023
 """QEMU's -readconfig parser breaks at values of this many bytes."""
-FOLDERS = ("/usr/bin", "/usr/local/bin", "/usr/libexec", "/bin", "/usr/sbin", "/sbin", "/usr/local/sbin")
-QEMU = ("qemu-system-x86_64", "qemu-kvm")
-
-
-def which(*wanted: str) -> str:
-    """The path of the first of these programs; empty where there is none."""
-    places = os.environ.get("PATH", "").split(":") + list(FOLDERS)
-    for name in wanted:
-        for place in places:
-            path = f"{place}/{name}"
-            if place.startswith("/") and os.access(path, os.X_OK) and os.path.isfile(path):
-                return path
-    return ""
 
 
 def argv(root: records.Root, owner: str, key: str, run: dict[str, Any]) -> list[str]:

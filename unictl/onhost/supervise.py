@@ -1,4 +1,4 @@
-"""The way to an owner's keeper, and the state of an instance as it stands on disk.
+"""The way to an owner's keeper (the state of an instance, from disk, is ``lives``).
 
 ``ensure`` makes the socket, takes the keeper's lock and forks: the keeper is reachable before it has run a line, and
 two cannot be. Only a lease holder calls what starts one.
@@ -10,54 +10,18 @@ import os
 import socket
 import time
 
-from . import facts, locks, records, wire
+from . import locks, records, wire
+from .lives import keeper_folder, keeper_lives, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+__all__ = ["ask", "ensure", "keeper_folder", "keeper_lives", "revive", "start", "state", "stop"]
+
 SOCKET_PATH_LIMIT = 107
 PATIENCE = 10.0
 """Seconds a keeper may take to say something, and to come or go."""
-
-
-def state(root: records.Root, owner: str, key: str, kept: bool | None = None) -> dict[str, Any]:
-    """{state, end, since, starts} of one instance. ``kept``: whether its keeper lives, if the caller knows."""
-    folder = root.instance(owner, key)
-    last = facts.last(folder)
-    row: dict[str, Any] = {
-        "state": "begun",
-        "end": facts.end_of(last),
-        "since": (last or {}).get("at", 0.0),
-        "starts": int((last or {}).get("n", 0)),
-    }
-    if os.path.exists(folder + "/intent"):
-        row["state"] = "leaving"
-    elif locks.held(root.run(records.token(owner, key)) + "/alive"):
-        kept = keeper_lives(root, owner) if kept is None else kept
-        row.update(state="running" if kept else "unsupervised", end=None)
-    elif last is not None:
-        _not_running(row, last)
-    return row
-
-
-def _not_running(row: dict[str, Any], last: dict[str, Any]) -> None:
-    rebooted = last.get("boot") != records.boot_id()
-    if rebooted and (last["event"] == "started" or last.get("restarting")):
-        row["state"] = "lost"
-    else:
-        row["state"] = "ended"
-        row["end"] = row["end"] or dict(facts.UNWATCHED, at=time.time())
-
-
-def keeper_folder(root: records.Root, owner: str) -> str:
-    """Its run folder: ``lock`` and ``socket``."""
-    return root.run(records.token(owner))
-
-
-def keeper_lives(root: records.Root, owner: str) -> bool:
-    """Whether a keeper of this fleet holds its lock."""
-    return locks.held(keeper_folder(root, owner) + "/lock")
 
 
 def revive(root: records.Root, owner: str) -> None:
@@ -191,7 +155,7 @@ def _child(root: records.Root, owner: str, path: str, lock: int, listener: socke
             _cut_loose(lock, listener.fileno())
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
-            serve(root, owner, listener, path)
+            serve(root, owner, listener, path, lock)
     finally:
         os._exit(0)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, lease, ledger, privilege, records, retire, substitute, supervise, volumes, wire
+from . import claims, holders, lives, privilege, programs, records, retired, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,22 +27,22 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
         "format": records.FORMAT,
         "host": host(root),
         "instances": rows,
-        "retired": retire.launches(root, owner),
-        "volumes": volumes.listed(root, owner, users),
+        "retired": retired.launches(root, owner),
+        "volumes": _volumes(root, owner, users),
         "images": [name for name in records.names(root.images) if len(name) == 64],
         "claims": claims.of_others(root, owner, own),
         "ingress": ingress,
-        "lease": lease.holder(root, owner),
-        "policy": ledger.remembered(root, owner, "policy"),
-        "hosts": ledger.remembered(root, owner, "hosts"),
+        "lease": holders.holder(root, owner),
+        "policy": _remembered(root, owner, "policy"),
+        "hosts": _remembered(root, owner, "hosts"),
         "namesakes": _namesakes(root, owner, str(ask.get("mark", ""))),
-        "leftovers": len(lease.leftovers(root, owner)),
+        "leftovers": len(holders.leftovers(root, owner)),
     }
 
 
 def instances(root: records.Root, owner: str, full: dict[str, str]) -> list[dict[str, Any]]:
     """Short rows of all live records; the whole spec only where the fingerprint is not the wished one."""
-    kept = supervise.keeper_lives(root, owner)
+    kept = lives.keeper_lives(root, owner)
     return [_row(root, owner, key, full, kept) for key in records.names(root.instances(owner))]
 
 
@@ -68,7 +68,7 @@ def _read(root: records.Root, owner: str, key: str, full: dict[str, str], kept: 
     row.update({name: record.get(name) for name in RECORD_FACTS})
     row.update({name: record["run"].get(name) for name in RUN_FACTS})
     row.update(records.read_json(folder + "/marks.json") or {})
-    row.update(supervise.state(root, owner, key, kept))
+    row.update(lives.state(root, owner, key, kept))
     row["since"] = row["since"] or record.get("at", 0.0)
     if record["name"] in full and full[record["name"]] != record["fingerprint"]:
         row["spec"] = record.get("spec")
@@ -123,7 +123,7 @@ def user() -> str:
 
 def _qemu(root: records.Root) -> dict[str, Any] | None:
     """Path and version; asking QEMU costs 30 ms, so the answer is kept for that very file."""
-    path = substitute.which(*substitute.QEMU)
+    path = programs.which(*programs.QEMU)
     if not path:
         return None
     there = os.stat(path)
@@ -165,7 +165,7 @@ def _lacks(root: records.Root, qemu: dict[str, Any] | None) -> list[dict[str, st
     rows = []
     if not qemu:
         rows.append({"code": "no-qemu", "text": "there is no QEMU", "hint": "install qemu-system-x86 on the host"})
-    if not substitute.which("haproxy"):
+    if not programs.which("haproxy"):
         hint = "install haproxy on the host, or set `ingress: false` for it"
         rows.append({"code": "no-haproxy", "text": "there is no HAProxy, so it cannot run the ingress", "hint": hint})
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -198,3 +198,23 @@ def _namesakes(root: records.Root, owner: str, mark: str) -> list[str]:
             if told.get("mark") == mark:
                 found.append(other)
     return found
+
+
+def _volumes(root: records.Root, owner: str, users: dict[str, str]) -> list[dict[str, Any]]:
+    """The fleet's volumes with the instance that names each."""
+    rows = []
+    for name in records.names(root.volumes(owner)):
+        try:
+            size = os.path.getsize(root.volume(owner, name) + "/data")
+        except OSError:
+            size = 0
+        rows.append({"name": name, "size": size, "used_by": users.get(name, "")})
+    return rows
+
+
+def _remembered(root: records.Root, owner: str, name: str) -> Any:
+    """``policy`` or ``hosts`` as last applied; None before the first apply, or where the file is damaged."""
+    try:
+        return records.read_json(f"{root.fleet(owner)}/{name}.json")
+    except wire.Problem:
+        return None

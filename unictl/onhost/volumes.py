@@ -22,18 +22,6 @@ def volume(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
     raise wire.Problem("failed", f"unknown volume action {ask['action']!r}")
 
 
-def listed(root: records.Root, owner: str, users: dict[str, str]) -> list[dict[str, Any]]:
-    """The fleet's volumes with the instance that names each."""
-    rows = []
-    for name in records.names(root.volumes(owner)):
-        try:
-            size = os.path.getsize(root.volume(owner, name) + "/data")
-        except OSError:
-            size = 0
-        rows.append({"name": name, "size": size, "used_by": users.get(name, "")})
-    return rows
-
-
 def _create(root: records.Root, owner: str, name: str, size: int) -> dict[str, Any]:
     path = root.volume(owner, name)
     if os.path.isdir(path):

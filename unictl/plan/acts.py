@@ -39,7 +39,10 @@ def brought(draft: Draft, s: Situation, known: Mapping[str, File], new: Located)
     run = new.document.get("run", {})
     missing = [sha for sha in run.get("images", ()) if sha not in s.answered[new.host].images]
     absent = sorted(name for name in new.wished.volumes.values() if name not in s.volumes)
-    return (*(_stage(draft, known, new.host, sha) for sha in missing), *(_volume(draft, s, new, name) for name in absent))
+    return (
+        *(_stage(draft, known, new.host, sha) for sha in missing),
+        *(_volume(draft, s, new, name) for name in absent),
+    )
 
 
 def _stage(draft: Draft, known: Mapping[str, File], host: str, digest: str) -> str:

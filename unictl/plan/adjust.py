@@ -16,7 +16,7 @@ from unictl.plan.step import Kind, Step
 _INGRESS = (Kind.JOIN, Kind.LEAVE)
 
 
-def marks(s: Situation, draft: Draft, works: Iterable[Work]) -> Iterator[Change]:
+def marks(draft: Draft, works: Iterable[Work]) -> Iterator[Change]:
     """Marks that differ, and instances whose keeper is dead: touching them under a lease starts it again."""
     for work in works:
         live, wished = work.change.old, work.wished
@@ -92,7 +92,12 @@ def volumes(s: Situation, draft: Draft, works: Sequence[Work]) -> Iterator[Chang
             detail=memory_text(each.data["size"]),
             origin=origin,
         )
-    kept = {v for work in works if work.wished and work.change.action is not Action.DESTROY for v in work.wished.volumes.values()}
+    kept = {
+        v
+        for work in works
+        if work.wished and work.change.action is not Action.DESTROY
+        for v in work.wished.volumes.values()
+    }
     for host, said in s.answered.items():
         for volume in said.volumes:
             if volume.name in s.options.allow_volumes and volume.name not in kept:
@@ -100,7 +105,11 @@ def volumes(s: Situation, draft: Draft, works: Sequence[Work]) -> Iterator[Chang
 
 
 def _deleted(draft: Draft, host: str, name: str, used_by: str) -> Change:
-    ends = [each.id for each in draft.steps() if each.kind is Kind.RETIRE and each.host == host and each.data["key"] == used_by]
+    ends = [
+        each.id
+        for each in draft.steps()
+        if each.kind is Kind.RETIRE and each.host == host and each.data["key"] == used_by
+    ]
     draft.add(step(f"delete:{host}:{name}", Kind.DELETE, host, ends, {"volume": name}, subject=f"volume:{name}"))
     return Change(action=Action.DESTROY, subject=f"volume:{name}", reason=Reason.VOLUME_NAMED, host=host)
 

@@ -18,14 +18,9 @@ def rows(plan: Plan) -> tuple[tuple[str, ...], ...]:
     return tuple(sorted(_row(change) for change in plan.changes if change.action in _SHOWN))
 
 
-def overrides(plan: Plan) -> tuple[str, ...]:
-    """What was allowed beyond policy, as given."""
-    return tuple(sorted(map(str, plan.facts.get("overrides", ()))))
-
-
 def approval_hash(plan: Plan) -> str:
     """The hash over rows and overrides."""
-    plain: Any = {"mark": plan.mark, "id": plan.fleet_id, "rows": rows(plan), "overrides": overrides(plan)}
+    plain: Any = {"mark": plan.mark, "id": plan.fleet_id, "rows": rows(plan), "overrides": sorted(plan.overrides)}
     return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

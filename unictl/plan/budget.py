@@ -29,7 +29,9 @@ def judged(s: Situation, changes: Sequence[Change], revision: Revision, *, whole
 
 def losses(changes: Sequence[Change]) -> tuple[str, ...]:
     """The instances that a plan takes away for good; the end of a replacement is no loss."""
-    return tuple(c.subject for c in changes if c.action is Action.DESTROY and c.old and c.reason not in ENDS_A_REPLACEMENT)
+    return tuple(
+        c.subject for c in changes if c.action is Action.DESTROY and c.old and c.reason not in ENDS_A_REPLACEMENT
+    )
 
 
 def _destroys(s: Situation, changes: Sequence[Change], policies: Sequence[Policy]) -> Iterator[Finding]:

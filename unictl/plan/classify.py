@@ -35,7 +35,9 @@ RUNNING = WISHED | {Class.CHANGED, Class.MISPLACED}
 
 def running(live: LiveInstance) -> bool:
     """Whether a guest runs, or its supervisor is about to start it again."""
-    return live.state in ("running", "unsupervised") or (live.state == "ended" and bool((live.end or {}).get("restarting")))
+    return live.state in ("running", "unsupervised") or (
+        live.state == "ended" and bool((live.end or {}).get("restarting"))
+    )
 
 
 def serving(live: LiveInstance) -> bool:

@@ -13,7 +13,7 @@ from unictl.plan.classify import running
 from unictl.plan.reasons import Reason, volume_on
 from unictl.plan.scope import Scope
 from unictl.plan.situation import Situation
-from unictl.plan.verdict import Verdict, held_by_volume, renewed, verdict
+from unictl.plan.verdict import Verdict, renewed, verdict
 
 _BARE_LOSS = "the volume was on a lost host, and accept_loss does not say that it may begin empty"
 
@@ -44,7 +44,8 @@ def difference(s: Situation, scope: Scope) -> Difference:
     wished = () if s.options.destroy else tuple(w for w in s.wished if scope.wished(w))
     barred = {w.name: held for w in wished if (held := _unknowable(s, w))}
     kept = () if s.options.destroy else tuple(w for w in s.wished if w.name in s.lives or scope.wished(w))
-    placement = place(s.fleet, tuple(w for w in kept if w.name not in barred), s.world)
+    there = tuple(w for w in kept if w.name not in barred)
+    placement = place(s.fleet, there, s.world, replacing=s.options.replace)
     verdicts = [barred.get(w.name) or _verdict(s, w, placement, scope) for w in wished]
     located, verdicts = _locate(s, verdicts)
     works = [_work(s, each, located) for each in verdicts]
@@ -86,8 +87,9 @@ def _verdict(s: Situation, wished: Wished, placement: Placement, scope: Scope) -
         old = next((live for live in lives if running(live)), None)
         return _bare(Action.HELD, Reason.NO_HOST, wished, old, "no host can take it")
     found = verdict(s, wished, host, forced=scope.forced(wished))
-    held = held_by_volume(s, wished, found) if found.action is Action.KEEP else None
-    return held or _ingress_known(s, found)
+    if found.action is Action.KEEP and wished.name in placement.held:
+        return replace(found, action=Action.HELD, reason=volume_on(host), detail=placement.held[wished.name])
+    return _ingress_known(s, found)
 
 
 def _ingress_known(s: Situation, found: Verdict) -> Verdict:
@@ -201,7 +203,14 @@ def _twin(s: Situation, name: str, service: str, live: LiveInstance) -> Change:
 def _destroyed(s: Situation, name: str, service: str, live: LiveInstance, reason: str, *, detail: str = "") -> Change:
     origin = ("services", service) if service in s.fleet.services else ()
     row = Change(
-        action=Action.DESTROY, subject=name, reason=reason, host=live.host, service=service, detail=detail, origin=origin, old=live
+        action=Action.DESTROY,
+        subject=name,
+        reason=reason,
+        host=live.host,
+        service=service,
+        detail=detail,
+        origin=origin,
+        old=live,
     )
     if _routed(s, live):
         return replace(row, action=Action.HELD, reason=Reason.INGRESS_UNKNOWN, detail=_blind(s))

@@ -43,7 +43,9 @@ def check(steps: Sequence[Step]) -> tuple[str, ...]:
     for step in steps:
         counts[step.id] += 1
     found = [f"{name} is there {count} times" for name, count in counts.items() if count > 1]
-    found += [f"{step.id} needs {need}, which is no step" for step in steps for need in step.needs if need not in counts]
+    found += [
+        f"{step.id} needs {need}, which is no step" for step in steps for need in step.needs if need not in counts
+    ]
     if found:
         return tuple(found)
     circle = cycle(steps)

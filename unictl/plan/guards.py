@@ -39,7 +39,9 @@ def hosts(s: Situation) -> Iterator[Finding]:
         if name in s.fleet.hosts and s.fleet.hosts[name].lost:
             text = f"{name} is marked lost, and answers"
             hint = f"take `lost: true` off {name}, or end what runs there"
-            yield Finding(path=("hosts", name, "lost"), code="lost-answers", text=text, hint=hint, severity=Severity.WARNING)
+            yield Finding(
+                path=("hosts", name, "lost"), code="lost-answers", text=text, hint=hint, severity=Severity.WARNING
+            )
     for name, where in remember.left(s).items():
         text = f"{name} is not in the fleet file any more, and was when the fleet was last applied (so {where} says)"
         hint = f"put {name} back with `drain: true` and apply, or with `lost: true` if it is dead, before you remove it"
@@ -125,7 +127,11 @@ def _taken(host: str, claim: Claim, service: str, name: str, bind: str) -> Findi
     by = f"{claim.holder or 'something'} of fleet {claim.owner}" if claim.owner else "another program"
     what = "is to be published on" if bind == "*" else "has its endpoint on"
     path = ("services", service, "publish" if bind == "*" else "ports")
-    hint = "publish it on another port, or free that one" if bind == "*" else "free it, or give the network other `endpoints`"
+    hint = (
+        "publish it on another port, or free that one"
+        if bind == "*"
+        else "free it, or give the network other `endpoints`"
+    )
     text = f"{name} {what} port {claim.port}, which {by} holds on {host}"
     return Finding(path=path, code="port-taken", text=text, hint=hint)
 
@@ -165,10 +171,14 @@ def _volumes(
         work = wanted.get(name)
         if named and work:
             text = f"volume {name} is named to be deleted, and {work.change.subject} uses it"
-            yield Finding(path=("volumes", name), code="volume-in-use", text=text, hint=f"take {name} out of the fleet first")
+            yield Finding(
+                path=("volumes", name), code="volume-in-use", text=text, hint=f"take {name} out of the fleet first"
+            )
         elif named and volume.used_by and (host, volume.used_by) not in retired:
             text = f"volume {name} is named to be deleted, and {volume.used_by} on {host} still uses it"
-            yield Finding(path=("volumes", name), code="volume-in-use", text=text, hint=f"let {volume.used_by} go first")
+            yield Finding(
+                path=("volumes", name), code="volume-in-use", text=text, hint=f"let {volume.used_by} go first"
+            )
         elif not named and work is None:
             text = f"volume {name} on {host} is used by nothing after this, and stays"
             hint = f"to delete it and its data: -allow-destroy volume:{name}"
@@ -184,7 +194,9 @@ def _held(
     new = work.change.new
     if new and new.document and used_by and used_by != new.key and (host, used_by) not in retired:
         text = f"{work.change.subject} is to have volume {name}, which {used_by} on {host} uses"
-        yield Finding(path=("services", work.service, "volumes"), code="volume-in-use", text=text, hint="a volume has one user")
+        yield Finding(
+            path=("services", work.service, "volumes"), code="volume-in-use", text=text, hint="a volume has one user"
+        )
 
 
 def _size(s: Situation, host: str, work: Work, name: str, has: int) -> Iterator[Finding]:
@@ -204,4 +216,6 @@ def requests(s: Situation) -> Iterator[Finding]:
     unknown = sorted(set(s.options.replace) - known)
     if unknown:
         text = f"-replace names {listed(unknown)}, which the fleet does not have"
-        yield Finding(path=("services",), code="unknown-instance", text=text, hint="name an instance, such as api-2, or a service")
+        yield Finding(
+            path=("services",), code="unknown-instance", text=text, hint="name an instance, such as api-2, or a service"
+        )

@@ -30,6 +30,7 @@ defaults
 
 # A retry after a lost connection is always right: the guest saw nothing. After an empty answer the guest may have
 # acted already, so only what may be repeated by its own definition (RFC 9110, 9.2.2) is sent again.
+# An idle connection of a client holds a leave up until it is used or closed: hence the short time to keep it.
 _HTTP = """\
     mode http
     option idle-close-on-response
@@ -37,7 +38,7 @@ _HTTP = """\
     timeout server 1m
     timeout tunnel 1h
     timeout http-request 10s
-    timeout http-keep-alive 10s
+    timeout http-keep-alive 5s
     retry-on conn-failure empty-response
     http-request disable-l7-retry unless { method GET HEAD OPTIONS PUT DELETE TRACE }
 """

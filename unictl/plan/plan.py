@@ -49,9 +49,10 @@ class Endpoint:
 class Plan:
     """What will be done, in what order, and on what it rests.
 
-    ``hosts``: name -> {host_id, connect, root, become, address} of every host it touches; ``read``: host -> what the plan
-    rests on there (``plan.stale``); ``membership``: host -> {service: listeners JSON} of the ingress before the first
-    step; ``refusals`` stop an apply, ``warnings`` are told. ``silent`` hosts did not answer. ``images``: digest ->
+    ``hosts``: name -> {host_id, connect, root, become, address} of every host it touches; ``read``: host -> what the
+    plan rests on there (``plan.stale``); ``membership``: host -> {service: listeners JSON} of the ingress before the
+    first step (``plan.membership``); ``overrides``: what was allowed beyond policy;
+    ``refusals`` stop an apply, ``warnings`` are told. ``silent`` hosts did not answer. ``images``: digest ->
     {name, part, size, path or url}, where their bytes come from. ``facts`` are display only and in no hash.
     """
 
@@ -74,6 +75,7 @@ class Plan:
     warnings: Problems = ()
     partial: str = ""
     destroys_all: bool = False
+    overrides: tuple[str, ...] = ()
     waves: tuple[Mapping[str, Any], ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -128,6 +128,7 @@ def _plan(plain: Mapping[str, Any]) -> Plan:
             "steps": steps,
             "endpoints": tuple(Endpoint(**row | {"hosts": tuple(row["hosts"])}) for row in plain["endpoints"]),
             "secrets": tuple(plain["secrets"]),
+            "overrides": tuple(plain.get("overrides", ())),
             "waves": tuple(plain["waves"]),
             "refusals": tuple(_problem(row) for row in plain["refusals"]),
             "warnings": tuple(_problem(row) for row in plain["warnings"]),
@@ -167,7 +168,9 @@ def _located(row: Mapping[str, Any], documents: Mapping[str, Any]) -> Located:
     spec = document.get("spec", row["wished"].get("spec"))
     ports = tuple(Port(**port) for port in row["wished"]["ports"])
     wished = Wished(**_known(Wished, row["wished"]) | {"spec": spec, "ports": ports})
-    return Located(**_known(Located, row) | {"wished": wished, "document": document, "forwards": tuple(row["forwards"])})
+    return Located(
+        **_known(Located, row) | {"wished": wished, "document": document, "forwards": tuple(row["forwards"])}
+    )
 
 
 def _problem(row: Mapping[str, Any]) -> Diagnostic:

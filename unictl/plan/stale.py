@@ -9,7 +9,12 @@ from unictl.plan.plan import Plan
 from unictl.plan.read import read
 
 _HINT = "plan again: it will show what is to be done now"
-_STATES = {"running": "runs", "begun": "is recorded and not started", "ended": "has ended", "lost": "was lost in a reboot"}
+_STATES = {
+    "running": "runs",
+    "begun": "is recorded and not started",
+    "ended": "has ended",
+    "lost": "was lost in a reboot",
+}
 
 
 def moved(plan: Plan, world: World) -> Problems:

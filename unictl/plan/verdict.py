@@ -11,7 +11,7 @@ from unictl.instances.live import LiveInstance
 from unictl.plan.change import Action, Field
 from unictl.plan.classify import RUNNING, WISHED, Class, classify, ended, running, serving
 from unictl.plan.drift import Drift, drift
-from unictl.plan.reasons import Reason, volume_on
+from unictl.plan.reasons import Reason
 from unictl.plan.situation import Situation
 
 CREATE_FIRST = Order.CREATE_FIRST.value
@@ -186,7 +186,15 @@ def renewed(s: Situation, old: Verdict) -> Verdict:
     launch = next_launch(s, old.wished.name, old.wished.fingerprint)
     detail = "what it was recorded with is no longer free"
     return _verdict(
-        Action.CREATE, old.reason, s, old.wished, old.host, old=old.relaunched, rest=old.rest, launch=launch, detail=detail
+        Action.CREATE,
+        old.reason,
+        s,
+        old.wished,
+        old.host,
+        old=old.relaunched,
+        rest=old.rest,
+        launch=launch,
+        detail=detail,
     )
 
 
@@ -230,15 +238,3 @@ def order_of(s: Situation, wished: Wished, old: LiveInstance) -> tuple[str, str]
     if s.service(wished).update.order is Order.STOP_FIRST:
         return STOP_FIRST, "the service asks for it"
     return CREATE_FIRST, ""
-
-
-def held_by_volume(s: Situation, wished: Wished, kept: Verdict) -> Verdict | None:
-    """A kept instance on a host that is drained, which cannot leave: its data does not move."""
-    old = kept.old
-    host = s.fleet.hosts.get(old.host) if old else None
-    if old is None or host is None or not (host.drain or host.lost) or not old.volumes:
-        return None
-    detail = f"{old.host} is to be emptied, and volumes never move by themselves"
-    origin = Drift(origin=("hosts", old.host, "drain"))
-    reason = volume_on(old.host)
-    return _verdict(Action.HELD, reason, s, wished, old.host, old=old, rest=kept.rest, detail=detail, why=origin)

@@ -1,0 +1,129 @@
+"""The main job on one machine, with real guests: from a fleet file to answers, and back to nothing."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.operations.fleets import TryFleet
+
+pytestmark = pytest.mark.real
+
+
+def names_in(text: str) -> set[str]:
+    return set(re.findall(r"\b(?:front|counter)-\d\b", text))
+
+
+def test_a_fleet_comes_up_from_nothing_and_all_replicas_answer_in_turn(fleet: TryFleet) -> None:
+    applied = fleet.apply()
+    assert applied.code == 0, applied.out + applied.err
+    assert applied.out.splitlines()[-1] == "Apply complete: 4 added, 0 replaced, 0 destroyed, 0 adjusted."
+    answers = [fleet.get("/json") for _ in range(6)]
+    assert {name for answer in answers for name in re.findall(r'"name": ?"(front-\d)"', answer)} == {
+        "front-0",
+        "front-1",
+        "front-2",
+    }
+    again = fleet.plan()
+    assert again.code == 0, again.out + again.err
+    assert "No changes." in again.out
+
+
+def test_a_killed_guest_is_named_alone_and_repaired_alone(fleet: TryFleet) -> None:
+    assert fleet.apply().code == 0
+    before = {name: row["generation"] for name, row in fleet.rows().items()}
+    os.kill(fleet.pid("front-1"), signal.SIGKILL)
+    planned = fleet.plan()
+    assert planned.code == 2, planned.out + planned.err
+    assert names_in(planned.out) == {"front-1"}
+    assert fleet.apply().code == 0
+    after = {name: row["generation"] for name, row in fleet.rows().items()}
+    assert {name for name in before if before[name] != after[name]} == {"front-1"}
+    assert fleet.plan().code == 0
+
+
+def test_an_edited_argument_replaces_its_service_alone_and_says_old_and_new(fleet: TryFleet) -> None:
+    assert fleet.apply().code == 0
+    counter, pids = fleet.pid("counter-0"), {fleet.pid(f"front-{n}") for n in range(3)}
+    fleet.edit("--greeting=hello", "--greeting=servus")
+    planned = fleet.plan()
+    assert planned.code == 2
+    assert "--greeting=hello" in planned.out
+    assert "--greeting=servus" in planned.out
+    assert names_in(planned.out) <= {"front-0", "front-1", "front-2"}
+    assert fleet.apply().code == 0
+    assert fleet.pid("counter-0") == counter
+    assert pids.isdisjoint({fleet.pid(f"front-{n}") for n in range(3)})
+    assert "servus" in fleet.get()
+
+
+def test_replacing_what_others_call_leaves_them_untouched_and_keeps_its_data(fleet: TryFleet) -> None:
+    assert fleet.apply().code == 0
+    fleet.get()
+    fronts = {n: fleet.pid(f"front-{n}") for n in range(3)}
+    old = fleet.rows()["counter-0"]["generation"]
+    assert fleet.apply("-replace", "counter-0").code == 0
+    assert fleet.rows()["counter-0"]["generation"] != old
+    assert {n: fleet.pid(f"front-{n}") for n in range(3)} == fronts
+    fleet.get()
+
+
+def test_back_and_forth_never_uses_a_directory_twice(fleet: TryFleet) -> None:
+    seen: list[str] = []
+    for words in ((), ("-replace", "front-0"), ("-replace", "front-0")):
+        assert fleet.apply(*words).code == 0
+        seen.append(fleet.rows()["front-0"]["generation"])
+    for greeting in ("b", "hello"):
+        fleet.edit("--greeting=[a-z]+", f"--greeting={greeting}")
+        assert fleet.apply().code == 0
+        seen.append(fleet.rows()["front-0"]["generation"])
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_generation_that_never_answers_is_removed_and_the_old_one_stays(fleet: TryFleet) -> None:
+    assert fleet.apply().code == 0
+    pids = {n: fleet.pid(f"front-{n}") for n in range(3)}
+    fleet.edit('"--greeting=hello"', '"--greeting=hello", "--mute"')
+    fleet.edit("min_healthy_time: 500ms", "min_healthy_time: 500ms, healthy_deadline: 2s, timeout: 500ms")
+    applied = fleet.apply()
+    assert applied.code == 8, applied.out + applied.err
+    assert {n: fleet.pid(f"front-{n}") for n in range(3)} == pids
+    assert "hello" in fleet.get()
+    assert fleet.plan().code == 2
+
+
+def test_destroy_leaves_nothing_but_retired_records_and_volumes(fleet: TryFleet) -> None:
+    assert fleet.apply().code == 0
+    assert fleet.run("destroy", "-auto-approve").code == 0
+    assert fleet.processes() == []
+    assert list((fleet.root / "run").glob("*")) == []
+    left = {path.relative_to(fleet.root).parts[2] for path in (fleet.root / "fleets").glob("*/*")}
+    assert left <= {"retired", "volumes"}
+    assert [p for p in (fleet.root / "claims").rglob("*") if p.is_file()] == []
+    with pytest.raises(OSError, match="."):
+        fleet.get()
+
+
+def test_the_plan_is_the_same_without_any_local_file_of_the_tool(fleet: TryFleet, tmp_path: Path) -> None:
+    assert fleet.apply().code == 0
+    fleet.edit("replicas: 3", "replicas: 2")
+    before = fleet.plan("-json").json
+    home = tmp_path / "home"
+    home.mkdir()
+    assert fleet.plan("-json").json["changes"] == before["changes"]
+
+
+def test_a_saved_plan_does_just_that_and_is_stale_once_something_moved(fleet: TryFleet, tmp_path: Path) -> None:
+    assert fleet.apply().code == 0
+    fleet.edit("replicas: 3", "replicas: 4")
+    saved = tmp_path / "saved.plan"
+    assert fleet.plan("-out", str(saved)).code == 2
+    assert fleet.apply("-replace", "front-0").code == 0
+    from tests.operations.fleets import UNICTL
+    import subprocess
+
+    stale = subprocess.run([*UNICTL, "apply", str(saved)], capture_output=True, text=True, check=False, timeout=60)
+    assert stale.returncode == 4, stale.stdout + stale.stderr
+    assert "front-0" in stale.stdout + stale.stderr

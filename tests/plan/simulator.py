@@ -1,0 +1,281 @@
+"""A world that plans are carried out in, without hosts: each step does to it what the real one does to a host.
+
+It keeps the books that no plan may see: who is behind which ingress, what is true of hosts that are silent. What must
+never happen is an assertion here, so that every law that walks a plan holds it to all of them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+from unictl.instances.live import LiveInstance, LiveVolume, Silent, Survey
+from unictl.plan import membership
+from unictl.plan.classify import running, serving
+from unictl.plan.plan import Plan
+from unictl.plan.step import Kind, Step
+
+World = Mapping[str, Survey | Silent]
+
+
+class Broken(AssertionError):
+    """A plan did what must never happen."""
+
+
+@dataclass
+class Simulator:
+    """All hosts as they are; ``ingress`` is host -> service -> listeners in force. ``deaf`` hosts take no step."""
+
+    hosts: dict[str, Survey]
+    ingress: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deaf: frozenset[str] = frozenset()
+    done: list[str] = field(default_factory=list)
+    watch: Callable[["Simulator"], None] = lambda _: None
+
+    def world(self) -> dict[str, Survey | Silent]:
+        """What a survey of all hosts says."""
+        return {n: Silent(host=n, why="timed out") if n in self.deaf else said for n, said in self.hosts.items()}
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        random: Random | None = None,
+        stop_after: int | None = None,
+        fails: Callable[[Step], bool] = lambda _: False,
+        torn: bool = False,
+    ) -> bool:
+        """Walk the plan in any order its graph allows; whether all of it was done. ``torn``: the last step, half."""
+        random = random or Random(0)
+        composed = {host: dict(rows) for host, rows in plan.membership.items()}
+        done: set[str] = set()
+        failed: set[str] = set()
+        while True:
+            ready = [s for s in plan.steps if s.id not in done | failed and set(s.needs) <= done]
+            if not ready or (stop_after is not None and len(done) >= stop_after and not torn):
+                break
+            step = random.choice(ready)
+            if stop_after is not None and len(done) >= stop_after:
+                self._half(step)
+                break
+            if fails(step):
+                failed.add(step.id)
+                continue
+            self.step(plan, step, composed)
+            done.add(step.id)
+            self.done.append(step.id)
+            self.watch(self)
+        return len(done) == len(plan.steps)
+
+    def step(self, plan: Plan, step: Step, composed: dict[str, dict[str, Any]]) -> None:
+        """One step, whole."""
+        if step.kind is Kind.BARRIER:
+            return
+        if step.host in self.deaf:
+            raise Broken(f"{step.id} is for a host that does not answer")
+        match step.kind:
+            case Kind.STAGE:
+                self._set(step.host, images=self.hosts[step.host].images | {step.data["digest"]})
+            case Kind.VOLUME:
+                self._volume(step)
+            case Kind.LAUNCH:
+                self._launch(step.host, step.data["document"])
+            case Kind.PROVE:
+                self._instance(step.host, step.data["key"], proven=True)
+            case Kind.JOIN | Kind.LEAVE:
+                composed.setdefault(step.host, {}).update(step.data["services"])
+                self._ingress(plan, step.host, composed[step.host])
+            case Kind.RETIRE:
+                self._retire(step.host, step.data["key"])
+            case Kind.MARK:
+                self._instance(step.host, step.data["key"], protect=step.data["protect"])
+                self._revive(step.host)
+            case Kind.DELETE:
+                self._delete(step)
+            case Kind.REMEMBER:
+                self._set(step.host, policy=step.data["policy"], hosts=tuple(step.data["hosts"]))
+            case Kind.CLOSE:
+                self._close(step.host)
+
+    def lives(self, name: str) -> list[LiveInstance]:
+        return [live for said in self.hosts.values() for live in said.instances if live.name == name]
+
+    def behind(self, host: str) -> set[str]:
+        """The keys that an ingress sends to."""
+        rows = (row for rows in self.ingress.get(host, {}).values() for row in rows)
+        return {server["name"] for row in rows for server in row["servers"]}
+
+    def answering(self, service: str) -> int:
+        """How many instances of a service serve, and are behind every ingress there is."""
+        return sum(
+            serving(live) and all(live.key in self.behind(host) for host in self.ingress)
+            for said in self.hosts.values()
+            for live in said.instances
+            if live.service == service
+        )
+
+    def crash(self, key: str, verdict: str = "crash", **end: Any) -> None:
+        """An instance ends and is not started again."""
+        for host in self.hosts:
+            if any(live.key == key for live in self.hosts[host].instances):
+                facts = {"verdict": verdict, "code": 3, "restarting": False, **end}
+                self._instance(host, key, state="ended", end=facts)
+
+    def put(self, host: str, key: str, **given: Any) -> None:
+        """Change what is true of an instance, as nobody but a test may."""
+        self._instance(host, key, **given)
+
+    def reboot(self, host: str) -> None:
+        """A host without systemd comes back with nothing running."""
+        for live in self.hosts[host].instances:
+            if running(live):
+                self._instance(host, live.key, state="lost")
+        self._set(host, boot_id=self.hosts[host].boot_id + "'")
+        state = self.hosts[host].ingress["state"]
+        self._set(host, ingress={"state": "dead" if state == "running" else state, "hash": ""})
+        self.ingress.pop(host, None)
+
+    def _half(self, step: Step) -> None:
+        """What a killed step leaves (the crash table)."""
+        if step.kind is Kind.LAUNCH and not self._has(step.host, step.data["document"]):
+            self._record(step.host, step.data["document"], "begun")
+        if step.kind is Kind.RETIRE and any(i.key == step.data["key"] for i in self.hosts[step.host].instances):
+            self._instance(step.host, step.data["key"], state="leaving")
+
+    def _launch(self, host: str, document: Mapping[str, Any]) -> None:
+        key = _key(document)
+        if self._has(host, document):
+            old = next(live for live in self.hosts[host].instances if live.key == key)
+            if not _same_ports(old, document):
+                raise Broken(f"{key} is started again with other ports than its record has")
+            self._instance(host, key, state="running" if old.state != "unsupervised" else old.state)
+            return
+        if any(live.key == key for said in self.hosts.values() for live in said.instances):
+            raise Broken(f"{key} is there twice")
+        self._record(host, document, "running")
+
+    def _record(self, host: str, document: Mapping[str, Any], state: str) -> None:
+        said, run = self.hosts[host], document["run"]
+        self._claims(said, document)
+        live = LiveInstance(
+            host=host,
+            name=document["name"],
+            generation=document["generation"],
+            service=document["service"],
+            ordinal=document["ordinal"],
+            launch=document["launch"],
+            fingerprint=document["fingerprint"],
+            state=state,
+            commit=document["commit"],
+            protect=document["protect"],
+            memory=run["memory"],
+            overhead=run["overhead"],
+            cpus=run["cpus"],
+            forwards=tuple(run["forwards"]),
+            volumes=tuple(run["volumes"]),
+            images=tuple(run["images"]),
+            spec=document["spec"],
+            resolved=document["resolved"],
+            starts=1,
+            proven=False,
+        )
+        used = set(run["volumes"])
+        volumes = tuple(replace(v, used_by=live.key) if v.name in used else v for v in said.volumes)
+        self._set(host, instances=(*said.instances, live), volumes=volumes)
+
+    def _claims(self, said: Survey, document: Mapping[str, Any]) -> None:
+        run, key = document["run"], _key(document)
+        missing = set(run["images"]) - said.images
+        if missing:
+            raise Broken(f"{key} is launched on {said.host} without its images")
+        ports = {int(f["host"]) for live in said.instances for f in live.forwards}
+        ports |= {claim.port for claim in said.claims if claim.kind == "port"}
+        if ports & {int(f["host"]) for f in run["forwards"]}:
+            raise Broken(f"{key} takes a port of {said.host} that is held")
+        if document["launch"] <= said.retired.get(document["name"], 0):
+            raise Broken(f"{key} has a launch number that was there")
+        known = {volume.name for volume in said.volumes}
+        for name in run["volumes"]:
+            users = [live.key for each in self.hosts.values() for live in each.instances if name in live.volumes]
+            if name not in known or users:
+                raise Broken(f"{key} needs volume {name}: there {name in known}, used by {users}")
+        held = sum(live.memory + live.overhead for live in said.instances) + run["memory"] + run["overhead"]
+        held += sum(claim.amount for claim in said.claims if claim.kind == "memory")
+        if held > said.memory:
+            raise Broken(f"{said.host} is promised more memory than it has")
+
+    def _retire(self, host: str, key: str) -> None:
+        said = self.hosts[host]
+        live = next((each for each in said.instances if each.key == key), None)
+        if live is None:
+            raise Broken(f"{key} is retired and is not there")
+        for other in self.ingress:
+            if other not in self.deaf and key in self.behind(other):
+                raise Broken(f"{key} is retired while the ingress of {other} sends to it")
+        if any(key in self.behind(other) for other in self.deaf):
+            raise Broken(f"{key} is retired while a silent ingress may send to it")
+        volumes = tuple(replace(v, used_by="") if v.used_by == key else v for v in said.volumes)
+        retired = {**said.retired, live.name: max(live.launch, said.retired.get(live.name, 0))}
+        rest = tuple(each for each in said.instances if each.key != key)
+        self._set(host, instances=rest, volumes=volumes, retired=retired)
+
+    def _volume(self, step: Step) -> None:
+        name = step.data["volume"]
+        if any(volume.name == name for said in self.hosts.values() for volume in said.volumes):
+            raise Broken(f"volume {name} is made twice")
+        said = self.hosts[step.host]
+        self._set(step.host, volumes=(*said.volumes, LiveVolume(name=name, size=step.data["size"])))
+
+    def _delete(self, step: Step) -> None:
+        said = self.hosts[step.host]
+        gone = [volume for volume in said.volumes if volume.name == step.data["volume"]]
+        if not gone or gone[0].used_by:
+            raise Broken(f"{step.id}: {gone}")
+        self._set(step.host, volumes=tuple(volume for volume in said.volumes if volume not in gone))
+
+    def _ingress(self, plan: Plan, host: str, services: Mapping[str, Any]) -> None:
+        text = membership.compose(plan.owner, services)
+        self.ingress[host] = {name: list(rows) for name, rows in services.items()}
+        if not text:
+            del self.ingress[host]
+        digest = membership.digest(plan.owner, services)
+        self._set(host, ingress={"state": "running" if text else "absent", "hash": digest})
+
+    def _close(self, host: str) -> None:
+        if self.hosts[host].instances:
+            raise Broken(f"the fleet leaves {host}, and {self.hosts[host].instances} are there")
+        self.ingress.pop(host, None)
+        self._set(host, ingress={"state": "absent", "hash": ""}, policy=None, hosts=None)
+
+    def _revive(self, host: str) -> None:
+        for live in self.hosts[host].instances:
+            if live.state == "unsupervised":
+                self._instance(host, live.key, state="running")
+
+    def _instance(self, host: str, key: str, **given: Any) -> None:
+        rows = self.hosts[host].instances
+        if key not in {live.key for live in rows}:
+            raise Broken(f"{key} is not on {host}")
+        self._set(host, instances=tuple(replace(live, **given) if live.key == key else live for live in rows))
+
+    def _has(self, host: str, document: Mapping[str, Any]) -> bool:
+        return any(live.key == _key(document) for live in self.hosts[host].instances)
+
+    def _set(self, host: str, **given: Any) -> None:
+        self.hosts[host] = replace(self.hosts[host], **given)
+
+
+def _key(document: Mapping[str, Any]) -> str:
+    return f"{document['name']}.{document['generation']}"
+
+
+def _same_ports(live: LiveInstance, document: Mapping[str, Any]) -> bool:
+    def ports(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, int, str]]:
+        return {(str(f["name"]), int(f["host"]), str(f["bind"])) for f in rows}
+
+    return ports(live.forwards) == ports(document["run"]["forwards"])
+
+
+def simulate(world: World) -> Simulator:
+    """A simulator of hosts that all answer."""
+    return Simulator(hosts={name: said for name, said in world.items() if isinstance(said, Survey)})

@@ -1,0 +1,68 @@
+"""Whether a launch wants what somebody else holds. Asked under the host's short lock, right before the rename."""
+
+from __future__ import annotations
+
+from . import claims, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def check(root: records.Root, owner: str, key: str, run: dict[str, Any], others: list[Any], open_ports: Any) -> None:
+    """A ``taken`` Problem where the launch wants what somebody else holds. ``others`` as of ``all_records``."""
+    rest = [row for row in others if (row[0], row[1]) != (owner, key)]
+    _check_volumes(owner, run, rest)
+    _check_ports(owner, key, run, rest, open_ports)
+    _check_memory(root, key, run, rest)
+
+
+def _check_volumes(owner: str, run: dict[str, Any], rest: list[Any]) -> None:
+    for other, key, record in rest:
+        for name in set(run.get("volumes", ())) & set(record["run"].get("volumes", ())) if other == owner else ():
+            raise wire.Problem(
+                "taken", f"volume {name} is held by {key}", f"a volume has one user: retire {key} first", path=name
+            )
+
+
+def _check_ports(owner: str, key: str, run: dict[str, Any], rest: list[Any], open_ports: Any) -> None:
+    held = [(other, k, f) for other, k, record in rest for f in record["run"].get("forwards", ())]
+    recorded = {int(f["host"]) for _, _, f in held}
+    for wanted in run.get("forwards", ()):
+        for other, holder, forward in held:
+            if _clash(wanted, forward):
+                whose = "this fleet" if other == owner else f"fleet {other}"
+                raise _taken_port(key, wanted, f"{holder} of {whose}")
+        port = int(wanted["host"])
+        bind = wanted.get("bind", "")
+        listening = any(p == port and _overlap(bind, b) for b, p in open_ports) and not wanted.get("udp")
+        if port not in recorded and listening:
+            raise _taken_port(key, wanted, "another program of this host")
+
+
+def _taken_port(key: str, forward: dict[str, Any], holder: str) -> wire.Problem:
+    where = f"{forward.get('bind') or '*'}:{forward['host']}"
+    return wire.Problem(
+        "taken", f"{key} needs port {where}, which is held by {holder}", "plan again: it picks free ports"
+    )
+
+
+def _clash(one: dict[str, Any], two: dict[str, Any]) -> bool:
+    same = int(one["host"]) == int(two["host"]) and bool(one.get("udp")) == bool(two.get("udp"))
+    return same and _overlap(one.get("bind", ""), two.get("bind", ""))
+
+
+def _overlap(one: str, two: str) -> bool:
+    return one == two or one in claims.WILDCARDS or two in claims.WILDCARDS
+
+
+def _check_memory(root: records.Root, key: str, run: dict[str, Any], rest: list[Any]) -> None:
+    held = sum(claims.amount(record["run"]) for _, _, record in rest)
+    has = claims.memory()[0]
+    if held + claims.amount(run) > has:
+        raise wire.Problem(
+            "taken",
+            f"{key} needs {claims.amount(run) >> 20} MiB; {len(rest)} instances hold {held >> 20} of {has >> 20} MiB",
+            "retire something, or place it on another host",
+            path=root.path,
+        )

@@ -1,0 +1,56 @@
+"""Who holds a lease, and what killed runs left aside. Reads only."""
+
+from __future__ import annotations
+
+import os
+
+from . import locks, processes, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def holder(root: records.Root, owner: str) -> dict[str, Any] | None:
+    """Who holds the lease now, or None. ``process`` is T for a stopped holder."""
+    path = lease_path(root, owner)
+    if not locks.held(path):
+        return None
+    try:
+        told = records.read_json(path + ".holder") or {}
+    except wire.Problem:
+        told = {}
+    row = {key: told.get(key, "") for key in ("user", "pid", "since", "doing", "revision", "token")}
+    row["process"] = processes.state(int(told.get("pid") or 0), told.get("ticks"))
+    return row
+
+
+def leftovers(root: records.Root, owner: str) -> list[str]:
+    """Paths of what was begun aside and never finished: ``.new-*``, ``.gone-*``, partial images nobody wants."""
+    fleet = root.fleet(owner)
+    folders = [fleet, fleet + "/instances", fleet + "/retired", fleet + "/volumes", fleet + "/wanted"]
+    left = [path for folder in folders for path in _aside(folder, ())]
+    left += _aside(root.leases, (f".new-{owner}.",))
+    for partial in _aside(root.images, (".partial-",)):
+        if not _wanted(root, os.path.basename(partial)[len(".partial-") :]) and not locks.held(partial):
+            left.append(partial)
+    return left
+
+
+def _aside(folder: str, begins: tuple[str, ...]) -> list[str]:
+    """What stands aside in a folder, without what this very process is writing there now."""
+    try:
+        found = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    mine = f"-{os.getpid()}-"
+    return [f"{folder}/{name}" for name in found if name.startswith(begins or (".new-", ".gone-")) and mine not in name]
+
+
+def _wanted(root: records.Root, digest: str) -> bool:
+    return any(os.path.exists(f"{root.fleet(owner)}/wanted/{digest}") for owner in root.owners())
+
+
+def lease_path(root: records.Root, owner: str) -> str:
+    """The lock file of a fleet's lease."""
+    return f"{root.leases}/{records.part(owner)}"

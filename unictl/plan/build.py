@@ -1,0 +1,223 @@
+"""Fleet, images and surveys -> the Plan. Pure: the same inputs make the same plan, whatever their order."""
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+from unictl.diagnostics.diagnostic import Diagnostic, Problems, Severity, errors
+from unictl.diagnostics.place import Path, Place
+from unictl.fleet.finding import Finding
+from unictl.fleet.model import Fleet, Host
+from unictl.instances.desired import wish
+from unictl.instances.live import World
+from unictl.instances.placement import Placement
+from unictl.instances.spec import FleetFacts
+from unictl.plan import acts, adjust, budget, graph, guards
+from unictl.plan.change import Action, Change
+from unictl.plan.diff import Difference, difference
+from unictl.plan.membership import Membership, routed
+from unictl.plan.options import BuildOptions
+from unictl.plan.plan import Endpoint, Plan, Revision
+from unictl.plan.read import read, wanted_ports
+from unictl.plan.rollout import Rollout, rollout
+from unictl.plan.scope import Scope, scope
+from unictl.plan.situation import Situation, look
+from unictl.plan.step import Kind, Step
+
+_EMPTY: Mapping[Path, Place] = {}
+
+
+def build(
+    fleet: Fleet,
+    facts: FleetFacts,
+    endpoints: Mapping[str, int],
+    world: World,
+    *,
+    revision: Revision,
+    options: BuildOptions = BuildOptions(),  # noqa: B008 - frozen
+    places: Mapping[Path, Place] = _EMPTY,
+) -> Plan:
+    """The plan that turns ``world`` into ``fleet``. What speaks against it is in it; ValueError for a bad selector.
+
+    ``facts`` and ``endpoints`` are complete (``preflight`` has passed), or a KeyError tells what they lack.
+    """
+    s = look(fleet, facts, endpoints, world, wished=wish(fleet, facts), options=options, commit=revision.commit)
+    about = scope(s)
+    found = difference(s, about)
+    made = rollout(s, found.works)
+    changes = (*(row for work in found.works for row in (work.change, *work.twins)), *_extras(s, about, found, made))
+    problems = _problems(_findings(s, about, found, made, changes, revision), places)
+    return _plan(s, about, made, changes, _ordered(made), revision, problems, places)
+
+
+def _extras(s: Situation, about: Scope, found: Difference, made: Rollout) -> tuple[Change, ...]:
+    """Rows that touch no guest, and their steps; a partial plan leaves what is nobody's alone."""
+    draft = made.draft
+    rows = [*adjust.marks(draft, found.works), *(adjust.ingresses(s, made) if about.whole else ())]
+    rows += adjust.volumes(s, draft, found.works)
+    if s.options.destroy:
+        if about.whole:
+            adjust.closed(s, draft)
+    elif about.whole:
+        rows += adjust.remembered(s, draft)
+    return tuple(rows)
+
+
+def _ordered(made: Rollout) -> tuple[Step, ...]:
+    return graph.order(made.draft.steps())
+
+
+def _findings(
+    s: Situation,
+    about: Scope,
+    found: Difference,
+    made: Rollout,
+    changes: tuple[Change, ...],
+    revision: Revision,
+) -> Iterable[Finding]:
+    written = () if s.options.destroy else made.ingresses
+    wanted = {w.name for w in s.wished if about.wished(w)}
+    return chain(
+        guards.hosts(s),
+        guards.requests(s),
+        guards.publishing(s),
+        _placement(wanted, found.placement),
+        guards.protection(s, changes),
+        guards.volumes(s, found.works, made),
+        guards.floors(s, found.works),
+        guards.capabilities(s, made),
+        guards.ports(s, made.after, written),
+        budget.judged(s, changes, revision, whole=about.whole),
+    )
+
+
+def _placement(wanted: set[str], placement: Placement) -> Iterable[Finding]:
+    for refusal in placement.refusals:
+        if refusal.instance in wanted:
+            path = ("services", refusal.instance.rpartition("-")[0])
+            hint = placement.nearest.get(refusal.instance, "")
+            yield Finding(path=path, code=f"no-room-{refusal.dimension}", text=refusal.text, hint=hint)
+
+
+def _problems(findings: Iterable[Finding], places: Mapping[Path, Place]) -> Problems:
+    found = (
+        Diagnostic(
+            code=each.code,
+            summary=each.text,
+            severity=each.severity,
+            detail=each.detail,
+            hint=each.hint,
+            place=_place(each.path, places),
+        )
+        for each in findings
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _place(path: Path, places: Mapping[Path, Place]) -> Place | None:
+    """Where it is written, or else what encloses it."""
+    prefixes = (path[:size] for size in range(len(path), 0, -1))
+    return next((places[prefix] for prefix in prefixes if prefix in places), None)
+
+
+def _plan(
+    s: Situation,
+    about: Scope,
+    made: Rollout,
+    changes: tuple[Change, ...],
+    steps: tuple[Step, ...],
+    revision: Revision,
+    problems: Problems,
+    places: Mapping[Path, Place],
+) -> Plan:
+    touched = sorted({each.host for each in steps if each.host})
+    ports = wanted_ports(steps)
+    return Plan(
+        name=s.fleet.name,
+        mark=s.fleet.mark,
+        owner=s.fleet.owner,
+        fleet_id=s.fleet.id,
+        environment=s.fleet.environment,
+        revision=revision,
+        hosts={name: _host(s, name) for name in touched},
+        changes=changes,
+        steps=steps,
+        read={name: read(s.answered[name], ports.get(name, ())) for name in touched},
+        membership=_memberships(made.before, steps),
+        endpoints=() if s.options.destroy else _endpoints(s, made),
+        images=_images(s, steps),
+        secrets=tuple(sorted({name for each in steps if each.kind is Kind.LAUNCH for name in each.data["secrets"]})),
+        silent=s.silent,
+        refusals=errors(problems),
+        warnings=tuple(each for each in problems if each.severity is Severity.WARNING),
+        partial=about.words,
+        destroys_all=s.options.destroy and about.whole,
+        overrides=_overrides(s),
+        waves=made.waves,
+        facts={"places": _shown(changes, places)},
+    )
+
+
+def _host(s: Situation, name: str) -> dict[str, Any]:
+    host = s.fleet.hosts.get(name) or Host(name=name)
+    way = host.connect
+    return {
+        "host_id": s.answered[name].host_id,
+        "connect": {"kind": way.kind, "host": way.host, "user": way.user, "port": way.port},
+        "root": host.root,
+        "become": host.become,
+        "address": host.address,
+    }
+
+
+def _memberships(before: Membership, steps: Iterable[Step]) -> dict[str, Membership]:
+    written = {each.host for each in steps if each.kind in (Kind.JOIN, Kind.LEAVE)}
+    return dict.fromkeys(sorted(written), before)
+
+
+def _endpoints(s: Situation, made: Rollout) -> tuple[Endpoint, ...]:
+    """What listens where once the plan is applied."""
+    found = []
+    for name, service in sorted(s.fleet.services.items()):
+        for port in routed(service):
+            number = s.endpoints.get(f"{name}.{port.name}")
+            if number is not None:
+                found.append(_endpoint("endpoint", name, port.name, "127.0.0.1", number, made.ingresses))
+            published = [p.port for p in service.publish if p.to == port.name]
+            found += [_endpoint("published", name, port.name, "*", each, made.ingresses) for each in published]
+    return tuple(found)
+
+
+def _endpoint(kind: str, service: str, port: str, address: str, number: int, hosts: tuple[str, ...]) -> Endpoint:
+    return Endpoint(kind=kind, service=service, port=port, address=address, number=number, hosts=hosts)
+
+
+def _images(s: Situation, steps: Iterable[Step]) -> dict[str, Mapping[str, Any]]:
+    """Where the bytes come from of every image that is brought to a host."""
+    known = acts.files(s.facts)
+    staged = sorted({each.data["digest"] for each in steps if each.kind is Kind.STAGE})
+    return {sha: _image(s, known[sha]) for sha in staged if sha in known}
+
+
+def _image(s: Situation, file: acts.File) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": file.image, "part": file.part, "size": file.size}
+    image = s.fleet.images.get(file.image)
+    source = getattr(image, file.part, None) if image else None
+    if source is None:
+        return row | ({"path": file.image.removeprefix("file:")} if file.image.startswith("file:") else {})
+    return row | ({"url": source.url} if source.url else {"path": source.path})
+
+
+def _overrides(s: Situation) -> tuple[str, ...]:
+    named = [f"volume:{name}" for name in sorted(s.options.allow_volumes)]
+    return (*([] if s.options.allow_destroy is None else [str(s.options.allow_destroy)]), *named)
+
+
+def _shown(changes: Iterable[Change], places: Mapping[Path, Place]) -> dict[str, str]:
+    """Where the rows come from, for display: by dotted path, of each the nearest that is known."""
+    found: dict[str, str] = {}
+    for origin in {change.origin for change in changes if change.action is not Action.KEEP}:
+        place = _place(origin, places)
+        if place is not None:
+            found[".".join(map(str, origin))] = str(place)
+    return dict(sorted(found.items()))
