@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,9 @@ def test_what_is_in_force_already_is_not_touched(gate: Ingress, backends: Any) -
 def test_fifty_reloads_under_load_lose_no_request(gate: Ingress, backends: Any) -> None:
     port, two = free_port(), backends("api-0.aa", "api-1.bb")
     gate.put(listener(port, *two))
-    stop, failures, answers = threading.Event(), [], []
+    stop = threading.Event()
+    failures: list[Exception] = []
+    answers: list[int] = []
 
     def anew() -> None:
         while not stop.is_set():
@@ -234,6 +237,16 @@ def test_fifty_reloads_under_load_lose_no_request(gate: Ingress, backends: Any) 
     assert failures == []
     assert set(answers) == {200}
     assert replies == [{"changed": True, "drained": True}] * 50
+    assert len(gate.pids()) == 1
+
+
+def test_reloads_that_do_not_wait_for_one_another_end_with_the_last(gate: Ingress, backends: Any) -> None:
+    port, two = free_port(), backends("api-0.aa", "api-1.bb")
+    # There and back again: the one before may still answer at the control socket, and must not be believed.
+    replies = [gate.put(listener(port, two[n % 2])) for n in range(20)]
+    assert [reply["changed"] for reply in replies] == [True] * 20
+    assert {fetch(port)[1] for _ in range(4)} == {"api-1.bb"}
+    assert gate.put(listener(port, two[1]), wait=5000) == {"changed": False, "drained": True}
     assert len(gate.pids()) == 1
 
 
@@ -464,7 +477,7 @@ def test_killed_at_any_instant_the_same_message_again_converges() -> None:
         world = World(short_folder())
         gate = Ingress(world)
         try:
-            ended, count = killed(world, k, lambda _, gate=gate, port=port: change(gate, port))
+            ended, count = killed(world, k, partial(change, port=port))
             world.acquire()
             told = gate.survey()
             assert told["state"] in ("absent", "dead", "running"), k
@@ -508,8 +521,9 @@ def test_a_reload_whose_writer_died_in_it_does_not_stay_beside_the_next(
     assert {fetch(port)[1] for _ in range(8)} == {"api-0.cc"}
 
 
-def change(gate: Ingress, port: int) -> None:
+def change(world: World, port: int) -> None:
     """Start, reload, stop."""
+    gate = Ingress(world)
     gate.world.acquire()
     gate.put(listener(port))
     gate.put(listener(port), listener(port, name="more", bind="127.0.0.2"), wait=2000)

@@ -20,7 +20,7 @@ _LITERAL = ("fleet", "include", "variables", "environments", "default_env")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """``text`` for use within a text, ``value`` where the variable is all there is; ``known`` is False after an error."""
+    """``text`` for use within a text, ``value`` where it is all there is; ``known`` is False after an error."""
 
     text: str
     value: Any
@@ -39,8 +39,8 @@ def declared(tree: Map, problems: list[Diagnostic]) -> dict[str, Variable]:
             hint = "Write the value out; $${ is a literal ${."
             summary = f"the variable {name!r} holds a reference, and references do not nest"
             problems.append(Diagnostic(code="bad-reference", summary=summary, hint=hint, place=spot.place))
-            value = SPOILED
-        if value is not None:
+            found[name] = _variable(SPOILED, spot)
+        elif value is not None:
             found[name] = _variable(value, spot)
     return found
 
@@ -123,9 +123,10 @@ class Substitution:
         except ValueError as error:
             self._tell("bad-reference", spot, str(error))
             return SPOILED
-        if not all([self._possible(reference, spot, texts) for reference in references(parts)]):
+        possible = [self._possible(reference, spot, texts) for reference in references(parts)]
+        if not all(possible):
             return SPOILED
-        if parts and len(parts) == 1 and isinstance(parts[0], Reference) and parts[0].kind == "var" and not texts:
+        if len(parts) == 1 and isinstance(parts[0], Reference) and parts[0].kind == "var" and not texts:
             variable = self.variables[parts[0].name]
             return Loose.of(variable.text, variable.value)
         settled = substitute(parts, self._known)

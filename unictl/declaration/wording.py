@@ -1,4 +1,4 @@
-"""One complaint of JSON Schema -> what a person is told; its own text is never shown. Door to jsonschema, as ``schema``."""
+"""One complaint of JSON Schema -> what a person is told; its own text is never shown. Door to jsonschema."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -63,9 +63,7 @@ async def act(step: Step, host: Connection, tools: Tools) -> str:
 
 async def _prove(step: Step, host: Connection, owner: str) -> str:
     data = step.data
-    answer = await host.prove(
-        owner, data["key"], data["probes"], data["min_healthy_time"], data["healthy_deadline"]
-    )
+    answer = await host.prove(owner, data["key"], data["probes"], data["min_healthy_time"], data["healthy_deadline"])
     if not answer["healthy"]:
         raise HostProblem(step.host, "failed", answer["why"], hint=f"unictl logs {step.subject} -previous")
     await host.mark(owner, data["key"], {"proven": True})

@@ -1,5 +1,6 @@
 """Carries out a plan: connect, take the leases, read again, refuse what is stale, walk, write the ledger."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from unictl.secrets.resolve import Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What an apply needs besides the plan. ``lock_timeout`` in seconds; ``plan_hash`` and ``user`` are written down."""
+    """What an apply needs besides the plan. ``lock_timeout`` in seconds; ``plan_hash`` and ``user`` are for the ledger."""
 
     hosts: Mapping[str, Host]
     connect: Connect
@@ -38,8 +39,12 @@ class Means:
     keep_images: tuple[str, ...] = ()
 
 
-async def apply(plan: Plan, means: Means) -> Report:
+def apply(plan: Plan, means: Means) -> Report:
     """The Report of one apply. Stale, Locked or Unreachable before anything is touched."""
+    return asyncio.run(_apply(plan, means))
+
+
+async def _apply(plan: Plan, means: Means) -> Report:
     touched = {step.host for step in plan.steps if step.host}
     hosts = {name: means.hosts[name] for name in sorted(touched)}
     reached = await survey_all(hosts, means.connect, owner=plan.owner, mark=plan.mark, full={})

@@ -55,5 +55,6 @@ class Board:
                     told.set_exception(error)
             return
         desk.services = wished
-        for _, told in batch:
-            told.set_result("" if answer.get("drained", True) else "not every session ended in the drain time")
+        for step, told in batch:
+            undrained = step.kind is Kind.LEAVE and not answer.get("drained", True)
+            told.set_result("not every session ended in the drain time" if undrained else "")

@@ -92,11 +92,11 @@ class Walk:
         chosen = {*proofs, *acts}
         self._ready = [i for i in self._ready if i not in chosen]
         launches: dict[str, list[Step]] = defaultdict(list)
-        for each in (self.steps[i] for i in (*proofs, *acts)):
-            if each.kind is Kind.LAUNCH:
-                launches[each.host].append(each)
+        for step in (self.steps[i] for i in (*proofs, *acts)):
+            if step.kind is Kind.LAUNCH:
+                launches[step.host].append(step)
             else:
-                self._begin(self._one(each), 0 if each.kind is Kind.PROVE else 1)
+                self._begin(self._one(step), 0 if step.kind is Kind.PROVE else 1)
         for batch in launches.values():
             self._begin(self._launch(batch), len(batch))
 

@@ -1,9 +1,11 @@
 """A problem found in a Fleet: by path, since a Fleet holds no places; ``declaration`` gives it a place. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.place import Path
+from unictl.fleet.names import closest, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +14,8 @@ class Finding:
 
     ``about_key``: the key is meant rather than its value. ``related`` are paths of what else belongs to it.
     ``relies`` are further paths the judgement rests on: where one of them could not be read, the finding is
-    a mere consequence and is not told.
+    a mere consequence and is not told. ``among`` is the section in which a name was looked for in vain: where
+    that section is not known in full, nothing is told either.
     """
 
     path: Path
@@ -24,6 +27,17 @@ class Finding:
     about_key: bool = False
     related: tuple[Path, ...] = ()
     relies: tuple[Path, ...] = ()
+    among: str = ""
 
 
 Findings = tuple[Finding, ...]
+
+
+def unknown(path: Path, what: str, name: str, known: Iterable[str], *, among: str = "") -> Finding:
+    """There is no ``what`` called ``name``; the nearest of ``known``, or what there is, as hint."""
+    known = tuple(known)
+    near = closest(name, known)
+    there = listed(known)
+    hint = f"Did you mean {near}?" if near else f"There is {there}." if there else f"No {what} is declared."
+    section = among or f"{what}s"
+    return Finding(path=path, code=f"unknown-{what}", text=f"there is no {what} {name!r}", hint=hint, among=section)

@@ -44,7 +44,9 @@ def resolve(fleet: Fleet, tree: Tree, pinned: Facts, *, locked: bool) -> Resolve
             words = _difference(name, part, found, pinned)
             if words and locked:
                 problems.append(
-                    Finding(path=path, code="lock-contradicted", text=words, hint="run `unictl lock` and commit fleet.lock")
+                    Finding(
+                        path=path, code="lock-contradicted", text=words, hint="run `unictl lock` and commit fleet.lock"
+                    )
                 )
             elif words:
                 changed.append(words)

@@ -1,7 +1,8 @@
 """Wished instances -> hosts: deterministic, keeping what can stay, never past what a host has. Pure.
 
 What holds its place comes first and costs nothing; then what is replaced where it is; then what is free to choose,
-the services with the fewest hosts and the largest instances first, since they find a place last.
+the services with the fewest hosts, with others to be apart from, and with the largest instances first, since they
+find a place hardest.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -185,7 +186,7 @@ class _Run:
         services: dict[str, list[_Case]] = {}
         for case in cases:
             services.setdefault(case.service.name, []).append(case)
-        for name in sorted(services, key=lambda name: _urgency(services[name][0])):
+        for name in sorted(services, key=lambda name: _urgency(services[name][0], self.board.apart)):
             self._spread(services[name])
 
     def _spread(self, cases: Sequence[_Case]) -> None:
@@ -215,5 +216,9 @@ class _Run:
             self.nearest[first.wished.name] = text
 
 
-def _urgency(case: _Case) -> tuple[int, int, str]:
-    return len(case.ground.allowed), -(case.wished.memory + case.wished.overhead), case.service.name
+def _urgency(case: _Case, apart: Mapping[str, frozenset[str]]) -> tuple[int, bool, int, int, str]:
+    """Who chooses first. Of services that must not meet, the smaller: a large one would spread over every host."""
+    name = case.service.name
+    replicas = case.service.replicas if name in apart else 0
+    memory = case.wished.memory + case.wished.overhead
+    return len(case.ground.allowed), name not in apart, replicas, -memory, name

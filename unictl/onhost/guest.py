@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 
-from . import facts, locks, privilege, processes, qmp, records, ring, spawn, verdicts, wire
+from . import console, facts, locks, privilege, processes, qmp, records, ring, spawn, verdicts, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0
 STEADY = 60.0
 """Seconds of running after which the back-off begins anew."""
-CHUNK = 65536
 
 
 class Guest:
@@ -45,57 +43,74 @@ class Guest:
         self._since = 0.0
         self._stopping = False
         self._reason: str | None = None
-        self._ring = ring.Ring(self.folder)
+        self._program = ""
+        self._unstarted: OSError | None = None
+        self._tried: Callable[[OSError | None], None] | None = None
+        self._telling = -1
+        self._console = console.Console(loop, self.folder, self.run, self.uid)
         self._monitor: qmp.Monitor | None = None
-        self._listener: socket.socket | None = None
-        self._sources: set[int] = set()
         self._timer: Timer | None = None
         self._waiting: list[Callable[[], None]] = []
 
     # -- starting
 
-    def start(self) -> None:
-        """Run it, or take over the one that runs; OSError or Problem where neither can be."""
+    def start(self, tried: Callable[[OSError | None], None]) -> None:
+        """Run it, or take over the one that runs. ``tried`` is called once its program runs, or could not be executed;
+        OSError or Problem where it does not come that far. Nothing waits here: others are being started too."""
         if self.state == "running":
+            tried(None)
             return
         self._cancel()
-        record = self._record()
-        run = record["run"]
+        self._reset()
+        run = self._record()["run"]
         spawn.run_folder(self.root, self.token, self.uid)
         held = spawn.lock(self.root, self.owner, run, self.run, self.uid)
         if held is None:
             self.adopt()
+            tried(None)
             return
         try:
-            self._start(run, held)
+            self._start(run, held, tried)
         finally:
             held.close()
 
-    def _start(self, run: dict[str, Any], held: spawn.Inherited) -> None:
-        last = facts.last(self.folder) or {}
-        self.number = int(last.get("n", 0)) + 1
-        try:
-            argv = spawn.command(self.root, self.owner, self.key, run)
-            records.remove_file(self.run + "/qmp")
-            self._listen(run)
-            held.output = self._output()
-            self._pid = spawn.spawn(argv, self.folder, self.run, self.number, held, self.uid)
-        except OSError as error:
-            self._never_ran(f"cannot start {error.filename}: {error.strerror}")
-            raise
-        self._child = True
+    def _start(self, run: dict[str, Any], held: spawn.Inherited, tried: Callable[[OSError | None], None]) -> None:
+        self.number = int((facts.last(self.folder) or {}).get("n", 0)) + 1
+        argv = spawn.command(self.root, self.owner, self.key, run)
+        records.remove_file(self.run + "/qmp")
+        self._listen(run)
+        held.listener, held.output = self._console.pipe()
+        self._pid, telling = spawn.spawn(argv, self.folder, self.run, self.number, held, self.uid)
+        self._child, self._program, self._tried = True, argv[0], tried
+        self._telling = telling
+        self.loop.watch(telling, self._executed)
         self._watch(os.pidfd_open(self._pid), run)
 
-    def _never_ran(self, reason: str) -> None:
-        """What cannot be executed is a configuration error: written down, never tried again by itself."""
-        self._close()
-        self._write_end({"status": None, "signal": None, "reason": reason}, "configuration", None, False)
+    def _executed(self) -> None:
+        """The child says why it could not become the hypervisor, or nothing, having become it."""
+        if self._telling < 0:
+            return
+        told = os.read(self._telling, 64)
+        self.loop.forget(self._telling)
+        os.close(self._telling)
+        self._telling = -1
+        if told:
+            self._unstarted = OSError(int(told), os.strerror(int(told)), self._program)
+        if self._tried is not None:
+            self._tried(self._unstarted)
+            self._tried = None
+
+    def _listen(self, run: dict[str, Any]) -> None:
+        self._console = console.Console(self.loop, self.folder, self.run, self.uid)
+        if any("{run}/console" in word for word in run["argv"]):
+            self._console.listen()
 
     def adopt(self) -> None:
         """Take over the hypervisor that holds ``alive``; this keeper is not its parent."""
         last = facts.last(self.folder) or {}
         self.number = int(last.get("n", 0)) or 1
         pid, ticks = int(last.get("pid", 0)), last.get("ticks")
+        self._reset()
         if last.get("event") != "started" or processes.ticks(pid) != ticks:
             pid = processes.holder_of(self.run + "/alive")
             if not pid:
@@ -108,16 +123,18 @@ class Guest:
         run = (records.read_json(self.folder + "/record.json") or {}).get("run", {"argv": []})
         self._pid, self._child = pid, False
         self._listen(run)
-        self._output(reader_only=True)
+        self._console.reopen(f"/proc/{pid}/fd/1")
         self._watch(pidfd, run)
 
     def _watch(self, pidfd: int, run: dict[str, Any]) -> None:
         self.state, self._since = "running", time.monotonic()
-        self._stopping, self._reason = False, None
         self._pidfd = pidfd
         self.loop.watch(pidfd, self._ended)
         if any("{run}/qmp" in word for word in run["argv"]):
             self._monitor = qmp.Monitor(self.loop, self.run + "/qmp", self._beyond_help)
+
+    def _reset(self) -> None:
+        self._stopping, self._reason, self._unstarted = False, None, None
 
     def _record(self) -> dict[str, Any]:
         record = records.read_json(self.folder + "/record.json")
@@ -127,67 +144,6 @@ class Guest:
             raise wire.Problem("failed", f"{self.key} is being retired", "run apply again: it finishes that first")
         found: dict[str, Any] = record
         return found
-
-    # -- console
-
-    def _listen(self, run: dict[str, Any]) -> None:
-        """The socket QEMU's serial port connects to (and comes back to after a takeover)."""
-        if not any("{run}/console" in word for word in run["argv"]):
-            return
-        path = self.run + "/console"
-        records.remove_file(path)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.setblocking(False)
-        self._listener.bind(path)
-        os.chmod(path, 0o600)
-        privilege.give(path, self.uid)
-        self._listener.listen(4)
-        self.loop.watch(self._listener.fileno(), self._accept)
-
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        connection.setblocking(False)
-        self._source(connection.detach())
-
-    def _output(self, reader_only: bool = False) -> int:
-        """The writing end of ``output``: a FIFO the hypervisor itself also holds for reading, so that writing to it
-        never kills it, whatever becomes of its keeper."""
-        path = self.run + "/output"
-        if not os.path.exists(path):
-            os.mkfifo(path, 0o600)
-        self._source(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-        return -1 if reader_only else os.open(path, os.O_RDWR | os.O_CLOEXEC)
-
-    def _source(self, descriptor: int) -> None:
-        self._sources.add(descriptor)
-        self.loop.watch(descriptor, lambda: self._pump_once(descriptor))
-
-    def _pump_once(self, descriptor: int) -> None:
-        self._pump(descriptor)
-
-    def _pump(self, descriptor: int) -> bool:
-        """Move one chunk into the ring; whether there was one."""
-        try:
-            data = os.read(descriptor, CHUNK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if data:
-            self._ring.write(data)
-        else:
-            self._drop(descriptor)
-        return bool(data)
-
-    def _drop(self, descriptor: int) -> None:
-        if descriptor in self._sources:
-            self._sources.remove(descriptor)
-            self.loop.forget(descriptor)
-            os.close(descriptor)
 
     # -- ending
 
@@ -227,20 +183,25 @@ class Guest:
                 end["signal"] = os.WTERMSIG(status)
             else:
                 end["status"] = os.WEXITSTATUS(status)
+        self._executed()
         self._drain(end)
-        self._judge(end)
+        if self._unstarted is not None:
+            self._never_ran(self._unstarted)
+        else:
+            self._judge(end)
+
+    def _never_ran(self, error: OSError) -> None:
+        """What cannot be executed is a configuration error: written down, never tried again by itself."""
+        reason = f"cannot start {error.filename}: {error.strerror}"
+        self._write_end({"status": None, "signal": None, "reason": reason}, "configuration", None, False)
+        self._after_end(False)
 
     def _drain(self, end: dict[str, Any]) -> None:
         """What was said last decides the verdict, so hear it before judging."""
         if self._monitor is not None:
             self._monitor.drain()
             end["reason"] = self._reason or self._monitor.reason
-        if self._listener is not None:
-            self._accept()
-        for descriptor in list(self._sources):
-            for _ in range(64):
-                if not self._pump(descriptor):
-                    break
+        self._console.drain()
         self._close()
 
     def _judge(self, end: dict[str, Any]) -> None:
@@ -251,9 +212,9 @@ class Guest:
         if self._reason is not None:
             # We killed it because its guest was dead: the signal is ours, the reason is the guest's.
             end["signal"] = None
-        console = ring.clean(ring.content(self.folder, ring.TAIL_BYTES))
+        text = ring.clean(ring.content(self.folder, ring.TAIL_BYTES))
         rules = record.get("run", {}).get("exits", [])
-        verdict, code = verdicts.judge(rules, end, console, self._stopping)
+        verdict, code = verdicts.judge(rules, end, text, self._stopping)
         again = not self._leaving() and verdicts.restarts(str(record.get("restart", "never")), verdict)
         self._write_end(end, verdict, code, again)
         self._after_end(again)
@@ -282,11 +243,11 @@ class Guest:
             self.state = "idle"
             return
         try:
-            self.start()
-        except wire.Problem:
+            self.start(lambda _error: None)
+        except (OSError, wire.Problem):
+            # A volume still held, a full disk: what passes. A program that cannot be executed ends otherwise.
+            self._close()
             self.wait()
-        except OSError:
-            self.state = "idle"
 
     def _leaving(self) -> bool:
         return os.path.exists(self.folder + "/intent")
@@ -300,17 +261,11 @@ class Guest:
         if self._monitor is not None:
             self._monitor.close()
             self._monitor = None
-        if self._listener is not None:
-            self.loop.forget(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
-        for descriptor in list(self._sources):
-            self._drop(descriptor)
+        self._console.close()
         if self._pidfd >= 0:
             self.loop.forget(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
-        self._ring.close()
 
     def _write_end(self, end: dict[str, Any], verdict: str, code: int | None, again: bool) -> None:
         entry = {"format": records.FORMAT, "event": "ended", "n": self.number, "boot": records.boot_id()}

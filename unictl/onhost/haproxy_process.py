@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _SHARED = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
 ANSWER = 2.0
 """Seconds a HAProxy has to answer at its control socket."""
+SETTLE = 1.0
+"""Seconds that the one before may go on answering at the control socket."""
 START = 15.0
 """Seconds HAProxy has to read its configuration and bind."""
 
@@ -53,7 +55,7 @@ def program() -> str:
 
 
 def ask(place: Place, *commands: str) -> str | None:
-    """What the current HAProxy answers to its control commands; None where nobody answers."""
+    """What is answered at the control socket; None where nobody answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as control:
         control.settimeout(ANSWER)
         try:
@@ -73,12 +75,35 @@ def facts(answer: str) -> dict[str, str]:
     return {name: value for name, colon, value in rows if colon}
 
 
+def answer(place: Place, *commands: str) -> tuple[dict[str, str], str] | None:
+    """The facts of the current HAProxy, and its whole answer to ``show info`` and these; None where there is none.
+
+    The control socket is handed over, too: for some ms after a reload the one before may still answer at it.
+    """
+    deadline = time.monotonic() + SETTLE
+    while True:
+        said = ask(place, "show info", *commands)
+        told = facts(said or "")
+        if said is None or not told.get("Pid", "").isdigit():
+            return None
+        if not _outgoing(place, told):
+            return told, said
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.003)
+
+
+def _outgoing(place: Place, told: dict[str, str]) -> bool:
+    """Whether the one that answered is on its way out: it says so, or another one was started since."""
+    newest = (records.read_bytes(place.pidfile) or b"").decode("ascii", "replace").strip()
+    replaced = newest.isdigit() and newest != told["Pid"] and _is_ours(newest, place)
+    return replaced or told.get("Stopping", "0") != "0"
+
+
 def running(place: Place) -> tuple[int, str] | None:
     """(pid, digest of its text) of the current HAProxy, or None."""
-    told = facts(ask(place, "show info") or "")
-    if not told.get("Pid", "").isdigit():
-        return None
-    return int(told["Pid"]), digest_of(told)
+    said = answer(place)
+    return None if said is None else (int(said[0]["Pid"]), digest_of(said[0]))
 
 
 def digest_of(told: dict[str, str]) -> str:
@@ -133,7 +158,7 @@ def check(path: str, lease: int | None) -> None:
 def start(place: Place, old: list[int], handover: bool) -> None:
     """Start HAProxy, detached. It takes the listeners over from the current one and tells the old ones to finish.
 
-    Returns when it listens: HAProxy's parent ends then, and only then are the old ones told.
+    Returns when it listens: HAProxy's parent ends then. One that cannot start leaves the old ones as they are.
     """
     argv = [program(), "-D", "-f", place.config, "-p", place.pidfile]
     argv += ["-x", place.admin] if handover else []

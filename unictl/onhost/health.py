@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RETRY = 0.005
 """Seconds between the first tries: a guest that boots in 50 ms is seen at once."""
-FIRST_LIMIT = 0.05
+FIRST_LIMIT = 0.02
 """Seconds the first tries have: a connection made before the guest listens may hang although the next one succeeds."""
 LOOK = 0.25
 """Seconds between two looks at the process."""

@@ -52,11 +52,10 @@ def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
 def survey(root: records.Root, owner: str) -> dict[str, Any]:
     """What runs now: state, hash, since when, and each server's health as HAProxy sees it."""
     place = haproxy_process.Place(root, owner)
-    answer = haproxy_process.ask(place, "show info", "show stat -1 4 -1")
-    if answer is None:
+    said = haproxy_process.answer(place, "show stat -1 4 -1")
+    if said is None:
         return {"state": _silent(place), "hash": "", "since": 0.0, "servers": {}}
-    info, _, stat = answer.partition("\n# pxname,")
-    told = haproxy_process.facts(info)
+    told, stat = said[0], said[1].partition("\n# pxname,")[2]
     since = told.get("Start_time_sec") or time.time() - float(told.get("Uptime_sec") or 0)
     return {
         "state": "running",

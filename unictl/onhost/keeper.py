@@ -71,18 +71,16 @@ class Keeper:
         if not self.queue:
             return
         key, batch = self.queue.popleft()
-        outcome: dict[str, Any] = {"ok": True}
         try:
-            self._guest(key).start()
+            self._guest(key).start(lambda error: batch.done(key, records.problem(error) if error else None))
         except wire.Problem as problem:
-            outcome = {"ok": False, "problem": problem.document()}
+            batch.done(key, problem)
         except OSError as error:
-            outcome = {"ok": False, "problem": records.problem(error).document()}
+            batch.done(key, records.problem(error))
         except Exception as error:
             self._failed()
             text = f"the keeper failed to start {key}: {type(error).__name__}"
-            outcome = {"ok": False, "problem": wire.Problem("failed", text, "please report it").document()}
-        batch.done(key, outcome)
+            batch.done(key, wire.Problem("failed", text, "this is a fault of unictl: please report it"))
 
     def _failed(self) -> None:
         """Keep the traceback of the last fault of our own, for whoever looks; the guests are kept on."""
@@ -125,9 +123,9 @@ class Batch:
         if not size:
             client.reply({"outcomes": {}})
 
-    def done(self, key: str, outcome: dict[str, Any]) -> None:
+    def done(self, key: str, problem: wire.Problem | None) -> None:
         """One of them was tried; reply after the last."""
-        self.outcomes[key] = outcome
+        self.outcomes[key] = {"ok": False, "problem": problem.document()} if problem else {"ok": True}
         self.left -= 1
         if not self.left:
             self.client.reply({"outcomes": self.outcomes})

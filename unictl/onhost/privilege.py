@@ -22,6 +22,15 @@ def user(root: records.Root, token: str) -> int | None:
 
 def why_not(root: records.Root) -> str:
     """Why hypervisors are not given a user of their own here; empty where they are."""
+    if root.path not in _KNOWN:
+        _KNOWN[root.path] = _why_not(root)
+    return _KNOWN[root.path]
+
+
+_KNOWN: dict[str, str] = {}
+
+
+def _why_not(root: records.Root) -> str:
     if os.geteuid() != 0:
         return "not root"
     if not _mapped(FIRST + SPAN):

@@ -21,18 +21,19 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
 class Inherited:
-    """Descriptors a hypervisor inherits: its liveness lock, its volumes' locks, its output. Closed here after exec."""
+    """Descriptors a hypervisor inherits: its liveness lock, its volumes' locks, both ends of its output pipe."""
 
     def __init__(self) -> None:
         self.locks: list[int] = []
         self.output = -1
+        self.listener = -1
 
     def close(self) -> None:
         """Drop our copies: the locks then live exactly as long as the hypervisor."""
-        for descriptor in [*self.locks, self.output]:
+        for descriptor in [*self.locks, self.output, self.listener]:
             if descriptor >= 0:
                 os.close(descriptor)
-        self.locks, self.output = [], -1
+        self.locks, self.output, self.listener = [], -1, -1
 
 
 def run_folder(root: records.Root, token: str, uid: int | None) -> str:
@@ -70,21 +71,16 @@ def _lock_volume(root: records.Root, owner: str, name: str, uid: int | None) -> 
     return descriptor
 
 
-def spawn(argv: list[str], facts_folder: str, run: str, number: int, held: Inherited, uid: int | None) -> int:
-    """Start the process; its pid. OSError when it cannot be executed."""
+def spawn(
+    argv: list[str], facts_folder: str, run: str, number: int, held: Inherited, uid: int | None
+) -> tuple[int, int]:
+    """Start the process: its pid, and a descriptor that says an errno, or closes when the program has begun."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         _become(argv, facts_folder, run, number, held, uid, writing)
     os.close(writing)
-    try:
-        told = os.read(reading, 64)
-    finally:
-        os.close(reading)
-    if told:
-        os.waitpid(pid, 0)
-        raise OSError(int(told), os.strerror(int(told)), argv[0])
-    return pid
+    return pid, reading
 
 
 def _become(
@@ -113,7 +109,7 @@ def _streams(held: Inherited) -> None:
     os.dup2(null, 0)
     os.dup2(held.output, 1)
     os.dup2(held.output, 2)
-    for descriptor in held.locks:
+    for descriptor in [*held.locks, held.listener]:
         os.set_inheritable(descriptor, True)
 
 

@@ -74,7 +74,7 @@ def _known(
         if not chosen:
             from . import accelerator as module
 
-            chosen.update(module.choose(root, _qemu()))
+            chosen.update(module.choose(root, _qemu()) or {})
         return str(chosen[name])
 
     def value(found: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["ask", "ensure", "keeper_folder", "keeper_lives", "revive", "start", "state", "stop"]
+__all__ = ["ask", "ensure", "keeper_folder", "keeper_lives", "revive", "start", "state", "stop", "wake"]
 
 SOCKET_PATH_LIMIT = 107
 PATIENCE = 10.0
@@ -33,6 +33,14 @@ def revive(root: records.Root, owner: str) -> None:
         if row["state"] == "unsupervised" or (row["state"] == "ended" and row["end"]["restarting"]):
             ensure(root, owner).close()
             return
+
+
+def wake(root: records.Root, owner: str) -> None:
+    """Have a keeper there soon, for what will be asked of it; a problem is told when it is asked."""
+    try:
+        ensure(root, owner).close()
+    except (wire.Problem, OSError):
+        return
 
 
 def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:

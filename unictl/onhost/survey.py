@@ -155,10 +155,9 @@ def _accelerator(root: records.Root, qemu: dict[str, Any] | None) -> dict[str, A
     try:
         from . import accelerator
 
-        chosen: dict[str, Any] = accelerator.choose(root, qemu["path"])
-    except (wire.Problem, ImportError):
+        return accelerator.choose(root, qemu["path"])
+    except wire.Problem:
         return None
-    return chosen
 
 
 def _lacks(root: records.Root, qemu: dict[str, Any] | None) -> list[dict[str, str]]:

@@ -1,6 +1,5 @@
 """Carry out a plan."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def apply(
         plan_hash=planfile.plan_hash(plan),
         keep_images=tuple(plan.images),
     )
-    return asyncio.run(carry_out(plan, means))
+    return carry_out(plan, means)
 
 
 def _host(name: str, facts: Mapping[str, Any]) -> Host:
@@ -92,7 +91,8 @@ def _has(place: Path | None, digest: str) -> bool:
 def _secrets(plan: Plan, environment: Mapping[str, str], folder: Path) -> Mapping[str, Value]:
     wanted = {name for step in plan.steps if step.kind is Kind.LAUNCH for name in step.data["secrets"]}
     known: Mapping[str, Mapping[str, str]] = plan.facts.get("secrets", {})
-    found = read_all({n: Secret(name=n, **known[n]) for n in sorted(wanted)}, environment, folder)
+    named = {name: Secret(name=name, env=known[name]["env"], file=known[name]["file"]) for name in sorted(wanted)}
+    found = read_all(named, environment, folder)
     if found.unread:
         problems = tuple(Diagnostic(code=f.code, summary=f.text, hint=f.hint) for f in found.unread)
         raise Refused("a secret that a new instance needs cannot be read", problems=problems)

@@ -1,12 +1,11 @@
 """Make a plan, save one, open one."""
 
-import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
 
 from unictl.diagnostics.failure import Failure, InvalidFleet
-from unictl.execution.surveys import survey_all
+from unictl.execution import look
 from unictl.hosts.connect import connect
 from unictl.instances.desired import wish
 from unictl.instances.live import World
@@ -23,7 +22,7 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
     settled = settle(request)
     if settled.relocked and not (request.locked or request.at):
         write_lock(settled)
-    world = asyncio.run(_world(settled))
+    world = _world(settled)
     made = build(
         settled.fleet,
         settled.facts,
@@ -36,13 +35,9 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
     return replace(made, facts={**made.facts, **_display(settled, made)})
 
 
-async def _world(settled: Settled) -> World:
-    fleet = settled.fleet
-    full = {each.name: each.fingerprint for each in wish(fleet, settled.facts)}
-    hosts = {name: host for name, host in fleet.hosts.items() if not host.lost}
-    reached = await survey_all(hosts, connect, owner=fleet.owner, mark=fleet.mark, full=full)
-    await reached.close()
-    return reached.world
+def _world(settled: Settled) -> World:
+    full = {each.name: each.fingerprint for each in wish(settled.fleet, settled.facts)}
+    return look.world(settled.fleet, connect, full)
 
 
 def _options(options: PlanOptions) -> BuildOptions:

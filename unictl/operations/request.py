@@ -10,7 +10,8 @@ class FleetRequest:
     """Which fleet is meant, and how its files are read.
 
     ``path`` is a folder or a fleet file; ``at`` a git revision (empty: the working tree); ``locked`` refuses to write
-    or to go beyond ``fleet.lock``; ``variables`` the ``--var`` overrides; ``process_environment`` what ``env:`` secrets are read from.
+    or to go beyond ``fleet.lock``; ``variables`` the ``--var`` overrides; ``process_environment`` what
+    ``env:`` secrets are read from.
     """
 
     path: Path = Path()

@@ -1,4 +1,4 @@
-"""The data that ships with the package: schemas and playbooks. In a checkout they stand beside it, in a wheel within."""
+"""The data that ships with the package, schemas and playbooks: beside it in a checkout, within it in a wheel."""
 
 import json
 from functools import cache

@@ -9,7 +9,7 @@ from unictl.plan.change import Action, Change, Field
 from unictl.plan.diff import Work
 from unictl.plan.draft import Draft, step
 from unictl.plan.reasons import Reason
-from unictl.plan.rollout import Rollout
+from unictl.plan.rollout import Rollout, stop_ingress, superfluous_ingresses
 from unictl.plan.situation import Situation
 from unictl.plan.step import Kind, Step
 
@@ -44,15 +44,13 @@ def ingresses(s: Situation, made: Rollout) -> Iterator[Change]:
     """Ingresses that are not what they should be, where no other step writes them anyway."""
     if s.options.destroy:
         return
-    if not any(each.kind in _INGRESS for each in made.draft.steps()):
+    if not any(each.kind in _INGRESS and each.service for each in made.draft.steps()):
         wanted = membership.digest(s.fleet.owner, made.after)
         for host in made.ingresses:
             yield from _ingress(s, made, host, wanted)
-    for host, said in s.answered.items():
-        has = said.ingress.get("state") in ("running", "dead")
-        if host not in made.ingresses and has and host in s.fleet.hosts:
-            made.draft.add(_join(host, {name: [] for name in made.after}))
-            yield _row("ingress", Reason.INGRESS, host)
+    for host in superfluous_ingresses(s):
+        stop_ingress(made.draft, host)
+        yield _row("ingress", Reason.INGRESS, host)
 
 
 def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Change]:
@@ -64,7 +62,8 @@ def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Ch
     if s.opaque:
         yield _held_ingress(s, host)
         return
-    made.draft.add(_join(host, made.after))
+    data = {"services": made.after}
+    made.draft.add(step(f"join:{host}", Kind.JOIN, host, (), data, subject="ingress"))
     fields = (Field(path="hash", old=found or None, new=wanted or None),) if found != wanted else ()
     yield _row("ingress", Reason.INGRESS, host, fields=fields)
 
@@ -72,10 +71,6 @@ def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Ch
 def _held_ingress(s: Situation, host: str) -> Change:
     detail = f"{', '.join(s.silent)}: who answers there is unknown, so nobody is taken out"
     return Change(action=Action.HELD, subject="ingress", reason=Reason.INGRESS_UNKNOWN, host=host, detail=detail)
-
-
-def _join(host: str, services: membership.Membership) -> Step:
-    return step(f"join:{host}", Kind.JOIN, host, (), {"services": services}, subject="ingress")
 
 
 def volumes(s: Situation, draft: Draft, works: Sequence[Work]) -> Iterator[Change]:

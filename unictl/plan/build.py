@@ -143,7 +143,7 @@ def _plan(
         changes=changes,
         steps=steps,
         read={name: read(s.answered[name], ports.get(name, ())) for name in touched},
-        membership=_memberships(made.before, steps),
+        membership=_memberships(made, steps),
         endpoints=() if s.options.destroy else _endpoints(s, made),
         images=_images(s, steps),
         secrets=tuple(sorted({name for each in steps if each.kind is Kind.LAUNCH for name in each.data["secrets"]})),
@@ -170,9 +170,10 @@ def _host(s: Situation, name: str) -> dict[str, Any]:
     }
 
 
-def _memberships(before: Membership, steps: Iterable[Step]) -> dict[str, Membership]:
+def _memberships(made: Rollout, steps: Iterable[Step]) -> dict[str, Membership]:
+    """What every ingress that is written has before the first step; of one that is to stop, nothing is kept."""
     written = {each.host for each in steps if each.kind in (Kind.JOIN, Kind.LEAVE)}
-    return dict.fromkeys(sorted(written), before)
+    return {host: made.before if host in made.ingresses else {} for host in sorted(written)}
 
 
 def _endpoints(s: Situation, made: Rollout) -> tuple[Endpoint, ...]:

@@ -50,6 +50,18 @@ def ingress_hosts(s: Situation) -> tuple[str, ...]:
     return tuple(host for host in s.answered if host in hosts and hosts[host].ingress and not hosts[host].lost)
 
 
+def superfluous_ingresses(s: Situation) -> tuple[str, ...]:
+    """Hosts of the fleet that have an ingress and are to have none."""
+    wanted = ingress_hosts(s)
+    has = (host for host, said in s.answered.items() if said.ingress.get("state") in ("running", "dead"))
+    return tuple(host for host in has if host not in wanted)
+
+
+def stop_ingress(draft: Draft, host: str) -> str:
+    """End the ingress of a host."""
+    return draft.add(step(f"join:{host}", Kind.JOIN, host, (), {"services": {}}, subject="ingress"))
+
+
 def by_needs(fleet: Fleet) -> tuple[str, ...]:
     """All services, those that are needed first; by name where nothing says more."""
     order: dict[str, None] = {}
@@ -202,10 +214,8 @@ class _Rollout:
             self._go(name, going[name], everything)
         needed_by = self._needed_by(going)
         for name in reversed(order):
-            first = self.draft.barrier(
-                f"unneeded:{name}", (i for who in needed_by.get(name, ()) for i in self.gone.get(who, ())), name
-            )
-            self._go(name, going[name], (*self.ended.get(name, ()), *first))
+            first = (i for who in needed_by.get(name, ()) for i in self._gone(who))
+            self._go(name, going[name], (*self.ended.get(name, ()), *self.draft.barrier(f"unneeded:{name}", first, name)))
 
     def _needed_by(self, going: Mapping[str, tuple[Item, ...]]) -> Mapping[str, list[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)
@@ -220,8 +230,11 @@ class _Rollout:
             return
         n = 1 + sum(1 for wave in self.told if wave["service"] == name)
         left = self._leave(name, n, olds, needs)
-        retired = [self._retire(live, name, n, left) for live in olds]
-        self.gone[name] = self.draft.barrier(f"gone:{name}", retired, name, n)
+        self.gone[name] = tuple(self._retire(live, name, n, left) for live in olds)
+
+    def _gone(self, name: str) -> Ids:
+        """What stands for the end of all that goes of a service."""
+        return self.draft.barrier(f"gone:{name}", self.gone.get(name, ()), name)
 
     def _leave(self, name: str, wave: int, olds: Sequence[LiveInstance], needs: Ids) -> Ids:
         """Out of every ingress; what stands for that, or ``needs`` where no ingress knows them."""
@@ -229,13 +242,14 @@ class _Rollout:
             self.members[name].pop((live.host, live.key), None)
         if not any(live.forwards for live in olds):
             return self.draft.barrier(f"ready:{name}:{wave}", needs, name, wave)
-        left = self._ingress(Kind.LEAVE, name, wave, needs)
+        left = self._ingress(Kind.LEAVE, name, wave, (*needs, *self._stop()))
         return self.draft.barrier(f"left:{name}:{wave}", left, name, wave)
 
     def _ingress(self, kind: Kind, name: str, wave: int, needs: Ids) -> Ids:
         """The ingress of every host as it is to be now, for one service; ``needs`` where it has no listeners."""
         service = self.s.fleet.services.get(name)
-        if not self.ingresses or (service is not None and not routed(service)):
+        joins_none = kind is Kind.JOIN and service is not None and not routed(service)
+        if not self.ingresses or joins_none:
             return needs
         rows = self._listeners(name)
         data: dict[str, Any] = {"services": {name: rows}}
@@ -243,10 +257,15 @@ class _Rollout:
             data["drain"] = service.update.drain if service else acts.GRACE
         return tuple(self._write(kind, host, name, wave, needs, data) for host in self.ingresses)
 
+    def _stop(self) -> Ids:
+        """The end of ingresses on hosts that are to have none: nobody goes while one of them may send to him."""
+        ends = (stop_ingress(self.draft, host) for host in superfluous_ingresses(self.s))
+        return self.draft.barrier("stopped:ingress", ends)
+
     def _write(self, kind: Kind, host: str, name: str, wave: int, needs: Ids, data: Mapping[str, Any]) -> str:
         id_ = f"{kind.value}:{host}:{name}:{wave}"
-        if kind is Kind.LEAVE and any(n.startswith("join:") for n in needs):
-            needs = tuple(n for n in needs if n == f"join:{host}:{name}:{wave}" or not n.startswith("join:"))
+        elsewhere = {f"join:{other}:{name}:{wave}" for other in self.ingresses if other != host}
+        needs = tuple(need for need in needs if need not in elsewhere)
         id_ = self.draft.free(id_, "after")
         return self.draft.add(step(id_, kind, host, needs, data, subject=name, service=name, wave=wave))
 
@@ -258,7 +277,7 @@ class _Rollout:
     def _listeners(self, name: str) -> list[dict[str, Any]]:
         members = list(self.members[name].values())
         service = self.s.fleet.services.get(name)
-        if service is None:
+        if service is None or not routed(service):
             return orphans(name, self.s.endpoints, members)
         return listeners(service, self.s.endpoints, members)
 

@@ -57,10 +57,12 @@ class RevisionTree:
     """A fleet's folder as a commit holds it; the working tree is not touched."""
 
     def __init__(self, commit: "Commit", prefix: str):
+        from git import Blob
+
         self._blobs = {
-            str(blob.path)[len(prefix) :]: blob
-            for blob in commit.tree.traverse()
-            if getattr(blob, "type", "") == "blob" and str(getattr(blob, "path", "")).startswith(prefix)
+            str(each.path)[len(prefix) :]: each
+            for each in commit.tree.traverse()
+            if isinstance(each, Blob) and str(each.path).startswith(prefix)
         }
 
     def paths(self) -> Iterator[str]:
@@ -70,7 +72,7 @@ class RevisionTree:
         blob = self._blobs.get(path)
         if blob is None:
             raise FileNotFoundError(path)
-        return bytes(blob.data_stream.read())  # type: ignore[union-attr]
+        return bytes(blob.data_stream.read())
 
     def on_disk(self, path: str) -> Path | None:  # noqa: ARG002 - a protocol's signature
         return None

@@ -1,0 +1,207 @@
+"""The accelerator is found by running a guest: stand-ins for a QEMU that misbehaves, and the real one."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.onhost.world import World
+from unictl.onhost import accelerator, privilege, records
+
+QEMU = shutil.which("qemu-system-x86_64") or ""
+SPOKEN = "unictl-probe 1\nlong-mode begin\nlong-mode ok\nsse begin\nsse ok\nloop begin 1000000"
+
+GOOD = f"printf '{SPOKEN}\\n'; sleep 0.02; printf 'loop end 1000000\\ndone\\n'; exit 33"
+FAST = f"printf '{SPOKEN}\\n'; sleep 0.002; printf 'loop end 1000000\\ndone\\n'; exit 33"
+SLOW = f"printf '{SPOKEN}\\n'; sleep 60"
+HUNG = "printf 'unictl-probe 1\\nlong-mode begin\\nlong-mode ok\\nsse begin\\n'; sleep 60"
+BROKEN = "printf 'unictl-probe 1\\nsse begin\\nKVM internal error. Suberror: 1\\nemulation failure\\n'; sleep 60"
+WRONG = f"printf '{SPOKEN}\\nloop end 1000000\\nsse wrong\\ndone\\n'; exit 33"
+REFUSED = "echo 'qemu-system-x86_64: Could not access KVM kernel module: Permission denied' >&2; exit 1"
+
+
+@pytest.fixture
+def root(world: World, monkeypatch: pytest.MonkeyPatch) -> records.Root:
+    """A store, on a machine whose accelerators are called one, two, three and may not hang for long."""
+    monkeypatch.setattr(accelerator, "CANDIDATES", (("one", "a"), ("two", "b"), ("three", "c")))
+    monkeypatch.setattr(accelerator, "LIMIT", 0.4)
+    # The stand-ins lie in a folder of the test, which is closed to other users.
+    monkeypatch.setattr(privilege, "user", lambda *_: None)
+    return world.root
+
+
+def stand_in(root: records.Root, **scripts: str) -> str:
+    """A QEMU that behaves as told under each accelerator, and counts how often it was started."""
+    cases = "".join(f"{accel}) {script} ;;\n" for accel, script in scripts.items())
+    path = Path(root.path + "/qemu")
+    path.write_text(f'#!/bin/sh\necho "$2" >> {root.path}/starts\ncase "$2" in\n{cases}esac\nexit 1\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def starts(root: records.Root) -> list[str]:
+    path = Path(root.path + "/starts")
+    return sorted(path.read_text().split()) if path.exists() else []
+
+
+def found(root: records.Root, **scripts: str) -> dict[str, Any]:
+    chosen = accelerator.choose(root, stand_in(root, **scripts))
+    assert chosen is not None
+    return chosen
+
+
+def row(chosen: dict[str, Any], accel: str) -> dict[str, Any]:
+    return next(each for each in chosen["tried"] if each["accel"] == accel)
+
+
+def children() -> set[str]:
+    return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split())
+
+
+def test_the_fastest_that_works_is_taken(root: records.Root) -> None:
+    chosen = found(root, one=GOOD, two=FAST, three=REFUSED)
+    assert (chosen["accel"], chosen["cpu"]) == ("two", "b")
+    assert chosen["loops_per_second"] == row(chosen, "two")["loops_per_second"]
+    assert row(chosen, "two")["loops_per_second"] > row(chosen, "one")["loops_per_second"] > 0
+    assert row(chosen, "three") == {
+        "accel": "three",
+        "cpu": "c",
+        "works": False,
+        "stage": "start",
+        "loops_per_second": 0,
+        "why": "ended at start with status 1: Could not access KVM kernel module: Permission denied",
+    }
+
+
+def test_one_that_hangs_is_ended_and_named_with_where_it_hung(root: records.Root) -> None:
+    before = children()
+    began = time.monotonic()
+    chosen = found(root, one=GOOD, two=HUNG, three=HUNG)
+    assert time.monotonic() - began < 2
+    assert chosen["accel"] == "one"
+    assert (row(chosen, "two")["works"], row(chosen, "two")["stage"]) == (False, "sse")
+    assert "hung at sse" in row(chosen, "two")["why"]
+    assert children() == before
+
+
+def test_one_that_is_paused_by_a_fault_is_not_waited_for(root: records.Root) -> None:
+    began = time.monotonic()
+    chosen = found(root, one=GOOD, two=BROKEN, three=BROKEN)
+    assert time.monotonic() - began < 0.35
+    assert row(chosen, "two")["why"] == "stopped at sse: KVM internal error. Suberror: 1"
+
+
+def test_one_that_cannot_win_any_more_is_not_waited_for(root: records.Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "LIMIT", 20.0)
+    began = time.monotonic()
+    chosen = found(root, one=GOOD, two=SLOW, three=SLOW)
+    assert time.monotonic() - began < 3
+    assert (row(chosen, "two")["stage"], row(chosen, "two")["why"]) == ("loop", "slower than another accelerator")
+
+
+def test_one_that_counts_wrong_does_not_work_however_it_ends(root: records.Root) -> None:
+    chosen = found(root, one=GOOD, two=WRONG, three=WRONG)
+    assert chosen["accel"] == "one"
+    assert not row(chosen, "two")["works"]
+
+
+def test_a_further_model_of_an_accelerator_that_works_is_not_tried(
+    root: records.Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accelerator, "CANDIDATES", (("one", "a"), ("one", "b"), ("one", "c")))
+    monkeypatch.setattr(accelerator, "_cores", lambda: 1)
+    assert [each["cpu"] for each in found(root, one=GOOD)["tried"]] == ["a"]
+
+
+def test_the_answer_is_remembered_for_the_boot_and_this_qemu(root: records.Root) -> None:
+    qemu = stand_in(root, one=GOOD, two=REFUSED, three=REFUSED)
+    Path(root.path + "/accelerator-of-another-boot.json").write_text("{}")
+    first = accelerator.choose(root, qemu)
+    assert accelerator.choose(root, qemu) == first
+    assert starts(root) == ["one", "three", "two"]
+    assert [name for name in records.names(root.path) if name.startswith("accelerator-")] == [
+        f"accelerator-{records.boot_id()}.json"
+    ]
+    os.utime(qemu, (1, 1))
+    accelerator.choose(root, qemu)
+    assert len(starts(root)) == 6
+
+
+def test_a_damaged_memory_is_no_memory(root: records.Root) -> None:
+    qemu = stand_in(root, one=GOOD, two=REFUSED, three=REFUSED)
+    Path(f"{root.path}/accelerator-{records.boot_id()}.json").write_text("{")
+    chosen = accelerator.choose(root, qemu)
+    assert chosen is not None
+    assert chosen["accel"] == "one"
+
+
+def test_where_nothing_works_emulation_is_taken_and_doubted(
+    root: records.Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qemu = stand_in(root, one=REFUSED, two=REFUSED, three=REFUSED)
+    chosen = accelerator.choose(root, qemu)
+    assert chosen is not None
+    assert (chosen["accel"], chosen["cpu"], chosen["loops_per_second"]) == ("tcg", "max", 0)
+    accelerator.choose(root, qemu)
+    assert len(starts(root)) == 3
+    monkeypatch.setattr(accelerator, "DOUBT", 0.0)
+    accelerator.choose(root, qemu)
+    assert len(starts(root)) == 6
+
+
+def test_several_who_ask_at_once_probe_once(root: records.Root) -> None:
+    qemu = stand_in(root, one=GOOD, two=REFUSED, three=REFUSED)
+    answers: list[Any] = []
+    asking = [threading.Thread(target=lambda: answers.append(accelerator.choose(root, qemu))) for _ in range(8)]
+    for each in asking:
+        each.start()
+    for each in asking:
+        each.join()
+    assert len(starts(root)) == 3
+    assert answers == [answers[0]] * 8
+
+
+def test_without_qemu_there_is_no_answer(root: records.Root) -> None:
+    assert accelerator.choose(root, "") is None
+    assert accelerator.choose(root, root.path + "/none") is None
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not QEMU, reason="needs QEMU")
+def test_the_real_probe_finds_something_that_works_here_and_leaves_nothing(world: World) -> None:
+    before = children()
+    began = time.monotonic()
+    chosen = accelerator.choose(world.root, QEMU)
+    took = time.monotonic() - began
+    assert chosen is not None
+    assert row(chosen, "tcg")["works"]
+    assert row(chosen, chosen["accel"])["works"]
+    assert chosen["loops_per_second"] == max(each["loops_per_second"] for each in chosen["tried"]) > 1_000_000
+    for each in chosen["tried"]:
+        assert each["works"] or each["why"], each
+    assert took < 2 * accelerator.LIMIT + 1
+    assert children() == before
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not QEMU, reason="needs QEMU")
+def test_the_probe_travels_in_the_archive_the_host_side_comes_in(world: World) -> None:
+    package = Path(accelerator.__file__).parent
+    archive = Path(world.root.path) / "side.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for each in (*package.glob("*.py"), package / "probe.elf"):
+            file.write(each, f"onhost/{each.name}")
+    code = (
+        f"import sys; sys.path.insert(0, {str(archive)!r})\n"
+        "from onhost import accelerator, records\n"
+        f"print(accelerator.choose(records.Root({world.root.path!r}), {QEMU!r})['loops_per_second'])"
+    )
+    done = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 0

@@ -1,0 +1,237 @@
+"""The laws of planning, as functions of a story: tests hold them, and mutations show that they bite."""
+
+from dataclasses import replace
+from random import Random
+from typing import TypeVar
+
+from tests.plan import builders
+from tests.plan.builders import endpoints, facts, plan
+from tests.plan.simulator import Simulator
+from tests.plan.worlds import LOOSE, Story, applied, settled
+from unictl.fleet.model import Fleet, Order
+from unictl.instances.live import Claim, Survey
+from unictl.plan import graph, planfile
+from unictl.plan.build import build
+from unictl.plan.change import Action
+from unictl.plan.classify import running, serving
+from unictl.plan.options import BuildOptions
+from unictl.plan.plan import Plan
+from unictl.plan.step import Kind
+
+FOREIGN = "intruder-7.0badcafe"
+T = TypeVar("T")
+
+
+def converged(story: Story) -> None:
+    """A converged fleet plans nothing."""
+    sim = applied(story.before, story.seed)
+    again = plan(story.before, sim.world())
+    assert not again.steps, [step.id for step in again.steps]
+    assert {change.action for change in again.changes} <= {Action.KEEP}
+    whole(story.before, sim)
+
+
+def whole(fleet: Fleet, sim: Simulator) -> None:
+    """Every wished instance is there once, and runs; nothing else is; volumes are there once."""
+    wished = sorted(f"{name}-{n}" for name, each in fleet.services.items() for n in range(each.replicas))
+    live = [each for said in sim.hosts.values() for each in said.instances]
+    assert sorted(each.name for each in live) == wished
+    assert all(serving(each) for each in live)
+    volumes = [volume.name for said in sim.hosts.values() for volume in said.volumes]
+    assert len(volumes) == len(set(volumes))
+
+
+def applied_is_empty(story: Story) -> None:
+    """Apply in any order that the graph allows, then plan: nothing is left to do."""
+    sim = applied(story.before, story.seed)
+    made = plan(story.after, sim.world(), **LOOSE)
+    if not made.can_apply:
+        return
+    assert sim.run(made, random=story.random)
+    again = plan(story.after, sim.world(), **LOOSE)
+    held = {change.subject for change in again.changes if change.action is Action.HELD}
+    assert not again.steps, [step.id for step in again.steps]
+    if not held:
+        whole(story.after, sim)
+
+
+def killed_converges(story: Story) -> None:
+    """Killed after any step, in the middle of the next: what follows converges."""
+    sim = applied(story.before, story.seed)
+    made = plan(story.after, sim.world(), **LOOSE)
+    if not made.can_apply or not made.steps:
+        return
+    random = story.random
+    sim.run(made, random=random, stop_after=random.randrange(len(made.steps)), torn=True)
+    last = settled(story.after, sim)
+    if last.can_apply and not any(change.action is Action.HELD for change in last.changes):
+        whole(story.after, sim)
+
+
+def trouble_converges(story: Story) -> None:
+    """Crashes, reboots, dead keepers, failing steps: an apply mends them, and takes nothing away that runs."""
+    sim = applied(story.before, story.seed)
+    random = story.random
+    for said in list(sim.hosts.values()):
+        if random.random() < 0.2:
+            sim.reboot(said.host)
+        for live in said.instances:
+            what = random.randrange(8)
+            if what == 0:
+                sim.crash(live.key)
+            elif what == 1 and running(next(i for i in sim.lives(live.name))):
+                sim.put(said.host, live.key, state="unsupervised")
+            elif what == 2:
+                sim.put(said.host, live.key, proven=False)
+    made = plan(story.before, sim.world(), **LOOSE)
+    assert made.can_apply, made.refusals
+    sim.run(made, random=random, fails=lambda step: step.kind is not Kind.BARRIER and random.random() < 0.1)
+    last = settled(story.before, sim)
+    assert last.can_apply, last.refusals
+    whole(story.before, sim)
+
+
+def silence_is_not_absence(story: Story) -> None:
+    """Silent hosts are never touched; when they are back, nothing is there twice, and the next plan converges."""
+    sim = applied(story.before, story.seed)
+    random = story.random
+    sim.deaf = frozenset(name for name in sim.hosts if random.random() < 0.5)
+    before = {name: sim.hosts[name] for name in sim.deaf}
+    made = plan(story.after, sim.world(), **LOOSE)
+    assert set(made.silent) == set(sim.deaf)
+    assert not {step.host for step in made.steps} & set(sim.deaf)
+    assert not set(made.hosts) & set(sim.deaf)
+    wished = {f"{name}-{n}" for name, each in story.before.services.items() for n in range(each.replicas)}
+    behind = {name: sim.behind(name) for name in sim.ingress}
+    if made.can_apply:
+        sim.run(made, random=random)
+    away = {live.key for name in sim.deaf for live in sim.hosts[name].instances}
+    for name, keys in behind.items():
+        assert keys & away <= sim.behind(name), "somebody on a silent host was taken out of an ingress"
+    assert before == {name: sim.hosts[name] for name in sim.deaf}
+    for name in wished:
+        assert len({live.host for live in sim.lives(name) if running(live)}) <= 1 or not sim.deaf, name
+    sim.deaf = frozenset()
+    last = settled(story.after, sim)
+    if last.can_apply and not any(change.action is Action.HELD for change in last.changes):
+        whole(story.after, sim)
+
+
+def foreign_never_named(story: Story) -> None:
+    """What others hold is never listed, changed or destroyed; it counts as taken."""
+    sim = applied(story.before, story.seed)
+    for name, said in sim.hosts.items():
+        claims = tuple(
+            Claim(kind="port", owner="other-fleet", holder=FOREIGN, port=port, bind="127.0.0.1")
+            for port in range(10_000, 19_000, 3)
+        )
+        memory = Claim(kind="memory", owner="other-fleet", holder=FOREIGN, amount=builders.GIB)
+        held = {int(f["host"]) for live in said.instances for f in live.forwards}
+        sim.hosts[name] = replace(said, claims=(*(c for c in claims if c.port not in held), memory))
+    made = plan(story.after, sim.world(), **LOOSE)
+    rows = replace(made, refusals=(), warnings=(), read={})
+    assert FOREIGN not in planfile.dump(rows)
+    if made.can_apply:
+        assert sim.run(made, random=story.random)
+
+
+def order_never_matters(story: Story) -> None:
+    """The same inputs are the same bytes, in whatever order mappings and rows come."""
+    sim = applied(story.before, story.seed)
+    random = story.random
+    first = planfile.dump(plan(story.after, sim.world(), **LOOSE))
+    world = {
+        name: replace(said, instances=_shuffled(said.instances, random), volumes=_shuffled(said.volumes, random))
+        if isinstance(said, Survey)
+        else said
+        for name, said in _shuffled(tuple(sim.world().items()), random)
+    }
+    after = replace(
+        story.after,
+        services=dict(_shuffled(tuple(story.after.services.items()), random)),
+        hosts=dict(_shuffled(tuple(story.after.hosts.items()), random)),
+    )
+    known = dict(_shuffled(tuple(facts(story.after).items()), random))
+    numbers = dict(_shuffled(tuple(endpoints(story.after).items()), random))
+    made = build(after, known, numbers, world, revision=builders.REVISION, options=BuildOptions(**LOOSE))
+    assert planfile.dump(made) == first
+
+
+def _shuffled(items: tuple[T, ...], random: Random) -> tuple[T, ...]:
+    return tuple(random.sample(items, len(items)))
+
+
+def graph_is_sound(story: Story) -> None:
+    """Ids are unique, every need is a step, nothing goes in a circle, edges are few, and the order is one."""
+    sim = applied(story.before, story.seed)
+    for made in (plan(story.before, builders.empty(story.before)), plan(story.after, sim.world(), **LOOSE)):
+        assert graph.check(made.steps) == ()
+        assert graph.edges(made.steps) <= 6 * len(made.steps)
+        seen: set[str] = set()
+        for step in made.steps:
+            assert set(step.needs) <= seen
+            assert len(step.needs) == len(set(step.needs))
+            seen.add(step.id)
+
+
+def old_stays_until_new_is_there(story: Story) -> None:
+    """Create-first: an old one leaves no ingress, and is not retired, before its successor is proven and joined."""
+    sim = applied(story.before, story.seed)
+    made = plan(story.after, sim.world(), **LOOSE)
+    before = _before(made)
+    for change in made.changes:
+        if change.action in (Action.REPLACE, Action.MOVE) and change.order == "create-first":
+            assert change.old is not None
+            assert change.new is not None
+            retire = next(s for s in made.steps if s.kind is Kind.RETIRE and s.data["key"] == change.old.key)
+            assert f"prove:{change.new.key}" in before[retire.id]
+            needed = {s.id for s in made.steps if s.kind is Kind.JOIN and _has(s.data["services"], change.new.key)}
+            first = {s.host: s.id for s in reversed(made.steps) if s.id in needed}
+            assert set(first.values()) <= before[retire.id]
+
+
+def _has(services: object, key: str) -> bool:
+    return repr(key) in repr(services)
+
+
+def _before(made: Plan) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for step in made.steps:
+        found[step.id] = frozenset(step.needs).union(*(found[need] for need in step.needs))
+    return found
+
+
+def never_more_down_than_allowed(story: Story) -> None:
+    """At every moment of a rollout, at least what the service's floor says answers."""
+    sim = applied(story.before, story.seed)
+    made = plan(story.after, sim.world(), **LOOSE)
+    if not made.can_apply:
+        return
+    floors = {name: _floor(story, made, name) for name in story.before.services if name in story.after.services}
+
+    def watch(sim: Simulator) -> None:
+        for name, floor in floors.items():
+            names = {
+                live.name
+                for said in sim.hosts.values()
+                for live in said.instances
+                if live.service == name and serving(live) and _routed(sim, name, live.key)
+            }
+            assert len(names) >= floor, f"{name}: {sorted(names)} of {floor}"
+
+    sim.watch = watch
+    sim.run(made, random=story.random)
+
+
+def _routed(sim: Simulator, name: str, key: str) -> bool:
+    return all(key in sim.behind(host) for host, rows in sim.ingress.items() if rows.get(name))
+
+
+def _floor(story: Story, made: Plan, name: str) -> int:
+    old, new = story.before.services[name], story.after.services[name]
+    if old.ports != new.ports:
+        return 0
+    stops = any(c.service == name and c.order == "stop-first" for c in made.changes)
+    stops = stops or new.update.order is Order.STOP_FIRST
+    down = max(1, new.update.max_parallel.of(new.replicas, up=False)) if stops else 0
+    return max(0, min(old.replicas, new.replicas) - down)

@@ -1,0 +1,31 @@
+"""Laws that hold for any fleet, any change and any trouble."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.plan import laws
+from tests.plan.worlds import Story, stories
+
+LAWS = (
+    laws.converged,
+    laws.applied_is_empty,
+    laws.killed_converges,
+    laws.trouble_converges,
+    laws.silence_is_not_absence,
+    laws.foreign_never_named,
+    laws.order_never_matters,
+    laws.graph_is_sound,
+    laws.old_stays_until_new_is_there,
+    laws.never_more_down_than_allowed,
+)
+SETTINGS = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@SETTINGS
+@given(story=stories())
+def test_law(law: object, story: Story) -> None:
+    assert callable(law)
+    law(story)

@@ -1,0 +1,128 @@
+"""Look at the hosts without touching them: live state, health now, consoles. Plain calls; the loop lives in here."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+
+from unictl.diagnostics.failure import Failure, UsageFailure
+from unictl.execution.surveys import Connect, Reached, survey_all
+from unictl.fleet.model import Fleet
+from unictl.instances.live import LiveInstance, Survey, World
+from unictl.plan.acts import asked
+
+
+def world(fleet: Fleet, connect: Connect, full: Mapping[str, str] | None = None) -> World:
+    """What every host of the fleet says of itself. ``full``: instance name -> wished fingerprint."""
+    return asyncio.run(_world(fleet, connect, full or {}))
+
+
+async def _world(fleet: Fleet, connect: Connect, full: Mapping[str, str]) -> World:
+    reached = await _reach(fleet, connect, full)
+    await reached.close()
+    return reached.world
+
+
+async def _reach(fleet: Fleet, connect: Connect, full: Mapping[str, str]) -> Reached:
+    hosts = {name: host for name, host in fleet.hosts.items() if not host.lost}
+    return await survey_all(hosts, connect, owner=fleet.owner, mark=fleet.mark, full=full)
+
+
+def healths(fleet: Fleet, connect: Connect) -> tuple[World, Mapping[tuple[str, str], str]]:
+    """The live state, and by (host, instance key) how each instance is right now: healthy, unhealthy, starting,
+    process-only or unknown."""
+    return asyncio.run(_healths(fleet, connect))
+
+
+async def _healths(fleet: Fleet, connect: Connect) -> tuple[World, Mapping[tuple[str, str], str]]:
+    reached = await _reach(fleet, connect, {})
+    try:
+        lives = [i for said in reached.world.values() if isinstance(said, Survey) for i in said.instances]
+        found = await asyncio.gather(*(_health(fleet, reached, live) for live in lives))
+    finally:
+        await reached.close()
+    return reached.world, {(i.host, i.key): health for i, health in zip(lives, found, strict=True)}
+
+
+async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:
+    if live.state not in ("running", "unsupervised"):
+        return "unknown"
+    service = fleet.services.get(live.service)
+    if service is None or not service.health:
+        return "process-only"
+    probes = [asked(probe, live.forwards) for probe in service.health]
+    try:
+        answer = await reached.connections[live.host].health(fleet.owner, live.key, probes)
+    except Failure:
+        return "unknown"
+    if answer["healthy"]:
+        return "healthy"
+    return "unhealthy" if live.proven else "starting"
+
+
+def tail(fleet: Fleet, connect: Connect, selector: str, *, previous: bool, lines: int, follow: bool) -> Iterator[str]:
+    """The console of an instance, or of every instance of a service, as it comes."""
+    loop = asyncio.new_event_loop()
+    pieces = _tail(fleet, connect, selector, previous, lines, follow)
+    try:
+        while (piece := loop.run_until_complete(anext(pieces, None))) is not None:
+            yield piece
+    finally:
+        loop.run_until_complete(pieces.aclose())
+        loop.close()
+
+
+async def _tail(
+    fleet: Fleet, connect: Connect, selector: str, previous: bool, lines: int, follow: bool
+) -> AsyncGenerator[str, None]:
+    reached = await _reach(fleet, connect, {})
+    try:
+        found = _named(reached, selector)
+        if not found:
+            raise UsageFailure(f"no instance {selector!r} on any host that answered", hint="unictl status lists them")
+        async for piece in _merged(reached, fleet, found, previous, lines, follow):
+            yield piece
+    finally:
+        await reached.close()
+
+
+def _named(reached: Reached, selector: str) -> list[tuple[str, str]]:
+    """(host, instance name) of what ``selector`` names: an instance, live or retired, or a service."""
+    rows: set[tuple[str, str]] = set()
+    for host, said in reached.world.items():
+        if isinstance(said, Survey):
+            rows |= {(host, live.name) for live in said.instances}
+            rows |= {(host, name) for name in said.retired}
+    exact = sorted(row for row in rows if row[1] == selector)
+    return exact or sorted(row for row in rows if row[1].rpartition("-")[0] == selector)
+
+
+async def _merged(
+    reached: Reached, fleet: Fleet, found: list[tuple[str, str]], previous: bool, lines: int, follow: bool
+) -> AsyncIterator[str]:
+    """The texts of several consoles, each line with its instance's name where there is more than one."""
+    queue: asyncio.Queue[str | BaseException | None] = asyncio.Queue()
+
+    async def one(host: str, name: str) -> None:
+        prefix = f"{name}: " if len(found) > 1 else ""
+        try:
+            tail = reached.connections[host].tail(fleet.owner, name, previous=previous, follow=follow, lines=lines)
+            async for piece in tail:
+                for line in piece.splitlines(keepends=True):
+                    queue.put_nowait(prefix + line)
+        except Failure as failure:
+            queue.put_nowait(failure)
+        queue.put_nowait(None)
+
+    tasks = [asyncio.create_task(one(host, name)) for host, name in found]
+    left = len(tasks)
+    try:
+        while left:
+            piece = await queue.get()
+            if piece is None:
+                left -= 1
+            elif isinstance(piece, BaseException):
+                raise piece
+            else:
+                yield piece
+    finally:
+        for task in tasks:
+            task.cancel()

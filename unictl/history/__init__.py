@@ -1,1 +1,0 @@
-"""Effects per commit, blame, ledger, hooks."""
