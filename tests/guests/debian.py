@@ -42,16 +42,20 @@ def kernel(cache: Path) -> tuple[Path, Path]:
 def _download(cache: Path) -> None:
     if not shutil.which("apt-get"):
         raise FileNotFoundError("no Debian cloud kernel here, and no apt to download it with")
-    said = subprocess.run(["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True).stdout
-    name = re.search(r"Depends: (linux-image-\S+)", said)
+    said = _run(["apt-cache", "depends", "linux-image-cloud-amd64"], cache)
+    name = re.search(r"Depends: (linux-image-\S+)", said.stdout)
     if name is None:
         raise FileNotFoundError("apt knows no linux-image-cloud-amd64: run apt-get update")
-    done = subprocess.run(["apt-get", "download", name[1]], cwd=cache, capture_output=True, text=True)
+    done = _run(["apt-get", "download", name[1]], cache)
     packages = list(cache.glob("linux-image-*.deb"))
     if done.returncode or not packages:
         raise FileNotFoundError(f"apt-get download {name[1]}: {done.stderr.strip()}")
     subprocess.run(["dpkg-deb", "-x", str(packages[0]), str(cache)], check=True)
     packages[0].unlink()
+
+
+def _run(argv: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, cwd=folder, check=False, capture_output=True, text=True)
 
 
 def initrd(modules: Path, cache: Path) -> bytes:

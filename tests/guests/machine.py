@@ -13,12 +13,18 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unictl.hypervisors.launch import Launch
 
 QEMU = shutil.which("qemu-system-x86_64")
+
+
+def heard_at_once(launch: Launch) -> Launch:
+    """The same launch with its console connected before the guest runs, for guests that say all in a millisecond."""
+    return replace(launch, argv=tuple(word.replace(",reconnect=1", "") for word in launch.argv))
 
 
 def free_port() -> int:
@@ -109,7 +115,14 @@ class Machine:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}{path}", timeout=0.5) as answer:
                 return answer.read().decode(), time.monotonic() - self.started
             time.sleep(0.01)
-        raise TimeoutError(f"no answer; console: {self.console!r}")
+        raise TimeoutError(f"no answer; console: ...{self.console[-500:]!r}")
+
+    def says(self, text: str, seconds: float = 60) -> None:
+        """Wait until ``text`` stands on the console; TimeoutError where it does not come."""
+        while text not in self.console:
+            if time.monotonic() - self.started > seconds or self.process.poll() is not None:
+                raise TimeoutError(f"no {text!r}; console: ...{self.console[-500:]!r}")
+            time.sleep(0.01)
 
     def close(self) -> None:
         """End it, whatever it does."""

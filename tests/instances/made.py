@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 from unictl.fleet.model import MIB, Fleet, Host, Image, Port, Publish, Service, Source, Volume
 from unictl.fleet.references import parse
 from unictl.guests.facts import ImageFacts
 from unictl.instances.addresses import locate
 from unictl.instances.desired import Located, Wished
 from unictl.instances.live import LiveInstance, Survey, World
+
+LAW = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+"""The same cases in every run: a law that fails once fails again."""
 
 GIB = 1024 * MIB
 KERNEL = ImageFacts(sha256="ab" * 32, size=4096, kind="elf64", protocols=("pvh",))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.instances.made import FACTS, INITRD, KERNEL, fleet, hello, service
+from tests.instances.made import FACTS, INITRD, KERNEL, LAW, fleet, hello, service
 from unictl.fleet.model import MIB, File, Fleet, Image, Network, OnRequest, Port, Secret, Volume
 from unictl.fleet.references import parse
 from unictl.instances.desired import wish
@@ -105,6 +105,7 @@ def test_canonical_bytes_are_plain_json() -> None:
     assert canonical_bytes({"b": 1, "a": ["\u00e9"]}) == b'{"a":["\\u00e9"],"b":1}'
 
 
+@LAW
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_two_launches_of_one_fingerprint_rarely_share_a_generation_and_one_always_does(one: int, two: int) -> None:
     assert (generation("1:x", one) == generation("1:x", two)) or one != two
@@ -153,6 +154,7 @@ SPECS = st.fixed_dictionaries(
 )
 
 
+@LAW
 @given(SPECS, SPECS)
 def test_two_specs_have_one_fingerprint_exactly_when_no_field_differs(one: dict[str, Any], two: dict[str, Any]) -> None:
     assert (fingerprint(one) == fingerprint(two)) == (field_differences(one, two) == ())

@@ -62,6 +62,14 @@ def test_services_of_one_replica_do_not_pile_up_on_the_first_host() -> None:
     assert counts(placed(fleet(*services, hosts=("hv1", "hv2")))) == [2, 2]
 
 
+def test_what_one_spread_has_taken_counts_for_another() -> None:
+    zone = Placement(spread="zone")
+    large, small = service("a", memory=1024 * MIB), service("d", memory=64 * MIB)
+    others = (service("b", memory=700 * MIB, placement=zone), service("c", memory=650 * MIB, placement=zone))
+    found = placed(fleet(large, *others, small, hosts=("hv1", "hv2")))
+    assert found.hosts == {"a-0": "hv1", "b-0": "hv2", "c-0": "hv2", "d-0": "hv1"}
+
+
 @pytest.mark.parametrize(("by", "of"), [("zone", 3), ("rack", 2)])
 def test_replicas_spread_over_zones_and_labels(by: str, of: int) -> None:
     declared = fleet(service(replicas=6, placement=Placement(spread=by)), hosts=ZONES)
@@ -285,9 +293,9 @@ def test_cpus_are_promised_up_to_the_services_ratio() -> None:
     assert len(placed(declared).hosts) == 3
 
 
-def replaced(api: Service, memory: int, **old: Any) -> Placed:
+def replaced(api: Service, room: int, **old: Any) -> Placed:
     """Three old instances on a host of that much memory, all to be replaced."""
-    declared = fleet(replace(api, replicas=3), hosts=(tight(memory),))
+    declared = fleet(replace(api, replicas=3), hosts=(tight(room),))
     return placed(declared, on(declared, "hv1", "hv1", "hv1", fingerprint="1:old", **old))
 
 
@@ -297,6 +305,13 @@ def test_a_replacement_needs_room_for_one_wave_beside_the_old_ones() -> None:
     two = service(update=Update(max_parallel=Share(number=2)))
     assert len(replaced(two, 5 * 96 * MIB).hosts) == 3
     assert len(replaced(two, 5 * 96 * MIB - 1).hosts) == 1
+
+
+def test_a_replacement_needs_cpus_for_one_wave_too() -> None:
+    api = service(cpus=2, placement=Placement(cpu_ratio=1.0), replicas=3)
+    for cores, fits in ((8, 3), (7, 0)):
+        declared = fleet(api, hosts=(Host(name="hv1", address="10.9.0.1", cpus=cores),))
+        assert len(placed(declared, on(declared, "hv1", "hv1", "hv1", fingerprint="1:old")).hosts) == fits
 
 
 def test_what_is_stopped_first_needs_no_room_beside_itself() -> None:

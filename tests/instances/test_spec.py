@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.instances.made import FACTS, fleet, hello, service
+from tests.instances.made import FACTS, LAW, fleet, hello, service
 from unictl.fleet.model import MIB, Network, OnRequest, Port, Secret, Volume
 from unictl.fleet.references import Reference, Text, canonical, parse, substitute
 from unictl.instances.desired import wish
@@ -43,6 +43,7 @@ def test_a_service_with_nothing_said_has_a_spec_of_its_image_alone() -> None:
     assert spec() == {"image": {"guest": "plain", "kernel": "ab" * 32}}
 
 
+@LAW
 @given(st.sets(st.sampled_from(sorted(set(DEFAULTS) - {"network", "secrets", "activation"}))))
 def test_a_field_at_its_default_is_left_out(keys: set[str]) -> None:
     typed = {"args": (), "files": (), "ports": ()}
@@ -60,6 +61,7 @@ def test_two_networks_are_both_there_even_where_both_are_plain() -> None:
     assert spec(network=("user", "plain"))["network"] == [{}, {}]
 
 
+@LAW
 @given(TEXTS)
 def test_a_text_in_the_spec_reads_back_as_the_text(text: Text) -> None:
     named = substitute(text, lambda r: "shop" if r == Reference("fleet", "name") else None)
@@ -67,12 +69,14 @@ def test_a_text_in_the_spec_reads_back_as_the_text(text: Text) -> None:
     assert parse(spec(environment={"X": text})["environment"]["X"]) == named
 
 
+@LAW
 @given(st.lists(TEXTS, min_size=2, max_size=2, unique=True))
 def test_two_different_texts_make_two_different_specs(texts: list[Text]) -> None:
     named = [substitute(text, lambda r: "shop" if r == Reference("fleet", "name") else None) for text in texts]
     assert (spec(args=(texts[0],)) != spec(args=(texts[1],))) == (named[0] != named[1])
 
 
+@LAW
 @given(st.dictionaries(st.from_regex(r"[A-Z]{1,4}", fullmatch=True), TEXTS, max_size=5), st.randoms())
 def test_the_order_of_keys_never_matters(environment: dict[str, Text], order: random.Random) -> None:
     ports = [Port(name=f"p{n}", number=8000 + n) for n in range(4)]
@@ -84,6 +88,7 @@ def test_the_order_of_keys_never_matters(environment: dict[str, Text], order: ra
     assert fingerprint(one) == fingerprint(other)
 
 
+@LAW
 @given(st.permutations(["args", "image", "memory", "ports"]))
 def test_the_order_of_a_specs_own_keys_never_matters(keys: list[str]) -> None:
     whole = spec(args=(parse("--x"),), memory=MIB, ports=(Port(name="http", number=80),))

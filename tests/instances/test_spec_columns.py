@@ -111,11 +111,12 @@ def spec(declared: Fleet, facts: FleetFacts = ALL_FACTS) -> dict[str, Any]:
     return launch_spec(declared, declared.services["api"], 0, facts)
 
 
-def changed(room: str, name: str, key: str, value: Any) -> Fleet:
-    """The base fleet with one key of one thing changed."""
-    before = base()
+def changed(room: str, name: str, key: str, value: Any, before: Fleet | None = None) -> Fleet:
+    """A fleet, the base one unless said, with one key of one thing changed."""
+    before = before or base()
     things = getattr(before, room)
-    return replace(before, **{room: {**things, name: replace(things[name], **{key: value})}})
+    rooms: dict[str, Any] = {room: {**things, name: replace(things[name], **{key: value})}}
+    return replace(before, **rooms)
 
 
 ROWS = [
@@ -139,9 +140,7 @@ def test_a_key_enters_the_spec_exactly_when_it_is_of_column_f(
     if key == "replicas":
         # Replicas have volumes of their own, which is the volumes' key speaking.
         before = changed("services", "api", "volumes", {})
-    after = replace(
-        before, **{room: {**getattr(before, room), name: replace(getattr(before, room)[name], **{key: value})}}
-    )
+    after = changed(room, name, key, value, before)
     assert (spec(after) != spec(before)) == (column == "F")
 
 

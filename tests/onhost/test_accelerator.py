@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.onhost.world import World
-from unictl.onhost import accelerator, privilege, records
+from unictl.onhost import accelerator, privilege, records, trials
 
 QEMU = shutil.which("qemu-system-x86_64") or ""
 SPOKEN = "unictl-probe 1\nlong-mode begin\nlong-mode ok\nsse begin\nsse ok\nloop begin 1000000"
@@ -186,7 +186,7 @@ def test_the_real_probe_finds_something_that_works_here_and_leaves_nothing(world
     assert chosen["loops_per_second"] == max(each["loops_per_second"] for each in chosen["tried"]) > 1_000_000
     for each in chosen["tried"]:
         assert each["works"] or each["why"], each
-    assert took < 2 * accelerator.LIMIT + 1
+    assert took < 2 * trials.LIMIT + 1
     assert children() == before
 
 

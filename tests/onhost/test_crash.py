@@ -6,10 +6,8 @@ its process before the k-th, for every k.
 """
 
 import hashlib
-import mmap
 import os
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable
@@ -17,53 +15,22 @@ from typing import Any
 
 import pytest
 
+from tests.onhost.counting import Counter
 from tests.onhost.world import OWNER, World, document, short_folder
-from unictl.onhost import locks, records
+from unictl.onhost import records
 
 STATES = {"begun", "running", "unsupervised", "ended", "leaving", "lost"}
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-COUNTED = {
-    "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.chown", "os.chmod", "os.truncate",
-    "os.fork", "os.exec", "os.kill", "socket.connect", "socket.bind",
-}  # fmt: skip
 IMAGE = os.urandom(200_000)
 SHA = hashlib.sha256(IMAGE).hexdigest()
 
 
-class Counter:
-    """Mutations so far, shared by a child and everything it forks."""
-
-    def __init__(self, kill_before: int):
-        self.shared = mmap.mmap(-1, 8)
-        self.kill_before = kill_before
-
-    @property
-    def value(self) -> int:
-        return int(struct.unpack("q", self.shared[:8])[0])
-
-    def hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if self._mutates(event, args):
-            count = self.value + 1
-            self.shared[:8] = struct.pack("q", count)
-            if count == self.kill_before:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    @staticmethod
-    def _mutates(event: str, args: tuple[Any, ...]) -> bool:
-        if event == "open":
-            return bool(args[2] & WRITES) and args[0] != "/dev/null"
-        if event == "fcntl.fcntl":
-            return args[1] in (37, 38)  # F_OFD_SETLK, F_OFD_SETLKW
-        return event in COUNTED
-
-
 def killed(world: World, kill_before: int, command: Callable[[World], None]) -> tuple[bool, int]:
     """Run a command in a child that is killed before its k-th mutation: (whether it ended by itself, mutations)."""
-    counter = Counter(kill_before)
+    counter = Counter(world.root.path + "/counter", kill_before)
     pid = os.fork()
     if pid == 0:
         try:
-            sys.addaudithook(counter.hook)
+            counter.install()
             command(world)
             os._exit(0)
         except BaseException as error:  # noqa: BLE001

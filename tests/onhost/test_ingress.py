@@ -208,7 +208,7 @@ def test_fifty_reloads_under_load_lose_no_request(gate: Ingress, backends: Any) 
     answers: list[int] = []
 
     def anew() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.002):
             try:
                 answers.append(fetch(port)[0])
             except OSError as error:
@@ -216,7 +216,7 @@ def test_fifty_reloads_under_load_lose_no_request(gate: Ingress, backends: Any) 
 
     def kept() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        while not stop.is_set():
+        while not stop.wait(0.002):
             try:
                 # http.client opens a new connection where the answer before announced the end of the old one.
                 connection.request("GET", "/")
@@ -329,6 +329,28 @@ def test_a_port_of_another_fleet_is_not_shared(gate: Ingress, backends: Any) -> 
         other.close()
 
 
+def test_a_port_that_moves_to_another_address_leaves_the_other_listeners_alone(gate: Ingress) -> None:
+    port, other = free_port(), free_port()
+    stop = threading.Event()
+    answers: list[int] = []
+
+    def ask() -> None:
+        while not stop.wait(0.002):
+            answers.append(fetch(other)[0])
+
+    gate.put(listener(port), listener(other, name="other"))
+    client = threading.Thread(target=ask)
+    client.start()
+    for bind in ("*", "127.0.0.1", "127.0.0.2", "*"):
+        assert gate.put(listener(port, bind=bind), listener(other, name="other"), wait=5000)["changed"]
+        assert gate.survey()["hash"] == digest(text(OWNER, [listener(port, bind=bind), listener(other, name="other")]))
+    assert fetch(port)[0] == 503
+    stop.set()
+    client.join()
+    assert set(answers) == {503}
+    assert len(gate.pids()) == 1
+
+
 def test_a_port_that_an_instance_has_recorded_is_taken_even_while_nothing_listens(gate: Ingress) -> None:
     port = free_port()
     forward = {"name": "http", "guest": 80, "host": port, "bind": "127.0.0.1", "udp": False}
@@ -340,9 +362,9 @@ def test_a_port_that_an_instance_has_recorded_is_taken_even_while_nothing_listen
 
 
 def test_ports_of_an_ingress_are_claims_to_other_fleets(gate: Ingress) -> None:
-    port = free_port()
-    gate.put(listener(port), listener(port + 1, bind="*"))
-    assert sorted(ingress.ports(gate.world.root, OWNER)) == [("", port + 1), ("127.0.0.1", port)]
+    port, published = free_port(), free_port()
+    gate.put(listener(port), listener(published, bind="*"))
+    assert sorted(ingress.ports(gate.world.root, OWNER)) == [("", published), ("127.0.0.1", port)]
     row = {"kind": "port", "owner": OWNER, "holder": "ingress", "bind": "127.0.0.1", "port": port}
     assert row in ingress.claims(gate.world.root, OWNER)
 
@@ -378,6 +400,10 @@ def test_one_that_hangs_is_replaced(gate: Ingress, backends: Any, monkeypatch: p
     gate.put(wished)
     (hung,) = gate.pids()
     os.kill(hung, signal.SIGSTOP)
+    deadline = time.monotonic() + 5
+    while processes.state(hung, processes.ticks(hung)) != "T":
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
     assert gate.survey()["state"] == "dead"
     assert gate.put(wished)["changed"]
     assert fetch(port) == (200, "api-0.aa")

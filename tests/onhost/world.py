@@ -67,7 +67,8 @@ class World:
         return reply
 
     def acquire(self, **ask: Any) -> int:
-        return int(self.do("lease", mark="shop", id="5f0c2a", holder={"user": "test"}, wait=5, **ask)["token"])
+        asked = {"mark": "shop", "id": "5f0c2a", "holder": {"user": "test"}, "wait": 5, **ask}
+        return int(self.do("lease", **asked)["token"])
 
     def release(self) -> None:
         self.do("release")

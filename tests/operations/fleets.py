@@ -14,7 +14,7 @@ from typing import Any
 from urllib.request import urlopen
 
 PLAYBOOK = Path(__file__).parents[2] / "playbooks" / "hello"
-UNICTL = [sys.executable, "-c", "from unictl.cli.main import script; script()"]
+UNICTL = [sys.executable, "-c", "import sys; from unictl.cli.main import script; sys.exit(script())"]
 
 
 def free_port() -> int:
@@ -51,7 +51,7 @@ class TryFleet:
             shutil.copy(playbook / name, self.folder / name)
         self.edit("connect: local", f"connect: local, root: {self.root}")
         self.edit(r"\{8080: http\}", f"{{{self.port}: http}}")
-        self.edit("id: 5f0c2a", f"id: {secrets.token_hex(3)}")
+        self.edit("id: 5f0c2a", f"id: f{secrets.token_hex(3)}")
         first = 20000 + secrets.randbelow(900) * 10
         text = self.yaml()
         (self.folder / "fleet.yaml").write_text(text + f"\nnetworks:\n  user: {{endpoints: {first}-{first + 9}}}\n")
@@ -91,11 +91,8 @@ class TryFleet:
 
     def pid(self, name: str) -> int:
         """The process of a live instance's hypervisor."""
-        found = [
-            int(entry.name)
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdigit() and f"{name}.{self.rows()[name]['generation']}" in _argv(entry)
-        ]
+        key = f"{name}.{self.rows()[name]['generation']}"
+        found = [pid for pid in self.processes() if f" {key} " in _argv(Path(f"/proc/{pid}"))]
         assert len(found) == 1, f"{name} has {len(found)} processes"
         return found[0]
 

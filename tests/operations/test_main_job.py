@@ -19,7 +19,7 @@ def names_in(text: str) -> set[str]:
 def test_a_fleet_comes_up_from_nothing_and_all_replicas_answer_in_turn(fleet: TryFleet) -> None:
     applied = fleet.apply()
     assert applied.code == 0, applied.out + applied.err
-    assert applied.out.splitlines()[-1] == "Apply complete: 4 added, 0 replaced, 0 destroyed, 0 adjusted."
+    assert applied.out.splitlines()[-1] == "Apply complete: 5 added, 0 replaced, 0 destroyed, 0 adjusted."
     answers = [fleet.get("/json") for _ in range(6)]
     assert {name for answer in answers for name in re.findall(r'"name": ?"(front-\d)"', answer)} == {
         "front-0",

@@ -29,9 +29,9 @@ global
 
 defaults
     balance roundrobin
-    retries 3
+    retries 10
     option redispatch 1
-    timeout connect 2s
+    timeout connect 200ms
     timeout queue 5s
     timeout client-fin 10s
     timeout server-fin 10s

@@ -41,12 +41,13 @@ def narrowing(arguments: Arguments) -> PlanOptions:
     )
 
 
-def applying(arguments: Arguments, holder: str) -> ApplyOptions:
+def applying(arguments: Arguments, holder: str, environment: Mapping[str, str]) -> ApplyOptions:
     """How a plan is carried out."""
     return ApplyOptions(
         parallelism=arguments.parallelism or ApplyOptions().parallelism,
         lock_timeout=_seconds(arguments.lock_timeout),
         holder=holder,
+        process_environment=environment,
     )
 
 

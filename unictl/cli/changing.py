@@ -101,7 +101,7 @@ def _carry_out(made: Plan, request: FleetRequest | None, arguments: Arguments, s
     codes = _codes(made)
     if not made.can_apply or not made.has_changes:
         return exit_code(codes)
-    report = _watched(made, request, asked.applying(arguments, streams.holder), arguments, streams)
+    report = _watched(made, request, asked.applying(arguments, streams.holder, streams.environment), arguments, streams)
     if not report.interrupted and (report.reverted or report.failed) and request is not None and not arguments.retry:
         again += " -retry"
     _tell(made, report, "" if report.complete else again, arguments, streams)

@@ -83,7 +83,7 @@ def _probe(reader: Reader, value: Any, path: Path) -> Probe | None:
     fields = reader.fields(value, path, _PROBE)
     kinds = [kind for kind in _CHECKS if isinstance(value, Map) and kind in value]
     if len(kinds) != 1:
-        said = f"a check is one of http, tcp and console; here {'and'.join(f' `{kind}` ' for kind in kinds)}meet"
+        said = f"a check is one of http, tcp and console; {' and '.join(f'`{kind}`' for kind in kinds)} meet here"
         hint = "Put them into a list of checks; where one comes from a template, take it away with null."
         if not kinds:
             said, hint = (

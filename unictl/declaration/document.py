@@ -25,6 +25,7 @@ from unictl.declaration.syntax import words
 from unictl.declaration.tree import SPOILED, List, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Place
+from unictl.fleet.names import marked
 
 MOST_BYTES = 4 << 20
 MOST_NODES = 100_000
@@ -127,7 +128,7 @@ class _Builder:
             frame.hidden = True
         elif twin:
             first = twin[0].place
-            summary = f"`{text}` stands twice in one map; first in line {first.line}"
+            summary = f"{marked(text)} stands twice in one map; first in line {first.line}"
             hint = "Take one of them away, or put both contents under one key."
             self.problems.append(self.problem("duplicate-key", spot, summary, hint, (first,)))
             frame.hidden = True
@@ -248,6 +249,8 @@ def read(text: str, file: str, reader: Any = None) -> Document:
                 handle(event)
     except _StopError as stop:
         builder.problems.append(stop.problem)
+        if builder.stack:
+            _spoil_last(builder.root)
         return _document(builder, whole=False)
     except yaml.MarkedYAMLError as error:
         builder.problems.append(_complaint(error, text, file))
@@ -265,7 +268,7 @@ def _spoil_last(node: Any) -> None:
     """The value read last may have swallowed what follows it: nothing can be said about it."""
     while isinstance(node, Map | List) and node:
         last: Any = next(reversed(node)) if isinstance(node, Map) else len(node) - 1
-        if not isinstance(node[last], Map | List):
+        if not isinstance(node[last], Map | List) or not node[last]:
             node[last] = SPOILED
             return
         node = node[last]
@@ -302,8 +305,24 @@ def _complaint(error: yaml.MarkedYAMLError, text: str, file: str) -> Diagnostic:
     noticed, began = error.problem_mark or error.context_mark, error.context_mark
     character = text[noticed.index : noticed.index + 1] if noticed else ""
     said = words(" ".join(filter(None, (error.context, error.problem))), character)
+    above = _without_colon(text, noticed.line) if noticed and "mapping values" in (error.problem or "") else None
+    if above:
+        place = Place(file=file, line=above[0], column=above[1], end_column=above[2])
+        said = words("could not find expected ':'", "")
+        return Diagnostic(code="syntax", summary=said.summary, hint=said.hint, place=place)
     marks = [(mark.line + 1, mark.column + 1) for mark in (noticed, began) if mark] or [(1, 1)]
     # What was opened and not closed is shown where it was opened; the reader notices only far below.
     marks = marks[::-1] if said.at_beginning else marks
     at, *others = (Place(file=file, line=line, column=column) for line, column in dict.fromkeys(marks))
     return Diagnostic(code="syntax", summary=said.summary, hint=said.hint, place=at, related=tuple(others))
+
+
+def _without_colon(text: str, line: int) -> tuple[int, int, int] | None:
+    """Line, first and last column of the line above ``line``, if it is a key that lacks its colon."""
+    lines = text.split("\n", line + 1)
+    here, above = lines[line], lines[line - 1] if line else ""
+    bare = above.strip()
+    indent = len(above) - len(above.lstrip())
+    if not bare or ":" in bare or bare[0] in "-#" or indent != len(here) - len(here.lstrip()):
+        return None
+    return line, indent + 1, indent + 1 + len(bare)

@@ -9,7 +9,8 @@ from unictl.declaration.globs import matching
 from unictl.declaration.kinds import why
 from unictl.declaration.tree import List, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.fleet.names import closest
+from unictl.diagnostics.place import Path
+from unictl.fleet.names import closest, marked
 
 SECTIONS = (
     "variables",
@@ -28,12 +29,17 @@ SECTIONS = (
 
 @dataclass(slots=True, kw_only=True)
 class Folder:
-    """What was read. ``whole`` is False when a file could not be read to its end: names may be missing then."""
+    """What was read.
+
+    ``whole`` is False when a file could not be read to its end: names may be missing then, and ``halves`` are the
+    entries in which reading ended.
+    """
 
     tree: Map = field(default_factory=Map)
     texts: dict[str, str] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
     whole: bool = True
+    halves: list[Path] = field(default_factory=list)
 
     def tell(self, code: str, spot: Spot | None, summary: str, hint: str = "", related: Spot | None = None) -> None:
         """One more problem."""
@@ -77,7 +83,19 @@ def _read(folder: Folder, files: Mapping[str, str], path: str, asked: Spot | Non
     document = read(text, path)
     folder.problems.extend(document.problems)
     folder.whole = folder.whole and document.whole
+    if not document.whole:
+        folder.halves.append(_half(document.tree))
     return document
+
+
+def _half(tree: Map) -> Path:
+    """The entry that was read last: what is missing in it may stand behind the place where reading ended."""
+    section = next(reversed(tree), None)
+    if section is None:
+        return ()
+    below = tree[section]
+    name = next(reversed(below), None) if section in SECTIONS and isinstance(below, Map) else None
+    return (section,) if name is None else (section, name)
 
 
 def _included(folder: Folder, files: Mapping[str, str], entry: str) -> dict[str, Spot]:
@@ -124,7 +142,7 @@ def _join(folder: Folder, document: Document) -> None:
             folder.tell("wrong-type", here, f"`{key}`: a map is wanted")
         else:
             hint = "Keep one of them."
-            folder.tell("declared-twice", here, f"`{key}` stands already in {there[0].place}", hint, there[0])
+            folder.tell("declared-twice", here, f"{marked(key)} stands already in {there[0].place}", hint, there[0])
 
 
 def _joined(folder: Folder, before: Map, more: Map, section: str) -> Map:

@@ -98,4 +98,6 @@ def meant(what: str, wrong: str, known: Iterable[str]) -> str:
         return wished
     table = _MEANT.get(what, {})
     told = next((key for key, others in table.items() if wished in others and key in known), "")
-    return told or closest(wrong, known)
+    if len(known) == 1:
+        return known[0]
+    return told or closest(wrong, known, nearness=0.7)

@@ -17,7 +17,7 @@ Check = Callable[[str], object]
 def why(kind: str, text: str) -> str:
     """Why ``text`` is not of ``kind``; empty when it is."""
     try:
-        said = CHECKS[kind](text)
+        said = CHECKS[kind](str(text))
     except ValueError as error:
         return str(error)
     return said if isinstance(said, str) else ""

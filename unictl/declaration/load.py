@@ -10,13 +10,13 @@ from unictl.declaration import decode, folder, schema, variables
 from unictl.declaration.decode_service import KEYS
 from unictl.declaration.folder import Folder
 from unictl.declaration.merge import Templates, with_environment, without_nulls
-from unictl.declaration.tree import SPOILED, Map, Places, Sources
+from unictl.declaration.tree import SPOILED, Map, Places, Sources, changed
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
 from unictl.diagnostics.place import Path, Place
 from unictl.fleet import rules
 from unictl.fleet.finding import Finding
 from unictl.fleet.model import Fleet
-from unictl.fleet.names import closest, listed
+from unictl.fleet.names import closest, there_are
 
 _NOWHERE: Mapping[str, str] = {}
 
@@ -85,12 +85,12 @@ class _Loading:
         self._choose(names)
         tree, found = schema.check(self._substituted(), self.schema)
         self.read.problems += found
+        for half in filter(None, self.read.halves):
+            tree = changed(tree, half, SPOILED)
         merged = self._merged(tree)
         fleet, reader = decode.fleet(merged, self.environment)
         sources, places = Sources(self.read.texts), Places(merged)
-        problems = self.read.problems
-        if problems or reader.problems or self.judge:
-            problems += self._judged(fleet, reader.spoiled, reader.problems, places, sources)
+        problems = self.read.problems + self._judged(fleet, reader.spoiled, reader.problems, places, sources)
         sorted_ = tuple(sorted((_with_source(problem, sources) for problem in problems), key=_order))
         return Loaded(
             fleet=None if errors(sorted_) else fleet,
@@ -112,16 +112,10 @@ class _Loading:
             asked, spot = self.read.tree["default_env"], self.read.tree.spots["default_env"][1]
         if asked and asked not in names:
             near = closest(asked, names)
-            hint = (
-                f"Did you mean {near}?"
-                if near
-                else f"There is {listed(names)}."
-                if names
-                else "The fleet declares none."
-            )
+            hint = f"Did you mean {near}?" if near else there_are(names) or "The fleet declares none."
             self.read.tell("unknown-environment", spot, f"there is no environment {asked!r}", hint)
         elif not asked and names:
-            hint = f"Choose one with -env: {listed(names)}. Or set `default_env`."
+            hint = f"Choose one with `-env`: {', '.join(names)}. Or set `default_env`."
             spot = self.read.tree.spots["environments"][0]
             self.read.tell("environment-needed", spot, "the fleet has environments, and none is chosen", hint)
         self.judge = asked in names or not (asked or names)
@@ -161,7 +155,7 @@ class _Loading:
             tree = with_environment(tree, chosen)
         elif chosen is SPOILED:
             self.judge = False
-        templates = Templates(tree, KEYS)
+        templates = Templates(tree, KEYS, complete=self.read.whole)
         result = Map(tree, tree.spots)
         if isinstance(tree.get("services"), Map):
             result["services"] = templates.services()
@@ -176,7 +170,14 @@ class _Loading:
         if not self.judge or not self.read.texts:
             return []
         found = [finding for finding in rules.findings(fleet) if not _follows(finding, spoiled, whole=self.read.whole)]
+        # Of a file that was not read to its end, nothing can be missing.
+        missing = [self._placed(problem) for problem in missing if problem.place or self.read.whole]
         return missing + [_diagnostic(finding, places, sources) for finding in found]
+
+    def _placed(self, problem: Diagnostic) -> Diagnostic:
+        """What is missing from the whole fleet is missing at the beginning of its first file."""
+        start = Place(file=next(iter(self.read.texts)), line=1, column=1)
+        return problem if problem.place else replace(problem, place=start)
 
 
 def _follows(finding: Finding, spoiled: set[Path], *, whole: bool) -> bool:
@@ -195,14 +196,16 @@ def _diagnostic(finding: Finding, places: Mapping[Path, Place], sources: Mapping
     def place(path: Path, *, key: bool = False) -> Place | None:
         return places.nearest(path, key=key) if isinstance(places, Places) else places.get(path)
 
+    at = place(finding.path, key=finding.about_key)
+    others = [place(path, key=finding.about_key) for path in finding.related]
     found = Diagnostic(
         code=finding.code,
         summary=finding.text,
         severity=finding.severity,
         detail=finding.detail,
-        place=place(finding.path, key=finding.about_key),
+        place=at,
         hint=finding.hint,
-        related=tuple(where for path in finding.related if (where := place(path))),
+        related=tuple(dict.fromkeys(where for where in others if where and where != at)),
     )
     return _with_source(found, sources)
 

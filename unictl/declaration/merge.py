@@ -8,7 +8,7 @@ from typing import Any
 
 from unictl.declaration.tree import SPOILED, List, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.fleet.names import closest, listed
+from unictl.fleet.names import closest, there_are
 
 WHOLE = ("hosts", "networks", "policy")
 """What an environment replaces as a whole, so that staging never inherits production's hosts."""
@@ -52,6 +52,7 @@ class Templates:
 
     tree: Map
     keys: tuple[str, ...]
+    complete: bool = True
     problems: list[Diagnostic] = field(default_factory=list)
     done: dict[str, Map] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
@@ -111,8 +112,10 @@ class Templates:
 
     def _unknown(self, name: str, spot: Spot) -> None:
         known = self._section()
+        if not self.complete or self.tree.get("templates") is SPOILED:
+            return  # It may stand where nothing could be read.
         near = closest(name, known)
-        hint = f"Did you mean {near}?" if near else f"Templates: {listed(known) or 'none is declared'}."
+        hint = f"Did you mean {near}?" if near else there_are(known) or "No template is declared."
         summary = f"there is no template {name!r}"
         self.problems.append(Diagnostic(code="unknown-template", summary=summary, hint=hint, place=spot.place))
 

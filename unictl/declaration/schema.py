@@ -134,7 +134,7 @@ class _Check:
             elif "x-entries" in below and isinstance(value, Map):
                 self.entries(key, below, value, (*path, key))
             else:
-                self.value(key, below, value, (*path, key), f"`{key}`")
+                self.value(f"all of {key}", below, value, (*path, key), f"`{key}`")
 
     def entries(self, section: str, node: Mapping[str, Any], value: Map, path: Path) -> None:
         """A section of named entries."""

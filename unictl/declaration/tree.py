@@ -96,6 +96,7 @@ def spot(tree: Any, path: Path, *, key: bool = False) -> Spot | None:
     counts into what stands there in its short form (one check instead of a list) means that form itself.
     """
     found: Spot | None = None
+    above: Spot | None = None
     for part in path:
         below = step(tree, part)
         if below is None and isinstance(part, int) and isinstance(tree, Map):
@@ -103,17 +104,16 @@ def spot(tree: Any, path: Path, *, key: bool = False) -> Spot | None:
             if below is None:
                 continue
         if below is None:
-            break
+            return above if isinstance(tree, Map | List) else found
         tree, key_spot, value_spot = below
+        above = key_spot
         found = key_spot if key or (isinstance(tree, Map | List) and not _on_one_line(value_spot)) else value_spot
     return found
 
 
 def _counted(tree: Map, index: int) -> tuple[Any, Spot, Spot] | None:
     """Entry ``index`` of a map whose keys are numbers (``publish: {80: http}``), in the order of the numbers."""
-    if not tree or not all(name.isdecimal() for name in tree):
-        return None
-    names = sorted(tree, key=int)
+    names = sorted((name for name in tree if name.isdecimal() and tree[name] is not SPOILED), key=int)
     return step(tree, names[index]) if index < len(names) else None
 
 

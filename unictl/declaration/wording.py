@@ -10,7 +10,7 @@ from unictl.declaration.guesses import meant
 from unictl.declaration.kinds import why
 from unictl.declaration.tree import SPOILED, spot
 from unictl.diagnostics.place import Path
-from unictl.fleet.names import closest, listed
+from unictl.fleet.names import closest, listed, marked
 
 _TYPES = {
     "string": "a text",
@@ -105,13 +105,13 @@ def key_of(path: Path) -> str:
 
 def _subject(path: Path) -> str:
     key = key_of(path)
-    return f"`{key}`: " if key else ""
+    return f"{marked(key)}: " if key else ""
 
 
 def _container(path: Path, what: str) -> str:
     """What the map at ``path`` of an entry is, as ``guesses`` calls it."""
     key = key_of(path)
-    return {"": what, "health": "check", "publish": "publication"}.get(key, f"`{key}`")
+    return {"": what, "health": "check", "publish": "publication"}.get(key, marked(key))
 
 
 def _noun(path: Path, what: str) -> str:
@@ -133,15 +133,27 @@ def _unknown_key(path: Path, value: Any, schema: Any, what: str, elsewhere: Mapp
     known = schema["properties"]
     guess = meant(what, key, known)
     if guess:
-        hint = f"Did you mean `{guess}`?"
+        hint = f"Did you mean `{guess}`?{_shape(value[key], known[guess])}"
     elif key in elsewhere:
         hint = f"It is a key of {elsewhere[key]}; look at the indentation."
     else:
-        hint = f"There is {listed((f'`{name}`' for name in known), most=12)}." if len(known) <= 12 else ""
+        hint = f"Its keys: {listed((f'`{name}`' for name in known), most=12)}." if len(known) <= 12 else ""
+    if key.startswith("x-"):
+        hint = "There are no keys of one's own; what services have in common is a template."
     spoils = (path, (*above, guess)) if guess and guess not in value else (path,)
     container = what if what.startswith("`") else _noun((), what)
-    summary = f"`{key}` is no key of {container}"
+    summary = f"{marked(key)} is no key of {container}"
     return Issue(path=path, code="unknown-key", summary=summary, hint=hint, at_key=True, spoils=spoils)
+
+
+def _shape(value: Any, schema: Any) -> str:
+    """How the key that was meant is written, where what stands under the wrong key would not do."""
+    if schema is True or value is SPOILED:
+        return ""
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    fits = ("object" in types and isinstance(value, dict)) or ("array" in types and isinstance(value, list))
+    fits = fits or (not isinstance(value, dict | list) and not {*types} <= {"object", "array"})
+    return "" if fits else f" {_sentence(str(schema.get('x-hint', '')))}".rstrip()
 
 
 def _wrong_type(path: Path, value: Any, schema: Any, written: str | None, what: str) -> Issue:
@@ -155,12 +167,16 @@ def _wrong_type(path: Path, value: Any, schema: Any, written: str | None, what: 
         summary = f"{_subject(path)}{_shown(value, written)} stands where a text is wanted"
         return _issue_at(path, "wrong-type", summary, f'Write it in quotes: "{written}".')
     wanted = _KINDS.get(kind, "") if "object" not in types and "array" not in types else ""
-    wanted = wanted or " or ".join(_TYPES[name] for name in types if not (name == "integer" and "number" in types))
+    wanted = wanted or _any_of([_TYPES[name] for name in types if not (name == "integer" and "number" in types)])
     shown = _shown(value, written)
     summary = (
         f"{_subject(path)}{wanted} is wanted, not {shown}" if path else f"{_noun(path, what)} is {wanted}, not {shown}"
     )
     return _issue_at(path, "wrong-type", summary, _type_hint(value, types, schema))
+
+
+def _any_of(types: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(types[:-1]), types[-1])))
 
 
 def _type_hint(value: Any, types: list[str], schema: Any) -> str:
@@ -176,7 +192,7 @@ def _type_hint(value: Any, types: list[str], schema: Any) -> str:
 
 def _wrong_choice(path: Path, value: Any, choices: list[str]) -> Issue:
     near = closest(value, choices) if isinstance(value, str) else ""
-    hint = f"Did you mean {near}?" if near else f"There is {listed(choices, most=12)}."
+    hint = f"Did you mean {near}?" if near else f"One of {listed(choices, most=12)}."
     return _issue_at(
         path, "wrong-value", f"{_subject(path)}{_shown(value).removeprefix('the text ')} is not one of its values", hint
     )

@@ -67,7 +67,7 @@ async def _prove(step: Step, host: Connection, owner: str) -> str:
     if not answer["healthy"]:
         raise HostProblem(step.host, "failed", answer["why"], hint=f"unictl logs {step.subject} -previous")
     await host.mark(owner, data["key"], {"proven": True})
-    return f"healthy after {answer['took']} ms"
+    return f"after {answer['took']} ms"
 
 
 async def launch(steps: list[Step], host: Connection, tools: Tools) -> dict[str, Diagnostic | None]:

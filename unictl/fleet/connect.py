@@ -26,6 +26,8 @@ def parse(text: str) -> Connect:
 
 
 def _reason(text: str) -> str:
+    if text in ("localhost", "127.0.0.1", "::1", "ssh://local"):
+        return "write local"
     rest = text.removeprefix("ssh://")
     if rest == text:
         wanted = f"write ssh://{text}" if _SSH.fullmatch(f"ssh://{text}") and "/" not in text else "write local"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.place import Path
-from unictl.fleet.names import closest, listed
+from unictl.fleet.names import closest, there_are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,6 @@ def unknown(path: Path, what: str, name: str, known: Iterable[str], *, among: st
     """There is no ``what`` called ``name``; the nearest of ``known``, or what there is, as hint."""
     known = tuple(known)
     near = closest(name, known)
-    there = listed(known)
-    hint = f"Did you mean {near}?" if near else f"There is {there}." if there else f"No {what} is declared."
+    hint = f"Did you mean {near}?" if near else there_are(known) or f"No {what} is declared."
     section = among or f"{what}s"
     return Finding(path=path, code=f"unknown-{what}", text=f"there is no {what} {name!r}", hint=hint, among=section)

@@ -2,12 +2,13 @@
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from unictl.diagnostics.place import Path
 from unictl.fleet.connect import text_of
 from unictl.fleet.finding import Finding
-from unictl.fleet.model import Fleet, Host, Network, Service
-from unictl.fleet.names import closest, listed
+from unictl.fleet.model import Fleet, Host, Network, Placement, Service
+from unictl.fleet.names import closest, listed, there_are
 from unictl.fleet.quantities import memory_text
 from unictl.fleet.selection import host_labels, selected_hosts
 
@@ -73,13 +74,13 @@ def _by_mode(network: Network, path: Path) -> Iterator[Finding]:
         )
     is_range = "/" not in network.endpoints
     if network.endpoints and is_range != (network.mode == "user"):
-        wanted = "a port range such as 20000-29999" if network.mode == "user" else "a part of its subnet"
+        wanted = "a port range such as 20000-29999" if network.mode == "user" else "a subnet such as 10.30.128.0/24"
         text = f"the endpoints of a {network.mode} network are {wanted}"
         yield Finding(path=(*path, "endpoints"), code="network-mode", text=text, relies=((*path, "mode"),))
 
 
 def _inside(network: Network, path: Path) -> Iterator[Finding]:
-    """Gateway and endpoints lie in the subnet."""
+    """The gateway lies in the subnet; endpoints have a range of their own."""
     if not network.subnet:
         return
     subnet = ipaddress.IPv4Network(network.subnet)
@@ -87,9 +88,6 @@ def _inside(network: Network, path: Path) -> Iterator[Finding]:
     if network.gateway and ipaddress.IPv4Address(network.gateway) not in subnet:
         text = f"the gateway {network.gateway} lies outside of the subnet {network.subnet}"
         yield Finding(path=(*path, "gateway"), code="outside-subnet", text=text, relies=relies)
-    if "/" in network.endpoints and not ipaddress.IPv4Network(network.endpoints).subnet_of(subnet):
-        text = f"the endpoints {network.endpoints} lie outside of the subnet {network.subnet}"
-        yield Finding(path=(*path, "endpoints"), code="outside-subnet", text=text, relies=relies)
 
 
 def _overlaps(fleet: Fleet) -> Iterator[Finding]:
@@ -107,79 +105,101 @@ def _overlaps(fleet: Fleet) -> Iterator[Finding]:
         seen.append((name, subnet))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Field:
+    """The hosts a placement allows, and those of them that fit; made once for all services that ask for the same."""
+
+    allowed: tuple[Host, ...]
+    fitting: tuple[Host, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(host.name for host in self.fitting)
+
+
+def _field(hosts: tuple[Host, ...], placement: Placement) -> _Field:
+    allowed = selected_hosts(placement.hosts, hosts)
+    wanted = placement.require.items()
+    return _Field(allowed=allowed, fitting=tuple(host for host in allowed if wanted <= host_labels(host).items()))
+
+
 def placement(fleet: Fleet) -> Iterator[Finding]:
     """Every service has hosts on which it may stand."""
     every = tuple(fleet.hosts[name] for name in sorted(fleet.hosts))
+    fields: dict[object, _Field] = {}
+    counted: dict[object, Finding | None] = {}
     for service in fleet.services.values() if every else ():
-        path: Path = ("services", service.name, "placement")
-        allowed = selected_hosts(service.placement.hosts, every)
-        if not allowed:
-            near = closest(service.placement.hosts, fleet.hosts)
-            hint = f"Did you mean {near}?" if near else f"There is {listed(fleet.hosts)}."
-            text = f"{service.placement.hosts!r} selects no host"
-            yield Finding(path=(*path, "hosts"), code="no-host-selected", text=text, hint=hint, among="hosts")
+        wish = service.placement
+        asked = (wish.hosts, tuple(sorted(wish.require.items())))
+        field = fields.get(asked) or fields.setdefault(asked, _field(every, wish))
+        if not field.fitting:
+            yield _nowhere(fleet, service, field)
             continue
-        fitting = tuple(host for host in allowed if _has(host, service))
-        if not fitting:
-            wanted = ", ".join(f"{key}: {value}" for key, value in sorted(service.placement.require.items()))
-            text = f"no host has the labels {wanted}"
-            hint = f"Hosts that `placement.hosts` allows: {listed(host.name for host in allowed)}."
-            yield Finding(path=(*path, "require"), code="no-host-selected", text=text, hint=hint, relies=(("hosts",),))
-            continue
-        yield from _spread(service, fitting, path)
-        yield from _able(service, fitting)
-        yield from _pinned(fleet, service, fitting)
+        if (asked, wish.spread) not in counted:
+            counted[asked, wish.spread] = _spread(wish.spread, field)
+        uncounted = counted[asked, wish.spread]
+        if uncounted:
+            yield replace(uncounted, path=("services", service.name, "placement", "spread"))
+        yield from _able(service, field)
+        yield from _pinned(fleet, service, field)
 
 
-def _has(host: Host, service: Service) -> bool:
-    labels = host_labels(host)
-    return all(labels.get(key) == value for key, value in service.placement.require.items())
+def _nowhere(fleet: Fleet, service: Service, field: _Field) -> Finding:
+    path: Path = ("services", service.name, "placement")
+    wish = service.placement
+    if not field.allowed:
+        near = closest(wish.hosts, fleet.hosts)
+        hint = f"Did you mean {near}?" if near else there_are(fleet.hosts)
+        text = f"{wish.hosts!r} selects no host"
+        return Finding(path=(*path, "hosts"), code="no-host-selected", text=text, hint=hint, among="hosts")
+    wanted = ", ".join(f"{key}: {value}" for key, value in sorted(wish.require.items()))
+    hint = f"Hosts that `placement.hosts` allows: {listed(host.name for host in field.allowed)}."
+    text = f"no host has the labels {wanted}"
+    return Finding(path=(*path, "require"), code="no-host-selected", text=text, hint=hint, relies=(("hosts",),))
 
 
-def _spread(service: Service, fitting: tuple[Host, ...], path: Path) -> Iterator[Finding]:
-    spread = service.placement.spread
-    without = [host.name for host in fitting if spread != "host" and spread not in host_labels(host)]
+def _spread(spread: str, field: _Field) -> Finding | None:
+    without = [host.name for host in field.fitting if spread != "host" and spread not in host_labels(host)]
     if not without:
-        return
-    known = {"host", "zone", *(label for host in fitting for label in host.labels)}
-    what = "no `zone`" if spread == "zone" else f"no label {spread!r}"
-    if len(without) == len(fitting) and spread != "zone":
-        near = closest(spread, known)
+        return None
+    if len(without) == len(field.fitting) and spread != "zone":
+        near = closest(spread, {"host", "zone", *(label for host in field.fitting for label in host.labels)})
         text, hint = f"`spread`: no host has the label {spread!r}", f"Did you mean {near}?" if near else ""
     else:
+        what = "no `zone`" if spread == "zone" else f"no label {spread!r}"
         text = (
             f"`spread: {spread}` cannot be counted: {listed(without)} {'has' if len(without) == 1 else 'have'} {what}"
         )
         hint = "Set it at every host on which the service may stand."
-    yield Finding(path=(*path, "spread"), code="spread", text=text, hint=hint, relies=(("hosts",),))
+    return Finding(path=(), code="spread", text=text, hint=hint, relies=(("hosts",),))
 
 
-def _able(service: Service, fitting: tuple[Host, ...]) -> Iterator[Finding]:
+def _able(service: Service, field: _Field) -> Iterator[Finding]:
     path: Path = ("services", service.name)
     wanted = service.hypervisor
-    if wanted and all(host.hypervisors and wanted not in host.hypervisors for host in fitting):
+    if wanted and all(host.hypervisors and wanted not in host.hypervisors for host in field.fitting):
         text = f"no host on which {service.name!r} may stand allows the hypervisor {wanted}"
         hint = "Add it to `hypervisors` of a host."
         yield Finding(path=(*path, "hypervisor"), code="no-hypervisor", text=text, hint=hint, relies=(("hosts",),))
     for key, size in (("memory", service.memory), ("cpus", service.cpus)):
-        declared = [getattr(host, key) for host in fitting]
-        if all(declared) and size > max(declared):
-            most = memory_text(max(declared)) if key == "memory" else str(max(declared))
+        # A host that declares nothing is surveyed: it may be as large as it likes.
+        if all((getattr(host, key) or size) < size for host in field.fitting):
+            most = max(getattr(host, key) for host in field.fitting)
+            shown = memory_text(most) if key == "memory" else str(most)
             text = f"one instance of {service.name!r} is larger than every host on which it may stand"
-            hint = f"The largest of them declares `{key}: {most}`."
+            hint = f"The largest of them declares `{key}: {shown}`."
             yield Finding(path=(*path, key), code="too-large-for-hosts", text=text, hint=hint, relies=(("hosts",),))
 
 
-def _pinned(fleet: Fleet, service: Service, fitting: tuple[Host, ...]) -> Iterator[Finding]:
-    names = [host.name for host in fitting]
+def _pinned(fleet: Fleet, service: Service, field: _Field) -> Iterator[Finding]:
     for device, name in service.volumes.items():
         volume = fleet.volumes.get(name)
-        if volume and volume.host in fleet.hosts and volume.host not in names:
+        if volume and volume.host in fleet.hosts and volume.host not in field.names:
             yield Finding(
                 path=("services", service.name, "volumes", device),
                 code="volume-elsewhere",
                 text=f"the volume {name!r} stands on {volume.host}, where {service.name!r} may not stand",
-                hint=f"It may stand on {listed(names)}: change `placement` here or `host` there.",
+                hint=f"It may stand on {listed(field.names)}: change `placement` here or `host` there.",
                 related=(("volumes", name, "host"),),
                 relies=(("hosts",), ("volumes", name)),
             )

@@ -34,11 +34,19 @@ def split_instance(name: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def closest(word: str, known: Iterable[str]) -> str:
+def closest(word: str, known: Iterable[str], *, nearness: float = 0.6) -> str:
     """The one of ``known`` that was probably meant by ``word``; empty where none is near."""
     # Sorted, so that the answer does not depend on the order in which names were declared.
-    near = get_close_matches(word.lower(), sorted(set(known)), n=1, cutoff=0.7)
-    return near[0] if near else ""
+    ordered = sorted(set(known))
+    near = get_close_matches(word.lower(), ordered, n=1, cutoff=nearness)
+    letters = sorted(word.lower())
+    return near[0] if near else next((name for name in ordered if sorted(name) == letters), "")
+
+
+def marked(key: str) -> str:
+    """A key between marks, on one line whatever stands in it."""
+    shown = key if key.isprintable() else repr(key)[1:-1]
+    return f"`{shown if len(shown) <= 60 else shown[:57] + '...'}`"
 
 
 def listed(names: Iterable[str], *, most: int = 8) -> str:
@@ -48,3 +56,9 @@ def listed(names: Iterable[str], *, most: int = 8) -> str:
     if more > 0:
         return f"{', '.join(shown)} and {more} more"
     return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+def there_are(names: Iterable[str]) -> str:
+    """``There is a.``, ``There are a and b.``; empty of none."""
+    known = set(names)
+    return f"There {'is' if len(known) == 1 else 'are'} {listed(known)}." if known else ""

@@ -53,7 +53,7 @@ def published(fleet: Fleet) -> Iterator[Finding]:
                 yield _missing(service, (*path, "to"), publish.to)
             if port and port.udp and (publish.host or publish.sni or publish.tls):
                 text = f"{publish.to!r} is a UDP port: `host`, `sni` and `tls` mean nothing to it"
-                yield Finding(path=path, code="publish-udp", text=text, hint="Take them away.")
+                yield Finding(path=path, code="publish-udp", text=text, hint="Take them away.", about_key=True)
             if publish.port:
                 claims.setdefault((publish.port, bool(port and port.udp)), []).append((service, index, publish))
     for (number, _), claimed in claims.items():
@@ -70,11 +70,13 @@ def _clashes(number: int, claims: list[Claim]) -> Iterator[Finding]:
         seen.setdefault((publish.host, publish.sni), claim)
         if other is None or _apart(other[2], publish):
             continue
-        whose = "this service already" if other[0].name == service.name else f"the service {other[0].name!r}"
+        twice = other[0].name == service.name
+        whose = f"twice by {service.name!r}" if twice else f"by {other[0].name!r} and by {service.name!r}"
         yield Finding(
             path=("services", service.name, "publish", index),
             code="port-clash",
-            text=f"port {number} is published by {whose}",
+            text=f"port {number} is published {whose}",
+            about_key=True,
             hint="Take another port, or give each its own `sni` (TLS passed through) or `host` (HTTP).",
             related=(("services", other[0].name, "publish", other[1]),),
         )
@@ -100,6 +102,7 @@ def _within_endpoints(fleet: Fleet, number: int, claim: Claim) -> Iterator[Findi
             yield Finding(
                 path=("services", claim[0].name, "publish", claim[1]),
                 code="port-in-endpoints",
+                about_key=True,
                 text=f"port {number} lies among the endpoints of the network {network!r}, {bounds[0]}-{bounds[1]}",
                 hint="Publish another port, or set the network's `endpoints` elsewhere.",
                 relies=(("networks", network),),
@@ -134,7 +137,7 @@ def checks(fleet: Fleet) -> Iterator[Finding]:
                 text = "a console check reads what the guest prints: `port` means nothing to it"
                 yield Finding(path=(*path, "port"), code="check-port", text=text, hint="Take it away.")
             if probe.kind == "tcp" and not probe.expect and _on_user_network(fleet, service):
-                yield _proves_nothing(path)
+                yield _proves_nothing(path, bool(probe.send))
             if probe.min_healthy_time >= probe.healthy_deadline:
                 text = "`min_healthy_time` is not shorter than `healthy_deadline`: no instance could become healthy"
                 relies = tuple((*path, key) for key in ("min_healthy_time", "healthy_deadline"))
@@ -145,11 +148,11 @@ def _on_user_network(fleet: Fleet, service: Service) -> bool:
     return any(name in fleet.networks and fleet.networks[name].mode == "user" for name in service.network)
 
 
-def _proves_nothing(path: Path) -> Finding:
+def _proves_nothing(path: Path, sends: bool) -> Finding:
     return Finding(
         path=(*path, "tcp"),
         code="check-proves-nothing",
-        text="on a user network a bare connection proves nothing",
+        text=f"on a user network {'sending' if sends else 'a connection'} without `expect` proves nothing",
         detail="The hypervisor accepts connections itself, also for a guest that is dead.",
         hint="Ask with `http: /path`, `console: TEXT`, or tcp with `send` and `expect`.",
         about_key=True,
@@ -167,5 +170,5 @@ def _asked(service: Service, probe: Probe, path: Path) -> Iterator[Finding]:
     elif probe.port not in ports:
         yield _missing(service, (*path, "port"), probe.port)
     elif ports[probe.port].udp:
-        text = f"{probe.port!r} is a UDP port: a {probe.kind} check cannot ask it"
+        text = f"{probe.port!r} is a UDP port: {'an' if probe.kind == 'http' else 'a'} {probe.kind} check cannot ask it"
         yield Finding(path=(*path, "port"), code="check-port", text=text, hint="Ask a TCP port, or the console.")

@@ -12,7 +12,7 @@ from unictl.fleet.references import Reference, Text, references
 
 def names(fleet: Fleet) -> Iterator[Finding]:
     """Every name that refers to an image, network, volume, secret, host or service."""
-    if fleet.default_network not in fleet.networks:
+    if fleet.default_network not in (*fleet.networks, "user"):
         yield unknown(("default_network",), "network", fleet.default_network, fleet.networks)
     for volume in fleet.volumes.values():
         if volume.host and volume.host not in fleet.hosts:
@@ -149,12 +149,12 @@ def volume_owners(fleet: Fleet) -> Iterator[Finding]:
             path: Path = ("services", name, "volumes", device)
             if volume in owners:
                 owner = owners[volume][1]
-                whose = "another device of it" if owner == name else f"the service {owner!r}"
+                whose = f"another device of {name!r}" if owner == name else f"the service {owner!r}"
                 yield Finding(
                     path=path,
                     code="volume-shared",
                     text=f"the volume {volume!r} belongs to {whose} already",
-                    hint="Volumes are never shared: declare another. Replicas of one service get one each by themselves.",
+                    hint="Volumes are never shared: declare another. Replicas of one service get one each.",
                     related=(owners[volume],),
                 )
             owners.setdefault(volume, path)

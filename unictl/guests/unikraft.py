@@ -3,8 +3,9 @@
 Sources: Unikraft 0.17 (early_init.c, argparse.c, parser.c, shutdown.c, cpu_native.c), release notes 0.13 to 0.21;
 ends as measured.
 
-* Library parameters stand before ``--`` and the application's arguments behind it, but only where there is a parameter:
-  without one, a ``--`` would reach the application. QEMU's multiboot loader supplies the program's name.
+* Words before ``--`` are library parameters only where there is a ``--`` with a word before it; without one they all go
+  to the application. A ``--`` without parameters would reach the application. So it stands exactly where there are
+  parameters, arguments or not. QEMU's multiboot loader supplies the program's name.
 * Words are split at blanks; single quotes group, and neither a quote nor an empty word can be written.
 * The drivers know virtio-pci of the transitional kind only: legacy must stay on, and the NIC on the root bus.
 * On ``microvm`` multiboot guests are told of no device and cannot power off, so it is refused.
@@ -76,7 +77,7 @@ class Unikraft:
         words = [word for nic in boot.nics for word in _address(nic, boot.hostname, version)]
         words += _list("env.vars", [quoted(word) for word in assignments(boot)])
         words += _rootfs(version) if "initrd" in boot.parts else []
-        words += ["--"] if words and boot.args else []
+        words += ["--"] if words else []
         return " ".join((*words, *(quoted(word) for word in boot.args)))
 
     def devices(self, boot: Boot) -> Devices:  # noqa: ARG002 - the same for every boot

@@ -15,11 +15,12 @@ _SHIPPED = ("*.py", "probe.elf")
 @cache
 def packed() -> tuple[bytes, str]:
     """The zip and its SHA-256; made once per process."""
-    data = _pack(Path(next(iter(unictl.onhost.__path__))))
+    data = pack(Path(next(iter(unictl.onhost.__path__))))
     return data, hashlib.sha256(data).hexdigest()
 
 
-def _pack(folder: Path) -> bytes:
+def pack(folder: Path) -> bytes:
+    """The zip of a folder: fixed order, times and modes."""
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for path in sorted(path for pattern in _SHIPPED for path in folder.glob(pattern)):

@@ -1,6 +1,7 @@
 """What cannot work, found before a host is asked: every service against its guest family and hypervisor. Pure."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from unictl.diagnostics.place import Path
 from unictl.fleet.model import Fleet, Image, Service
@@ -8,9 +9,10 @@ from unictl.fleet.names import closest, listed
 from unictl.guests.families import FAMILIES
 from unictl.guests.family import Facts
 from unictl.hypervisors.drivers import DRIVERS
-from unictl.instances.desired import hypervisor_of
+from unictl.instances.addresses import resolve
+from unictl.instances.desired import hypervisor_of, wish
 from unictl.instances.networks import networks_of, seen
-from unictl.instances.render import machine_of
+from unictl.instances.render import boot, driver_of, machine_of
 from unictl.instances.spec import FleetFacts
 
 Row = tuple[Path, str, str, str]
@@ -18,7 +20,10 @@ Row = tuple[Path, str, str, str]
 
 
 def preflight(fleet: Fleet, facts: FleetFacts) -> tuple[Row, ...]:
-    """Everything that speaks against launching, each once, by service; images without facts are passed over."""
+    """Everything that speaks against launching, each once, by service; images without facts are passed over.
+
+    KeyError where a text refers to a port that no service has: the fleet's own rules say that first.
+    """
     rows = (row for name in sorted(fleet.services) for row in _service(fleet, fleet.services[name], facts))
     # Two services of one image would say twice what is wrong with it.
     return tuple(dict.fromkeys(rows))
@@ -28,9 +33,12 @@ def _service(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Row]
     image = fleet.images.get(service.image)
     if image is None or image.name not in facts:
         return
-    yield from _hypervisor(service)
-    yield from _networks(fleet, service)
-    yield from _family(service, image, facts[image.name])
+    found = [
+        *_hypervisor(service),
+        *_networks(fleet, service),
+        *_family(service, image, facts[image.name]),
+    ]
+    yield from found or _launch(fleet, service, facts)
 
 
 def _family(service: Service, image: Image, facts: Facts) -> Iterator[Row]:
@@ -56,6 +64,17 @@ def _networks(fleet: Fleet, service: Service) -> Iterator[Row]:
             key = "mode" if network.mode != "user" else "subnet"
             hint = "write mode: user and a subnet such as 10.0.2.0/24"
             yield ("networks", network.name, key), "network-not-supported", str(error), hint
+
+
+def _launch(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Row]:
+    """What only shows once references are resolved, on the replica and host with the longest names there can be."""
+    endpoints = {f"{each.name}.{port.name}": 65535 for each in fleet.services.values() for port in each.ports}
+    wished = wish(replace(fleet, services={service.name: service}), facts)[-1:]
+    host = max(sorted(fleet.hosts), key=len, default="")
+    for each in wished:
+        handed = boot(fleet, each, "0" * 8, resolve(fleet, each, host, endpoints))
+        for found in driver_of(service).refusals(FAMILIES[fleet.images[service.image].guest], handed):
+            yield found.key, found.code, found.summary, found.hint
 
 
 def _unsupported(path: Path, kind: str, name: str, known: Collection[str]) -> Row:

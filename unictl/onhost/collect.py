@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 
-from . import claims, lease, locks, records, retire
+from . import claims, lease, locks, records, retire, supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 KEPT_AT_END = ("retired", "volumes")
+LAST_WORDS = 5.0
+"""Seconds that a keeper without instances may take to end."""
 
 
 def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
@@ -35,9 +38,14 @@ def _unpin(root: records.Root, owner: str, wanted: set[str]) -> None:
 
 
 def _images(root: records.Root) -> list[str]:
-    """Remove what no record of any fleet and no pin names. Under the host's lock: no launch is between the two."""
+    """Remove what no record of any fleet and no pin names. Under the host's lock: no launch is between the two.
+
+    While a record cannot be read, nobody knows what it names: nothing is removed."""
     with locks.Held(root.host_lock):
-        named = {sha for _, _, record in claims.all_records(root) for sha in record["run"].get("images", ())}
+        known = claims.all_records(root)
+        if len(known) < sum(len(records.names(root.instances(owner))) for owner in root.owners()):
+            return []
+        named = {sha for _, _, record in known for sha in record["run"].get("images", ())}
         for owner in root.owners():
             named.update(records.names(root.fleet(owner) + "/wanted"))
         surplus = [sha for sha in records.names(root.images) if sha not in named]
@@ -63,3 +71,18 @@ def _end(root: records.Root, owner: str) -> None:
             records.remove_tree(f"{fleet}/{name}")
     if not os.listdir(fleet):
         os.rmdir(fleet)
+    _forget_keeper(root, owner)
+
+
+def _forget_keeper(root: records.Root, owner: str) -> None:
+    """The keeper's run folder, once it has ended with its last instance. Removed while its lock is held: whoever
+    waits for the lock finds another file at the path, or none, and takes that."""
+    folder = supervise.keeper_folder(root, owner)
+    deadline = time.monotonic() + LAST_WORDS
+    while os.path.isdir(folder) and time.monotonic() < deadline:
+        lock = locks.take(folder + "/lock")
+        if lock is not None:
+            records.remove_tree(folder)
+            os.close(lock)
+            return
+        time.sleep(0.01)

@@ -20,7 +20,23 @@ def of_text(text: str) -> list[tuple[str, int]]:
 
 def listening(port: int) -> set[str]:
     """Inodes of the sockets that listen on a TCP port, whatever their address."""
-    return {inode for bound, inode in _listeners() if bound == port}
+    return {inode for _, bound, inode in _listeners() if bound == port}
+
+
+def moving(wanted: list[tuple[str, int]], own: set[str]) -> list[tuple[str, int]]:
+    """What is wanted on a port that a socket of ``own`` (inodes) listens on at another address that is in its way."""
+    there = [(claims._address(address, len(address)), port) for address, port, inode in _listeners() if inode in own]
+    return [
+        (bind, port)
+        for bind, port in wanted
+        if any(port == p and (bind or "0.0.0.0") != b and _overlap(bind, b) for b, p in there)
+    ]
+
+
+def without(text: str, dropped: list[tuple[str, int]]) -> str:
+    """The text without the bind lines of these."""
+    binds = {f"bind {_where(bind, port)}" for bind, port in dropped}
+    return "".join(line for line in text.splitlines(True) if line.strip() not in binds)
 
 
 def inodes(pid: int) -> set[str]:
@@ -108,11 +124,13 @@ def _overlap(one: str, two: str) -> bool:
     return one == two or one in claims.WILDCARDS or two in claims.WILDCARDS
 
 
-def _listeners() -> list[tuple[int, str]]:
+def _listeners() -> list[tuple[str, int, str]]:
+    """(address as the kernel writes it, port, inode) of every listening TCP socket."""
     found = []
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in (records.read_bytes(path) or b"").decode().splitlines()[1:]:
             fields = line.split(None, 10)
             if fields[3] == _LISTENING:
-                found.append((int(fields[1].rpartition(":")[2], 16), fields[9]))
+                address, _, port = fields[1].partition(":")
+                found.append((address, int(port, 16), fields[9]))
     return found

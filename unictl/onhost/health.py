@@ -177,9 +177,8 @@ class Gate:
         times = [probe.due for probe in self.probes] + [self.deadline, max(self.look_at, now + RETRY)]
         if self.since:
             proven_at = self.since + self.enough
-            for probe in self.probes:
-                if now <= proven_at:
-                    probe.due = min(probe.due, proven_at)
+            for probe in self.probes if now <= proven_at else ():
+                probe.due = min(probe.due, proven_at)
             times += [probe.due for probe in self.probes] or [proven_at]
         return max(0.0, min(times) - now)
 

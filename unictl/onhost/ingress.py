@@ -7,6 +7,7 @@ file's and the running one's can always be compared. Which text is wished is dec
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import time
@@ -23,6 +24,8 @@ TOKEN = "\n{global}\n"
 CONNECTIONS = 10_000
 """Connections an ingress holds at most; fewer where the host's limit of open files is low."""
 THREADS = 4
+INTERIM = "interim"
+"""Stands for the hash while ports are let go of: it is never what is wished, so a killed run is made good."""
 KILL = 2.0
 """Seconds that one told to end by SIGKILL has."""
 HARD_STOP = 1.5
@@ -45,7 +48,7 @@ def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     changed = current is None or current[1] != ask["hash"] or f" {ask['hash']}\n" not in place.text()
     if changed:
         _prepare(root, place, ask, held.descriptor)
-        current = _swap(place, ask["hash"], current)
+        current = _swap(place, ask["hash"], _make_way(place, current))
     return {"changed": changed, "drained": _drain(place, current, wait, call)}
 
 
@@ -161,6 +164,28 @@ def _own_sockets(place: Place) -> set[str]:
         return {inode for pid in pidfds for inode in haproxy_ports.inodes(pid)}
     finally:
         haproxy_process.close(pidfds)
+
+
+def _make_way(place: Place, current: tuple[int, str] | None) -> tuple[int, str] | None:
+    """Let go of ports that move to another address, by a reload without them; who is current then.
+
+    Else HAProxy would find its own old listener in the way, and have all listeners shut down to get past it; those
+    handed over would stay so.
+    """
+    wished = place.text()
+    moving = haproxy_ports.moving(haproxy_ports.of_text(wished), _own_sockets(place)) if current else []
+    if not moving:
+        return current
+    interim = re.sub(
+        r"(?m)^(    description unictl \S+ ).*$", rf"\g<1>{INTERIM}", haproxy_ports.without(wished, moving)
+    )
+    records.write_atomic(place.config, interim.encode())
+    current = _swap(place, INTERIM, current)
+    deadline = time.monotonic() + KILL
+    while haproxy_ports.moving(moving, _own_sockets(place)) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    records.write_atomic(place.config, wished.encode())
+    return current
 
 
 def _swap(place: Place, wished: str, current: tuple[int, str] | None) -> tuple[int, str]:

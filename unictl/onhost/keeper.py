@@ -13,7 +13,7 @@ import os
 import resource
 import socket
 
-from . import guest, locks, loop, records, wire
+from . import guest, locks, loop, records, supervise, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,13 +179,20 @@ class Client:
             self.keeper.clients -= 1
 
 
-def serve(root: records.Root, owner: str, listener: socket.socket, path: str, lock: int) -> None:
-    """The keeper's whole life, in the process that was forked for it."""
+def main(folder: str, owner: str, path: str) -> None:
+    """The keeper's whole life, in the process that was started for it (``supervise``)."""
+    lock, listener = supervise.LOCK, socket.socket(fileno=supervise.LISTENER)
+    for descriptor in (supervise.LOCK, supervise.LISTENER, supervise.ARCHIVE):
+        os.set_inheritable(descriptor, False)
+    os.chdir("/")
+    os.umask(0o022)
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     _no_new_privileges()
     gc.freeze()
-    Keeper(root, owner, listener).run()
+    Keeper(records.Root(folder), owner, listener).run()
     # Whoever connects from here on is refused and starts the next keeper. Never another keeper's socket: the whole
     # store may have been removed and made anew under our feet.
     if locks.is_path(lock, os.path.dirname(path) + "/lock"):

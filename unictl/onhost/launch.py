@@ -41,7 +41,7 @@ def launch(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
 
 
 def mark(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
-    """Change what may change of a record: protection and the last commit that touched it."""
+    """Change what may change of a record: protection, the last commit that touched it, whether it passed its gate."""
     lease.require(ask, call)
     folder = root.instance(ask["owner"], ask["key"])
     if not os.path.isdir(folder):
@@ -117,6 +117,8 @@ class Batch:
         written = [key for key in self.fresh if self._try(key, lambda key=key: self._write(key))]  # type: ignore[misc]
         if len(written) < MANY or not sync_all(self.root.path):
             together(lambda key: self._try(key, lambda: self._sync(key)), written)
+        for key in set(self.fresh) & set(self.problems):
+            records.remove_tree(self._aside(key))
         self.fresh = [key for key in written if key not in self.problems]
 
     def _aside(self, key: str) -> str:

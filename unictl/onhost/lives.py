@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+KEEPER_PAUSE = 0.25
+"""Seconds a survey waits for a keeper to judge an end that it must have noticed."""
+
+
 def state(root: records.Root, owner: str, key: str, kept: bool | None = None) -> dict[str, Any]:
     """{state, end, since, starts} of one instance. ``kept``: whether its keeper lives, if the caller knows."""
-    folder = root.instance(owner, key)
+    folder, alive = root.instance(owner, key), root.run(records.token(owner, key)) + "/alive"
     last = facts.last(folder)
+    kept = keeper_lives(root, owner) if kept is None else kept
+    running = locks.held(alive)
+    if kept and not running and (last or {}).get("event") == "started":
+        last = _judged(folder, last)
     row: dict[str, Any] = {
         "state": "begun",
         "end": facts.end_of(last),
@@ -24,12 +32,22 @@ def state(root: records.Root, owner: str, key: str, kept: bool | None = None) ->
     }
     if os.path.exists(folder + "/intent"):
         row["state"] = "leaving"
-    elif locks.held(root.run(records.token(owner, key)) + "/alive"):
-        kept = keeper_lives(root, owner) if kept is None else kept
+    elif running:
         row.update(state="running" if kept else "unsupervised", end=None)
     elif last is not None:
         _not_running(row, last)
     return row
+
+
+def _judged(folder: str, last: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Its process has just ended, or is just being started again, and its keeper is about to write it down."""
+    deadline = time.monotonic() + KEEPER_PAUSE
+    while last is not None and last.get("event") == "started" and last.get("boot") == records.boot_id():
+        if time.monotonic() > deadline:
+            return last
+        time.sleep(0.002)
+        last = facts.last(folder)
+    return last
 
 
 def _not_running(row: dict[str, Any], last: dict[str, Any]) -> None:

@@ -1,13 +1,15 @@
 """The way to an owner's keeper (the state of an instance, from disk, is ``lives``).
 
-``ensure`` makes the socket, takes the keeper's lock and forks: the keeper is reachable before it has run a line, and
-two cannot be. Only a lease holder calls what starts one.
+``ensure`` makes the socket, takes the keeper's lock and hands both down: the keeper is reachable before it has run a
+line, and two cannot be. Only a lease holder calls what starts one.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import sys
+import threading
 import time
 
 from . import locks, records, wire
@@ -122,7 +124,7 @@ def ensure(root: records.Root, owner: str) -> socket.socket:
             return connection
         lock = locks.take(folder + "/lock")
         if lock is not None:
-            _fork(root, owner, path, lock)
+            _begin(root, owner, path, lock)
         else:
             time.sleep(0.01)
     raise _mute(root, owner)
@@ -138,45 +140,45 @@ def _connect(path: str) -> socket.socket | None:
     return connection
 
 
-def _fork(root: records.Root, owner: str, path: str, lock: int) -> None:
-    """Start the keeper, its socket already listening. Modules are loaded before: its archive may be gone later."""
-    from . import keeper
-
+def _begin(root: records.Root, owner: str, path: str, lock: int) -> None:
+    """Start the keeper, its socket already listening: an interpreter of its own (a fork of a process with threads may
+    inherit their locks), in a session of its own. It inherits the lock and the socket and nothing else of ours, above
+    all not the lease."""
     records.remove_file(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
     os.chmod(path, 0o600)
     listener.listen(256)
-    pid = os.fork()
-    if pid == 0:
-        _child(root, owner, path, lock, listener, keeper.serve)
+    archive, place = code()
+    actions: list[Any] = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in (0, 1, 2)]
+    kept = [lock, listener.fileno(), archive]
+    spare = max(kept) + 10
+    # Two steps, for the numbers they get may be in use by one another.
+    actions += [(os.POSIX_SPAWN_DUP2, old, spare + at) for at, old in enumerate(kept)]
+    actions += [(os.POSIX_SPAWN_DUP2, spare + at, new) for at, new in enumerate((LOCK, LISTENER, ARCHIVE))]
+    actions += [(os.POSIX_SPAWN_CLOSE, spare + at) for at in range(3)]
+    argv = command(place, root.path, owner, path)
+    pid = os.posix_spawn(argv[0], argv, {"PATH": "/usr/bin:/bin"}, file_actions=actions, setsid=True)
     os.close(lock)
     listener.close()
-    os.waitpid(pid, 0)
+    os.close(archive)
+    threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
 
 
-def _child(root: records.Root, owner: str, path: str, lock: int, listener: socket.socket, serve: Any) -> None:
-    """Forked once: a session of its own, forked again so that nobody waits for it. Never returns."""
-    try:
-        os.setsid()
-        if os.fork() == 0:
-            _cut_loose(lock, listener.fileno())
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
-            serve(root, owner, listener, path, lock)
-    finally:
-        os._exit(0)
+LOCK, LISTENER, ARCHIVE = 3, 4, 5
+"""Descriptors a keeper begins with."""
 
 
-def _cut_loose(*kept: int) -> None:
-    """Nothing of the conversation stays open here: not its streams, above all not the lease."""
-    os.chdir("/")
-    null = os.open("/dev/null", os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    import sys
+def code() -> tuple[int, str]:
+    """Where this package lies: a descriptor to hand down, and the path of it there."""
+    if __package__ == "onhost":
+        place = next(place for place in sys.path if place.startswith("/proc/self/fd/"))
+        return os.dup(int(place.rsplit("/", 1)[1])), f"/proc/self/fd/{ARCHIVE}"
+    place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return os.open(place, os.O_RDONLY | os.O_CLOEXEC), place
 
-    archive = {int(place.rsplit("/", 1)[1]) for place in sys.path if place.startswith("/proc/self/fd/")}
-    keep = sorted({0, 1, 2, *kept, *archive})
-    for at, low in enumerate(keep):
-        os.closerange(low + 1, keep[at + 1] if at + 1 < len(keep) else 65536)
+
+def command(place: str, *arguments: str) -> list[str]:
+    """The command line of a keeper."""
+    begin = f"import sys; sys.path.insert(0, sys.argv[1]); from {__package__} import keeper; keeper.main(*sys.argv[2:])"
+    return [sys.executable, "-I", "-S", "-c", begin, place, *arguments]

@@ -28,5 +28,5 @@ def init(directory: Path, playbook: str) -> tuple[str, ...]:
     for each in files:
         shutil.copyfile(each, directory / each.name)
     fleet = directory / "fleet.yaml"
-    fleet.write_text(re.sub(r"\bid: [0-9a-f]+", f"id: {secrets.token_hex(3)}", fleet.read_text(), count=1))
+    fleet.write_text(re.sub(r"\bid: [0-9a-f]+", f"id: f{secrets.token_hex(3)}", fleet.read_text(), count=1))
     return tuple(each.name for each in files)

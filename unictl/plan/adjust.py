@@ -1,4 +1,4 @@
-"""What a plan does that touches no guest: marks, ingress, volumes by name, what hosts remember, the fleet's leaving. Pure."""
+"""What a plan does that touches no guest: marks, ingress, named volumes, what hosts remember, leaving. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,9 +9,10 @@ from unictl.plan.change import Action, Change, Field
 from unictl.plan.diff import Work
 from unictl.plan.draft import Draft, step
 from unictl.plan.reasons import Reason
-from unictl.plan.rollout import Rollout, stop_ingress, superfluous_ingresses
+from unictl.plan.rollout import Rollout
+from unictl.plan.routes import stop_ingress, superfluous_ingresses
 from unictl.plan.situation import Situation
-from unictl.plan.step import Kind, Step
+from unictl.plan.step import Kind
 
 _INGRESS = (Kind.JOIN, Kind.LEAVE)
 
@@ -114,7 +115,7 @@ def remembered(s: Situation, draft: Draft) -> Iterator[Change]:
     policy, hosts = remember.policy_json(s.fleet.policy), remember.hosts_json(s)
     touched = {each.host for each in draft.steps() if each.host}
     for host, said in s.answered.items():
-        if host not in s.fleet.hosts or not remember.differs(said, policy, hosts):
+        if host not in s.fleet.hosts or not remember.differs(said, policy, tuple(hosts)):
             continue
         if host in touched or said.policy is not None:
             ends = _last(draft, host)

@@ -88,7 +88,13 @@ def _verdict(s: Situation, wished: Wished, placement: Placement, scope: Scope) -
         return _bare(Action.HELD, Reason.NO_HOST, wished, old, "no host can take it")
     found = verdict(s, wished, host, forced=scope.forced(wished))
     if found.action is Action.KEEP and wished.name in placement.held:
-        return replace(found, action=Action.HELD, reason=volume_on(host), detail=placement.held[wished.name])
+        return replace(
+            found,
+            action=Action.HELD,
+            reason=volume_on(host),
+            detail=placement.held[wished.name],
+            origin=("hosts", host),
+        )
     return _ingress_known(s, found)
 
 

@@ -28,7 +28,7 @@ class Drift:
 
 
 def drift(s: Situation, wished: Wished, live: LiveInstance) -> Drift | None:
-    """The difference between ``live`` and ``wished`` that makes a new generation necessary; None where there is none."""
+    """What of ``live`` differs from ``wished``, so that a new generation is needed; None where nothing does."""
     if live.fingerprint != wished.fingerprint:
         return _changed(s.fleet, wished, live)
     if live.name != wished.name:
@@ -74,7 +74,7 @@ def _fields(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Field, ...]
 
 
 def _address(fleet: Fleet, live: LiveInstance) -> Drift | None:
-    """Its ports listen where the ingresses of other hosts cannot reach them: the host's address changed, or appeared."""
+    """Its ports listen where other hosts cannot reach them: the host's address changed, or there are more hosts now."""
     address = fleet.hosts[live.host].address
     alone = len(fleet.hosts) == 1
     good = {*_ANY, address or _LOOPBACK, *([_LOOPBACK] if alone else [])}

@@ -184,13 +184,11 @@ def _volumes(
             hint = f"to delete it and its data: -allow-destroy volume:{name}"
             yield Finding(path=("volumes", name), code="volume-stays", text=text, hint=hint, severity=Severity.WARNING)
         if work and work.wished:
-            yield from _held(s, host, work, volume.used_by, name, retired)
+            yield from _held(host, work, volume.used_by, name, retired)
             yield from _size(s, host, work, name, volume.size)
 
 
-def _held(
-    s: Situation, host: str, work: Work, used_by: str, name: str, retired: set[tuple[str, str]]
-) -> Iterator[Finding]:
+def _held(host: str, work: Work, used_by: str, name: str, retired: set[tuple[str, str]]) -> Iterator[Finding]:
     new = work.change.new
     if new and new.document and used_by and used_by != new.key and (host, used_by) not in retired:
         text = f"{work.change.subject} is to have volume {name}, which {used_by} on {host} uses"
@@ -203,7 +201,8 @@ def _size(s: Situation, host: str, work: Work, name: str, has: int) -> Iterator[
     size = volume_size(s, work.service, name)
     path = ("volumes", name if name in s.fleet.volumes else name.rpartition("-")[0], "size")
     if size > has:
-        text = f"volume {name} on {host} has {memory_text(has)} and is to have {memory_text(size)}: growing is not supported yet"
+        want = memory_text(size)
+        text = f"volume {name} on {host} has {memory_text(has)} and is to have {want}: growing is not supported yet"
         yield Finding(path=path, code="volume-grows", text=text, severity=Severity.WARNING)
     elif 0 < size < has:
         text = f"volume {name} on {host} has {memory_text(has)}, and cannot shrink to {memory_text(size)}"

@@ -17,12 +17,14 @@ from unictl.fleet.quantities import duration_text
 
 _WORD = re.compile(r"[A-Za-z0-9_.:@*-]+")
 
+# A port that QEMU forwards has a backlog of one: of many clients at once the kernel drops all others, which would try
+# again after 1, 3, 7 s. Short patience and many tries serve them at once.
 _DEFAULTS = """\
 defaults
     balance roundrobin
-    retries 3
+    retries 10
     option redispatch 1
-    timeout connect 2s
+    timeout connect 200ms
     timeout queue 5s
     timeout client-fin 10s
     timeout server-fin 10s

@@ -4,7 +4,8 @@ A plan carries membership as values, never as text: what a host's ingress is to 
 before the first step and the steps done since, so that a branch that failed cannot make another's text wrong.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -15,10 +16,13 @@ from unictl.plan import ingress
 from unictl.plan.ingress import Listener, Server
 
 LOOPBACK = "127.0.0.1"
+_ANY = (None, "", "0.0.0.0")
 _PROBE = {field.name: field.default for field in fields(Probe)}
 
 Listeners = Sequence[Mapping[str, Any]]
 """The listeners of one service in their JSON form."""
+Place = tuple[str, str]
+"""An instance's key, and its host: two hosts may show one key."""
 Membership = Mapping[str, Listeners]
 """Listeners by service."""
 
@@ -33,14 +37,19 @@ class Member:
 
 def member(fleet: Fleet, instance: LiveInstance | Located) -> Member:
     """The member that an instance is, live or planned."""
-    host = fleet.hosts.get(instance.host)
-    own = (host.address if host and len(fleet.hosts) > 1 else "") or LOOPBACK
-    ports = {
-        str(f["name"]): (str(f["bind"]) if f.get("bind") not in (None, "", "0.0.0.0") else own, int(f["host"]))
-        for f in instance.forwards
-        if not f.get("udp")
-    }
+    ports = {}
+    for forward in instance.forwards:
+        if not forward.get("udp"):
+            bind = forward.get("bind")
+            address = _address(fleet, instance.host) if bind in _ANY else str(bind)
+            ports[str(forward["name"])] = (address, int(forward["host"]))
     return Member(key=instance.key, ports=ports)
+
+
+def _address(fleet: Fleet, host: str) -> str:
+    """Where a host's ports are reached that listen everywhere."""
+    declared = fleet.hosts.get(host)
+    return (declared.address if declared and len(fleet.hosts) > 1 else "") or LOOPBACK
 
 
 def routed(service: Service) -> tuple[Port, ...]:
@@ -48,39 +57,75 @@ def routed(service: Service) -> tuple[Port, ...]:
     return () if service.kind == "job" else tuple(port for port in service.ports if not port.udp)
 
 
-def listeners(service: Service, endpoints: Mapping[str, int], members: Iterable[Member]) -> list[dict[str, Any]]:
-    """Every listener of a service, endpoints and published, with these members; there even when nobody answers."""
+class Roster:
+    """The members of one service while a plan is made, and their listeners at any moment of it.
+
+    A service that is gone, or has no ports any more, keeps its endpoints as long as its old instances are there.
+    """
+
+    def __init__(self, name: str, service: Service | None, endpoints: Mapping[str, int]):
+        self._name = name
+        self._endpoints = endpoints
+        self._forms = _forms(service, endpoints) if service else []
+        self._orphaned = service is None or not routed(service)
+        self._asked = _asked(service) if service else ""
+        self._members: dict[Place, Member] = {}
+        self._order: list[Place] = []
+        self._rows: dict[tuple[Place, str], dict[str, Any]] = {}
+
+    def join(self, host: str, member: Member) -> None:
+        """One more."""
+        place = (member.key, host)
+        if place not in self._members:
+            insort(self._order, place)
+        self._members[place] = member
+
+    def leave(self, host: str, key: str) -> None:
+        """One less; who is not there is no matter."""
+        if self._members.pop((key, host), None) is not None:
+            self._order.remove((key, host))
+
+    def listeners(self) -> list[dict[str, Any]]:
+        """Every listener, endpoints and published, with who is a member now; there even when nobody answers."""
+        forms = self._orphans() if self._orphaned else self._forms
+        return [{**form, "servers": self._servers(port)} for port, form in forms]
+
+    def _servers(self, port: str) -> list[dict[str, Any]]:
+        return [self._server(place, port) for place in self._order if port in self._members[place].ports]
+
+    def _server(self, place: Place, port: str) -> dict[str, Any]:
+        row = self._rows.get((place, port))
+        if row is None:
+            row = self._rows[place, port] = _server(self._members[place], port, self._asked)
+        return row
+
+    def _orphans(self) -> list[tuple[str, dict[str, Any]]]:
+        ports = sorted({port for each in self._members.values() for port in each.ports})
+        names = ((port, f"{self._name}.{port}") for port in ports)
+        plain = {"bind": LOOPBACK, "mode": "tcp", "check": None, "drain": 10_000}
+        return [(p, {"name": n, "port": self._endpoints[n], **plain}) for p, n in names if n in self._endpoints]
+
+
+def _forms(service: Service, endpoints: Mapping[str, int]) -> list[tuple[str, dict[str, Any]]]:
+    """(port, listener without its servers) of every listener of a service."""
     check = ingress.check_of(service.health)
-    asked = (check.port or _only(service)) if check else ""
-    ordered = sorted(members, key=lambda each: each.key)
-    found: list[dict[str, Any]] = []
+    found: list[tuple[str, dict[str, Any]]] = []
     for port in routed(service):
-        servers = [_server(each, port.name, asked) for each in ordered if port.name in each.ports]
-        mode = ingress.mode_of(check) if asked == port.name else "tcp"
-        shared = {"mode": mode, "check": _plain(check), "drain": service.update.drain, "servers": servers}
+        mode = ingress.mode_of(check) if _asked(service) == port.name else "tcp"
+        shared = {"mode": mode, "check": _plain(check), "drain": service.update.drain}
         name = f"{service.name}.{port.name}"
         if name in endpoints:
-            found.append({"name": name, "bind": LOOPBACK, "port": endpoints[name], **shared})
-        found += [{"name": name, "bind": "*", "port": p.port, **shared} for p in service.publish if p.to == port.name]
+            found.append((port.name, {"name": name, "bind": LOOPBACK, "port": endpoints[name], **shared}))
+        published = (p.port for p in service.publish if p.to == port.name)
+        found += [(port.name, {"name": name, "bind": "*", "port": number, **shared}) for number in published]
     return found
 
 
-def orphans(name: str, endpoints: Mapping[str, int], members: Sequence[Member]) -> list[dict[str, Any]]:
-    """The endpoints of a service that the fleet no longer has, as far as its instances tell: until they are gone."""
-    ports = sorted({port for each in members for port in each.ports if f"{name}.{port}" in endpoints})
-    ordered = sorted(members, key=lambda each: each.key)
-    return [
-        {
-            "name": f"{name}.{port}",
-            "bind": LOOPBACK,
-            "port": endpoints[f"{name}.{port}"],
-            "mode": "tcp",
-            "check": None,
-            "drain": 10_000,
-            "servers": [_server(each, port, "") for each in ordered if port in each.ports],
-        }
-        for port in ports
-    ]
+def _asked(service: Service) -> str:
+    """The port that the check asks."""
+    check = ingress.check_of(service.health)
+    first = service.ports[0].name if service.ports else ""
+    return (check.port or first) if check else ""
 
 
 def compose(owner: str, membership: Membership) -> str:
@@ -105,10 +150,6 @@ def decode(row: Mapping[str, Any]) -> Listener:
         check=Probe(**row["check"]) if row["check"] else None,
         servers=tuple(Server(**server) for server in row["servers"]),
     )
-
-
-def _only(service: Service) -> str:
-    return service.ports[0].name if service.ports else ""
 
 
 def _server(each: Member, port: str, asked: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A file of an older minor version opens, one of a newer minor too (what it has mo
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from hashlib import sha256
 from typing import Any
@@ -17,6 +17,7 @@ from unictl.instances.desired import Located, Wished
 from unictl.instances.live import LiveInstance
 from unictl.plan.approval import approval_hash
 from unictl.plan.change import Action, Change, Field
+from unictl.plan.membership import Membership
 from unictl.plan.plan import FORMAT_VERSION, Endpoint, Plan, Revision
 from unictl.plan.step import Kind, Step
 
@@ -58,11 +59,14 @@ def plan_hash(plan: Plan) -> str:
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plain form of a plan, without its hashes. A launch document stands once, in its step."""
     plain = {each.name: getattr(plan, each.name) for each in fields(plan)}
+    servers = _Servers()
     return plain | {
         "format_version": FORMAT_VERSION,
         "revision": asdict(plan.revision),
         "changes": [_change_json(change) for change in plan.changes],
-        "steps": [_step_json(step) for step in plan.steps],
+        "steps": [_step_json(step, servers) for step in plan.steps],
+        "membership": {host: servers.packed(services) for host, services in plan.membership.items()},
+        "servers": servers.rows,
         "endpoints": [asdict(endpoint) for endpoint in plan.endpoints],
         "refusals": [_problem_json(problem) for problem in plan.refusals],
         "warnings": [_problem_json(problem) for problem in plan.warnings],
@@ -77,39 +81,66 @@ def _canonical(plain: Any) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _step_json(step: Step) -> dict[str, Any]:
+class _Servers:
+    """The servers of all ingress steps, each once: a listing of a thousand members is a thousand small numbers."""
+
+    def __init__(self) -> None:
+        self.rows: list[Mapping[str, Any]] = []
+        self._known: dict[int, int] = {}
+
+    def packed(self, services: Membership) -> dict[str, Any]:
+        """The listeners with numbers for servers."""
+        return {
+            name: [{**row, "servers": self._numbers(row["servers"])} for row in rows] for name, rows in services.items()
+        }
+
+    def _numbers(self, servers: Iterable[Mapping[str, Any]]) -> list[int]:
+        return [self._number(server) for server in servers]
+
+    def _number(self, server: Mapping[str, Any]) -> int:
+        # By identity: a rollout makes one row a member, and a loaded plan's rows come from one table.
+        number = self._known.get(id(server))
+        if number is None:
+            number = self._known[id(server)] = len(self.rows)
+            self.rows.append(server)
+        return number
+
+
+def _unpacked(services: Membership, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
-        "id": step.id,
-        "kind": step.kind.value,
-        "host": step.host,
-        "subject": step.subject,
-        "service": step.service,
-        "wave": step.wave,
-        "data": step.data,
-        "needs": list(step.needs),
+        name: [{**row, "servers": [rows[n] for n in row["servers"]]} for row in each] for name, each in services.items()
     }
+
+
+def _sparse(value: Any) -> dict[str, Any]:
+    """The fields of a value that are not at their default: most rows of a large plan say little."""
+    found = ((each, getattr(value, each.name)) for each in fields(value))
+    return {each.name: own for each, own in found if own != each.default}
+
+
+def _step_json(step: Step, servers: _Servers) -> dict[str, Any]:
+    row = _sparse(step) | {"kind": step.kind.value, "data": step.data}
+    if "services" in step.data:
+        row["data"] = {**step.data, "services": servers.packed(step.data["services"])}
+    return row
 
 
 def _change_json(change: Change) -> dict[str, Any]:
-    row = {each.name: getattr(change, each.name) for each in fields(change)}
-    return row | {
-        "action": change.action.value,
-        "fields": [{"path": f.path, "old": f.old, "new": f.new} for f in change.fields],
-        "origin": list(change.origin),
-        "old": _plain(change.old) if change.old else None,
-        "new": _new_json(change.new) if change.new else None,
-    }
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    return {each.name: getattr(value, each.name) for each in fields(value)}
+    row = _sparse(change) | {"action": change.action.value}
+    if change.fields:
+        row["fields"] = [{"path": f.path, "old": f.old, "new": f.new} for f in change.fields]
+    if change.old:
+        row["old"] = _sparse(change.old)
+    if change.new:
+        row["new"] = _new_json(change.new)
+    return row
 
 
 def _new_json(new: Located) -> dict[str, Any]:
-    wished = _plain(new.wished) | {"ports": [_plain(port) for port in new.wished.ports]}
+    wished = _sparse(new.wished) | {"ports": [_sparse(port) for port in new.wished.ports]}
     if new.document:
         del wished["spec"]
-    return _plain(new) | {"wished": wished, "document": new.key if new.document else None}
+    return _sparse(new) | {"wished": wished, "document": new.key if new.document else None}
 
 
 def _problem_json(problem: Diagnostic) -> dict[str, Any]:
@@ -117,7 +148,8 @@ def _problem_json(problem: Diagnostic) -> dict[str, Any]:
 
 
 def _plan(plain: Mapping[str, Any]) -> Plan:
-    steps = tuple(_step(row) for row in plain["steps"])
+    rows = plain["servers"]
+    steps = tuple(_step(row, rows) for row in plain["steps"])
     documents = {s.subject: s.data["document"] for s in steps if s.kind is Kind.LAUNCH}
     known = {each.name: plain[each.name] for each in fields(Plan) if each.name in plain}
     return Plan(
@@ -126,6 +158,7 @@ def _plan(plain: Mapping[str, Any]) -> Plan:
             "revision": Revision(**plain["revision"]),
             "changes": tuple(_change(row, documents) for row in plain["changes"]),
             "steps": steps,
+            "membership": {host: _unpacked(each, rows) for host, each in plain["membership"].items()},
             "endpoints": tuple(Endpoint(**row | {"hosts": tuple(row["hosts"])}) for row in plain["endpoints"]),
             "secrets": tuple(plain["secrets"]),
             "overrides": tuple(plain.get("overrides", ())),
@@ -136,8 +169,11 @@ def _plan(plain: Mapping[str, Any]) -> Plan:
     )
 
 
-def _step(row: Mapping[str, Any]) -> Step:
-    return Step(**_known(Step, row) | {"kind": Kind(row["kind"]), "needs": tuple(row["needs"])})
+def _step(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> Step:
+    data = row["data"]
+    if "services" in data:
+        data = {**data, "services": _unpacked(data["services"], servers)}
+    return Step(**_known(Step, row) | {"kind": Kind(row["kind"]), "needs": tuple(row.get("needs", ())), "data": data})
 
 
 def _known(kind: Callable[..., Any], row: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,13 +181,13 @@ def _known(kind: Callable[..., Any], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _change(row: Mapping[str, Any], documents: Mapping[str, Any]) -> Change:
-    old, new = row["old"], row["new"]
+    old, new = row.get("old"), row.get("new")
     return Change(
         **_known(Change, row)
         | {
             "action": Action(row["action"]),
-            "fields": tuple(Field(**field) for field in row["fields"]),
-            "origin": tuple(row["origin"]),
+            "fields": tuple(Field(**field) for field in row.get("fields", ())),
+            "origin": tuple(row.get("origin", ())),
             "old": _live(old) if old else None,
             "new": _located(new, documents) if new else None,
         }
@@ -159,7 +195,7 @@ def _change(row: Mapping[str, Any], documents: Mapping[str, Any]) -> Change:
 
 
 def _live(row: Mapping[str, Any]) -> LiveInstance:
-    tuples = {key: tuple(row[key]) for key in ("forwards", "volumes", "images")}
+    tuples = {key: tuple(row.get(key, ())) for key in ("forwards", "volumes", "images")}
     return LiveInstance(**_known(LiveInstance, row) | tuples)
 
 

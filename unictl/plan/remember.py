@@ -3,7 +3,7 @@
 The stricter of the policy last applied and the new one rules; a host that left the fleet file is known by this.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unictl.fleet.model import Policy
@@ -25,28 +25,40 @@ def policy_json(policy: Policy) -> dict[str, Any]:
 
 
 def hosts_json(s: Situation) -> list[dict[str, Any]]:
-    """The hosts as remembered: by id, so that another name for a host is no other host. ``leaving``: may leave the file."""
-    known = _ids(s.answered.values())
-    rows = []
-    for name, host in sorted(s.fleet.hosts.items()):
-        id_ = s.answered[name].host_id if name in s.answered else known.get(name, "")
-        rows.append({"name": name, "id": id_, "leaving": host.drain or host.lost})
-    return rows
+    """The hosts as remembered, by id: another name is no other host. ``leaving``: it may leave the fleet file."""
+    known = {row["name"]: row.get("id", "") for row, _ in _rows(s) if row.get("id")} if s.silent or s.lost else {}
+    return [
+        {
+            "name": name,
+            "id": s.answered[name].host_id if name in s.answered else known.get(name, ""),
+            "leaving": host.drain or host.lost,
+        }
+        for name, host in sorted(s.fleet.hosts.items())
+    ]
 
 
-def _ids(surveys: Iterable[Survey]) -> Mapping[str, str]:
-    return {row["name"]: row.get("id", "") for said in surveys for row in said.hosts or () if row.get("id")}
+def _rows(s: Situation) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Every remembered host and who remembers it; what many remember alike is looked at once."""
+    seen: list[tuple[Mapping[str, Any], ...]] = []
+    for host, said in s.answered.items():
+        if said.hosts and said.hosts not in seen:
+            seen.append(said.hosts)
+            for row in said.hosts:
+                yield row, host
 
 
-def differs(said: Survey, policy: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> bool:
+def differs(said: Survey, policy: Mapping[str, Any], hosts: tuple[Mapping[str, Any], ...]) -> bool:
     """Whether a host remembers something else, or nothing."""
-    return said.policy is None or dict(said.policy) != policy or list(said.hosts or ()) != list(hosts)
+    return said.policy != policy or said.hosts != hosts
 
 
 def stricter(s: Situation) -> tuple[Policy, ...]:
     """The policies that rule: the new one, and every one that a host remembers. All have to agree."""
-    remembered = [said.policy for said in s.answered.values() if said.policy]
-    return (s.fleet.policy, *dict.fromkeys(_policy(each) for each in remembered))
+    remembered: list[Mapping[str, Any]] = []
+    for said in s.answered.values():
+        if said.policy and said.policy not in remembered:
+            remembered.append(said.policy)
+    return (s.fleet.policy, *map(_policy, remembered))
 
 
 def _policy(row: Mapping[str, Any]) -> Policy:
@@ -67,7 +79,6 @@ def left(s: Situation) -> Mapping[str, str]:
     ids = {said.host_id for said in s.answered.values()}
     return {
         row["name"]: host
-        for host, said in sorted(s.answered.items(), reverse=True)
-        for row in said.hosts or ()
+        for row, host in _rows(s)
         if row["name"] not in s.fleet.hosts and row.get("id") not in ids and not row.get("leaving")
     }

@@ -9,21 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unictl.fleet.model import Fleet, Service
+from unictl.fleet.model import Service
 from unictl.instances.live import LiveInstance
 from unictl.plan import acts
 from unictl.plan.change import Action
-from unictl.plan.classify import serving
 from unictl.plan.diff import Work
 from unictl.plan.draft import Draft, Ids, step
-from unictl.plan.membership import Member, Membership, listeners, member, orphans, routed
-from unictl.plan.reasons import ENDS_A_REPLACEMENT
+from unictl.plan.membership import Membership, Place, member, routed
+from unictl.plan.needs import by_needs, nearest
+from unictl.plan.routes import ingress_hosts, rosters, stop_ingress, superfluous_ingresses
 from unictl.plan.situation import Situation
 from unictl.plan.step import Kind
 from unictl.plan.waves import Item, Wave, describe, making, unmaking, waves
-
-Place = tuple[str, str]
-"""A host and an instance's key: two hosts may show one key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,43 +39,6 @@ def rollout(s: Situation, works: Sequence[Work]) -> Rollout:
     return _Rollout(s, works).all()
 
 
-def ingress_hosts(s: Situation) -> tuple[str, ...]:
-    """The hosts whose ingress is written: those that are to have one; of a fleet that goes, those that have one."""
-    if s.options.destroy:
-        return tuple(host for host, said in s.answered.items() if said.ingress.get("state", "absent") != "absent")
-    hosts = s.fleet.hosts
-    return tuple(host for host in s.answered if host in hosts and hosts[host].ingress and not hosts[host].lost)
-
-
-def superfluous_ingresses(s: Situation) -> tuple[str, ...]:
-    """Hosts of the fleet that have an ingress and are to have none."""
-    wanted = ingress_hosts(s)
-    has = (host for host, said in s.answered.items() if said.ingress.get("state") in ("running", "dead"))
-    return tuple(host for host in has if host not in wanted)
-
-
-def stop_ingress(draft: Draft, host: str) -> str:
-    """End the ingress of a host."""
-    return draft.add(step(f"join:{host}", Kind.JOIN, host, (), {"services": {}}, subject="ingress"))
-
-
-def by_needs(fleet: Fleet) -> tuple[str, ...]:
-    """All services, those that are needed first; by name where nothing says more."""
-    order: dict[str, None] = {}
-    entered: set[str] = set()
-    for name in sorted(fleet.services):
-        ahead = [(name, False)]
-        while ahead:
-            each, ready = ahead.pop()
-            if ready:
-                order[each] = None
-            elif each not in entered:
-                entered.add(each)
-                needs = [need for need in fleet.services[each].needs if need in fleet.services]
-                ahead += [(each, True), *((need, False) for need in sorted(needs, reverse=True))]
-    return tuple(order)
-
-
 class _Rollout:
     """A rollout while it is being made: members per service as of the steps so far, and what stands for what."""
 
@@ -87,12 +47,14 @@ class _Rollout:
         self.draft = Draft()
         self.ingresses = ingress_hosts(s)
         self.files = acts.files(s.facts)
+        self.stops = superfluous_ingresses(s)
         self.works: defaultdict[str, list[Work]] = defaultdict(list)
         for work in works:
             self.works[work.service].append(work)
-        self.members = _members(s)
+        self.rosters = rosters(s)
         self.healthy: dict[str, Ids] = {}
         self.ended: dict[str, Ids] = {}
+        self.early: dict[str, Ids] = {}
         self.gone: dict[str, Ids] = {}
         self.retired: dict[Place, str] = {}
         self.holders = _holders(s, works)
@@ -121,27 +83,18 @@ class _Rollout:
         for wave in waves(service, items, missing=self._missing(service)):
             joined, ended = self._wave(service, wave, ended)
             self.told.append(describe(wave))
-        self.healthy[service.name] = self.draft.barrier(f"healthy:{service.name}", joined, service.name)
+        self.healthy[service.name] = joined
         self.ended[service.name] = ended
 
     def _start(self, service: Service) -> Ids:
         """What stands before its first launch: the services it needs that this plan makes, as few as say it all."""
-        needs = {need for need in service.needs if need in self.healthy}
-        implied = {far for need in needs for far in self._far(need)}
-        return self.draft.barrier(
-            f"start:{service.name}", (i for need in sorted(needs - implied) for i in self.healthy[need]), service.name
-        )
+        needs = nearest(self.s.fleet, service, self.healthy)
+        ends = [i for need in needs for i in self._healthy(need)]
+        return self.draft.barrier(f"start:{service.name}", (*self.early.get(service.name, ()), *ends), service.name)
 
-    def _far(self, name: str) -> set[str]:
-        """What ``name`` waits for itself, so that nobody who waits for ``name`` has to."""
-        found: set[str] = set()
-        ahead = [name]
-        while ahead:
-            for need in self.s.fleet.services[ahead.pop()].needs:
-                if need in self.healthy and need not in found:
-                    found.add(need)
-                    ahead.append(need)
-        return found
+    def _healthy(self, name: str) -> Ids:
+        """What stands for "all that is made of a service is proven and joined"."""
+        return self.draft.barrier(f"healthy:{name}", self.healthy.get(name, ()), name)
 
     def _missing(self, service: Service) -> int:
         return sum(work.change.action is Action.UNKNOWN for work in self.works.get(service.name, ()))
@@ -153,7 +106,9 @@ class _Rollout:
         clear = self._clear(wave, needs, brought)
         proven = [self._started(service, wave, item, (*needs, *brought[item.name]), clear) for item in wave.items]
         ready = self.draft.barrier(f"proven:{name}:{n}", proven, name, n)
-        self.members[name] |= {(i.new.host, i.new.key): member(self.s.fleet, i.new) for i in wave.items if i.new}
+        for item in wave.items:
+            if item.new:
+                self.rosters[name].join(item.new.host, member(self.s.fleet, item.new))
         joined = self._ingress(Kind.JOIN, name, n, ready)
         return joined, self._finish(wave, joined)
 
@@ -181,7 +136,7 @@ class _Rollout:
 
     def _freed(self, volumes: Iterable[str], item: Item) -> Ids:
         """The end of whoever else holds its volumes and goes in this plan."""
-        own = {(live.host, live.key) for live in item.before}
+        own = {(live.key, live.host) for live in item.before}
         holders = [place for name in volumes for place in self.holders.get(name, ()) if place not in own]
         return tuple(self.retired[place] for place in holders if place in self.retired)
 
@@ -196,26 +151,30 @@ class _Rollout:
         return self.draft.barrier(f"wave:{name}:{n}", retired, name, n)
 
     def _make_way(self, name: str, items: Sequence[Item]) -> None:
-        """Who holds a volume that a new instance of another name is to have goes first of all."""
-        early = [live for item in items for live in item.after if self._holds(live)]
+        """What goes first of all: twins of who stays, and who holds a volume that something new is to have."""
+        early = [live for item in items for live in item.after if item.ends or self._holds(live)]
         if early:
-            left = self._leave(name, 0, early, ())
+            self.early[name] = self._leave(name, 0, early, ())
             for live in early:
-                self._retire(live, name, 0, left)
+                self._retire(live, name, 0, self.early[name])
 
     def _holds(self, live: LiveInstance) -> bool:
-        return any((live.host, live.key) in self.holders.get(name, ()) for name in live.volumes)
+        return any((live.key, live.host) in self.holders.get(name, ()) for name in live.volumes)
 
     def _unmake(self, order: Sequence[str], extinct: Sequence[str], going: Mapping[str, tuple[Item, ...]]) -> None:
         """What only goes, once all that stays is there; who needs another goes before it."""
-        made = [i for name in order for i in self.healthy.get(name, ())] if any(going[name] for name in extinct) else []
+        made = [i for name in order for i in self._healthy(name)] if any(going[name] for name in extinct) else []
         everything = self.draft.barrier("healthy:*", made)
         for name in extinct:
-            self._go(name, going[name], everything)
+            self._go(name, going[name], (*self._ended(name), *everything))
         needed_by = self._needed_by(going)
         for name in reversed(order):
             first = (i for who in needed_by.get(name, ()) for i in self._gone(who))
-            self._go(name, going[name], (*self.ended.get(name, ()), *self.draft.barrier(f"unneeded:{name}", first, name)))
+            self._go(name, going[name], (*self._ended(name), *self.draft.barrier(f"unneeded:{name}", first, name)))
+
+    def _ended(self, name: str) -> Ids:
+        """What stands for all that was done about a service so far."""
+        return self.ended.get(name) or self.early.get(name, ())
 
     def _needed_by(self, going: Mapping[str, tuple[Item, ...]]) -> Mapping[str, list[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)
@@ -225,7 +184,7 @@ class _Rollout:
         return found
 
     def _go(self, name: str, items: Sequence[Item], needs: Ids) -> None:
-        olds = [live for item in items for live in item.after if (live.host, live.key) not in self.retired]
+        olds = [live for item in items for live in item.after if (live.key, live.host) not in self.retired]
         if not olds:
             return
         n = 1 + sum(1 for wave in self.told if wave["service"] == name)
@@ -239,7 +198,7 @@ class _Rollout:
     def _leave(self, name: str, wave: int, olds: Sequence[LiveInstance], needs: Ids) -> Ids:
         """Out of every ingress; what stands for that, or ``needs`` where no ingress knows them."""
         for live in olds:
-            self.members[name].pop((live.host, live.key), None)
+            self.rosters[name].leave(live.key, live.host)
         if not any(live.forwards for live in olds):
             return self.draft.barrier(f"ready:{name}:{wave}", needs, name, wave)
         left = self._ingress(Kind.LEAVE, name, wave, (*needs, *self._stop()))
@@ -251,7 +210,7 @@ class _Rollout:
         joins_none = kind is Kind.JOIN and service is not None and not routed(service)
         if not self.ingresses or joins_none:
             return needs
-        rows = self._listeners(name)
+        rows = self.rosters[name].listeners()
         data: dict[str, Any] = {"services": {name: rows}}
         if kind is Kind.LEAVE:
             data["drain"] = service.update.drain if service else acts.GRACE
@@ -259,7 +218,7 @@ class _Rollout:
 
     def _stop(self) -> Ids:
         """The end of ingresses on hosts that are to have none: nobody goes while one of them may send to him."""
-        ends = (stop_ingress(self.draft, host) for host in superfluous_ingresses(self.s))
+        ends = (stop_ingress(self.draft, host) for host in self.stops)
         return self.draft.barrier("stopped:ingress", ends)
 
     def _write(self, kind: Kind, host: str, name: str, wave: int, needs: Ids, data: Mapping[str, Any]) -> str:
@@ -271,30 +230,13 @@ class _Rollout:
 
     def _retire(self, live: LiveInstance, name: str, wave: int, needs: Ids) -> str:
         found = acts.retire(self.draft, self.s, live, name, wave, needs)
-        self.retired[live.host, live.key] = found
+        self.retired[live.key, live.host] = found
         return found
-
-    def _listeners(self, name: str) -> list[dict[str, Any]]:
-        members = list(self.members[name].values())
-        service = self.s.fleet.services.get(name)
-        if service is None or not routed(service):
-            return orphans(name, self.s.endpoints, members)
-        return listeners(service, self.s.endpoints, members)
 
     def _membership(self) -> Membership:
         """The members of every service now. Of a fleet that goes, only of what is still there."""
-        rows = {name: self._listeners(name) for name in sorted({*self.s.fleet.services, *self.members})}
+        rows = {name: roster.listeners() for name, roster in sorted(self.rosters.items())}
         return {name: found for name, found in rows.items() if found}
-
-
-def _members(s: Situation) -> defaultdict[str, dict[Place, Member]]:
-    """Who is behind the ingress before the first step: what runs and has passed its gate."""
-    found: defaultdict[str, dict[Place, Member]] = defaultdict(dict)
-    for name, lives in sorted(s.lives.items()):
-        for live in lives:
-            if serving(live) and live.forwards:
-                found[name.rpartition("-")[0]][live.host, live.key] = member(s.fleet, live)
-    return found
 
 
 def _holders(s: Situation, works: Sequence[Work]) -> Mapping[str, list[Place]]:
@@ -310,10 +252,5 @@ def _holders(s: Situation, works: Sequence[Work]) -> Mapping[str, list[Place]]:
         for live in lives:
             for volume in live.volumes:
                 if wanted.get(volume, name) != name:
-                    found[volume].append((live.host, live.key))
+                    found[volume].append((live.key, live.host))
     return found
-
-
-def is_loss(reason: str) -> bool:
-    """Whether a destroy takes something away, rather than ending a replacement."""
-    return reason not in ENDS_A_REPLACEMENT

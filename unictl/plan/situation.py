@@ -4,7 +4,7 @@ A host marked lost that does not answer is dead: it neither answered nor is it s
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from unictl.fleet.model import Fleet, Service
@@ -23,7 +23,8 @@ class Situation:
     """``lives`` are by wished name: a renamed instance stands under its new one. ``lost`` hosts are declared dead.
 
     ``opaque``: somebody on a silent host may be behind an ingress, and where is not known: writing it anew would take
-    them out. ``volumes`` are those that a host shows, and that host. ``meant`` remembers what references mean for a service on a host.
+    them out. ``volumes`` are those that a host shows, and that host; ``retired`` the highest
+    launch number that was retired, by name. ``meant`` remembers what references mean.
     """
 
     fleet: Fleet
@@ -37,21 +38,21 @@ class Situation:
     lost: frozenset[str]
     lives: Lives
     volumes: Mapping[str, str]
+    retired: Mapping[str, int]
     opaque: bool
     commit: str = ""
-    meant: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    meant: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def service(self, wished: Wished) -> Service:
         """The service this is a replica of."""
         return self.fleet.services[wished.service]
 
     def resolved(self, wished: Wished, host: str) -> Mapping[str, str]:
-        """What its references to services mean on ``host``: the same for every replica of it there."""
-        key = (wished.service, host)
-        if key not in self.meant:
+        """What its references to services mean: an endpoint is the same for every replica of it, wherever."""
+        if wished.service not in self.meant:
             meant = resolve(self.fleet, wished, host, self.endpoints)
-            self.meant[key] = {name: value for name, value in meant.items() if name.startswith("service.")}
-        return self.meant[key]
+            self.meant[wished.service] = {name: value for name, value in meant.items() if name.startswith("service.")}
+        return self.meant[wished.service]
 
     def silent_ingresses(self) -> tuple[str, ...]:
         """Hosts that may route to an instance and do not answer."""
@@ -86,8 +87,17 @@ def look(
         lost=lost,
         lives=lives,
         volumes={volume.name: host for host, said in answered.items() for volume in said.volumes},
+        retired=_retired(answered.values()),
         opaque=bool(silent) and any(w.ports and w.name not in lives for w in wished),
     )
+
+
+def _retired(surveys: Iterable[Survey]) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for said in surveys:
+        for name, launch in said.retired.items():
+            found[name] = max(launch, found.get(name, 0))
+    return found
 
 
 def _why(said: Survey | Silent | None) -> str:

@@ -73,7 +73,7 @@ def _ports(host: str, then: Mapping[str, str], now: Mapping[str, str]) -> Iterat
 def _volumes(host: str, then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
     for name in sorted({*then, *now}):
         if name not in now or name not in then:
-            yield f"volume {name} is {'not on' if name not in now else 'new on'} {host}{' any more' * (name not in now)}"
+            yield f"volume {name} is not on {host} any more" if name not in now else f"volume {name} is new on {host}"
         elif then[name] != now[name]:
             users = (then[name] or "nobody", now[name] or "nobody")
             yield f"volume {name} on {host} is used by {users[1]}; when planned by {users[0]}"

@@ -63,8 +63,7 @@ def verdict(s: Situation, wished: Wished, host: str, *, forced: bool) -> Verdict
 def next_launch(s: Situation, name: str, fingerprint: str) -> int:
     """1 + the highest launch number in any record of that name; beyond it where that generation's folder is there."""
     lives = [live for live in s.lives.get(name, ()) if live.name == name]
-    retired = [said.retired.get(name, 0) for said in s.answered.values()]
-    number = 1 + max([0, *retired, *(live.launch for live in lives)])
+    number = 1 + max([s.retired.get(name, 0), *(live.launch for live in lives)])
     used = {live.generation for live in lives}
     while generation(fingerprint, number) in used:
         number += 1

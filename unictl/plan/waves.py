@@ -9,19 +9,24 @@ from unictl.instances.live import LiveInstance
 from unictl.plan.change import Action, Change
 from unictl.plan.classify import running
 from unictl.plan.diff import Work
+from unictl.plan.reasons import ENDS_A_REPLACEMENT
 
 MAKING = frozenset((Action.CREATE, Action.REPLACE, Action.MOVE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One name in a wave: ``before`` goes before ``new`` is launched, ``after`` once it has joined."""
+    """One name in a wave: ``before`` goes before ``new`` is launched, ``after`` once it has joined.
+
+    ``ends``: what goes ends an earlier replacement, and takes nothing away.
+    """
 
     name: str
     new: Located | None
     before: tuple[LiveInstance, ...] = ()
     after: tuple[LiveInstance, ...] = ()
     order: str = ""
+    ends: bool = False
 
     @property
     def takes_down(self) -> bool:
@@ -56,7 +61,8 @@ def unmaking(works: Iterable[Work]) -> tuple[Item, ...]:
         if work.change.action not in MAKING:
             gone = _destroyed((work.change, *work.twins))
             if gone:
-                found.append(Item(name=work.change.subject, new=None, after=gone))
+                ends = work.change.action is not Action.DESTROY or work.change.reason in ENDS_A_REPLACEMENT
+                found.append(Item(name=work.change.subject, new=None, after=gone, ends=ends))
     return tuple(found)
 
 
@@ -65,9 +71,14 @@ def _item(work: Work, new: Located) -> Item:
     olds = (*((change.old,) if change.old else ()), *_destroyed(work.twins))
     wanted = set(new.wished.volumes.values())
     first = change.order == "stop-first"
-    before = tuple(live for live in olds if first or not running(live) or wanted & set(live.volumes))
+    before = tuple(live for live in olds if first or _dead(live) or wanted & set(live.volumes))
     after = tuple(live for live in olds if live not in before)
     return Item(name=change.subject, new=new, before=before, after=after, order=change.order)
+
+
+def _dead(live: LiveInstance) -> bool:
+    """Whether it surely does not run; of one whose record cannot be read nobody knows."""
+    return not running(live) and live.state != "damaged"
 
 
 def _destroyed(rows: Iterable[Change]) -> tuple[LiveInstance, ...]:
@@ -75,7 +86,7 @@ def _destroyed(rows: Iterable[Change]) -> tuple[LiveInstance, ...]:
 
 
 def waves(service: Service, items: Sequence[Item], *, missing: int) -> tuple[Wave, ...]:
-    """The waves of a service: canaries, what nobody replaces, create-first by ``max_parallel``, stop-first by the floor.
+    """The waves of a service: canaries, what replaces nobody, the create-first, the stop-first.
 
     ``missing``: replicas that are not there to be counted on.
     """

@@ -24,7 +24,7 @@ FORMAT_VERSION = "1.0"
 def plan(plan: Plan, codes: Iterable[int] = ()) -> dict[str, Any]:
     """The plan file's document, with the summary, and with a row a change as a script wants it."""
     return {
-        **planfile.document(plan),
+        **planfile.plan_json(plan),
         "format_version": FORMAT_VERSION,
         "type": "plan",
         "has_changes": plan.has_changes,

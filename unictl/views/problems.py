@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from unicodedata import east_asian_width
 
 from unictl.diagnostics.diagnostic import Diagnostic, Severity, errors
 from unictl.views.layout import EMPTY, clean, one, wrap
@@ -9,6 +10,8 @@ from unictl.views.spans import Line, Span
 
 _LONGEST = 400
 """Characters of a source line that are looked at: a longer one is a minified file, not something to read."""
+_MARGIN = 12
+"""How much of a long source line is shown before what is meant."""
 
 
 def text(problems: Iterable[Diagnostic], *, width: int = 80) -> tuple[Line, ...]:
@@ -48,22 +51,38 @@ def _problem(problem: Diagnostic, width: int) -> Iterable[Line]:
 
 
 def _snippet(problem: Diagnostic, width: int) -> Iterable[Line]:
+    """The source line, and a caret under every column that is meant."""
     place = problem.place
     if place is None or not problem.source.strip() or place.column > _LONGEST:
         return
-    gutter = f"  {place.line} | "
-    room = max(20, width - len(gutter))
-    start = max(0, place.column - 1 - room * 2 // 3)
-    shown = clean(problem.source[start : start + room])
-    end = place.end_column or place.column + 1
-    before = clean(problem.source[start : place.column - 1])
-    marked = clean(problem.source[place.column - 1 : min(end - 1, start + room)])
-    yield (Span(gutter, "dim"), Span(shown))
-    yield (
-        Span(" " * (len(gutter) - 2) + "| ", "dim"),
-        Span(" " * len(before)),
-        Span("^" * max(1, len(marked)), "error"),
-    )
+    source, gutter = problem.source, len(str(place.line))
+    start = min(place.column - 1, len(source))
+    end = max(start + 1, min((place.end_column or place.column + 1) - 1, len(source)))
+    parts = (source[:start], source[start:end], source[end : end + _LONGEST])
+    before, meant, after = (clean(part.replace("\t", " ")) for part in parts)
+    before, meant, after = _fitted(before, meant, after, max(20, width - gutter - 5))
+    yield (Span(f"  {place.line} | ", "dim"), Span(f"{before}{meant}{after}".rstrip()))
+    blank = Span(f"  {' ' * gutter} | ", "dim")
+    yield (blank, Span(" " * _columns(before)), Span("^" * max(1, _columns(meant)), problem.severity.value))
+
+
+def _fitted(before: str, meant: str, after: str, room: int) -> tuple[str, str, str]:
+    """The three parts of a line, cut where it is longer than ``room``; what is cut off shows as dots."""
+    if len(before) + len(meant) + len(after) <= room:
+        return before, meant, after
+    if len(before) + len(meant) > room:
+        keep = max(0, min(_MARGIN, room - len(meant) - 3))
+        before = f"...{before[len(before) - keep :]}" if len(before) > keep + 3 else before
+    left = room - len(before)
+    if len(meant) > left:
+        return before, f"{meant[: max(1, left - 3)]}...", ""
+    left -= len(meant)
+    return before, meant, after if len(after) <= left else f"{after[: max(0, left - 3)]}..."[:left]
+
+
+def _columns(shown: str) -> int:
+    """Columns of a terminal that a text takes."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in shown)
 
 
 def _count(problems: list[Diagnostic]) -> str:

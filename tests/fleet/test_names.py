@@ -1,0 +1,55 @@
+"""Names, and what was probably meant."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unictl.fleet.names import PATTERN, closest, instance_name, listed, name_problem, split_instance, there_are
+
+names = st.from_regex(PATTERN, fullmatch=True)
+
+
+@given(names)
+def test_what_the_pattern_takes_is_a_name(name: str) -> None:
+    assert name_problem(name) == ""
+
+
+@pytest.mark.parametrize("text", ["", "A", "1a", "a-", "a_b", "a" * 41, "a\n", "ä", "a b"])
+def test_what_is_no_name_is_told_with_the_rule(text: str) -> None:
+    assert repr(text) in name_problem(text) and "lower-case" in name_problem(text)
+
+
+def test_a_service_does_not_end_as_an_instance_does() -> None:
+    assert "ends in a number" in name_problem("api-2", service=True)
+    assert name_problem("api2", service=True) == name_problem("api-2") == ""
+
+
+@given(names, st.integers(0, 10_000))
+def test_instance_names_split_into_what_they_were_made_of(service: str, ordinal: int) -> None:
+    assert split_instance(instance_name(service, ordinal)) == (service, ordinal)
+
+
+def test_a_service_is_no_instance() -> None:
+    with pytest.raises(ValueError, match="such as api-2"):
+        split_instance("api")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("frnt", "front"), ("bd", "db"), ("Front", "front"), ("dv", ""), ("zzz", ""), ("contuer", "counter")],
+)
+def test_the_nearest_name_is_meant(word: str, meant: str) -> None:
+    assert closest(word, ["front", "db", "counter"]) == meant
+
+
+@given(st.text(max_size=8), st.lists(names, max_size=6), st.randoms(use_true_random=False))
+def test_what_is_meant_does_not_depend_on_the_order(word: str, known: list[str], random: object) -> None:
+    other = list(known)
+    random.shuffle(other)  # type: ignore[attr-defined]
+    assert closest(word, known) == closest(word, other)
+
+
+def test_lists_read_well() -> None:
+    assert [listed(""), listed("a"), listed("ba"), listed("cab")] == ["", "a", "a and b", "a, b and c"]
+    assert listed((f"n{n}" for n in range(10)), most=2) == "n0, n1 and 8 more"
+    assert [there_are([]), there_are(["a"]), there_are(["a", "b"])] == ["", "There is a.", "There are a and b."]

@@ -1,0 +1,79 @@
+"""Texts with references."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unictl.fleet.references import Reference, canonical, parse, references, substitute
+
+some_reference = st.sampled_from(
+    [
+        Reference("var", "x"),
+        Reference("secret", "db-password"),
+        Reference("service", "db.sql"),
+        Reference("instance", "ordinal"),
+        Reference("host", "name"),
+        Reference("fleet", "name"),
+    ]
+)
+literal = st.text(alphabet="a ${}.\n", min_size=1, max_size=6)
+parts = st.lists(literal | some_reference, max_size=5)
+
+
+def joined(given: list[str | Reference]) -> tuple[str | Reference, ...]:
+    """As ``parse`` gives it: no two literals beside each other."""
+    made: list[str | Reference] = []
+    for part in given:
+        if made and isinstance(part, str) and isinstance(made[-1], str):
+            made[-1] += part
+        else:
+            made.append(part)
+    return tuple(made)
+
+
+@given(parts)
+def test_every_text_has_a_canonical_form_that_reads_as_the_same_text(given: list[str | Reference]) -> None:
+    text = joined(given)
+    assert parse(canonical(text)) == text
+
+
+@given(parts, parts)
+def test_different_texts_have_different_canonical_forms(
+    one: list[str | Reference], other: list[str | Reference]
+) -> None:
+    assert (canonical(joined(one)) == canonical(joined(other))) == (joined(one) == joined(other))
+
+
+@given(st.text(alphabet="a${}.vrx", max_size=12))
+def test_no_text_fails_without_a_sentence(text: str) -> None:
+    try:
+        assert parse(canonical(parse(text))) == parse(text)
+    except ValueError as error:
+        assert "${" in str(error)
+
+
+def test_references_are_found_in_their_order() -> None:
+    text = parse("--db=${service.db.sql} ${ instance.name }!")
+    assert text == ("--db=", Reference("service", "db.sql"), " ", Reference("instance", "name"), "!")
+    assert [str(reference) for reference in references(text)] == ["${service.db.sql}", "${instance.name}"]
+
+
+def test_two_dollars_before_a_brace_are_one_dollar() -> None:
+    assert parse("$${x}") == ("${x}",)
+    assert parse("$$${var.x}") == ("$", Reference("var", "x"))
+    assert parse("costs 5$ and $$") == ("costs 5$ and $$",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["${", "${}", "${x}", "${var.X}", "${service.db}", "${instance.ip}", "${host.ip}", "${var.a.b}", "${env.HOME}"],
+)
+def test_what_is_no_reference_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no reference|without '}'"):
+        parse(text)
+
+
+def test_what_is_known_is_replaced_and_the_rest_stays() -> None:
+    text = parse("a${var.x}b${instance.name}")
+    known = {Reference("var", "x"): "${not.a.reference}"}
+    assert substitute(text, known.get) == ("a${not.a.reference}b", Reference("instance", "name"))

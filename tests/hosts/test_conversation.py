@@ -1,0 +1,305 @@
+"""A real host side as a child process: started from its zip, asked, uploaded to, cut off."""
+
+import asyncio
+import hashlib
+import io
+import os
+import shutil
+import signal
+import stat
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.onhost.world import OWNER, World, document, short_folder
+from unictl.diagnostics.failure import Unreachable
+from unictl.fleet.model import Connect, Host
+from unictl.hosts import archive, conversation, openssh
+from unictl.hosts.connect import connect
+from unictl.hosts.host import HostBusy, HostProblem, HostTaken, RemoteHost
+from unictl.onhost import wire
+
+IMAGE = os.urandom(3_000_000)
+SHA = hashlib.sha256(IMAGE).hexdigest()
+KEY = "web-0.0123abcd"
+HOLDER = {"user": "eve", "doing": "apply", "revision": "c0ffee"}
+
+
+@pytest.fixture
+def folder() -> Any:
+    path = short_folder()
+    yield path
+    World(path).close()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def run(act: Callable[[Any], Awaitable[None]], folder: str, **how: Any) -> None:
+    """Run a coroutine with a connected host."""
+
+    async def whole() -> None:
+        host = await connect(Host(name="here", root=folder), **how)
+        try:
+            await act(host)
+        finally:
+            await host.close()
+
+    asyncio.run(whole())
+
+
+async def survey(host: RemoteHost) -> dict[str, Any]:
+    return await host.survey(OWNER, "shop", {})
+
+
+def test_a_survey_of_a_fresh_host(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        told = await host.hello()
+        assert told["root"] == folder
+        reply = await survey(host)
+        assert reply["host"]["id"] == told["id"]
+        assert reply["instances"] == []
+
+    run(act, folder)
+
+
+def test_the_whole_way_of_an_instance(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        assert await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0) == 1
+        heard: list[int] = []
+        assert await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE), heard.append) is False
+        assert heard[-1] == len(IMAGE)
+        assert await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE)) is True
+        assert await host.volume(OWNER, "create", "orders", 4096) == 4096
+        argv = ("/bin/sh", "-c", "echo hello; exec sleep 1000")
+        (outcome,) = await host.launch(OWNER, [document(argv=argv, images=[SHA], volumes=["orders"])], {})
+        assert outcome["ok"], outcome
+        await host.mark(OWNER, KEY, {"protect": True, "commit": "feed"})
+        row = (await survey(host))["instances"][0]
+        assert (row["state"], row["protect"], row["commit"]) == ("running", True, "feed")
+        told = ""
+        while "hello" not in told:
+            told = "".join([piece async for piece in host.tail(OWNER, "web-0")])
+        assert await host.ledger_append(OWNER, {"what": "apply"}) == 1
+        assert [entry["what"] for entry in await host.ledger_read(OWNER, 5)] == ["apply"]
+        await host.remember(OWNER, {"max_destroy": "20%"}, ["here"])
+        assert await host.retire(OWNER, KEY, 1000, 5) is True
+        assert await host.retire(OWNER, KEY, 1000, 5) is False
+        await host.collect(OWNER, [], 5, end=True)
+        await host.release(OWNER)
+        assert (await survey(host))["lease"] is None
+
+    run(act, folder)
+
+
+def test_a_followed_console_ends_when_it_is_given_up(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        await host.launch(OWNER, [document(argv=("/bin/sh", "-c", "while :; do echo tick; sleep 0.05; done"))], {})
+        pieces: AsyncIterator[str] = host.tail(OWNER, "web-0", follow=True)
+        count = 0
+        async for piece in pieces:
+            count += piece.count("tick")
+            if count > 3:
+                break
+        assert (await survey(host))["instances"][0]["state"] == "running"
+        await host.retire(OWNER, KEY, 1000, 5)
+
+    run(act, folder)
+
+
+def test_many_requests_are_in_flight_at_once(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        replies = await asyncio.gather(*(survey(host) for _ in range(40)))
+        assert len({reply["host"]["id"] for reply in replies}) == 1
+
+    run(act, folder)
+
+
+def test_a_launch_list_longer_than_a_frame_goes_in_several(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        documents = [document(f"web-{number}", spec={"text": "x" * 300_000}) for number in range(5)]
+        assert all(outcome["ok"] for outcome in await host.launch(OWNER, documents, {}))
+        whole = await host.survey(OWNER, "shop", {f"web-{number}": "another" for number in range(5)})
+        assert sum(len(row["spec"]["text"]) for row in whole["instances"]) == 1_500_000
+
+    run(act, folder)
+
+
+def test_problems_become_failures_with_their_exit_code(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        with pytest.raises(HostProblem) as lost:
+            await host.retire(OWNER, KEY, 0, 5)
+        assert (lost.value.kind, lost.value.host, lost.value.code) == ("lost-lease", "here", 1)
+        other = await connect(Host(name="here", root=folder))
+        await other.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        with pytest.raises(HostBusy) as busy:
+            await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        assert busy.value.code == 7
+        await other.volume(OWNER, "create", "orders", 1)
+        await other.launch(OWNER, [document(volumes=["orders"])], {})
+        with pytest.raises(HostTaken) as taken:
+            await other.volume(OWNER, "delete", "orders")
+        assert taken.value.code == 6
+        await other.close()
+        assert await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0) == 2
+
+    run(act, folder)
+
+
+def test_a_control_side_that_dies_leaves_no_lease(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+
+    child = os.fork()
+    if child == 0:
+
+        async def hold() -> None:
+            host = await connect(Host(name="here", root=folder))
+            await act(host)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        asyncio.run(hold())
+    os.waitpid(child, 0)
+
+    async def again(host: RemoteHost) -> None:
+        assert await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 5) == 2
+
+    run(again, folder)
+
+
+def test_a_host_side_that_is_killed_is_unreachable_with_a_next_step(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        told = await host.hello()
+        os.kill(told["pid"], signal.SIGKILL)
+        with pytest.raises(Unreachable) as failure:
+            while True:
+                await survey(host)
+        assert "here" in failure.value.summary
+        assert failure.value.hint
+
+    run(act, folder)
+
+
+def test_what_a_login_shell_prints_is_skipped(folder: str, tmp_path: Path) -> None:
+    noisy = tmp_path / "noisy"
+    noisy.write_text('#!/bin/sh\nprintf "Welcome!\\nunictl \\0 almost\\n"\nexec "$@"\n')
+    noisy.chmod(0o755)
+
+    async def act(host: RemoteHost) -> None:
+        assert (await survey(host))["instances"] == []
+
+    run(act, folder, command_prefix=(str(noisy),))
+
+
+def test_a_host_without_python_is_told_with_what_to_install(tmp_path: Path) -> None:
+    async def act() -> None:
+        begun = await conversation.begin("bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127"))
+        with pytest.raises(Unreachable) as failure:
+            await begun.ask({"do": "survey"})
+        assert "no python3" in failure.value.summary
+        assert "install python3" in failure.value.hint
+        await begun.close()
+
+    asyncio.run(act())
+
+
+def test_a_store_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+
+    async def act(host: RemoteHost) -> None:
+        with pytest.raises(HostProblem) as problem:
+            await survey(host)
+        assert str(file) in problem.value.summary
+
+    run(act, str(file / "root"))
+
+
+def test_a_cancelled_upload_keeps_what_came(folder: str) -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            import time
+
+            time.sleep(0.02)
+            return super().read(size)
+
+    async def act(host: RemoteHost) -> None:
+        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        came = asyncio.Event()
+        staging = asyncio.create_task(
+            host.stage(OWNER, SHA, len(IMAGE), lambda: Slow(IMAGE), lambda at: came.set() if at > 500_000 else None)
+        )
+        await came.wait()
+        staging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await staging
+        await asyncio.sleep(0.1)
+        heard: list[int] = []
+        await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE), heard.append)
+        assert heard[0] > 500_000
+
+    run(act, folder)
+
+
+def test_the_archive_is_the_same_bytes_for_the_same_sources() -> None:
+    data, digest = archive.packed()
+    assert hashlib.sha256(data).hexdigest() == digest
+    source = Path(wire.__file__).parent
+    assert archive.pack(source) == archive.pack(source) == data
+
+
+def test_ssh_is_spoken_to_with_one_quoted_word() -> None:
+    argv = openssh.argv(Connect(kind="ssh", host="hv1", user="ops", port=2222), ("sh", "-c", "a 'b' $c"))
+    assert argv[0] == "ssh"
+    assert argv[-3:] == ("--", "hv1", "sh -c 'a '\"'\"'b'\"'\"' $c'")
+    assert "BatchMode=yes" in argv
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ("ssh: Could not resolve hostname hv1: Name or service not known", "name"),
+        ("ssh: connect to host hv1 port 22: Connection refused", "port"),
+        ("ops@hv1: Permission denied (publickey).", "login"),
+        ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", "changed"),
+        ("kex_exchange_identification: read: Connection reset by peer", "cut"),
+        ("something new", "ssh failed"),
+    ],
+)
+def test_what_ssh_says_becomes_a_sentence(said: str, word: str) -> None:
+    why, hint = openssh.explain(255, said)
+    assert word in why
+    assert hint
+
+
+def test_a_host_over_a_stub_ssh(folder: str, tmp_path: Path) -> None:
+    stub = tmp_path / "ssh"
+    stub.write_text('#!/bin/sh\nfor word; do :; done\nexec sh -c "$word"\n')
+    stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+
+    async def act() -> None:
+        declared = Host(name="hv1", connect=Connect(kind="ssh", host="hv1"), root=folder)
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        host = await connect(declared, env=environment)
+        assert (await host.survey(OWNER, "shop", {}))["instances"] == []
+        await host.close()
+
+    asyncio.run(act())
+
+
+def test_the_host_side_parses_as_python_3_9_and_imports_nothing_of_unictl() -> None:
+    import ast
+
+    for path in Path(wire.__file__).parent.glob("*.py"):
+        tree = ast.parse(path.read_text(), feature_version=(3, 9))
+        for node in ast.walk(tree):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            outside = [name for name in names if name.split(".")[0] not in sys.stdlib_module_names]
+            assert not outside, (path, outside)

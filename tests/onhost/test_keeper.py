@@ -1,0 +1,245 @@
+"""What the keeper does by itself: reap, judge, restart, bound consoles, and what becomes of its guests without it."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.onhost.world import OWNER, Call, World, document
+from unictl.onhost import facts, guest, records, ring, tail
+
+KEY = "web-0.0123abcd"
+FOREVER = "exec sleep 1000"
+
+
+def shell(text: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", text)
+
+
+def text_of(world: World, **ask: object) -> str:
+    call = Call(world.connection)
+    tail.tail(world.root, {"owner": OWNER, "name": "web-0", **ask}, call)
+    return "".join(event["data"] for event in call.events)
+
+
+@pytest.mark.parametrize(
+    ("script", "exits", "verdict", "code"),
+    [
+        ("exit 0", [], "clean", None),
+        ("exit 3", [], "failure", None),
+        ("exit 83", [{"verdict": "crash", "status": 83}], "crash", None),
+        ("exit 7", [{"verdict": "failure", "odd": True}], "failure", 3),
+        ("kill -SEGV $$", [], "crash", None),
+        ("kill -9 $$", [], "killed", None),
+        ("echo panic: code 42; exit 0", [{"verdict": "crash", "console": r"panic: code (?P<code>\d+)"}], "crash", 42),
+        ("exit 9", [{"verdict": "configuration", "status": 9}], "configuration", None),
+    ],
+)
+def test_an_end_is_judged_by_the_exit_table(
+    held: World, script: str, exits: list[object], verdict: str, code: int | None
+) -> None:
+    held.launch(document(argv=shell(script), exits=exits))
+    end = held.until(KEY, "ended")["end"]
+    assert (end["verdict"], end["code"]) == (verdict, code)
+
+
+def test_killed_by_hand_it_stays_ended_for_the_next_apply_to_judge(held: World) -> None:
+    held.launch(document(restart="always"), document("web-1"))
+    os.kill(held.pid(KEY), signal.SIGKILL)
+    row = held.until(KEY, "ended", verdict="killed", restarting=False)
+    assert row["end"]["signal"] == 9
+    time.sleep(1.2)
+    assert held.states() == {KEY: "ended", "web-1.0123abcd": "running"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "script", "again"),
+    [
+        ("on-crash", "exit 1", True),
+        ("on-crash", "exit 0", False),
+        ("always", "exit 0", True),
+        ("never", "exit 1", False),
+    ],
+)
+def test_the_restart_policy_decides(held: World, policy: str, script: str, again: bool) -> None:
+    held.launch(document(argv=shell(script), restart=policy))
+    row = held.until(KEY, "ended")
+    assert row["end"]["restarting"] is again
+
+
+def test_it_is_started_again_after_a_second_and_then_after_two(held: World) -> None:
+    held.launch(document(argv=shell("exit 1"), restart="on-crash"))
+    deadline = time.monotonic() + 6
+    while held.row(KEY)["starts"] < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    at = [entry["at"] for entry in facts.entries(held.root.instance(OWNER, KEY)) if entry["event"] == "started"]
+    assert 0.9 < at[1] - at[0] < 1.7
+    assert 1.9 < at[2] - at[1] < 2.9
+
+
+def test_the_back_off_ends_at_a_minute(world: World) -> None:
+    pauses = [min(guest.BACKOFF_FIRST * 2**level, guest.BACKOFF_MOST) for level in range(10)]
+    assert pauses[:7] == [1, 2, 4, 8, 16, 32, 60]
+    assert pauses[-1] == 60
+
+
+def test_retire_ends_a_back_off(held: World) -> None:
+    held.launch(document(argv=shell("exit 1"), restart="on-crash"))
+    held.until(KEY, "ended", restarting=True)
+    held.retire(KEY)
+    assert held.states() == {}
+    time.sleep(1.2)
+    assert not held.alive(KEY)
+
+
+def test_a_failing_start_never_loops_after_a_configuration_error(held: World) -> None:
+    held.launch(document(argv=shell("exit 9"), exits=[{"verdict": "configuration", "status": 9}], restart="always"))
+    held.until(KEY, "ended", verdict="configuration", restarting=False)
+
+
+def test_guests_survive_their_keeper_and_the_next_lease_takes_them_over(held: World) -> None:
+    held.launch(document(argv=shell("while :; do echo tick; sleep 0.05; done")))
+    pid = held.pid(KEY)
+    held.kill_keeper()
+    assert held.states() == {KEY: "unsupervised"}
+    held.release()
+    held.acquire()
+    assert held.until(KEY, "running")["starts"] == 1
+    assert held.pid(KEY) == pid
+    before = text_of(held).count("tick")
+    time.sleep(0.3)
+    assert text_of(held).count("tick") > before
+    os.kill(pid, signal.SIGKILL)
+    assert held.until(KEY, "ended")["end"]["verdict"] == "unknown"
+
+
+def test_what_ended_while_nobody_watched_is_told_and_not_restarted(held: World) -> None:
+    held.launch(document(restart="on-crash"), document("web-1"))
+    held.kill_keeper()
+    os.kill(held.pid(KEY), signal.SIGKILL)
+    while held.alive(KEY):
+        time.sleep(0.005)
+    assert held.row(KEY)["end"]["verdict"] == "unknown"
+    held.release()
+    held.acquire()
+    row = held.until(KEY, "ended", reason=facts.UNWATCHED["reason"])
+    assert row["end"]["restarting"] is False
+
+
+def test_a_back_off_goes_on_under_the_next_keeper(held: World) -> None:
+    held.launch(document(argv=shell("exit 1"), restart="on-crash"))
+    held.until(KEY, "ended", restarting=True)
+    held.kill_keeper()
+    held.release()
+    held.acquire()
+    deadline = time.monotonic() + 4
+    while held.row(KEY)["starts"] < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_keeper_lives_no_longer_than_its_instances(held: World) -> None:
+    held.launch(document())
+    pid = held.keeper()
+    assert pid
+    held.retire(KEY)
+    deadline = time.monotonic() + 5
+    while held.keeper() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert held.keeper() == 0
+
+
+def test_the_keeper_does_not_hold_the_lease(held: World) -> None:
+    held.launch(document())
+    held.release()
+    assert held.survey()["lease"] is None
+    links = [path.readlink() for path in Path(f"/proc/{held.keeper()}/fd").iterdir() if path.is_symlink()]
+    assert not [link for link in links if "/leases/" in str(link)]
+
+
+def test_a_flooding_console_stays_bounded(held: World) -> None:
+    held.launch(
+        document(argv=shell("yes 0123456789012345678901234567890123456789 & sleep 1.2; kill $!; exec sleep 1000"))
+    )
+    time.sleep(2)
+    folder = held.root.instance(OWNER, KEY)
+    sizes = [Path(f"{folder}/console.{number}").stat().st_size for number in (0, 1)]
+    assert max(sizes) <= ring.BOUND
+    assert sum(sizes) > ring.BOUND // 2
+    held.retire(KEY)
+
+
+def test_hostile_console_bytes_reach_nobody(held: World) -> None:
+    held.launch(document(argv=shell(r"printf 'a\033[2Jb\033]0;evil\007c\001\377\033Pq\r\nok\tend\n'; exec sleep 1000")))
+    deadline = time.monotonic() + 5
+    while "end" not in text_of(held):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    told = text_of(held)
+    assert told.startswith("abc")
+    assert "ok\tend\n" in told
+    assert not [character for character in told if character < " " and character not in "\n\t"]
+
+
+def test_tail_gives_the_last_lines_and_follows(held: World) -> None:
+    held.launch(
+        document(argv=shell("for i in 1 2 3 4 5; do echo line $i; done; sleep 0.3; echo later; exec sleep 1000"))
+    )
+    deadline = time.monotonic() + 5
+    while "line 5" not in text_of(held):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert text_of(held, lines=2) in ("line 4\nline 5\n", "line 5\nlater\n")
+    call = Call(held.connection)
+    import threading
+
+    following = threading.Thread(
+        target=tail.tail, args=(held.root, {"owner": OWNER, "name": "web-0", "follow": True}, call)
+    )
+    following.start()
+    while "later" not in "".join(event["data"] for event in call.events):
+        assert time.monotonic() < deadline + 5
+        time.sleep(0.02)
+    call.cancelled.set()
+    following.join(2)
+    assert not following.is_alive()
+
+
+def test_previous_is_the_generation_before(held: World) -> None:
+    held.launch(document(argv=shell("echo old; exec sleep 1000")))
+    while "old" not in text_of(held):
+        time.sleep(0.02)
+    held.launch(document(argv=shell("echo new; exec sleep 1000"), generation="11111111", launch=2))
+    while "new" not in text_of(held):
+        time.sleep(0.02)
+    assert text_of(held, previous=True) == "old\n"
+    held.retire(KEY)
+    assert text_of(held, previous=True) == "old\n"
+    assert text_of(held) == "new\n"
+
+
+def test_facts_of_many_restarts_stay_bounded(world: World) -> None:
+    folder = world.root.path
+    for number in range(3000):
+        facts.append(folder, {"event": "ended", "n": number, "console": ["x" * 50]})
+    facts.bound(folder)
+    assert Path(folder + "/ends.jsonl").stat().st_size < facts.BOUND
+    assert (facts.last(folder) or {})["n"] == 2999
+
+
+def test_a_torn_line_of_facts_is_ignored(world: World) -> None:
+    folder = world.root.path
+    facts.append(folder, {"event": "started", "n": 1})
+    with Path(folder + "/ends.jsonl").open("ab") as file:
+        file.write(b'{"event": "end')
+    assert (facts.last(folder) or {})["n"] == 1
+    facts.append(folder, {"event": "started", "n": 2})
+    assert [entry["n"] for entry in facts.entries(folder)] == [1, 2]
+
+
+def test_the_run_folder_is_named_alike_by_everybody() -> None:
+    assert records.token("hello", "web-0.0123abcd") == records.token("hello", "web-0.0123abcd")
+    assert records.token("hello", "a") != records.token("hello/a")

@@ -1,0 +1,499 @@
+"""The cases: each function makes a world and returns the plan made in it; its name is the sentence of the case."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tests.plan.builders import (
+    HTTP,
+    MIB,
+    Share,
+    change,
+    empty,
+    fleet,
+    host,
+    plan,
+    published,
+    service,
+    without,
+)
+from tests.plan.simulator import Simulator
+from tests.plan.worlds import applied
+from unictl.fleet.model import Fleet, Policy, Port, Probe, Update, Volume
+from unictl.instances.live import Claim
+from unictl.plan.plan import Plan
+from unictl.plan.step import Kind
+
+CASES: dict[str, Callable[[], Plan]] = {}
+
+
+def case(made: Callable[[], Plan]) -> Callable[[], Plan]:
+    CASES[made.__name__] = made
+    return made
+
+
+def hello() -> Fleet:
+    return fleet(
+        service("counter", volumes={"data": "counter"}),
+        service(
+            "front",
+            "--counter=${service.counter.http}",
+            replicas=3,
+            needs=("counter",),
+            publish=published(8080),
+        ),
+    )
+
+
+def two_hosts(**given: object) -> Fleet:
+    return fleet(service("api", replicas=4, **given), hosts=2)
+
+
+def killed(before: Fleet, after: Fleet, last: str, *, torn: str = "") -> Simulator:
+    """The world after an apply of ``after`` that was killed once the step ``last`` was done, in the middle of ``torn``."""
+    sim = applied(before)
+    made = plan(after, sim.world(), allow_destroy=9)
+    names = [step.id.partition(".")[0] for step in made.steps]
+    composed = {where: dict(rows) for where, rows in made.membership.items()}
+    for step in made.steps[: names.index(last) + 1]:
+        sim.step(made, step, composed)
+    if torn:
+        sim._half(made.steps[names.index(torn)])
+    return sim
+
+
+@case
+def first_plan_creates_everything_in_the_order_of_needs() -> Plan:
+    one = hello()
+    return plan(one, empty(one))
+
+
+@case
+def converged_fleet_keeps_everything() -> Plan:
+    one = hello()
+    return plan(one, applied(one).world())
+
+
+@case
+def changed_args_replace_create_first_one_by_one() -> Plan:
+    one = hello()
+    return plan(change(one, "front", args=("--greeting=ho",)), applied(one).world())
+
+
+@case
+def changed_image_of_a_volume_holder_replaces_stop_first() -> Plan:
+    one = hello()
+    return plan(change(one, "counter", memory=128 * MIB), applied(one).world())
+
+
+@case
+def several_changed_fields_are_a_changed_config() -> Plan:
+    one = two_hosts()
+    return plan(
+        change(one, "api", args=("--x",), memory=96 * MIB, update=Update(max_parallel=Share(number=4))),
+        applied(one).world(),
+    )
+
+
+@case
+def changed_image_is_named_by_digest() -> Plan:
+    one = two_hosts(update=Update(max_parallel=Share(number=50, percent=True)))
+    return plan(one, applied(one).world(), versions={"app": "2"})
+
+
+@case
+def canary_goes_before_the_rest() -> Plan:
+    one = two_hosts(update=Update(max_parallel=Share(number=3), canary=Share(number=1)))
+    return plan(change(one, "api", args=("--new",)), applied(one).world())
+
+
+@case
+def scaling_up_creates_before_it_replaces() -> Plan:
+    one = two_hosts(update=Update(max_parallel=Share(number=4)))
+    return plan(change(one, "api", args=("--new",), replicas=5), applied(one).world())
+
+
+@case
+def scaled_down_within_the_budget() -> Plan:
+    one = two_hosts()
+    return plan(change(one, "api", replicas=3), applied(one).world())
+
+
+@case
+def scaled_down_beyond_the_budget_is_refused() -> Plan:
+    one = two_hosts()
+    return plan(change(one, "api", replicas=1), applied(one).world())
+
+
+@case
+def scaled_down_beyond_the_budget_by_a_named_number() -> Plan:
+    one = two_hosts()
+    return plan(change(one, "api", replicas=1), applied(one).world(), allow_destroy=3)
+
+
+@case
+def budget_last_applied_rules_where_the_new_one_is_looser() -> Plan:
+    one = replace(two_hosts(), policy=Policy(max_destroy=Share(number=1)))
+    two = replace(change(one, "api", replicas=1), policy=Policy(max_destroy=Share(number=100, percent=True)))
+    return plan(two, applied(one).world())
+
+
+@case
+def service_gone_from_the_fleet_goes_after_what_replaces_its_users() -> Plan:
+    one = hello()
+    two = change(without(one, "counter"), "front", args=(), needs=())
+    return plan(two, applied(one).world(), allow_destroy=1)
+
+
+@case
+def protected_instance_is_held_and_the_plan_refused() -> Plan:
+    one = change(hello(), "counter", protect=True)
+    return plan(change(without(one, "counter"), "front", args=(), needs=()), applied(one).world(), allow_destroy=1)
+
+
+@case
+def protection_is_put_on_by_a_mark() -> Plan:
+    one = hello()
+    return plan(change(one, "counter", protect=True), applied(one).world())
+
+
+@case
+def destroy_takes_users_before_what_they_need() -> Plan:
+    one = hello()
+    return plan(one, applied(one).world(), destroy=True)
+
+
+@case
+def destroy_with_a_named_volume_deletes_it() -> Plan:
+    one = hello()
+    return plan(one, applied(one).world(), destroy=True, allow_volumes=("counter",))
+
+
+@case
+def volume_in_use_is_not_deleted() -> Plan:
+    one = hello()
+    return plan(one, applied(one).world(), allow_volumes=("counter",))
+
+
+@case
+def crashed_instance_is_made_anew_and_says_how_it_ended() -> Plan:
+    one = hello()
+    sim = applied(one)
+    sim.crash(sim.lives("front-1")[0].key, reason="guest-panic")
+    return plan(one, sim.world())
+
+
+@case
+def crashed_holder_of_a_volume_goes_before_its_successor_starts() -> Plan:
+    one = hello()
+    sim = applied(one)
+    sim.crash(sim.lives("counter-0")[0].key)
+    return plan(one, sim.world())
+
+
+@case
+def instance_that_its_supervisor_starts_again_is_left_alone() -> Plan:
+    one = hello()
+    sim = applied(one)
+    sim.crash(sim.lives("front-1")[0].key, restarting=True)
+    return plan(one, sim.world())
+
+
+@case
+def rebooted_host_starts_the_same_generations_again() -> Plan:
+    one = hello()
+    sim = applied(one)
+    sim.reboot("hv1")
+    return plan(one, sim.world())
+
+
+@case
+def begun_launch_goes_on() -> Plan:
+    one = hello()
+    sim = killed(fleet(), one, "launch:front-0", torn="launch:front-1")
+    return plan(one, sim.world())
+
+
+@case
+def unproven_instance_passes_its_gate_again_and_the_old_one_stays_until_then() -> Plan:
+    one = hello()
+    two = change(one, "front", args=("--new",))
+    sim = killed(one, two, "launch:front-0")
+    return plan(two, sim.world())
+
+
+@case
+def two_generations_of_one_name_leave_the_wished_one() -> Plan:
+    one = hello()
+    two = change(one, "front", args=("--new",))
+    sim = killed(one, two, "join:hv1:front:1")
+    return plan(two, sim.world())
+
+
+@case
+def leaving_instance_is_finished() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    sim.put(
+        "hv1",
+        sim.lives("api-3")[0].key if sim.lives("api-3")[0].host == "hv1" else sim.hosts["hv1"].instances[0].key,
+        state="leaving",
+    )
+    return plan(one, sim.world())
+
+
+@case
+def launch_that_never_was_healthy_is_held_until_retry() -> Plan:
+    one = hello()
+    sim = applied(one)
+    sim.put("hv1", sim.lives("front-2")[0].key, proven=False)
+    sim.crash(sim.lives("front-2")[0].key, verdict="configuration")
+    return plan(one, sim.world())
+
+
+@case
+def damaged_record_is_replaced_under_a_new_generation() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    key = sim.lives("api-2")[0].key
+    where = sim.lives("api-2")[0].host
+    sim.put(where, key, state="damaged", fingerprint="", launch=0, forwards=(), resolved=None, spec=None)
+    return plan(one, sim.world())
+
+
+@case
+def unsupervised_instance_is_adjusted() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    live = sim.lives("api-1")[0]
+    sim.put(live.host, live.key, state="unsupervised")
+    return plan(one, sim.world())
+
+
+@case
+def dead_ingress_is_adjusted() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    sim.hosts["hv2"] = replace(sim.hosts["hv2"], ingress={"state": "dead", "hash": ""})
+    return plan(one, sim.world())
+
+
+@case
+def changed_check_is_an_adjust_of_the_ingress() -> Plan:
+    one = two_hosts()
+    return plan(change(one, "api", health=(Probe(kind="http", path="/ready", port="http"),)), applied(one).world())
+
+
+@case
+def host_that_loses_its_ingress_stops_it() -> Plan:
+    one = two_hosts()
+    two = replace(one, hosts={**one.hosts, "hv2": replace(one.hosts["hv2"], ingress=False)})
+    return plan(two, applied(one).world())
+
+
+@case
+def silent_host_makes_what_nobody_shows_unknown() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    sim.deaf = frozenset(["hv2"])
+    return plan(change(one, "api", replicas=6), sim.world())
+
+
+@case
+def old_one_is_held_while_a_silent_ingress_may_route_to_it() -> Plan:
+    one = fleet(service("api", replicas=2), hosts=[host("hv1"), host("hv2")])
+    sim = applied(one)
+    for live in list(sim.hosts["hv2"].instances):
+        sim.hosts["hv2"] = replace(sim.hosts["hv2"], instances=())
+        sim.hosts["hv1"] = replace(sim.hosts["hv1"], instances=(*sim.hosts["hv1"].instances, replace(live, host="hv1")))
+    sim.deaf = frozenset(["hv2"])
+    return plan(change(one, "api", args=("--new",)), sim.world())
+
+
+@case
+def host_marked_lost_gives_its_instances_to_others() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    two = replace(one, hosts={**one.hosts, "hv2": replace(one.hosts["hv2"], lost=True)})
+    sim.deaf = frozenset(["hv2"])
+    return plan(two, sim.world())
+
+
+@case
+def volume_on_a_lost_host_holds_its_instance() -> Plan:
+    one = fleet(service("db", volumes={"data": "orders"}), hosts=2)
+    sim = applied(one)
+    where = next(name for name, said in sim.hosts.items() if said.volumes)
+    sim.deaf = frozenset([where])
+    return plan(replace(one, hosts={**one.hosts, where: replace(one.hosts[where], lost=True)}), sim.world())
+
+
+@case
+def volume_whose_loss_is_accepted_begins_anew() -> Plan:
+    one = fleet(service("db", volumes={"data": "orders"}), hosts=2)
+    sim = applied(one)
+    where = next(name for name, said in sim.hosts.items() if said.volumes)
+    sim.deaf = frozenset([where])
+    lost = replace(one, hosts={**one.hosts, where: replace(one.hosts[where], lost=True)})
+    accepted = {"orders": Volume(name="orders", size=1 << 30, accept_loss=True)}
+    return plan(replace(lost, volumes=accepted), sim.world())
+
+
+@case
+def drained_host_is_emptied_by_moves() -> Plan:
+    one = two_hosts()
+    return plan(replace(one, hosts={**one.hosts, "hv2": replace(one.hosts["hv2"], drain=True)}), applied(one).world())
+
+
+@case
+def volume_holds_its_instance_on_a_drained_host() -> Plan:
+    one = fleet(service("db", volumes={"data": "orders"}), hosts=2)
+    sim = applied(one)
+    where = next(name for name, said in sim.hosts.items() if said.volumes)
+    return plan(replace(one, hosts={**one.hosts, where: replace(one.hosts[where], drain=True)}), sim.world())
+
+
+@case
+def host_gone_from_the_file_is_refused() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    two = replace(one, hosts={"hv1": one.hosts["hv1"]})
+    return plan(two, {"hv1": sim.hosts["hv1"]})
+
+
+@case
+def one_machine_under_two_names_is_refused() -> Plan:
+    one = two_hosts()
+    world = empty(one)
+    world["hv2"] = replace(world["hv2"], host_id=world["hv1"].host_id)  # type: ignore[type-var, union-attr]
+    return plan(one, world)
+
+
+@case
+def namesake_is_refused() -> Plan:
+    one = two_hosts()
+    return plan(one, empty(one, namesakes=("shop-abcdef",)))
+
+
+@case
+def published_port_of_another_fleet_is_refused_and_named() -> Plan:
+    one = hello()
+    claim = Claim(kind="port", owner="blog-77aa", holder="web-0.12345678", port=8080, bind="0.0.0.0")
+    return plan(one, empty(one, claims=(claim,)))
+
+
+@case
+def published_port_of_another_program_is_refused() -> Plan:
+    one = hello()
+    return plan(one, empty(one, claims=(Claim(kind="port", owner="", holder="", port=8080, bind="::"),)))
+
+
+@case
+def host_without_room_is_refused_by_dimension() -> Plan:
+    one = fleet(service("api", memory=4096 * MIB, replicas=2))
+    return plan(one, empty(one, memory=6 << 30))
+
+
+@case
+def stop_first_rollout_without_slack_is_a_dead_lock() -> Plan:
+    one = fleet(
+        service("db", volumes={"data": "orders"}, replicas=2, update=Update(min_available=Share(number=2))),
+    )
+    return plan(change(one, "db", args=("--new",)), applied(one).world())
+
+
+@case
+def renamed_service_takes_its_instances_over() -> Plan:
+    one = hello()
+    renamed = replace(one.services["front"], name="web", was="front")
+    two = replace(without(one, "front"), services={"counter": one.services["counter"], "web": renamed})
+    return plan(two, applied(one).world(), allow_destroy=9)
+
+
+@case
+def moved_endpoint_replaces_who_was_told() -> Plan:
+    from tests.plan.builders import REVISION, endpoints, facts
+    from unictl.plan.build import build
+
+    one = hello()
+    numbers = {**endpoints(one), "counter.http": 29_999}
+    return build(one, facts(one), numbers, applied(one).world(), revision=REVISION)
+
+
+@case
+def second_host_replaces_what_listens_on_loopback_only() -> Plan:
+    one = hello()
+    two = replace(one, hosts={"hv1": one.hosts["hv1"], "hv2": host("hv2")})
+    return plan(two, {**empty(two), "hv1": applied(one).hosts["hv1"]})
+
+
+@case
+def requested_replacement_is_a_new_launch() -> Plan:
+    one = hello()
+    return plan(one, applied(one).world(), replace=("front-1",))
+
+
+@case
+def unknown_name_in_replace_is_refused() -> Plan:
+    one = hello()
+    return plan(one, applied(one).world(), replace=("frnt-1",))
+
+
+@case
+def target_leaves_the_rest_alone_and_brings_what_it_needs() -> Plan:
+    one = hello()
+    return plan(one, empty(one), target="front-0")
+
+
+@case
+def target_of_a_changed_fleet_changes_only_that() -> Plan:
+    one = hello()
+    two = change(change(one, "front", args=("--new",)), "counter", memory=128 * MIB)
+    return plan(two, applied(one).world(), target="front-1")
+
+
+@case
+def policy_that_changed_is_remembered() -> Plan:
+    one = two_hosts()
+    return plan(replace(one, policy=Policy(max_destroy=Share(number=2))), applied(one).world())
+
+
+@case
+def job_ends_and_is_kept() -> Plan:
+    one = fleet(service("migrate", kind="job", ports=(), health=()))
+    sim = applied(one)
+    key = sim.lives("migrate-0")[0].key
+    sim.crash(key, verdict="clean", code=0)
+    return plan(one, sim.world())
+
+
+@case
+def job_that_failed_runs_again() -> Plan:
+    one = fleet(service("migrate", kind="job", ports=(), health=()), service("api", needs=("migrate",)))
+    sim = applied(one)
+    sim.crash(sim.lives("migrate-0")[0].key, verdict="failure")
+    return plan(one, sim.world())
+
+
+@case
+def host_without_haproxy_is_refused_where_the_fleet_needs_it() -> Plan:
+    from unictl.instances.live import Capability
+
+    one = hello()
+    lacks = (Capability(code="no-haproxy", text="there is no HAProxy, so it cannot run the ingress"),)
+    return plan(one, empty(one, lacks=lacks))
+
+
+@case
+def several_ports_share_the_check_of_one() -> Plan:
+    one = fleet(service("db", ports=(Port(name="http", number=80), Port(name="sql", number=5432)), health=HTTP))
+    return plan(one, empty(one))
+
+
+@case
+def interrupted_destroy_goes_on() -> Plan:
+    one = hello()
+    sim = applied(one)
+    made = plan(one, sim.world(), destroy=True)
+    retires = [step for step in made.steps if step.kind is Kind.RETIRE]
+    sim._half(retires[0])
+    return plan(one, sim.world(), destroy=True)

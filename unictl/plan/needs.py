@@ -1,0 +1,41 @@
+"""Which service waits for which: the order of ``needs``, and as few of them as say it all. Pure."""
+
+from collections.abc import Container
+
+from unictl.fleet.model import Fleet, Service
+
+
+def by_needs(fleet: Fleet) -> tuple[str, ...]:
+    """All services, those that are needed first; by name where nothing says more."""
+    order: dict[str, None] = {}
+    entered: set[str] = set()
+    for name in sorted(fleet.services):
+        ahead = [(name, False)]
+        while ahead:
+            each, ready = ahead.pop()
+            if ready:
+                order[each] = None
+            elif each not in entered:
+                entered.add(each)
+                needs = [need for need in fleet.services[each].needs if need in fleet.services]
+                ahead += [(each, True), *((need, False) for need in sorted(needs, reverse=True))]
+    return tuple(order)
+
+
+def nearest(fleet: Fleet, service: Service, made: Container[str]) -> tuple[str, ...]:
+    """The services in ``made`` that it has to wait for itself: none that another of them waits for anyway."""
+    needs = {need for need in service.needs if need in made}
+    implied = {far for need in needs for far in _far(fleet, need, made)}
+    return tuple(sorted(needs - implied))
+
+
+def _far(fleet: Fleet, name: str, made: Container[str]) -> set[str]:
+    """What ``name`` waits for itself, directly or through others that are made."""
+    found: set[str] = set()
+    ahead = [name]
+    while ahead:
+        for need in fleet.services[ahead.pop()].needs:
+            if need in made and need not in found:
+                found.add(need)
+                ahead.append(need)
+    return found
