@@ -194,7 +194,7 @@ def test_what_a_login_shell_prints_is_skipped(folder: str, tmp_path: Path) -> No
     run(act, folder, command_prefix=(str(noisy),))
 
 
-def test_a_host_without_python_is_told_with_what_to_install(tmp_path: Path) -> None:
+def test_a_host_without_python_is_told_with_what_to_install() -> None:
     async def act() -> None:
         begun = await conversation.begin("bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127"))
         with pytest.raises(Unreachable) as failure:

@@ -33,7 +33,7 @@ def killed(world: World, kill_before: int, command: Callable[[World], None]) -> 
             counter.install()
             command(world)
             os._exit(0)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             os.write(2, f"{error!r}\n".encode())
             os._exit(1)
     _, status = os.waitpid(pid, 0)

@@ -80,7 +80,7 @@ def test_it_is_started_again_after_a_second_and_then_after_two(held: World) -> N
     assert 1.9 < at[2] - at[1] < 2.9
 
 
-def test_the_back_off_ends_at_a_minute(world: World) -> None:
+def test_the_back_off_ends_at_a_minute() -> None:
     pauses = [min(guest.BACKOFF_FIRST * 2**level, guest.BACKOFF_MOST) for level in range(10)]
     assert pauses[:7] == [1, 2, 4, 8, 16, 32, 60]
     assert pauses[-1] == 60

@@ -115,7 +115,7 @@ def plan(
     fleet: Fleet,
     world: Mapping[str, Survey | Silent],
     *,
-    versions: Mapping[str, str] = {},  # noqa: B006 - only read
+    versions: Mapping[str, str] = {},
     revision: Revision = REVISION,
     **options: Any,
 ) -> Plan:

@@ -49,7 +49,7 @@ def two_hosts(**given: object) -> Fleet:
 
 
 def killed(before: Fleet, after: Fleet, last: str, *, torn: str = "") -> Simulator:
-    """The world after an apply of ``after`` that was killed once the step ``last`` was done, in the middle of ``torn``."""
+    """The world after an apply of ``after`` that was killed once the step ``last`` was done, amid ``torn``."""
     sim = applied(before)
     made = plan(after, sim.world(), allow_destroy=9)
     names = [step.id.partition(".")[0] for step in made.steps]

@@ -49,7 +49,7 @@ class Arguments:
     no_color: bool = False
 
 
-class Help(Exception):  # noqa: N818 - no error: it carries what was asked for out of the parser
+class Help(Exception):
     """Help was asked for; ``text`` is what it says."""
 
     def __init__(self, text: str):

@@ -49,7 +49,7 @@ def main(argv: Sequence[str], environment: Mapping[str, str], stdin: TextIO, std
         return _bug(bug, environment, stderr)
 
 
-class _Done(Exception):  # noqa: N818 - no error
+class _Done(Exception):
     """Answered already."""
 
 

@@ -24,7 +24,7 @@ from unictl.secrets.resolve import Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What an apply needs besides the plan. ``lock_timeout`` in seconds; ``plan_hash`` and ``user`` are for the ledger."""
+    """What an apply needs besides the plan. ``lock_timeout`` in seconds; ``plan_hash``, ``user``: for the ledger."""
 
     hosts: Mapping[str, Host]
     connect: Connect

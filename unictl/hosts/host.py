@@ -159,7 +159,7 @@ class RemoteHost:
         return await self._ask("health", owner, key=key, probes=list(probes))
 
     async def mark(self, owner: str, key: str, marks: Document) -> None:
-        """Change what may change of a live instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate)."""
+        """Change what may change of an instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate)."""
         await self._ask("mark", owner, key=key, **marks)
 
     async def ingress(self, owner: str, text: str, hash: str, wait: int) -> dict[str, Any]:  # noqa: A002

@@ -71,9 +71,10 @@ def _launch(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Row]:
     endpoints = {f"{each.name}.{port.name}": 65535 for each in fleet.services.values() for port in each.ports}
     wished = wish(replace(fleet, services={service.name: service}), facts)[-1:]
     host = max(sorted(fleet.hosts), key=len, default="")
+    family = FAMILIES[fleet.images[service.image].guest]
     for each in wished:
         handed = boot(fleet, each, "0" * 8, resolve(fleet, each, host, endpoints))
-        for found in driver_of(service).refusals(FAMILIES[fleet.images[service.image].guest], handed):
+        for found in driver_of(service).refusals(family, facts[service.image], handed):
             yield found.key, found.code, found.summary, found.hint
 
 

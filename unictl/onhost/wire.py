@@ -46,7 +46,7 @@ PROBLEM_KINDS = (
 )
 
 
-class Problem(Exception):  # noqa: N818 - the project's word
+class Problem(Exception):
     """Something the control side tells its user: ``text`` says what is wrong, ``hint`` what to do."""
 
     def __init__(self, kind: str, text: str, hint: str = "", path: str | None = None, errno: int | None = None):
@@ -67,7 +67,7 @@ class Problem(Exception):  # noqa: N818 - the project's word
         return row
 
 
-class Ended(Exception):  # noqa: N818 - an end, not an error
+class Ended(Exception):
     """The other end closed the conversation."""
 
 
