@@ -30,8 +30,8 @@ REFUSED = "echo 'qemu-system-x86_64: Could not access KVM kernel module: Permiss
 @pytest.fixture
 def root(world: World, monkeypatch: pytest.MonkeyPatch) -> records.Root:
     """A store, on a machine whose accelerators are called one, two, three and may not hang for long."""
-    monkeypatch.setattr(accelerator, "CANDIDATES", (("one", "a"), ("two", "b"), ("three", "c")))
-    monkeypatch.setattr(accelerator, "LIMIT", 0.4)
+    monkeypatch.setattr(trials, "CANDIDATES", (("one", "a"), ("two", "b"), ("three", "c")))
+    monkeypatch.setattr(trials, "LIMIT", 0.4)
     # The stand-ins lie in a folder of the test, which is closed to other users.
     monkeypatch.setattr(privilege, "user", lambda *_: None)
     return world.root
@@ -99,7 +99,7 @@ def test_one_that_is_paused_by_a_fault_is_not_waited_for(root: records.Root) -> 
 
 
 def test_one_that_cannot_win_any_more_is_not_waited_for(root: records.Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accelerator, "LIMIT", 20.0)
+    monkeypatch.setattr(trials, "LIMIT", 20.0)
     began = time.monotonic()
     chosen = found(root, one=GOOD, two=SLOW, three=SLOW)
     assert time.monotonic() - began < 3
@@ -115,8 +115,8 @@ def test_one_that_counts_wrong_does_not_work_however_it_ends(root: records.Root)
 def test_a_further_model_of_an_accelerator_that_works_is_not_tried(
     root: records.Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accelerator, "CANDIDATES", (("one", "a"), ("one", "b"), ("one", "c")))
-    monkeypatch.setattr(accelerator, "_cores", lambda: 1)
+    monkeypatch.setattr(trials, "CANDIDATES", (("one", "a"), ("one", "b"), ("one", "c")))
+    monkeypatch.setattr(trials, "_cores", lambda: 1)
     assert [each["cpu"] for each in found(root, one=GOOD)["tried"]] == ["a"]
 
 

@@ -44,6 +44,12 @@ def hello() -> Fleet:
     )
 
 
+def hello_again() -> Plan:
+    """The plan of a changed hello."""
+    one = hello()
+    return plan(change(one, "front", args=("--again",)), applied(one).world())
+
+
 def two_hosts(**given: object) -> Fleet:
     return fleet(service("api", replicas=4, **given), hosts=2)
 

@@ -1,6 +1,11 @@
-"""What the YAML reader complains about, in words a person can act on."""
+"""What the YAML reader complains about, in words a person can act on. Door to pyyaml, as ``document``."""
 
 from dataclasses import dataclass
+
+from yaml import MarkedYAMLError
+
+from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.diagnostics.place import Place
 
 _NESTING = "Keys of one map stand in one column, what belongs to a key stands further right; values need `key: value`."
 
@@ -88,3 +93,31 @@ def _character(character: str) -> Words:
     if character in "@`%":
         return Words(summary=f"a value cannot begin with `{character}`", hint=f'Put it in quotes: "{character}..."')
     return Words(summary=f"{character!r} cannot stand here", hint="Put the text in quotes.")
+
+
+def complaint(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
+    """The problem behind an error of the reader, where a person would look for it."""
+    noticed, began = error.problem_mark or error.context_mark, error.context_mark
+    character = text[noticed.index : noticed.index + 1] if noticed else ""
+    said = words(" ".join(filter(None, (error.context, error.problem))), character)
+    above = _without_colon(text, noticed.line) if noticed and "mapping values" in (error.problem or "") else None
+    if above:
+        place = Place(file=file, line=above[0], column=above[1], end_column=above[2])
+        said = words("could not find expected ':'", "")
+        return Diagnostic(code="syntax", summary=said.summary, hint=said.hint, place=place)
+    marks = [(mark.line + 1, mark.column + 1) for mark in (noticed, began) if mark] or [(1, 1)]
+    # What was opened and not closed is shown where it was opened; the reader notices only far below.
+    marks = marks[::-1] if said.at_beginning else marks
+    at, *others = (Place(file=file, line=line, column=column) for line, column in dict.fromkeys(marks))
+    return Diagnostic(code="syntax", summary=said.summary, hint=said.hint, place=at, related=tuple(others))
+
+
+def _without_colon(text: str, line: int) -> tuple[int, int, int] | None:
+    """Line, first and last column of the line above ``line``, if it is a key that lacks its colon."""
+    lines = text.split("\n", line + 1)
+    here, above = lines[line], lines[line - 1] if line else ""
+    bare = above.strip()
+    indent = len(above) - len(above.lstrip())
+    if not bare or ":" in bare or bare[0] in "-#" or indent != len(here) - len(here.lstrip()):
+        return None
+    return line, indent + 1, indent + 1 + len(bare)

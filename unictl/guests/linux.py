@@ -38,38 +38,11 @@ from unictl.guests.words import argument_findings, assignments, word_findings
 _LEAST = 8 * MIB
 _WORDS = 32
 _OWN_VARIABLES = 8
-_PARAMETERS = frozenset(
-    (
-        *(
-            "acpi",
-            "console",
-            "debug",
-            "init",
-            "initrd",
-            "ip",
-            "loglevel",
-            "maxcpus",
-            "mem",
-            "nosmp",
-            "nr_cpus",
-            "panic",
-        ),
-        *(
-            "pci",
-            "quiet",
-            "rdinit",
-            "reboot",
-            "resume",
-            "ro",
-            "root",
-            "rootflags",
-            "rootfstype",
-            "rootwait",
-            "rw",
-            "single",
-        ),
-    )
+_TAKEN = (
+    "acpi console debug init initrd ip loglevel maxcpus mem nosmp nr_cpus panic pci quiet rdinit reboot resume ro root"
+    " rootflags rootfstype rootwait rw single"
 )
+_PARAMETERS = frozenset(_TAKEN.split())
 """Words the kernel takes for itself: a variable of that name would change the kernel instead of reaching init."""
 
 

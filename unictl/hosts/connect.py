@@ -22,6 +22,7 @@ async def connect(
             lambda words: (*prefix, *local.argv(words)),
             root=host.root,
             become=host.become,
+            near=True,
             explain=local.explain,
             env=env,
         )

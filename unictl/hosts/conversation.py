@@ -211,11 +211,12 @@ async def begin(
     *,
     root: str = "",
     become: bool = False,
+    near: bool = False,
     explain: Explain = lambda _code, _said: ("", ""),
     env: Mapping[str, str] | None = None,
 ) -> Conversation:
-    """Start a host side; ``argv`` makes the local command line of the one on the host."""
-    data, digest = archive.packed()
+    """Start a host side; ``argv`` makes the local command line of the one on the host. ``near``: see ``archive``."""
+    data, digest = archive.packed(near)
     nonce = secrets.token_hex(16)
     words = argv(bootstrap.argv(nonce, len(data), digest, root=root, become=become))
     try:

@@ -27,16 +27,27 @@ class Report:
         return not (self.failed or self.skipped or self.in_flight or self.interrupted)
 
     @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The services of which a step failed, was taken back, hangs or never began: they may be of two kinds now."""
+        broken = (*(step for step, _ in self.failed), *self.reverted, *(step for step, _ in self.skipped))
+        return tuple(sorted({step.service for step in (*broken, *self.in_flight) if step.service}))
+
+    @property
     def exit_code(self) -> int:
-        """The process's exit code: 130 interrupted, 8 where something was reverted, 1 failed, plus ``codes``."""
-        held = set(self.codes)
+        """The process's exit code: the first, in the order of precedence, of all that hold."""
+        return exit_code(self.held)
+
+    @property
+    def held(self) -> frozenset[int]:
+        """Every exit code that holds: 130 interrupted, 8 something was taken back, 1 something else failed, ``codes``."""
+        found = set(self.codes)
         if self.interrupted:
-            held.add(130)
+            found.add(130)
         if self.reverted:
-            held.add(8)
-        elif self.failed:
-            held.add(1)
-        return exit_code(held)
+            found.add(8)
+        elif self.failed or (self.in_flight and not self.interrupted):
+            found.add(1)
+        return frozenset(found)
 
 
 def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import records, wire
+from . import listening, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def of_others(root: records.Root, owner: str, own: set[int]) -> list[dict[str, A
 
             rows += ingress.claims(root, other)
     known.update(int(row["port"]) for row in rows if row["kind"] == "port")
-    foreign = sorted(place for place in listeners() if place[1] not in known)
+    foreign = sorted(place for place in listening.listeners() if place[1] not in known)
     return rows + [{"kind": "port", "owner": "", "holder": "", "bind": bind, "port": port} for bind, port in foreign]
 
 
@@ -74,31 +74,3 @@ def memory() -> tuple[int, int]:
             if name in ("MemTotal", "MemAvailable"):
                 told[name] = int(rest.split()[0]) << 10
     return told["MemTotal"], told.get("MemAvailable", 0)
-
-
-def listeners() -> set[tuple[str, int]]:
-    """(address, port) of every listening TCP socket of the host."""
-    found: set[tuple[str, int]] = set()
-    for path, size in (("/proc/net/tcp", 8), ("/proc/net/tcp6", 32)):
-        if os.path.exists(path):
-            with open(path, encoding="ascii") as file:
-                next(file, None)
-                found.update(_listener(line, size) for line in file if line.split(None, 4)[3] == "0A")
-    return found
-
-
-def _listener(line: str, size: int) -> tuple[str, int]:
-    address, _, port = line.split(None, 2)[1].partition(":")
-    return _address(address, size), int(port, 16)
-
-
-def _address(text: str, size: int) -> str:
-    """The kernel writes 32-bit words in host order."""
-    if size == 8:
-        return ".".join(str(byte) for byte in reversed(bytes.fromhex(text)))
-    if not text.strip("0"):
-        return "::"
-    import socket
-
-    words = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, size, 8))
-    return socket.inet_ntop(socket.AF_INET6, words)

@@ -8,6 +8,7 @@ import re
 import socket
 
 from . import claims, records, wire
+from .listening import address
 
 _BIND = re.compile(r"^[ \t]+bind[ \t]+(\S+):(\d+)[ \t]*$", re.MULTILINE)
 _LISTENING = "0A"
@@ -25,7 +26,7 @@ def listening(port: int) -> set[str]:
 
 def moving(wanted: list[tuple[str, int]], own: set[str]) -> list[tuple[str, int]]:
     """What is wanted on a port that a socket of ``own`` (inodes) listens on at another address that is in its way."""
-    there = [(claims._address(address, len(address)), port) for address, port, inode in _listeners() if inode in own]
+    there = [(address(where, len(where)), port) for where, port, inode in _listeners() if inode in own]
     return [
         (bind, port)
         for bind, port in wanted

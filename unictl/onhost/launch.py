@@ -9,7 +9,7 @@ import os
 import threading
 import time
 
-from . import claims, contention, lease, locks, privilege, records, substitute, supervise, wire
+from . import claims, contention, lease, listening, locks, privilege, records, substitute, supervise, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Batch:
             return
         with locks.Held(self.root.host_lock):
             others = claims.all_records(self.root)
-            open_ports = claims.listeners()
+            open_ports = listening.listeners()
             for key in self.fresh:
                 if self._try(key, lambda key=key: self._enter(key, others, open_ports)):  # type: ignore[misc]
                     self.ready.append(key)

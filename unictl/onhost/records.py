@@ -235,16 +235,16 @@ def _once(path: str, data: bytes) -> None:
 
 
 def read_bytes(path: str) -> bytes | None:
-    """All of a file, or None where there is none. Two system calls less than a file object."""
+    """All of a file, or None where there is none. A short read is no end: files of /proc give a page at a time."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        pieces = [os.read(descriptor, 65536)]
-        while len(pieces[-1]) == 65536:
-            pieces.append(os.read(descriptor, 65536))
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces = []
+        while piece := os.read(descriptor, 65536):
+            pieces.append(piece)
+        return b"".join(pieces)
     finally:
         os.close(descriptor)
 

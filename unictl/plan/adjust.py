@@ -95,7 +95,7 @@ def volumes(s: Situation, draft: Draft, works: Sequence[Work]) -> Iterator[Chang
         for v in work.wished.volumes.values()
     }
     for host, said in s.answered.items():
-        for volume in said.volumes:
+        for volume in sorted(said.volumes, key=lambda each: each.name):
             if volume.name in s.options.allow_volumes and volume.name not in kept:
                 yield _deleted(draft, host, volume.name, volume.used_by)
 

@@ -166,7 +166,7 @@ def volumes(s: Situation, works: Sequence[Work], made: Rollout) -> Iterator[Find
 def _volumes(
     s: Situation, host: str, said: Survey, wanted: dict[str, Work], retired: set[tuple[str, str]]
 ) -> Iterator[Finding]:
-    for volume in said.volumes:
+    for volume in sorted(said.volumes, key=lambda each: each.name):
         name, named = volume.name, volume.name in s.options.allow_volumes
         work = wanted.get(name)
         if named and work:

@@ -32,6 +32,7 @@ def hosts_json(s: Situation) -> list[dict[str, Any]]:
             "name": name,
             "id": s.answered[name].host_id if name in s.answered else known.get(name, ""),
             "leaving": host.drain or host.lost,
+            "ingress": host.ingress,
         }
         for name, host in sorted(s.fleet.hosts.items())
     ]

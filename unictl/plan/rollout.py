@@ -198,7 +198,7 @@ class _Rollout:
     def _leave(self, name: str, wave: int, olds: Sequence[LiveInstance], needs: Ids) -> Ids:
         """Out of every ingress; what stands for that, or ``needs`` where no ingress knows them."""
         for live in olds:
-            self.rosters[name].leave(live.key, live.host)
+            self.rosters[name].leave(live.host, live.key)
         if not any(live.forwards for live in olds):
             return self.draft.barrier(f"ready:{name}:{wave}", needs, name, wave)
         left = self._ingress(Kind.LEAVE, name, wave, (*needs, *self._stop()))

@@ -24,7 +24,7 @@ class Situation:
 
     ``opaque``: somebody on a silent host may be behind an ingress, and where is not known: writing it anew would take
     them out. ``volumes`` are those that a host shows, and that host; ``retired`` the highest
-    launch number that was retired, by name. ``meant`` remembers what references mean.
+    launch number that was retired, by name; ``had_ingress``: as last applied. ``meant`` remembers what references mean.
     """
 
     fleet: Fleet
@@ -39,6 +39,7 @@ class Situation:
     lives: Lives
     volumes: Mapping[str, str]
     retired: Mapping[str, int]
+    had_ingress: frozenset[str]
     opaque: bool
     commit: str = ""
     meant: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class Situation:
 
     def silent_ingresses(self) -> tuple[str, ...]:
         """Hosts that may route to an instance and do not answer."""
-        return tuple(sorted(host for host in self.silent if self.fleet.hosts[host].ingress))
+        return tuple(sorted(host for host in self.silent if self.fleet.hosts[host].ingress or host in self.had_ingress))
 
 
 def look(
@@ -88,6 +89,7 @@ def look(
         lives=lives,
         volumes={volume.name: host for host, said in answered.items() for volume in said.volumes},
         retired=_retired(answered.values()),
+        had_ingress=_had_ingress(answered.values()) if silent else frozenset(),
         opaque=bool(silent) and any(w.ports and w.name not in lives for w in wished),
     )
 
@@ -98,6 +100,11 @@ def _retired(surveys: Iterable[Survey]) -> Mapping[str, int]:
         for name, launch in said.retired.items():
             found[name] = max(launch, found.get(name, 0))
     return found
+
+
+def _had_ingress(surveys: Iterable[Survey]) -> frozenset[str]:
+    """Hosts that had an ingress when the fleet was last applied, as others remember."""
+    return frozenset(row["name"] for said in surveys for row in said.hosts or () if row.get("ingress"))
 
 
 def _why(said: Survey | Silent | None) -> str:

@@ -1,0 +1,42 @@
+"""Ledger entries: what an apply leaves, as a value and as JSON."""
+
+import json
+
+from tests.plan import cases
+from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.journal.entry import Entry, entry
+from unictl.journal.report import Report
+from unictl.plan.plan import Plan
+
+
+def _plan() -> Plan:
+    return cases.hello_again()
+
+
+def test_a_complete_apply_names_commit_user_end_and_what_every_service_is_now() -> None:
+    plan = _plan()
+    made = entry(plan, Report(done=plan.steps), at=12.5, user="ann@desk", plan_hash="ab", approval="cd")
+    assert (made.end, made.user, made.commit, made.replace) == ("complete", "ann@desk", plan.revision.commit, 3)
+    assert set(made.services) == {"counter", "front"}
+    assert made.services["front"] == tuple({change.new.wished.fingerprint for change in plan.changes if change.new})
+
+
+def test_what_failed_is_named_and_its_service_has_no_last_good_state() -> None:
+    plan = _plan()
+    failed = next(step for step in plan.steps if step.service == "front")
+    report = Report(failed=((failed, Diagnostic(code="x", summary="no")),), reverted=(failed,))
+    made = entry(plan, report, at=1.0, user="ann")
+    assert made.end == "rolled-back"
+    assert made.failed == (failed.id,)
+    assert made.unfinished == ("front",)
+    assert set(made.services) == {"counter"}
+
+
+def test_an_entry_survives_json() -> None:
+    made = entry(_plan(), Report(), at=1.0, user="ann")
+    assert Entry.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_old_and_new_entries_are_read() -> None:
+    assert Entry.from_json({}).end == "unknown"
+    assert Entry.from_json({"at": 2.0, "user": "bo", "end": "complete", "mood": "blue", "format": 1}).user == "bo"

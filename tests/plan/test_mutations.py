@@ -1,0 +1,109 @@
+"""Each law bites: a planner with one deliberate mistake breaks it. Nothing here is about the planner's own code."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.plan import laws
+from tests.plan.builders import fleet, service
+from tests.plan.worlds import Story, stories
+from unictl.instances import addresses
+from unictl.plan import classify, diff, draft, rollout, routes, verdict, waves
+from unictl.plan.classify import Class
+from unictl.plan.drift import Drift
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def caught(
+    law: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch, mutation: Patch, *, examples: int = 150
+) -> None:
+    """The law fails under the mutation, and not without it."""
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
+    @given(story=stories())
+    def held(story: Story) -> None:
+        law(story)
+
+    mutation(monkeypatch)
+    with pytest.raises((AssertionError, ValueError)):
+        held()
+
+
+def _set(target: Any, name: str, value: Any) -> Patch:
+    return lambda monkeypatch: monkeypatch.setattr(target, name, value)
+
+
+def test_a_difference_seen_where_there_is_none_breaks_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.converged, monkeypatch, _set(verdict, "drift", lambda *_: Drift(reason="replace_because_args")))
+
+
+def test_surplus_that_is_not_looked_for_breaks_apply_then_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.applied_is_empty, monkeypatch, _set(diff, "_surplus", lambda *_: ()))
+
+
+def test_twins_left_alone_break_convergence_after_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.killed_converges, monkeypatch, _set(waves, "_destroyed", lambda rows: ()))
+
+
+def test_a_crash_taken_for_health_breaks_mending(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.trouble_converges, monkeypatch, _set(classify, "_stopped", lambda live: Class.UNTAINTED))
+
+
+def test_a_launch_number_used_again_breaks_mending(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.trouble_converges, monkeypatch, _set(verdict, "next_launch", lambda *_: 1))
+
+
+def test_silent_ingresses_forgotten_break_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.silence_is_not_absence, monkeypatch, _set(diff, "_ingress_known", lambda s, found: found))
+
+
+def test_others_ports_not_counted_break_foreignness(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.foreign_never_named, monkeypatch, _set(addresses, "taken_ports", lambda world, host: frozenset()))
+
+
+def test_services_in_the_order_of_the_file_break_the_law_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.order_never_matters, monkeypatch, _set(rollout, "by_needs", lambda fleet: tuple(fleet.services)))
+
+
+def test_barriers_left_out_break_the_bound_on_edges(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [service(n, replicas=24, needs=() if n in "abcd" else tuple("abcd")) for n in "abcdefgh"]
+    wide = fleet(*many, hosts=6)
+    story = Story(before=wide, after=replace(wide, services={}), seed=1)
+    laws.graph_is_sound(story)
+    monkeypatch.setattr(draft.Draft, "barrier", lambda self, name, needs, *_: tuple(dict.fromkeys(needs)))
+    with pytest.raises(AssertionError):
+        laws.graph_is_sound(story)
+
+
+def test_retiring_without_waiting_breaks_the_order_of_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
+    def finish(self: Any, wave: Any, joined: Any) -> Any:
+        for item in wave.items:
+            for live in item.after:
+                self._retire(live, wave.service, wave.number, ())
+        return joined
+
+    caught(laws.old_stays_until_new_is_there, monkeypatch, _set(rollout._Rollout, "_finish", finish))
+
+
+def test_taking_all_down_at_once_breaks_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everything(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(waves, "_unavailable", lambda service: 99)
+        monkeypatch.setattr(waves, "may_be_down", lambda service, _: 99)
+
+    caught(laws.never_more_down_than_allowed, monkeypatch, everything, examples=400)
+
+
+def test_an_ingress_that_is_not_written_breaks_apply_then_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught(laws.applied_is_empty, monkeypatch, _set(rollout, "ingress_hosts", lambda s: routes.ingress_hosts(s)[:1]))

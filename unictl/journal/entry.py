@@ -1,0 +1,106 @@
+"""One line of the ledger: what was applied, when, by whom, from which commit, with what end. Values only.
+
+Hosts keep it as JSON; the token of the lease is what orders entries, never the clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from unictl.journal.report import Report
+from unictl.plan.change import Action
+from unictl.plan.plan import Plan
+
+_TUPLES = ("failed", "reverted", "unfinished", "overrides")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One apply.
+
+    ``at`` in seconds of the control machine's clock; ``plan`` and ``approval`` are hashes; ``end`` is complete, failed,
+    rolled-back or interrupted; the numbers are what was planned. ``services``: service -> the fingerprints it has when
+    the apply ended complete for it, which is what a later failure goes back to; those in ``unfinished`` have none.
+    """
+
+    at: float
+    user: str
+    end: str
+    token: int = 0
+    commit: str = ""
+    subject: str = ""
+    clean: bool = False
+    plan: str = ""
+    approval: str = ""
+    partial: str = ""
+    overrides: tuple[str, ...] = ()
+    add: int = 0
+    replace: int = 0
+    destroy: int = 0
+    adjust: int = 0
+    failed: tuple[str, ...] = ()
+    reverted: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form, with defaults left out; ``from_json`` reads it."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain |= {key: list(plain[key]) for key in _TUPLES}
+        plain["services"] = {name: list(each) for name, each in sorted(self.services.items())}
+        return {key: value for key, value in plain.items() if key in ("at", "user", "end") or value}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Entry":
+        """The entry written by ``to_json``; what an older unictl left out is empty, what a newer one added ignored."""
+        known = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
+        known |= {key: tuple(plain.get(key, ())) for key in _TUPLES}
+        known["services"] = {name: tuple(each) for name, each in plain.get("services", {}).items()}
+        return cls(**{"at": 0.0, "user": "", "end": "unknown"} | known)
+
+
+def entry(plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = "", approval: str = "") -> Entry:
+    """What one apply of ``plan`` leaves in the ledger."""
+    counts = plan.counts
+    return Entry(
+        at=at,
+        user=user,
+        end=ended(report),
+        commit=plan.revision.commit,
+        subject=plan.revision.subject,
+        clean=plan.revision.clean,
+        plan=plan_hash,
+        approval=approval,
+        partial=plan.partial,
+        overrides=plan.overrides,
+        add=counts.add,
+        replace=counts.replace,
+        destroy=counts.destroy,
+        adjust=counts.adjust,
+        failed=tuple(step.id for step, _ in report.failed),
+        reverted=tuple(step.id for step in report.reverted),
+        unfinished=report.unfinished,
+        services=_services(plan, report),
+    )
+
+
+def ended(report: Report) -> str:
+    """How an apply ended, in one word."""
+    if report.complete:
+        return "complete"
+    if report.interrupted:
+        return "interrupted"
+    return "rolled-back" if report.reverted else "failed"
+
+
+def _services(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
+    """The fingerprints of every service of which all is done."""
+    found: dict[str, set[str]] = {}
+    for change in plan.changes:
+        if change.service in report.unfinished or change.action in (Action.HELD, Action.UNKNOWN):
+            continue
+        if change.new:
+            found.setdefault(change.service, set()).add(change.new.wished.fingerprint)
+        elif change.action is Action.KEEP and change.old:
+            found.setdefault(change.service, set()).add(change.old.fingerprint)
+    return {name: tuple(sorted(each)) for name, each in sorted(found.items())}
