@@ -20,7 +20,7 @@ def test_the_order_puts_needs_first_and_else_keeps_what_is_given() -> None:
 
 def test_a_circle_is_named() -> None:
     circle = (_step("a", "b"), _step("b", "c"), _step("c", "a"))
-    with pytest.raises(ValueError, match="wait for each other: [abc], [abc], [abc]"):
+    with pytest.raises(ValueError, match=r"wait for each other: [abc], [abc], [abc]"):
         graph.order(circle)
     assert "wait for each other" in graph.check(circle)[0]
 

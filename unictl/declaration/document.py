@@ -197,8 +197,8 @@ class _Builder:
     def anchored(self, event: Any, value: Any, *, container: bool = False) -> _Anchor | None:
         if event.anchor is None:
             return None
-        anchor = self.anchors[event.anchor] = _Anchor(value, nodes=1, open=container)
-        return anchor
+        self.anchors[event.anchor] = _Anchor(value, nodes=1, open=container)
+        return self.anchors[event.anchor]
 
     def alias(self, event: Any) -> None:
         spot = self.spot(event)
@@ -208,7 +208,7 @@ class _Builder:
             raise _StopError(self.problem("alias", spot, "an alias cannot be a key", "Write the key out."))
         if anchor is None or anchor.open:
             why = "has no anchor before it" if anchor is None else "stands inside of what it names"
-            hint = f"Write &{event.anchor} before the value it means." if anchor is None else ""
+            hint = "" if anchor else f"Write &{event.anchor} before the value it means."
             self.problems.append(self.problem("alias", spot, f"the alias *{event.anchor} {why}", hint))
             self.add(SPOILED, spot)
             return
@@ -220,9 +220,9 @@ class _Builder:
         self.add(anchor.value, spot)
 
     def tagged(self, event: Any, spot: Spot) -> None:
-        tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+        summary = f"the tag {event.tag.replace('tag:yaml.org,2002:', '!!')} is not of this language"
         hint = "Take the tag away; a text that looks like a number stands in quotes."
-        self.problems.append(self.problem("tag", spot, f"the tag {tag} is not of this language", hint))
+        self.problems.append(self.problem("tag", spot, summary, hint))
 
 
 def _handlers(builder: _Builder) -> dict[type, Callable[[Any], None]]:
@@ -293,9 +293,8 @@ def _check(text: str, file: str) -> None:
 
 def _document(builder: _Builder, *, whole: bool) -> Document:
     root, problems = builder.root, tuple(builder.problems)
-    if isinstance(root, Map):
-        return Document(file=builder.file, tree=root, problems=problems, whole=whole)
-    if root is not None and whole and builder.at:
+    if root is not None and not isinstance(root, Map) and whole and builder.at:
         shown = builder.problem("wrong-type", builder.at, "a fleet file is a map of keys", "Begin with `fleet: NAME`.")
         problems, whole = (*problems, shown), False
-    return Document(file=builder.file, tree=Map(), problems=problems, whole=whole)
+    tree = root if isinstance(root, Map) else Map()
+    return Document(file=builder.file, tree=tree, problems=problems, whole=whole)

@@ -39,7 +39,7 @@ class Report:
 
     @property
     def held(self) -> frozenset[int]:
-        """Every exit code that holds: 130 interrupted, 8 something was taken back, 1 something else failed, ``codes``."""
+        """Every exit code that holds: 130 interrupted, 8 taken back, 1 failed otherwise, ``codes``."""
         found = set(self.codes)
         if self.interrupted:
             found.add(130)

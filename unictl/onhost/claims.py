@@ -12,7 +12,7 @@ from . import listening, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 WILDCARDS = ("0.0.0.0", "::", "")
 
@@ -31,10 +31,13 @@ def all_records(root: records.Root) -> list[tuple[str, str, dict[str, Any]]]:
     return found
 
 
-def of_others(root: records.Root, owner: str, own: set[int]) -> list[dict[str, Any]]:
+def of_others(
+    root: records.Root, owner: str, own: set[int], ingress_of: Callable[[records.Root, str], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
     """What everybody but this fleet holds: records of other fleets, and listening ports of other programs.
 
-    ``own`` are ports of this fleet (forwards, ingress): their listeners are not foreign.
+    ``own`` are ports of this fleet (forwards, ingress): their listeners are not foreign. ``ingress_of`` tells the
+    rows of another fleet's ingress.
     """
     rows: list[dict[str, Any]] = []
     known = set(own)
@@ -44,9 +47,7 @@ def of_others(root: records.Root, owner: str, own: set[int]) -> list[dict[str, A
             known.update(int(forward["host"]) for forward in record["run"].get("forwards", ()))
     for other in root.owners():
         if other != owner and os.path.isdir(root.fleet(other) + "/ingress"):
-            from . import ingress
-
-            rows += ingress.claims(root, other)
+            rows += ingress_of(root, other)
     known.update(int(row["port"]) for row in rows if row["kind"] == "port")
     foreign = sorted(place for place in listening.listeners() if place[1] not in known)
     return rows + [{"kind": "port", "owner": "", "holder": "", "bind": bind, "port": port} for bind, port in foreign]

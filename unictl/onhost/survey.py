@@ -30,7 +30,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
         "retired": retired.launches(root, owner),
         "volumes": _volumes(root, owner, users),
         "images": [name for name in records.names(root.images) if len(name) == 64],
-        "claims": claims.of_others(root, owner, own),
+        "claims": claims.of_others(root, owner, own, _others_ingress),
         "ingress": ingress,
         "lease": holders.holder(root, owner),
         "policy": _remembered(root, owner, "policy"),
@@ -183,6 +183,13 @@ def _ingress(root: records.Root, owner: str) -> tuple[dict[str, Any], set[int]]:
     from . import ingress
 
     return ingress.survey(root, owner), {port for _, port in ingress.ports(root, owner)}
+
+
+def _others_ingress(root: records.Root, owner: str) -> list[dict[str, Any]]:
+    """What the ingress of another fleet holds."""
+    from . import ingress
+
+    return ingress.claims(root, owner)
 
 
 def _namesakes(root: records.Root, owner: str, mark: str) -> list[str]:

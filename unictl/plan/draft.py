@@ -24,6 +24,8 @@ class Draft:
         ids = tuple(dict.fromkeys(needs))
         if len(ids) <= 1:
             return ids
+        while name in self._steps and self._steps[name].needs != ids:
+            name = f"{name}+"
         return (self.add(Step(id=name, kind=Kind.BARRIER, subject=name, service=service, wave=wave, needs=ids)),)
 
     def free(self, wanted: str, host: str) -> str:

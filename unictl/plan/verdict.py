@@ -1,6 +1,6 @@
 """One wished instance and what is live of it -> what is to be done, before ports and addresses are chosen. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unictl.diagnostics.place import Path
@@ -56,7 +56,7 @@ def verdict(s: Situation, wished: Wished, host: str, *, forced: bool) -> Verdict
         return _stays(s, wished, host, fits[0], classed)
     alive = [live for live, kind in classed if kind in RUNNING]
     if alive:
-        return _replaced(s, wished, host, alive[0], lives, forced=forced)
+        return _replaced(s, wished, host, alive[0], classed, forced=forced)
     return _started(s, wished, host, classed, forced=forced)
 
 
@@ -100,32 +100,40 @@ def _stays(s: Situation, wished: Wished, host: str, best: LiveInstance, classed:
     return _verdict(action, why.reason, s, wished, host, old=old, rest=others, adopted=best, why=why, detail=detail)
 
 
-def _replaced(
-    s: Situation, wished: Wished, host: str, old: LiveInstance, lives: tuple[LiveInstance, ...], *, forced: bool
-) -> Verdict:
-    rest = tuple(live for live in _best_first(lives) if live is not old)
+def _replaced(s: Situation, wished: Wished, host: str, old: LiveInstance, classed: Classed, *, forced: bool) -> Verdict:
+    rest = tuple(live for live, _ in classed if live is not old)
     why = drift(s, wished, old)
+    action = Action.REPLACE
     if old.host != host:
-        moved = _move(s, old)
+        if old.protect:
+            return _barred(s, wished, host, old, rest)
+        action, moved = Action.MOVE, _move(s, old)
         why = Drift(reason=moved.reason, fields=why.fields if why else (), origin=moved.origin)
-        held = _barred(s, wished, host, old, rest)
-        return held or _fresh(Action.MOVE, s, wished, host, old=old, rest=rest, why=why)
-    if why is None or forced:
+    elif why is None or forced:
         why = Drift(reason=Reason.REQUESTED, fields=why.fields if why else ())
-    return _fresh(Action.REPLACE, s, wished, host, old=old, rest=rest, why=why)
+    record = None if forced else _record(s, wished, host, classed)
+    if record is None:
+        return _fresh(action, s, wished, host, old=old, rest=rest, why=why)
+    rest = tuple(live for live in rest if live is not record)
+    given = {
+        "relaunched": record,
+        "launch": record.launch,
+        "detail": "its launch was begun by an earlier apply, and goes on",
+    }
+    return _verdict(action, "", s, wished, host, old=old, rest=rest, why=why, **given)
 
 
-def _barred(
-    s: Situation, wished: Wished, host: str, old: LiveInstance, rest: tuple[LiveInstance, ...]
-) -> Verdict | None:
+def _record(s: Situation, wished: Wished, host: str, classed: Classed) -> LiveInstance | None:
+    """What was recorded as it is wished, where it is wished, and does not run: it only has to be started."""
+    started = ((live, kind) for live, kind in classed if kind in (Class.BEGUN, Class.LOST))
+    return next((live for live, _ in started if _same_record(s, wished, host, live)), None)
+
+
+def _barred(s: Situation, wished: Wished, host: str, old: LiveInstance, rest: tuple[LiveInstance, ...]) -> Verdict:
     """A move that must not be: the instance is protected where it runs."""
-    if not old.protect:
-        return None
     detail = f"it would move to {host}, and its mark on {old.host} bars that"
-    origin: Path = ("services", wished.service, "protect")
-    return _verdict(
-        Action.HELD, Reason.PROTECTED, s, wished, old.host, old=old, rest=rest, detail=detail, why=Drift(origin=origin)
-    )
+    why = Drift(reason=Reason.PROTECTED, origin=("services", wished.service, "protect"))
+    return _verdict(Action.HELD, "", s, wished, old.host, old=old, rest=rest, detail=detail, why=why)
 
 
 def _move(s: Situation, old: LiveInstance) -> Drift:
@@ -139,11 +147,11 @@ def _move(s: Situation, old: LiveInstance) -> Drift:
 
 def _started(s: Situation, wished: Wished, host: str, classed: Classed, *, forced: bool) -> Verdict:
     """Nothing of it runs: what was recorded is started (again), or a new generation is."""
-    for live, kind in classed:
-        if kind in (Class.BEGUN, Class.LOST) and not forced and _same_record(s, wished, host, live):
-            reason = Reason.BEGUN if kind is Class.BEGUN else Reason.REBOOTED
-            rest = tuple(other for other, _ in classed if other is not live)
-            return _verdict(Action.CREATE, reason, s, wished, host, rest=rest, relaunched=live, launch=live.launch)
+    live = None if forced else _record(s, wished, host, classed)
+    if live is not None:
+        reason = Reason.BEGUN if live.state == "begun" else Reason.REBOOTED
+        rest = tuple(other for other, _ in classed if other is not live)
+        return _verdict(Action.CREATE, reason, s, wished, host, rest=rest, relaunched=live, launch=live.launch)
     if not classed:
         return _fresh(Action.CREATE, s, wished, host, why=Drift(reason=Reason.NEW))
     dead, kind = classed[0]
@@ -180,20 +188,17 @@ def _fresh(action: Action, s: Situation, wished: Wished, host: str, **given: Any
     return _verdict(action, "", s, wished, host, launch=next_launch(s, wished.name, wished.fingerprint), **given)
 
 
-def renewed(s: Situation, old: Verdict) -> Verdict:
+def renewed(s: Situation, found: Verdict) -> Verdict:
     """A relaunch whose record no longer fits (another holds its port): a new generation, and the record goes."""
-    launch = next_launch(s, old.wished.name, old.wished.fingerprint)
-    detail = "what it was recorded with is no longer free"
-    return _verdict(
-        Action.CREATE,
-        old.reason,
-        s,
-        old.wished,
-        old.host,
-        old=old.relaunched,
-        rest=old.rest,
-        launch=launch,
-        detail=detail,
+    record = found.relaunched
+    assert record is not None, found.wished.name
+    return replace(
+        found,
+        old=found.old or record,
+        rest=(*found.rest, record) if found.old else found.rest,
+        relaunched=None,
+        launch=next_launch(s, found.wished.name, found.wished.fingerprint),
+        detail="what it was recorded with is no longer free",
     )
 
 

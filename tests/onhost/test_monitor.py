@@ -1,0 +1,121 @@
+"""What the keeper learns by QMP, from a stand-in that speaks it and from QEMU itself."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+
+import pytest
+
+from tests.onhost.test_keeper import text_of
+from tests.onhost.world import OWNER, World, document
+from unictl.onhost import records
+
+KEY = "web-0.0123abcd"
+QEMU = shutil.which("qemu-system-x86_64") or ""
+SPEAKER = """
+import json, socket, sys, time
+path, script = sys.argv[1], sys.argv[2]
+server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen(1)
+connection, _ = server.accept()
+say = lambda told: connection.sendall(json.dumps(told).encode() + b"\\n")
+say({"QMP": {}})
+status = "running"
+for line in connection.makefile():
+    asked = json.loads(line)["execute"]
+    if asked == "query-status":
+        say({"return": {"status": status, "running": status == "running"}})
+        if status == "running" and script == "stop":
+            status = "internal-error"
+            say({"event": "STOP"})
+        if script == "shutdown":
+            say({"event": "SHUTDOWN", "data": {"guest": True, "reason": "guest-reset"}})
+            sys.exit(0)
+    else:
+        say({"return": {}})
+"""
+
+
+def speaker(script: str) -> tuple[str, ...]:
+    return (sys.executable, "-I", "-c", SPEAKER, "{run}/qmp", script)
+
+
+def test_a_paused_broken_hypervisor_is_ended_and_its_guest_has_crashed(held: World) -> None:
+    held.launch(document(argv=speaker("stop"), restart="on-crash"))
+    row = held.until(KEY, "ended", verdict="crash")
+    assert (row["end"]["reason"], row["end"]["signal"], row["end"]["restarting"]) == ("internal-error", None, True)
+
+
+def test_the_reason_of_a_shutdown_decides_by_the_exit_table(held: World) -> None:
+    exits = [{"verdict": "crash", "reason": "guest-reset"}, {"verdict": "clean", "status": 0}]
+    held.launch(document(argv=speaker("shutdown"), exits=exits))
+    row = held.until(KEY, "ended", verdict="crash")
+    assert row["end"]["reason"] == "guest-reset"
+
+
+def qemu(*more: str) -> tuple[str, ...]:
+    words = (
+        "{qemu} -nodefaults -no-user-config -no-reboot -display none -M microvm,acpi=off -accel tcg -m 16 "
+        "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny "
+        "-chardev socket,id=console,path={run}/console,server=off,reconnect=1 -serial chardev:console "
+        "-qmp unix:{run}/qmp,server=on,wait=off -pidfile {run}/pid -kernel {image:KERNEL}"
+    )
+    return (*words.split(), *more)
+
+
+def real(world: World, *more: str, **kw: object) -> None:
+    package = os.path.dirname(records.__file__)
+    with open(package + "/probe.elf", "rb") as file:
+        sha = world.stage(file.read())
+    argv = tuple(word.replace("KERNEL", sha) for word in qemu(*more))
+    (outcome,) = world.launch(document(argv=argv, images=[sha], hypervisor="qemu", **kw))
+    assert outcome["ok"], outcome
+
+
+needs_qemu = pytest.mark.skipif(not QEMU, reason="needs QEMU")
+
+
+@pytest.mark.real
+@needs_qemu
+def test_a_real_guest_says_something_and_its_exit_code_is_told(held: World) -> None:
+    exits = [{"verdict": "clean", "status": 33}]
+    real(held, "-device", "isa-debug-exit,iobase=0x501,iosize=4", exits=exits)
+    row = held.until(KEY, "ended", seconds=20)
+    assert (row["end"]["verdict"], row["end"]["status"]) == ("clean", 33)
+    assert row["end"]["console"][-1] == "done"
+
+
+@pytest.mark.real
+@needs_qemu
+def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: World) -> None:
+    real(held, "-S")
+    path = held.root.run(records.token(OWNER, KEY)) + "/qmp"
+    deadline = time.monotonic() + 10
+    while not os.path.exists(path):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    pid = held.pid(KEY)
+    held.kill_keeper()
+    assert held.states() == {KEY: "unsupervised"}
+    held.release()
+    held.acquire()
+    held.until(KEY, "running")
+    assert held.pid(KEY) == pid
+    begin = time.monotonic()
+    assert held.retire(KEY, grace=5000)
+    assert time.monotonic() - begin < 3
+    assert "qemu" not in text_of(held).lower() or "terminating on signal" in text_of(held)
+
+
+@pytest.mark.real
+@needs_qemu
+def test_a_real_hypervisor_told_to_end_by_hand_is_killed_and_not_clean(held: World) -> None:
+    real(held, "-S", restart="always", exits=[{"verdict": "clean", "status": 0}])
+    path = held.root.run(records.token(OWNER, KEY)) + "/qmp"
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.kill(held.pid(KEY), signal.SIGTERM)
+    row = held.until(KEY, "ended", verdict="killed")
+    assert row["end"]["restarting"] is False
