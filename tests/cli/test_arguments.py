@@ -116,12 +116,12 @@ def test_destroy_is_an_apply_that_destroys() -> None:
 
 @pytest.mark.parametrize(("typed", "seconds"), [("30s", 30), ("5m", 300), ("7", 7), ("500ms", 0.5)])
 def test_a_lock_timeout_has_a_unit_or_is_in_seconds(typed: str, seconds: float) -> None:
-    assert asked.applying(parse(["apply", "-lock-timeout", typed]), "ann").lock_timeout == seconds
+    assert asked.applying(parse(["apply", "-lock-timeout", typed]), "ann", {}).lock_timeout == seconds
 
 
 def test_a_lock_timeout_that_is_none_is_a_usage_failure() -> None:
     with pytest.raises(UsageFailure, match="no duration"):
-        asked.applying(parse(["apply", "-lock-timeout", "soon"]), "ann")
+        asked.applying(parse(["apply", "-lock-timeout", "soon"]), "ann", {})
 
 
 def test_the_command_that_goes_on_means_the_same_when_it_is_typed() -> None:

@@ -112,6 +112,8 @@ def silence_is_not_absence(story: Story) -> None:
         if (service := story.after.services.get(live.service)) and service.ports and live.ordinal < service.replicas
     }
     for name, keys in behind.items():
+        if not story.after.hosts[name].ingress:
+            continue
         assert keys & away <= sim.behind(name), "somebody on a silent host was taken out of an ingress"
     assert before == {name: sim.hosts[name] for name in sim.deaf}
     for name in wished:

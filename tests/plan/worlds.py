@@ -11,6 +11,7 @@ from tests.plan.builders import MIB, fleet, host, plan, service
 from tests.plan.simulator import Simulator, simulate
 from unictl.fleet.model import Fleet, Order, Port, Service, Update
 from unictl.fleet.quantities import Share
+from unictl.fleet.references import canonical, parse
 from unictl.plan.plan import Plan
 
 NAMES = ("alpha", "beta", "gamma", "delta")
@@ -80,12 +81,40 @@ def stories(draw: st.DrawFn, *, hosts: int = 3, protect: bool = False) -> Story:
     if draw(st.booleans()):
         kept = {name: draw(st.sampled_from([each, each, _touched(each)])) for name, each in before.services.items()}
         after = replace(before, services=kept)
+    if draw(st.sampled_from([False, False, True])):
+        after = _renamed(after, draw(st.sampled_from(sorted(after.services))))
+    elif draw(st.booleans()):
+        after = _handed_on(before, after)
     if draw(st.sampled_from([False, False, False, True])) and count > 1:
         drained = replace(after.hosts["hv1"], drain=True)
         after = replace(after, hosts={**after.hosts, "hv1": drained})
     if not protect:
         before, after = _bare(before), _bare(after)
     return Story(before=before, after=after, seed=draw(st.integers(0, 1 << 30)))
+
+
+def _renamed(after: Fleet, name: str) -> Fleet:
+    """The fleet with one service under another name; who was told its endpoint is told the new one."""
+    others = {n: _redirected(each, name) for n, each in after.services.items() if n != name}
+    new = replace(after.services[name], name="omega", was=name)
+    return replace(after, services={**others, "omega": new})
+
+
+def _redirected(each: Service, name: str) -> Service:
+    needs = tuple("omega" if need == name else need for need in each.needs)
+    args = tuple(parse(canonical(text).replace(f"service.{name}.", "service.omega.")) for text in each.args)
+    return replace(each, needs=needs, args=args)
+
+
+def _handed_on(before: Fleet, after: Fleet) -> Fleet:
+    """The fleet in which the volume of a service that is gone belongs to another one."""
+    gone = [each for name, each in sorted(before.services.items()) if each.volumes and name not in after.services]
+    heirs = [each for _, each in sorted(after.services.items()) if not each.volumes]
+    if not gone or not heirs:
+        return after
+    heir = replace(heirs[0], volumes=gone[0].volumes, replicas=gone[0].replicas)
+    volumes = {**after.volumes, **{v: before.volumes[v] for v in gone[0].volumes.values()}}
+    return replace(after, volumes=volumes, services={**after.services, heir.name: heir})
 
 
 def _touched(each: Service) -> Service:

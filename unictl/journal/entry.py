@@ -53,10 +53,11 @@ class Entry:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Entry":
         """The entry written by ``to_json``; what an older unictl left out is empty, what a newer one added ignored."""
-        known: dict[str, Any] = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
+        known: dict[str, Any] = {"at": 0.0, "user": "", "end": "unknown"}
+        known |= {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
         known |= {key: tuple(plain.get(key, ())) for key in _TUPLES}
         known["services"] = {name: tuple(each) for name, each in plain.get("services", {}).items()}
-        return cls(**{"at": 0.0, "user": "", "end": "unknown"} | known)
+        return cls(**known)
 
 
 def entry(plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = "", approval: str = "") -> Entry:

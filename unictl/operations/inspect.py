@@ -6,10 +6,8 @@ from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems
 from unictl.diagnostics.failure import InvalidFleet
-from unictl.execution import look
 from unictl.fleet.model import Fleet
 from unictl.fleet.references import Reference, canonical
-from unictl.hosts.connect import connect
 from unictl.instances.live import LiveInstance, Silent, Survey
 from unictl.operations.request import FleetRequest
 from unictl.operations.settle import read, settle
@@ -64,6 +62,10 @@ def _plain(value: Any) -> Any:
 
 def status(request: FleetRequest) -> dict[str, Any]:
     """What runs, host by host: the document of design's section on commands, with ``format_version``."""
+    # Only here: what reads files alone must not pay for the event loop.
+    from unictl.execution import look
+    from unictl.hosts.connect import connect
+
     settled = settle(request)
     fleet, endpoints = settled.fleet, settled.endpoints
     world, healths = look.healths(fleet, connect)
@@ -146,5 +148,8 @@ def logs(
     request: FleetRequest, selector: str, *, previous: bool = False, lines: int = 0, follow: bool = False
 ) -> Iterator[str]:
     """The console of an instance, or of every instance of a service, line by line as they come."""
+    from unictl.execution import look
+    from unictl.hosts.connect import connect
+
     fleet = settle(request).fleet
     return look.tail(fleet, connect, selector, previous=previous, lines=lines, follow=follow)

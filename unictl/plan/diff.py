@@ -246,11 +246,12 @@ def _surplus(s: Situation, scope: Scope) -> Iterable[Work]:
                 change = _gone(s, name, live)
                 yield Work(service=change.service, change=change)
             else:
-                yield Work(service=live.service, change=_kept(name, live.service, live))
+                service = name.rpartition("-")[0]
+                yield Work(service=service, change=_kept(name, service, live))
 
 
 def _gone(s: Situation, name: str, live: LiveInstance) -> Change:
-    service = live.service
+    service = name.rpartition("-")[0]
     declared = s.fleet.services.get(service)
     if s.options.destroy:
         reason = Reason.DESTROY_REQUESTED

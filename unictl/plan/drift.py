@@ -29,11 +29,12 @@ class Drift:
 
 def drift(s: Situation, wished: Wished, live: LiveInstance) -> Drift | None:
     """What of ``live`` differs from ``wished``, so that a new generation is needed; None where nothing does."""
-    if live.fingerprint != wished.fingerprint:
-        return _changed(s.fleet, wished, live)
+    changed = _changed(s.fleet, wished, live) if live.fingerprint != wished.fingerprint else None
     if live.name != wished.name:
-        fields = (Field(path="name", old=live.name, new=wished.name),)
+        fields = (Field(path="name", old=live.name, new=wished.name), *(changed.fields if changed else ()))
         return Drift(reason=Reason.RENAMED, fields=fields, origin=("services", wished.service, "was"))
+    if changed:
+        return changed
     if live.host not in s.fleet.hosts:
         return None
     return _endpoint(s, wished, live) or _address(s.fleet, live)

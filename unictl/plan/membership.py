@@ -67,6 +67,7 @@ class Roster:
         self._name = name
         self._endpoints = endpoints
         self._forms = _forms(service, endpoints) if service else []
+        self.routed = service is None or service.kind != "job"
         self._orphaned = service is None or not routed(service)
         self._asked = _asked(service) if service else ""
         self._members: dict[Place, Member] = {}
@@ -74,8 +75,10 @@ class Roster:
         self._rows: dict[tuple[Place, str], dict[str, Any]] = {}
 
     def join(self, host: str, member: Member) -> None:
-        """One more."""
+        """One more; nobody sends to a job."""
         place = (member.key, host)
+        if not self.routed:
+            return
         if place not in self._members:
             insort(self._order, place)
         self._members[place] = member

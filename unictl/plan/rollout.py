@@ -199,7 +199,7 @@ class _Rollout:
         """Out of every ingress; what stands for that, or ``needs`` where no ingress knows them."""
         for live in olds:
             self.rosters[name].leave(live.host, live.key)
-        if not any(live.forwards for live in olds):
+        if not self.rosters[name].routed or not any(live.forwards for live in olds):
             return self.draft.barrier(f"ready:{name}:{wave}", needs, name, wave)
         left = self._ingress(Kind.LEAVE, name, wave, (*needs, *self._stop()))
         return self.draft.barrier(f"left:{name}:{wave}", left, name, wave)

@@ -12,9 +12,9 @@ class Kind(Enum):
     stage      data: digest, size                       an image's bytes to the host
     volume     data: volume, size                       create an empty volume
     launch     data: document (Located.document), secrets: names
-    prove      data: key, probes, min_healthy_time, healthy_deadline
-    join       data: services {name: listeners JSON}    the ingress's membership after it (new ones in, old ones still)
-    leave      data: services {...}, drain              the ingress's membership after it (old ones out)
+    prove      data: key, probes, min_healthy_time, healthy_deadline; job: true where a clean end is health
+    join       data: services {name: listeners JSON}    these services' listeners after it (new ones in, old ones still)
+    leave      data: services {...}, drain              these services' listeners after it (old ones out)
     retire     data: key, grace, keep
     mark       data: key, protect, commit
     delete     data: volume                             a named volume is deleted
@@ -42,7 +42,8 @@ class Step:
     """A node of the plan's graph.
 
     ``id`` is readable and unique, e.g. ``launch:api-2.7f3c9a1b``, ``join:hv1:api:1``; ``needs`` are ids of steps
-    that must have ended well before this one begins. ``wave`` counts from 1 within ``service``.
+    that must have ended well before this one begins. ``wave`` counts from 1 within ``service``;
+    0 is what makes way before the first.
     """
 
     id: str

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 def _open(folder: Path) -> "Repo | None":
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
-    import git
-
+    try:
+        import git
+    except ImportError:
+        # GitPython refuses to be imported where there is no git program; then nothing is known of a revision.
+        return None
     try:
         return git.Repo(folder, search_parent_directories=True)
     except (git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError):
@@ -42,7 +45,10 @@ def tree_at(folder: Path, revision: str) -> tuple[Tree, str, str]:
     """The files below ``folder`` at ``revision``, with the commit and its subject; Failure where there is none."""
     repository = _open(folder.resolve())
     if repository is None:
-        raise Failure(f"{folder} is in no git repository, so it has no revision {revision}")
+        raise Failure(
+            f"{folder} is in no git repository that can be read, so it has no revision {revision}",
+            hint="is git installed?",
+        )
     import git
 
     try:

@@ -15,12 +15,10 @@ _MARGIN = 12
 
 
 def text(problems: Iterable[Diagnostic], *, width: int = 80) -> tuple[Line, ...]:
-    """Each problem with an empty line after it, by place; where there are several, a line that counts them last."""
+    """The problems by place, an empty line between them; where there are several, a line that counts them last."""
     ordered = sorted(problems, key=_order)
     lines = [line for problem in ordered for line in (*_problem(problem, width), EMPTY)]
-    if len(ordered) > 1:
-        lines.append(one(_count(ordered), "bold"))
-    return tuple(lines)
+    return (*lines, one(_count(ordered), "bold")) if len(ordered) > 1 else tuple(lines[:-1])
 
 
 def json(problems: Iterable[Diagnostic]) -> list[dict[str, Any]]:

@@ -1,0 +1,148 @@
+"""What bars a plan says what, where, and what to do next."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.plan import cases
+from tests.plan.builders import (
+    GIB,
+    REVISION,
+    Share,
+    change,
+    empty,
+    endpoints,
+    facts,
+    fleet,
+    plan,
+    published,
+    service,
+    without,
+)
+from tests.plan.worlds import applied
+from unictl.diagnostics.place import Place
+from unictl.fleet.model import Policy, Publish, Volume
+from unictl.plan.budget import budget
+from unictl.plan.build import build
+from unictl.plan.options import BuildOptions
+from unictl.plan.plan import Plan, Revision
+
+
+def _codes(made: Plan) -> set[str]:
+    return {each.code for each in made.refusals}
+
+
+@pytest.mark.parametrize(
+    ("share", "live", "allowed"),
+    [
+        (Share(number=20, percent=True), 1, 1),
+        (Share(number=20, percent=True), 10, 2),
+        (Share(number=20, percent=True), 11, 3),
+        (Share(number=3), 2, 3),
+        (Share(number=0), 10, 0),
+        (Share(number=0, percent=True), 10, 0),
+    ],
+)
+def test_the_budget_is_rounded_up_and_at_least_one_unless_it_says_none(share: Share, live: int, allowed: int) -> None:
+    assert budget(share, live) == allowed
+
+
+def test_every_refusal_has_a_hint_and_a_code() -> None:
+    for name in cases.CASES:
+        for each in cases.CASES[name]().refusals:
+            assert each.code, name
+            assert each.summary, name
+            assert each.hint or each.code.startswith("no-room"), (name, each)
+
+
+def test_a_refusal_has_the_place_of_what_caused_it_or_of_what_encloses_it() -> None:
+    one = cases.hello()
+    place = Place(file="fleet.yaml", line=3, column=1)
+    lower = Place(file="fleet.yaml", line=9, column=5)
+    made = build(
+        replace(without(one, "counter"), policy=Policy(max_destroy=Share(number=0))),
+        facts(one),
+        endpoints(one),
+        applied(change(one, "front", args=())).world(),
+        revision=REVISION,
+        options=BuildOptions(),
+        places={("policy",): place, ("services", "front"): lower},
+    )
+    assert [each.place for each in made.refusals if each.code == "budget"] == [place]
+
+
+def test_destroying_all_needs_no_allowance_and_respects_protection() -> None:
+    one = change(cases.hello(), "counter", protect=True)
+    made = plan(one, applied(one).world(), destroy=True)
+    assert _codes(made) == {"protected"}
+    assert plan(cases.hello(), applied(cases.hello()).world(), destroy=True).can_apply
+
+
+def test_destroying_some_keeps_to_the_budget() -> None:
+    one = cases.hello()
+    made = plan(one, applied(one).world(), destroy=True, target="front")
+    assert _codes(made) == {"budget"}
+    assert {step.data["key"].partition("-")[0] for step in made.steps if "key" in step.data} == {"front"}
+
+
+def test_more_changes_than_policy_allows_are_refused() -> None:
+    one = replace(cases.hello(), policy=Policy(max_changes=Share(number=2)))
+    made = plan(change(one, "front", args=()), applied(cases.hello()).world())
+    assert "too-many-changes" in _codes(made)
+
+
+def test_an_unclean_tree_is_refused_where_policy_says_so() -> None:
+    one = replace(cases.hello(), policy=Policy(require_clean_tree=True))
+    assert "unclean-tree" in _codes(plan(one, empty(one), revision=Revision(commit="a" * 40)))
+    assert "unclean-tree" not in _codes(plan(one, empty(one)))
+
+
+def test_a_service_without_check_is_refused_where_policy_says_so() -> None:
+    one = replace(fleet(service("api", health=())), policy=Policy(require_health=True))
+    assert _codes(plan(one, empty(one))) == {"no-health-check"}
+
+
+def test_a_volume_never_shrinks_and_does_not_grow_yet() -> None:
+    one = cases.hello()
+    world = applied(one).world()
+    smaller = replace(one, volumes={"counter": Volume(name="counter", size=GIB // 2)})
+    larger = replace(one, volumes={"counter": Volume(name="counter", size=GIB * 2)})
+    assert _codes(plan(smaller, world)) == {"volume-shrinks"}
+    assert [each.code for each in plan(larger, world).warnings] == ["volume-grows"]
+
+
+def test_what_cannot_be_published_yet_is_said() -> None:
+    by_name = (Publish(port=443, to="http", sni="shop.example.org"),)
+    one = fleet(service("api", publish=by_name))
+    assert _codes(plan(one, empty(one))) == {"not-supported"}
+    job = fleet(service("api", publish=published(80), kind="job"))
+    assert _codes(plan(job, empty(job))) == {"not-supported"}
+
+
+def test_a_held_lease_is_told_and_bars_no_plan() -> None:
+    one = cases.hello()
+    made = plan(one, empty(one, lease={"user": "bo@desk"}))
+    assert made.can_apply
+    assert "bo@desk holds the lease of hv1" in made.warnings[0].summary
+
+
+def test_a_volume_named_that_no_host_has_is_told() -> None:
+    one = cases.hello()
+    made = plan(one, applied(one).world(), allow_volumes=("cuonter",))
+    assert [each.code for each in made.warnings] == ["no-volume"]
+
+
+def test_a_volume_whose_user_has_gone_is_deleted_when_named() -> None:
+    one = cases.hello()
+    two = change(without(one, "counter"), "front", args=(), needs=())
+    sim = applied(one)
+    made = plan(two, sim.world(), allow_destroy=1, allow_volumes=("counter",))
+    assert made.can_apply
+    assert sim.run(made)
+    assert not sim.hosts["hv1"].volumes
+
+
+def test_a_bad_selector_is_a_sentence() -> None:
+    one = cases.hello()
+    with pytest.raises(ValueError, match="selects nothing"):
+        plan(one, empty(one), target="%")

@@ -1,0 +1,76 @@
+"""How many at once: shares as Kubernetes rounds them, floors, canaries."""
+
+import pytest
+
+from tests.plan.builders import HTTP, Share, change, empty, fleet, plan, service
+from tests.plan.worlds import applied
+from unictl.fleet.model import Order, Update
+from unictl.plan.plan import Plan
+from unictl.plan.step import Kind
+
+
+def _sizes(made: Plan) -> list[int]:
+    return [len(wave["instances"]) for wave in made.waves]
+
+
+def _rolled(replicas: int, **update: object) -> Plan:
+    one = fleet(service("api", replicas=replicas, update=Update(**update)))  # type: ignore[arg-type]
+    return plan(change(one, "api", args=("--new",)), applied(one).world())
+
+
+@pytest.mark.parametrize(
+    ("replicas", "update", "sizes"),
+    [
+        (5, {}, [1, 1, 1, 1, 1]),
+        (5, {"max_parallel": Share(number=2)}, [2, 2, 1]),
+        (5, {"max_parallel": Share(number=30, percent=True)}, [2, 2, 1]),
+        (5, {"max_parallel": Share(number=0)}, [1, 1, 1, 1, 1]),
+        (5, {"max_parallel": Share(number=9)}, [5]),
+        (5, {"max_parallel": Share(number=4), "canary": Share(number=1)}, [1, 4]),
+        (10, {"max_parallel": Share(number=50, percent=True), "canary": Share(number=10, percent=True)}, [1, 5, 4]),
+        (5, {"max_parallel": Share(number=30, percent=True), "order": Order.STOP_FIRST}, [1, 1, 1, 1, 1]),
+        (5, {"max_parallel": Share(number=40, percent=True), "order": Order.STOP_FIRST}, [2, 2, 1]),
+        (5, {"max_parallel": Share(number=3), "order": Order.STOP_FIRST, "min_available": Share(number=4)}, [1] * 5),
+        (5, {"max_parallel": Share(number=3), "canary": Share(number=1), "order": Order.STOP_FIRST}, [1, 3, 1]),
+    ],
+)
+def test_waves_are_cut_as_the_service_says(replicas: int, update: dict[str, object], sizes: list[int]) -> None:
+    made = _rolled(replicas, **update)
+    assert made.can_apply
+    assert _sizes(made) == sizes
+
+
+def test_a_first_create_is_one_wave_whatever_the_update_says() -> None:
+    one = fleet(service("api", replicas=4, update=Update(canary=Share(number=1))))
+    assert _sizes(plan(one, empty(one))) == [4]
+
+
+def test_a_wave_says_what_takes_it_back() -> None:
+    made = _rolled(2, order=Order.STOP_FIRST)
+    first = made.waves[0]
+    assert first["undo"]["remove"][0].startswith("api-0.")
+    assert first["undo"]["start_again"][0].startswith("api-0.")
+    assert first["undo"]["remove"] != first["undo"]["start_again"]
+    assert "start_again" not in _rolled(2).waves[0]["undo"]
+
+
+def test_every_probe_is_asked_at_its_forward_for_as_long_as_the_longest_wants() -> None:
+    one = fleet(service("api"))
+    made = plan(one, empty(one))
+    proof = next(step for step in made.steps if step.kind is Kind.PROVE)
+    forward = next(step for step in made.steps if step.kind is Kind.LAUNCH).data["document"]["run"]["forwards"][0]
+    (probe,) = proof.data["probes"]
+    assert (probe["kind"], probe["path"], probe["port"], probe["bind"]) == (
+        "http",
+        "/healthz",
+        forward["host"],
+        "127.0.0.1",
+    )
+    assert proof.data["min_healthy_time"] == HTTP[0].min_healthy_time
+
+
+def test_a_job_has_until_its_progress_deadline() -> None:
+    one = fleet(service("migrate", kind="job", ports=(), health=(), update=Update(progress_deadline=99_000)))
+    proof = next(step for step in plan(one, empty(one)).steps if step.kind is Kind.PROVE)
+    assert proof.data["job"]
+    assert proof.data["healthy_deadline"] == 99_000
