@@ -303,3 +303,17 @@ def test_the_host_side_parses_as_python_3_9_and_imports_nothing_of_unictl() -> N
                 names = [node.module or ""]
             outside = [name for name in names if name.split(".")[0] not in sys.stdlib_module_names]
             assert not outside, (path, outside)
+
+
+def test_a_host_that_falls_silent_is_unreachable(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "PING_EVERY", 0.1)
+    monkeypatch.setattr(wire, "SILENCE", 0.6)
+
+    async def act(host: RemoteHost) -> None:
+        told = await host.hello()
+        os.kill(told["pid"], signal.SIGSTOP)
+        with pytest.raises(Unreachable) as failure:
+            await survey(host)
+        assert "said nothing" in failure.value.summary
+
+    run(act, folder)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from unictl.onhost import facts, lease, locks, processes, records, serve, supervise
@@ -185,4 +186,7 @@ def document(
 
 def short_folder() -> str:
     """A folder whose path is short enough for sockets in it, in memory where there is such a place."""
-    return tempfile.mkdtemp(prefix="u-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    path = tempfile.mkdtemp(prefix="u-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    # As the host side makes its own: hypervisors run as other users.
+    Path(path).chmod(0o711)
+    return path

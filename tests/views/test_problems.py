@@ -32,7 +32,6 @@ def test_a_problem_shows_its_place_its_line_and_what_to_do() -> None:
         "  Images are declared once.\n"
         "  see also more.yaml:2:3\n"
         "  -> Did you mean api?\n"
-        "\n"
     )
 
 
@@ -48,7 +47,7 @@ def test_several_problems_are_counted() -> None:
 
 
 def test_a_problem_without_a_place_is_its_sentence() -> None:
-    assert shown(Diagnostic(code="x", summary="the fleet has no name")) == "error: the fleet has no name\n\n"
+    assert shown(Diagnostic(code="x", summary="the fleet has no name")) == "error: the fleet has no name\n"
 
 
 def test_tabs_and_wide_letters_do_not_move_the_caret() -> None:

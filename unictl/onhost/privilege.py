@@ -1,6 +1,6 @@
 """Hypervisors run as nobody in particular: one numeric user per instance, where the host side is root.
 
-Not done where it cannot work: not root, a user namespace without such ids, a store below a folder closed to others.
+Not done where it cannot work: not root, a user namespace without such ids, a store in a folder closed to others.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def _why_not(root: records.Root) -> str:
         return "this user namespace has no room for a user per instance"
     path = root.path
     while path != "/":
+        if os.path.isdir(path) and not os.stat(path).st_mode & 0o001:
+            return f"the folder {path} is closed to other users"
         path = os.path.dirname(path)
-        if not os.stat(path).st_mode & 0o001:
-            return f"the folder {path} above the store is closed to other users"
     return ""
 
 

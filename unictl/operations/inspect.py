@@ -69,6 +69,7 @@ def status(request: FleetRequest) -> dict[str, Any]:
     settled = settle(request)
     fleet, endpoints = settled.fleet, settled.endpoints
     world, healths = look.healths(fleet, connect)
+    listens = sorted(name for name, host in fleet.hosts.items() if host.ingress and not host.lost)
     return {
         "format_version": FORMAT_VERSION,
         "fleet": fleet.mark,
@@ -80,11 +81,16 @@ def status(request: FleetRequest) -> dict[str, Any]:
             for live in said.instances
         ],
         "endpoints": [
-            {"service": key.partition(".")[0], "port": key.partition(".")[2], "address": f"127.0.0.1:{number}"}
+            {
+                "service": key.partition(".")[0],
+                "port": key.partition(".")[2],
+                "address": f"127.0.0.1:{number}",
+                "hosts": listens,
+            }
             for key, number in sorted(endpoints.items())
         ]
         + [
-            {"service": s.name, "port": p.to, "address": f"*:{p.port}"}
+            {"service": s.name, "port": p.to, "address": f"*:{p.port}", "hosts": listens}
             for _, s in sorted(fleet.services.items())
             for p in s.publish
         ],

@@ -1,0 +1,119 @@
+"""The loop of one conversation: silence, faults, unknown requests; never a broken frame."""
+
+import json
+import os
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.onhost.world import OWNER, World
+from unictl.onhost import holders, serve, wire
+
+
+class Talk:
+    """Both ends of a conversation in this process."""
+
+    def __init__(self, world: World):
+        there, self.writing = os.pipe()
+        self.reading, back = os.pipe()
+        self.connection = serve.Connection(world.root, there, back)
+        self.thread = threading.Thread(target=self.connection.run, daemon=True)
+        self.thread.start()
+        self.hello = json.loads(self.read()[2])
+
+    def read(self) -> tuple[int, int, bytes]:
+        return wire.read_frame(self.reading)
+
+    def ask(self, stream: int, **request: Any) -> None:
+        wire.write_all(self.writing, wire.frame(stream, wire.REQUEST, wire.encode({"owner": OWNER, **request})))
+
+    def answer(self, stream: int, **request: Any) -> dict[str, Any]:
+        self.ask(stream, **request)
+        while True:
+            number, kind, body = self.read()
+            if (number, kind) == (stream, wire.REPLY):
+                reply: dict[str, Any] = json.loads(body)
+                return reply
+
+
+def test_an_unknown_request_is_a_problem_and_not_an_end(world: World) -> None:
+    talk = Talk(world)
+    assert talk.answer(1, do="dance")["problem"]["kind"] == "unsupported"
+    assert "ok" in talk.answer(2, do="survey", mark="shop")
+
+
+def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("s3cr3t in a message")
+
+    monkeypatch.setattr(serve, "load", lambda *_: broken)
+    told = Talk(world).answer(1, do="launch", instances=[], secrets={"pass": "s3cr3t"})["problem"]
+    assert told["kind"] == "failed"
+    assert "test_serve.py" in told["text"]
+    assert "s3cr3t" not in json.dumps(told)
+
+
+def test_a_silent_control_side_loses_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "SILENCE", 0.3)
+    talk = Talk(world)
+    assert "ok" in talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
+    assert holders.holder(world.root, OWNER)
+    talk.thread.join(3)
+    assert not talk.thread.is_alive()
+    # The process would end here; its lease is freed with it.
+    talk.connection.lease.close()
+
+
+def test_pings_keep_it_alive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "SILENCE", 0.3)
+    talk = Talk(world)
+    for _ in range(6):
+        time.sleep(0.1)
+        wire.write_all(talk.writing, wire.frame(0, wire.PING))
+        assert talk.read()[1] == wire.PING
+    assert talk.thread.is_alive()
+    os.close(talk.writing)
+    talk.thread.join(3)
+    assert not talk.thread.is_alive()
+
+
+def test_the_end_of_input_ends_what_may_be_cancelled(world: World) -> None:
+    talk = Talk(world)
+    talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
+    other = Talk(world)
+    other.ask(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
+    time.sleep(0.1)
+    os.close(other.writing)
+    other.thread.join(3)
+    assert not other.thread.is_alive()
+
+
+def test_a_cancelled_wait_is_answered(world: World) -> None:
+    talk = Talk(world)
+    talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
+    other = Talk(world)
+    other.ask(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
+    time.sleep(0.1)
+    wire.write_all(other.writing, wire.frame(1, wire.CANCEL))
+    _, kind, body = other.read()
+    assert kind == wire.REPLY
+    assert json.loads(body)["problem"]["kind"] == "cancelled"
+
+
+def test_a_newer_store_is_told_in_the_hello_and_to_every_request(world: World) -> None:
+    with open(world.root.path + "/format", "w") as file:
+        json.dump({"format": 9, "readable_from": 9}, file)
+    talk = Talk(world)
+    assert talk.hello["problem"]["kind"] == "newer-format"
+    assert talk.answer(1, do="survey", mark="shop")["problem"]["kind"] == "newer-format"
+
+
+def test_long_replies_come_in_parts_that_join(world: World) -> None:
+    text = "x" * (3 * wire.DATA_LIMIT)
+    frames = wire.reply(7, {"ok": text})
+    kinds = [wire.HEAD.unpack_from(one)[2] for one in frames]
+    assert kinds == [wire.PART] * 3 + [wire.REPLY]
+    body = b"".join(one[wire.HEAD.size :] for one in frames)
+    assert json.loads(body) == {"ok": text}
