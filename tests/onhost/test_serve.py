@@ -110,7 +110,7 @@ def test_a_newer_store_is_told_in_the_hello_and_to_every_request(world: World) -
     assert talk.answer(1, do="survey", mark="shop")["problem"]["kind"] == "newer-format"
 
 
-def test_long_replies_come_in_parts_that_join(world: World) -> None:
+def test_long_replies_come_in_parts_that_join() -> None:
     text = "x" * (3 * wire.DATA_LIMIT)
     frames = wire.reply(7, {"ok": text})
     kinds = [wire.HEAD.unpack_from(one)[2] for one in frames]

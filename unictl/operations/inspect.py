@@ -140,8 +140,10 @@ def _instance(fleet: Fleet, live: LiveInstance, health: str) -> dict[str, Any]:
 
 def locks(request: FleetRequest) -> dict[str, Any]:
     """Who holds the fleet's lease on which host."""
-    fleet = settle(request).fleet
+    from unictl.execution import look
+    from unictl.hosts.connect import connect
 
+    fleet = settle(request).fleet
     world = look.world(fleet, connect)
     return {
         "format_version": FORMAT_VERSION,
