@@ -67,9 +67,12 @@ class TryFleet:
 
     def run(self, command: str, *words: str, timeout: float = 120) -> Ran:
         """``unictl COMMAND FOLDER WORDS...`` as a process of its own."""
+        return self._run(command, str(self.folder), *words, timeout=timeout)
+
+    def _run(self, *words: str, timeout: float = 120) -> Ran:
         environment = {k: v for k, v in os.environ.items() if k != "CI"}
         done = subprocess.run(
-            [*UNICTL, command, str(self.folder), *words],
+            [*UNICTL, *words],
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -84,6 +87,10 @@ class TryFleet:
 
     def plan(self, *words: str) -> Ran:
         return self.run("plan", "-detailed-exitcode", *words)
+
+    def logs(self, *words: str) -> Ran:
+        """``unictl logs INSTANCE FOLDER WORDS...``."""
+        return self._run("logs", words[0], str(self.folder), *words[1:])
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Live instances by name, as ``status --json`` tells them."""

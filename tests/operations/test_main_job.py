@@ -128,3 +128,41 @@ def test_a_saved_plan_does_just_that_and_is_stale_once_something_moved(fleet: Tr
     stale = subprocess.run([*UNICTL, "apply", str(saved)], capture_output=True, text=True, check=False, timeout=60)
     assert stale.returncode == 4, stale.stdout + stale.stderr
     assert "front-0" in stale.stdout + stale.stderr
+
+
+def test_what_guests_print_is_shown_also_of_the_generation_before(fleet: TryFleet) -> None:
+    assert fleet.apply().code == 0
+    generation = fleet.rows()["front-0"]["generation"]
+    shown = fleet.logs("front-0")
+    assert f"front-0 generation {generation}" in shown.out
+    assert fleet.apply("-replace", "front-0").code == 0
+    assert generation not in fleet.logs("front-0").out
+    assert generation in fleet.logs("front-0", "-previous").out
+
+
+def test_two_fleets_of_one_name_and_one_port_for_two_are_refused_by_name(fleet: TryFleet, tmp_path: Path) -> None:
+    assert fleet.apply().code == 0
+    (tmp_path / "other").mkdir()
+    other = TryFleet(tmp_path / "other")
+    other.edit(re.escape(str(other.root)), str(fleet.root))
+    twin = other.apply()
+    assert twin.code == 6
+    assert "hello" in twin.out
+    other.edit("name: hello", "name: rival")
+    other.edit(rf"\{{{other.port}: http\}}", f"{{{fleet.port}: http}}")
+    rival = other.apply()
+    assert rival.code == 6
+    assert str(fleet.port) in rival.out
+    assert sorted(fleet.rows()) == ["counter-0", "front-0", "front-1", "front-2"]
+
+
+def test_one_machine_under_two_names_is_refused(fleet: TryFleet) -> None:
+    fleet.edit(r"  local: (\{.*\})", r"  local: {connect: local, root: ROOT, address: 127.0.0.1}")
+    text = fleet.yaml().replace("ROOT", str(fleet.root))
+    again = f"  again: {{connect: local, root: {fleet.root}/., address: 127.0.0.2}}\n"
+    (fleet.folder / "fleet.yaml").write_text(text.replace("\nimages:", again + "\nimages:", 1))
+    refused = fleet.apply()
+    assert refused.code in (3, 6), refused.out + refused.err
+    assert "local" in refused.out + refused.err
+    assert "again" in refused.out + refused.err
+    assert fleet.processes() == []
