@@ -143,3 +143,13 @@ def test_on_a_full_disk_a_launch_fails_a_retire_works_and_room_heals(small: Worl
     assert small.survey()["leftovers"] == 0
     assert small.launch(document("web-1"))[0]["ok"]
     assert small.retire("web-0.0123abcd")
+
+
+def test_on_a_disk_without_one_free_byte_an_instance_can_be_retired(small: World) -> None:
+    small.launch(document("web-0"))
+    small.release()
+    fill(small)
+    small.acquire()
+    assert small.retire("web-0.0123abcd")
+    assert small.states() == {}
+    assert small.survey()["retired"] == {"web-0": 1}
