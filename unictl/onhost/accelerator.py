@@ -70,7 +70,7 @@ def _find(root: records.Root, path: str, key: list[Any], qemu: str) -> dict[str,
     answer = {"accel": accel, "cpu": cpu, "loops_per_second": speed, "tried": tried}
     told = {"key": key, "answer": answer, "doubtful": best is None, "at": time.time()}
     _forget_other_boots(root, path)
-    records.write_atomic(path, wire.encode(told))
+    records.write_cache(path, wire.encode(told))
     return answer
 
 

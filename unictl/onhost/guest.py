@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .loop import Loop, Timer
 
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0
+RETRY = 0.5
+"""Seconds until a process that could not be found is looked for again."""
 STEADY = 60.0
 """Seconds of running after which the back-off begins anew."""
 
@@ -107,24 +109,33 @@ class Guest:
 
     def adopt(self) -> None:
         """Take over the hypervisor that holds ``alive``; this keeper is not its parent."""
+        self._reset()
+        pidfd = self._find()
+        if pidfd is None:
+            # It is just beginning, or just ending: look again soon, and meanwhile do not forget it.
+            self.state = "waiting"
+            self._timer = self.loop.after(RETRY, self.found)
+            return
+        self._child = False
+        try:
+            run = (records.read_json(self.folder + "/record.json") or {})["run"]
+        except (wire.Problem, KeyError, TypeError):
+            run = {"argv": []}
+        self._listen(run)
+        self._console.reopen(f"/proc/{self._pid}/fd/1")
+        self._watch(pidfd, run)
+
+    def _find(self) -> int | None:
+        """A pidfd of the process that holds ``alive``: as it was written down, else by looking through /proc."""
         last = facts.last(self.folder) or {}
         self.number = int(last.get("n", 0)) or 1
-        pid, ticks = int(last.get("pid", 0)), last.get("ticks")
-        self._reset()
-        if last.get("event") != "started" or processes.ticks(pid) != ticks:
-            pid = processes.holder_of(self.run + "/alive")
-            if not pid:
-                return
-            facts.append(self.folder, spawn.started(pid, self.number))
-            ticks = processes.ticks(pid)
-        pidfd = processes.open_pidfd(pid, ticks)
-        if pidfd is None:
-            return
-        run = (records.read_json(self.folder + "/record.json") or {}).get("run", {"argv": []})
-        self._pid, self._child = pid, False
-        self._listen(run)
-        self._console.reopen(f"/proc/{pid}/fd/1")
-        self._watch(pidfd, run)
+        self._pid, ticks = int(last.get("pid", 0)), last.get("ticks")
+        if last.get("event") != "started" or processes.ticks(self._pid) != ticks:
+            self._pid = processes.holder_of(self.run + "/alive")
+            ticks = processes.ticks(self._pid)
+            if ticks:
+                facts.append(self.folder, spawn.started(self._pid, self.number))
+        return processes.open_pidfd(self._pid, ticks) if ticks else None
 
     def _watch(self, pidfd: int, run: dict[str, Any]) -> None:
         self.state, self._since = "running", time.monotonic()
@@ -279,6 +290,7 @@ class Guest:
 
     def found(self) -> None:
         """At a keeper's start: take over, go on with a back-off, or write down an end nobody saw."""
+        self.state = "idle"
         if locks.held(self.run + "/alive"):
             self.adopt()
             return

@@ -191,6 +191,7 @@ def main(folder: str, owner: str, path: str) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     _no_new_privileges()
+    _come_first()
     gc.freeze()
     Keeper(records.Root(folder), owner, listener).run()
     # Whoever connects from here on is refused and starts the next keeper. Never another keeper's socket: the whole
@@ -198,6 +199,18 @@ def main(folder: str, owner: str, path: str) -> None:
     if locks.is_path(lock, os.path.dirname(path) + "/lock"):
         records.remove_file(path)
     listener.close()
+
+
+def _come_first() -> None:
+    """A little ahead of its own guests, where it may: of many that boot at once none should hinder the next start, and
+    none of them should drown the others' consoles. Each child gives it up again."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -5)
+        # Where the kernel weighs sessions and not processes, that is the number that counts.
+        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
+            file.write("-5")
+    except OSError:
+        return
 
 
 def _no_new_privileges() -> None:

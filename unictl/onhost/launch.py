@@ -174,8 +174,9 @@ class Batch:
         others.append((self.owner, key, self.documents[key]))
 
     def start(self) -> None:
-        """Hand to the keeper what does not run. The lease is looked at once more: this is the point of no return."""
-        wanted = [key for key in self.ready if key not in self.adopted]
+        """Hand them to the keeper, those that run too: it may have died. The lease is looked at once more: this is the
+        point of no return."""
+        wanted = self.ready
         if not wanted:
             return
         if not self.lease.open:

@@ -140,15 +140,34 @@ def _raise_token(root: records.Root, owner: str) -> int:
     except ValueError:
         # A damaged counter must not bar the fleet for good; the clock is above any count of acquisitions.
         token = int(time.time())
-    records.write_atomic(path, str(token).encode())
+    text = str(token).encode()
+    try:
+        records.write_atomic(path, text)
+    except wire.Problem as problem:
+        if problem.kind != "no-room" or not os.path.exists(path):
+            raise
+        _write_over(path, text)
     return token
+
+
+def _write_over(path: str, text: bytes) -> None:
+    """On a full disk: in place, which needs no room. Who takes the lease then is about to make some."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.pwrite(descriptor, text, 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _announce(root: records.Root, owner: str, token: int, told: dict[str, Any]) -> None:
     row = {key: told.get(key, "") for key in ("user", "revision", "doing")}
     row.update(pid=os.getpid(), ticks=processes.ticks(os.getpid()), since=time.time(), token=token)
-    # For people only: not worth a sync, and no holder of a full disk should be kept out by it.
-    records.write_plain(lease_path(root, owner) + ".holder", wire.encode(row), sync=False)
+    try:
+        records.write_plain(lease_path(root, owner) + ".holder", wire.encode(row), sync=False)
+    except wire.Problem:
+        # For people only: not worth a sync, and a full disk keeps no holder out.
+        return
 
 
 def _introduce(root: records.Root, ask: dict[str, Any]) -> None:

@@ -219,6 +219,15 @@ def write_atomic(path: str, data: bytes, mode: int = 0o644) -> None:
         remove_file(aside)
 
 
+def write_cache(path: str, data: bytes) -> None:
+    """Write what can be found out again; a full disk is no reason to fail."""
+    try:
+        write_atomic(path, data)
+    except wire.Problem as told:
+        if told.kind != "no-room":
+            raise
+
+
 def _once(path: str, data: bytes) -> None:
     """Write a file unless it is there; of two at once, one wins and both read the same."""
     aside = f"{os.path.dirname(path)}/.new-{os.path.basename(path)}-{os.getpid()}-{threading.get_ident()}"

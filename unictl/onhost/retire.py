@@ -24,18 +24,36 @@ def retire(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
     folder = root.instance(owner, key)
     there = os.path.isdir(folder)
     if there:
-        if not os.path.exists(folder + "/intent"):
-            records.write_atomic(folder + "/intent", b"stop\n")
+        _intend(folder)
         supervise.stop(root, owner, key, int(ask.get("grace", 10_000)))
         _lay_down(root, owner, key, folder)
     prune(root, owner, name_of(key), int(ask.get("keep", 5)))
     return {"there": there}
 
 
+def _intend(folder: str) -> None:
+    """Make the intent durable. Its being there says all, so on a full disk a link to the record does: retiring is what
+    makes room."""
+    if os.path.exists(folder + "/intent"):
+        return
+    try:
+        records.write_atomic(folder + "/intent", b"stop\n")
+    except wire.Problem as problem:
+        if problem.kind != "no-room" or not os.path.exists(folder + "/record.json"):
+            raise
+        os.link(folder + "/record.json", folder + "/intent")
+        records.sync_folder(folder)
+
+
 def _lay_down(root: records.Root, owner: str, key: str, folder: str) -> None:
     """Its end on paper, its secrets and sockets gone, its record in ``retired``."""
     end = facts.end_of(facts.last(folder)) or dict(facts.UNWATCHED, console=ring.tail(folder))
-    records.write_atomic(folder + "/end.json", wire.encode(end))
+    try:
+        records.write_atomic(folder + "/end.json", wire.encode(end))
+    except wire.Problem as problem:
+        # Without room its end stays in ends.jsonl only.
+        if problem.kind != "no-room":
+            raise
     records.remove_file(folder + "/boot.cfg")
     records.remove_tree(root.run(records.token(owner, key)))
     records.folders(root.retired(owner))

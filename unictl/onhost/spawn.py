@@ -93,6 +93,7 @@ def _become(
         for sent in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sent, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_NOFILE, _files())
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
         facts.append(facts_folder, started(os.getpid(), number))
         os.umask(0o077)
         os.chdir(run)

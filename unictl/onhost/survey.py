@@ -134,7 +134,7 @@ def _qemu(root: records.Root) -> dict[str, Any] | None:
         told = {}
     if told.get("file") != mark:
         told = {"file": mark, "version": _version(path)}
-        records.write_atomic(root.path + "/qemu.json", wire.encode(told))
+        records.write_cache(root.path + "/qemu.json", wire.encode(told))
     return {"path": path, "version": told["version"]}
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from unictl.diagnostics.failure import Failure, InvalidFleet
+from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.execution import look
 from unictl.hosts.connect import connect
 from unictl.instances.desired import wish
@@ -23,15 +23,19 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
     if settled.relocked and not (request.locked or request.at):
         write_lock(settled)
     world = _world(settled)
-    made = build(
-        settled.fleet,
-        settled.facts,
-        settled.endpoints,
-        world,
-        revision=revision(settled),
-        options=_options(options),
-        places=settled.read.loaded.places,
-    )
+    try:
+        made = build(
+            settled.fleet,
+            settled.facts,
+            settled.endpoints,
+            world,
+            revision=revision(settled),
+            options=_options(options),
+            places=settled.read.loaded.places,
+        )
+    except ValueError as error:
+        # A selector that cannot be read; everything else a plan has to say is in the plan.
+        raise UsageFailure(str(error)) from None
     return replace(made, facts={**made.facts, **_display(settled, made)})
 
 
