@@ -38,6 +38,7 @@ def many(folder: Path, number: int) -> TryFleet:
     extends: small
     replicas: {number}
     health: {{http: /healthz, port: http, interval: 100ms, min_healthy_time: 0ms, healthy_deadline: 120s}}
+    placement: {{cpu_ratio: 1000}}
     update: {{max_parallel: {number}, progress_deadline: 10m}}
 """
     (fleet.folder / "fleet.yaml").write_text(text[:start] + services + text[end:])

@@ -110,18 +110,18 @@ def _within_endpoints(fleet: Fleet, number: int, claim: Claim) -> Iterator[Findi
 
 
 def enough_endpoints(fleet: Fleet) -> Iterator[Finding]:
-    """A user network has a port for every port of every replica."""
+    """A user network has an endpoint for every port of every service, however many replicas stand behind it."""
     wanted: dict[str, int] = {}
     for service in fleet.services.values():
         for network in service.network:
-            wanted[network] = wanted.get(network, 0) + service.replicas * len(service.ports)
+            wanted[network] = wanted.get(network, 0) + len(service.ports)
     for network, count in sorted(wanted.items()):
         bounds = endpoint_ports(fleet, network)
         if bounds and count > (there := bounds[1] - bounds[0] + 1):
             yield Finding(
                 path=("networks", network, "endpoints") if network in fleet.networks else ("services",),
                 code="too-few-endpoints",
-                text=f"the network {network!r} has {there} endpoints, and {count} ports of replicas need one each",
+                text=f"the network {network!r} has {there} endpoints, and {count} ports of services need one each",
                 hint="Widen its `endpoints`.",
             )
 
