@@ -111,10 +111,10 @@ def test_an_answer_below_400_passes_and_is_told(running: World, backend: Any) ->
     ],
 )
 def test_other_answers_do_not_pass_and_say_why(running: World, backend: Any, answer: bytes, why: str) -> None:
-    told = prove(running, http(backend(answer).port), deadline=800)
+    told = prove(running, http(backend(answer).port), deadline=150)
     assert not told["healthy"]
     assert why in told["why"]
-    assert told["took"] < 2000
+    assert told["took"] < 1000
 
 
 def test_the_request_names_its_host_asks_for_the_path_and_ends_the_connection(running: World, backend: Any) -> None:

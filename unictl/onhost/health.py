@@ -158,7 +158,11 @@ class Gate:
         began = time.monotonic()
         age = began - self.begun
         limit = probe.timeout if probe.seen else min(probe.timeout, max(FIRST_LIMIT, age / 4))
-        passed = probe.passes(max(0.001, min(limit, self.deadline - began)))
+        said, granted = probe.why, max(0.001, min(limit, self.deadline - began))
+        passed = probe.passes(granted)
+        if not passed and said and granted < limit:
+            # Cut short by the deadline: what an earlier check heard says more than that this one heard nothing.
+            probe.why = said
         probe.due = time.monotonic() + (probe.interval if probe.seen else min(probe.interval, max(RETRY, age / 8)))
         return passed
 
