@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from unictl.diagnostics.failure import Failure, Stale, Unreachable
 from unictl.execution.act import Opener, Tools
@@ -14,9 +13,11 @@ from unictl.execution.surveys import Connect, Reached, survey_again, survey_all
 from unictl.execution.walk import Interrupts, Walk
 from unictl.fleet.model import Host
 from unictl.hosts.host import Host as Connection
+from unictl.journal.entry import entry
 from unictl.journal.event import Event, Progressed, Waiting
 from unictl.journal.report import Report, fold
 from unictl.plan import stale
+from unictl.plan.approval import approval_hash
 from unictl.plan.plan import Plan
 from unictl.plan.step import Step
 from unictl.secrets.resolve import Value
@@ -116,30 +117,13 @@ async def _write_down(
 ) -> None:
     """The ledger entry on every touched host, and what nobody names any more is collected. Neither can fail an apply
     that was carried out: what is not written now is found again by the next survey."""
-    entry = _entry(plan, means, report)
+    hashes = {"plan_hash": means.plan_hash, "approval": approval_hash(plan)}
+    made = entry(plan, report, at=time.time(), user=means.user, **hashes).to_json()
     for name, connection in connections.items():
         try:
             if not plan.destroys_all:
-                await connection.ledger_append(plan.owner, {**entry, "token": tokens[name]})
+                await connection.ledger_append(plan.owner, {**made, "token": tokens[name]})
             if report.complete and not plan.destroys_all:
                 await connection.collect(plan.owner, list(means.keep_images), 5)
         except Failure:
             continue
-
-
-def _entry(plan: Plan, means: Means, report: Report) -> dict[str, Any]:
-    counts = plan.counts
-    return {
-        "at": time.time(),
-        "user": means.user,
-        "commit": plan.revision.commit,
-        "clean": plan.revision.clean,
-        "plan": means.plan_hash,
-        "partial": plan.partial,
-        "end": "complete" if report.complete else "interrupted" if report.interrupted else "failed",
-        "add": counts.add,
-        "replace": counts.replace,
-        "destroy": counts.destroy,
-        "adjust": counts.adjust,
-        "failed": [step.id for step, _ in report.failed],
-    }

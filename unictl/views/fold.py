@@ -52,7 +52,8 @@ class Row:
         )
 
 
-_NOUNS = {"ingress": "host", "volume": "volume"}
+_NOUNS = {"ingress": "host", "policy": "host", "volume": "volume"}
+_OF_HOSTS = ("ingress", "policy")
 _SIZES = ("memory", "overhead", "size")
 
 
@@ -127,8 +128,8 @@ def _field(field: Field) -> tuple[str, str, str]:
 
 
 def _kind(subject: str) -> str:
-    if subject == "ingress":
-        return "ingress"
+    if subject in _OF_HOSTS:
+        return subject
     kind, colon, _ = subject.partition(":")
     return kind if colon else "instance"
 

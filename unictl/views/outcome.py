@@ -139,15 +139,17 @@ def _list(steps: Iterable[Step]) -> str:
 
 
 def _subject(change: Change) -> str:
-    """What steps and changes have in common: the instance's name, the volume's, or the ingress of a host."""
-    if change.subject == "ingress":
-        return f"ingress {change.host}"
+    """What steps and changes have in common: the instance's name, the volume's, or a host's ingress or memory."""
+    if change.subject in ("ingress", "policy"):
+        return f"{change.subject} {change.host}"
     return change.subject.removeprefix("volume:") if change.subject.startswith("volume:") else change.subject
 
 
 def _name(step: Step) -> str:
     if step.kind in _INGRESS and step.subject in ("", "ingress"):
         return f"ingress {step.host}"
+    if step.kind is Kind.REMEMBER:
+        return f"policy {step.host}"
     if step.kind in (Kind.VOLUME, Kind.DELETE):
         return str(step.data.get("volume", step.subject)).removeprefix("volume:")
     name = step.subject.removeprefix("marks:").partition(".")[0]
