@@ -80,7 +80,7 @@ def bare(commands: list[list[str]], fleet: TryFleet, parallelism: int) -> float:
 
 def _moved(word: str, fleet: TryFleet, run: Path) -> str:
     """The word with the instance's sockets taken out or put into ``run``."""
-    if "console" in word and "path=" in word:
+    if word.startswith("socket,id=console"):
         return "null,id=console"
     for part in word.split(","):
         if str(fleet.root / "run") in part:

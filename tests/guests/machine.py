@@ -5,6 +5,7 @@ The product's own host side is not used here on purpose: these tests are about a
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -13,18 +14,12 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unictl.hypervisors.launch import Launch
 
 QEMU = shutil.which("qemu-system-x86_64")
-
-
-def heard_at_once(launch: Launch) -> Launch:
-    """The same launch with its console connected before the guest runs, for guests that say all in a millisecond."""
-    return replace(launch, argv=tuple(word.replace(",reconnect=1", "") for word in launch.argv))
 
 
 def free_port() -> int:
@@ -53,14 +48,11 @@ class Machine:
         self.console = ""
         self.reason: str | None = None
         known = {"qemu": str(QEMU), "accel": accel, "cpu": cpu, "run": str(folder), "config": str(folder / "boot.cfg")}
+        known["console"] = "stdio,id=console,signal=off"
         known |= {f"image:{digest}": str(path) for digest, path in images.items()}
         known |= {f"volume:{name}": str(path) for name, path in (volumes or {}).items()}
         (folder / "boot.cfg").write_text(_filled(launch.config, known))
         self.argv = [*wrap, *(_filled(word, known) for word in launch.argv)]
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(folder / "console"))
-        self._listener.listen()
-        (folder / "console").chmod(0o777)
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -70,10 +62,9 @@ class Machine:
             thread.start()
 
     def _hear(self) -> None:
-        with contextlib.suppress(OSError):
-            connection, _ = self._listener.accept()
-            while data := connection.recv(65536):
-                self.console += data.decode("utf-8", "replace")
+        assert self.process.stdout is not None
+        while data := os.read(self.process.stdout.fileno(), 65536):
+            self.console += data.decode("utf-8", "replace")
 
     def _monitor(self) -> None:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as monitor:
@@ -99,12 +90,11 @@ class Machine:
         status = self.process.wait(seconds)
         for thread in self._threads:
             thread.join(1)
-        output = self.process.stdout.read().decode() if self.process.stdout else ""
         return {
             "status": status if status >= 0 else None,
             "signal": -status if status < 0 else None,
             "reason": self.reason,
-            "console": self.console + output,
+            "console": self.console,
             "stopped": False,
         }
 
@@ -131,7 +121,6 @@ class Machine:
         self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
-        self._listener.close()
 
 
 def _filled(text: str, known: Mapping[str, str]) -> str:

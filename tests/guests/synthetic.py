@@ -85,6 +85,18 @@ def echo(code: int) -> bytes:
     return elf(bits=32, notes=(PVH,), body=body)
 
 
+# mov esp,0x180000; xor edi,edi; line: mov ecx,8; mov ebx,edi; digit: rol ebx,4; mov al,bl; and al,0xf; add al,'a';
+# call put; dec ecx; jnz digit; mov al,10; call put; inc edi; jmp line
+# put: mov ah,al; mov dx,0x3fd; wait: in al,dx; test al,0x20; jz wait; mov al,ah; mov dx,0x3f8; out dx,al; ret
+_COUNT = bytes.fromhex("bc0000180031ffb90800000089fbc1c30488d8240f0461e80d0000004975efb00ae80300000047ebde")
+_PUT = bytes.fromhex("88c466bafd03eca82074fb88e066baf803eec3")
+
+
+def counting() -> bytes:
+    """A guest that counts for ever, as fast as COM1 takes it: lines of eight digits, ``a`` to ``p``."""
+    return elf(bits=32, notes=(PVH,), body=_COUNT + _PUT)
+
+
 def multiboot_echo(code: int) -> bytes:
     """The same by multiboot, with an exit port of 16 bits, as Unikraft uses it."""
     # mov esi,[ebx+16] ... mov ax,code; out dx,ax; hlt; jmp $-1

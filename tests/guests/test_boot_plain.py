@@ -1,6 +1,7 @@
 """Plain guests, booted for real with the argv we render: full sandbox, no KVM, as root and as nobody."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.guests import synthetic
 from tests.guests.boots import boot
-from tests.guests.machine import QEMU, free_port, heard_at_once, running
+from tests.guests.machine import QEMU, free_port, running
 from unictl.guests.ends import Verdict, judge
 from unictl.guests.facts import ImageFacts
 from unictl.guests.identify import identify
@@ -42,11 +43,19 @@ def echo() -> Iterator[Path]:
         yield path
 
 
+@pytest.fixture
+def open_hello() -> Iterator[Path]:
+    """The hello guest where everybody can read it: the folder of a checkout may be closed."""
+    with tempfile.TemporaryDirectory(prefix="uctl") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(shutil.copy(HELLO, folder))
+
+
 @pytest.mark.parametrize("wrap", USERS)
 def test_a_guest_reads_its_words_and_its_code_comes_back(echo: Path, wrap: tuple[str, ...]) -> None:
     facts, images = facts_of(echo)
     handed = boot({"name": "api-0", "args": ["two words", "a,b=%c"], "memory": 4 << 20})
-    made = heard_at_once(launch(PLAIN, facts, handed))
+    made = launch(PLAIN, facts, handed)
     with running(made, images, wrap=wrap) as machine:
         ended = machine.ended()
     assert machine.console.startswith(PLAIN.command_line(handed) + " virtio_mmio.device=512@0xfeb0")
@@ -58,7 +67,7 @@ def test_the_longest_command_line_arrives_whole(echo: Path) -> None:
     facts, images = facts_of(echo)
     empty = len(PLAIN.command_line(boot({"name": "api-0", "args": ["x"]}))) - 1
     handed = boot({"name": "api-0", "args": ["x" * (LONGEST - empty - 1) + "y"]})
-    with running(heard_at_once(launch(PLAIN, facts, handed)), images) as machine:
+    with running(launch(PLAIN, facts, handed), images) as machine:
         machine.ended()
     assert machine.console.startswith(PLAIN.command_line(handed) + " virtio_mmio")
 
@@ -77,8 +86,8 @@ hello = pytest.mark.skipif(not HELLO.exists(), reason="the hello guest is not bu
 
 @hello
 @pytest.mark.parametrize("wrap", USERS)
-def test_hello_answers_http(wrap: tuple[str, ...]) -> None:
-    facts, images = facts_of(HELLO)
+def test_hello_answers_http(open_hello: Path, wrap: tuple[str, ...]) -> None:
+    facts, images = facts_of(open_hello)
     port = free_port()
     handed = boot({"name": "front-0", "args": ["--greeting=good morning"], "memory": 8 << 20})
     made = launch(PLAIN, facts, handed, [Forward(name="http", guest=8080, host=port)])

@@ -6,7 +6,7 @@ import pytest
 
 from tests.guests import synthetic
 from tests.guests.boots import boot
-from tests.guests.machine import QEMU, heard_at_once, running
+from tests.guests.machine import QEMU, running
 from unictl.guests.ends import Verdict, judge
 from unictl.guests.identify import identify
 from unictl.guests.unikraft import UNIKRAFT
@@ -29,7 +29,7 @@ def test_words_and_ends_on_its_machines(tmp_path: Path, machine_type: str, code:
         "machine": machine_type,
     }
     handed = boot({**fields, "environment": {"KEY": "x,y"}, "memory": 8 << 20})
-    made = heard_at_once(launch(UNIKRAFT, {"kernel": facts}, handed))
+    made = launch(UNIKRAFT, {"kernel": facts}, handed)
     with running(made, {facts.sha256: path}) as machine:
         ended = judge(made.exits, machine.ended())
     assert machine.console.endswith(f"{path} {UNIKRAFT.command_line(handed)}")

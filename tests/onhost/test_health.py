@@ -309,18 +309,21 @@ def test_two_hundred_gates_at_once_are_cheap(running: World, backend: Any) -> No
     assert time.monotonic() - began < 6
 
 
-def hello(port: int, *words: str) -> dict[str, Any]:
+def hello(sha: str, port: int, *words: str) -> dict[str, Any]:
     """A real guest, its command line visible."""
     line = "unictl.name=web-0 net.ip=10.0.2.15/24 net.gateway=10.0.2.2" + (f" -- {' '.join(words)}" if words else "")
     argv = (
         "{qemu} -nodefaults -no-user-config -no-reboot -display none -m 8 -machine microvm,acpi=off "
         "-accel tcg -cpu max -device isa-debug-exit,iobase=0x501,iosize=4 -global virtio-mmio.force-legacy=off "
         f"-netdev user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:8080 -device virtio-net-device,netdev=n0 "
-        f"-chardev socket,id=console,path={{run}}/console,server=off,reconnect=1 -serial chardev:console "
-        f"-qmp unix:{{run}}/qmp,server=on,wait=off -pidfile {{run}}/pid -kernel {HELLO}"
+        "-chardev {console} -serial chardev:console "
+        "-qmp unix:{run}/qmp,server=on,wait=off -pidfile {run}/pid "
+        f"-kernel {{image:{sha}}}"
     )
     forward = {"name": "http", "guest": 8080, "host": port, "bind": "127.0.0.1", "udp": False}
-    return document(argv=(*argv.split(), "-append", line), hypervisor="qemu", forwards=[forward], memory=8 << 20)
+    return document(
+        argv=(*argv.split(), "-append", line), images=[sha], hypervisor="qemu", forwards=[forward], memory=8 << 20
+    )
 
 
 @pytest.mark.real
@@ -344,6 +347,6 @@ def test_a_real_guest_is_judged_by_what_it_answers(
         port = placed.getsockname()[1]
     # The folder of a test is closed to others; a store is not, and QEMU runs as somebody else.
     Path(held.root.path).chmod(0o711)
-    assert held.launch(hello(port, *words))[0]["ok"]
+    assert held.launch(hello(held.stage(HELLO.read_bytes()), port, *words))[0]["ok"]
     told = prove(held, http(port, interval=100, timeout=500), enough=500, deadline=2500)
     assert (told["healthy"], why in told["why"]) == (healthy, True), told

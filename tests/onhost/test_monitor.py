@@ -57,7 +57,7 @@ def qemu(*more: str) -> tuple[str, ...]:
     words = (
         "{qemu} -nodefaults -no-user-config -no-reboot -display none -M microvm,acpi=off -accel tcg -m 16 "
         "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny "
-        "-chardev socket,id=console,path={run}/console,server=off,reconnect=1 -serial chardev:console "
+        "-chardev {console} -serial chardev:console "
         "-qmp unix:{run}/qmp,server=on,wait=off -pidfile {run}/pid -kernel {image:KERNEL}"
     )
     return (*words.split(), *more)

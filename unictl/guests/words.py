@@ -13,7 +13,7 @@ from unictl.fleet.references import Text, canonical
 from unictl.guests.family import Boot, Finding
 
 TOKEN = re.compile(r"\{secret:([a-z0-9-]+)\}")
-_RESERVED = re.compile(r"\{(?:qemu|accel|cpu|run|config|image:[^}]*|volume:[^}]*|secret:[^}]*)\}")
+_RESERVED = re.compile(r"\{(?:qemu|accel|cpu|run|console|config|image:[^}]*|volume:[^}]*|secret:[^}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST = 1012

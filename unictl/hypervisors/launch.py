@@ -5,6 +5,7 @@ The control side decides, the host only substitutes (architecture rule 6). Token
     {qemu}            the hypervisor's binary on that host
     {accel} {cpu}     chosen at each start from the boot's probe
     {run}             the instance's run folder (sockets)
+    {console}         QEMU's character device ``console``: its own output, or a socket where a keeper listens
     {config}          the 0600 file that holds ``config`` (guest command line: never in argv)
     {image:SHA256}    a file of the content store
     {volume:NAME}     the data file of a volume

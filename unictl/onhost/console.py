@@ -1,7 +1,7 @@
-"""The keeper's ears at one guest: the socket its serial port connects to, and the pipe of the hypervisor's own output.
+"""The keeper's ears at one guest: the socket its serial port listens at, and the pipe of the hypervisor's own output.
 
-Both go into the ring. QEMU comes back to the socket by itself after a keeper died; the pipe's reading end is held by
-the hypervisor too, so that writing to it never kills it, and the next keeper opens it through /proc.
+Both go into the ring, and both are found again by the next keeper: the socket by its path, the pipe through /proc (its
+reading end is held by the hypervisor too, so that writing to it never kills it).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 
-from . import privilege, records, ring
+from . import records, ring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,27 +21,13 @@ LAST_CHUNKS = 64
 
 
 class Console:
-    """Listener, connections and pipe of one run of one guest."""
+    """Pipe and connection of one run of one guest."""
 
-    def __init__(self, loop: Loop, folder: str, run: str, uid: int | None):
+    def __init__(self, loop: Loop, folder: str, run: str):
         self.loop = loop
-        self.run = run
-        self.uid = uid
+        self.path = run + "/console"
         self._ring = ring.Ring(folder)
-        self._listener: socket.socket | None = None
-        self._sources: set[int] = set()
-
-    def listen(self) -> None:
-        """Be where the serial port connects to."""
-        path = self.run + "/console"
-        records.remove_file(path)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.setblocking(False)
-        self._listener.bind(path)
-        os.chmod(path, 0o600)
-        privilege.give(path, self.uid)
-        self._listener.listen(4)
-        self.loop.watch(self._listener.fileno(), self._accept)
+        self._sources: list[int] = []
 
     def pipe(self) -> tuple[int, int]:
         """A new pipe for the hypervisor's output: (reading, writing) for it to inherit; read here from now on."""
@@ -57,40 +43,51 @@ class Console:
             # Another user's process, or its output is no pipe: its words are lost, it runs on.
             return
 
+    def listener(self) -> int:
+        """A listening socket for the hypervisor to inherit; we are its first client before it has run a step."""
+        records.remove_file(self.path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(self.path)
+            os.chmod(self.path, 0o600)
+            listener.listen(4)
+            self.connect()
+            return listener.detach()
+        finally:
+            listener.close()
+
+    def connect(self) -> None:
+        """Listen to a serial port, where it has a socket; it lets go of a client that is gone by itself."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        try:
+            connection.connect(self.path)
+        except OSError:
+            connection.close()
+            return
+        self._source(connection.detach())
+
     def drain(self) -> None:
         """What was said last, once the process has ended."""
-        if self._listener is not None:
-            self._accept()
         for descriptor in list(self._sources):
             for _ in range(LAST_CHUNKS):
                 if not self._pump(descriptor):
                     break
 
     def close(self) -> None:
-        """Stop listening and reading."""
-        if self._listener is not None:
-            self.loop.forget(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
+        """Stop reading."""
         for descriptor in list(self._sources):
             self._drop(descriptor)
         self._ring.close()
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        connection.setblocking(False)
-        self._source(connection.detach())
-
     def _source(self, descriptor: int) -> None:
-        self._sources.add(descriptor)
-        self.loop.watch(descriptor, lambda: self._heard(descriptor))
+        self._sources.append(descriptor)
+        self.loop.watch(descriptor, self._heard)
 
-    def _heard(self, descriptor: int) -> None:
-        self._pump(descriptor)
+    def _heard(self) -> None:
+        """One chunk of each, the hypervisor's own words first: so they never stand amidst a line of its guest's."""
+        for descriptor in list(self._sources):
+            self._pump(descriptor)
 
     def _pump(self, descriptor: int) -> bool:
         """Move one chunk into the ring; whether there was one."""

@@ -49,7 +49,7 @@ class Guest:
         self._unstarted: OSError | None = None
         self._tried: Callable[[OSError | None], None] | None = None
         self._telling = -1
-        self._console = console.Console(loop, self.folder, self.run, self.uid)
+        self._console = console.Console(loop, self.folder, self.run)
         self._monitor: qmp.Monitor | None = None
         self._timer: Timer | None = None
         self._waiting: list[Callable[[], None]] = []
@@ -80,8 +80,10 @@ class Guest:
         self.number = int((facts.last(self.folder) or {}).get("n", 0)) + 1
         argv = spawn.command(self.root, self.owner, self.key, run)
         records.remove_file(self.run + "/qmp")
-        self._listen(run)
-        held.listener, held.output = self._console.pipe()
+        self._console = console.Console(self.loop, self.folder, self.run)
+        held.reading, held.output = self._console.pipe()
+        if "{console}" in run["argv"]:
+            held.console = self._console.listener()
         self._pid, telling = spawn.spawn(argv, self.folder, self.run, self.number, held, self.uid)
         self._child, self._program, self._tried = True, argv[0], tried
         self._telling = telling
@@ -102,11 +104,6 @@ class Guest:
             self._tried(self._unstarted)
             self._tried = None
 
-    def _listen(self, run: dict[str, Any]) -> None:
-        self._console = console.Console(self.loop, self.folder, self.run, self.uid)
-        if any("{run}/console" in word for word in run["argv"]):
-            self._console.listen()
-
     def adopt(self) -> None:
         """Take over the hypervisor that holds ``alive``; this keeper is not its parent."""
         self._reset()
@@ -121,8 +118,9 @@ class Guest:
             run = (records.read_json(self.folder + "/record.json") or {})["run"]
         except (wire.Problem, KeyError, TypeError):
             run = {"argv": []}
-        self._listen(run)
+        self._console = console.Console(self.loop, self.folder, self.run)
         self._console.reopen(f"/proc/{self._pid}/fd/1")
+        self._console.connect()
         self._watch(pidfd, run)
 
     def _find(self) -> int | None:

@@ -17,6 +17,8 @@ TAIL_LINES = 20
 LINE_LIMIT = 400
 
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_WAITING = re.compile(r"^qemu\S*: -chardev socket,id=console,\S+ info: QEMU waiting for connection on: .*\n", re.M)
+"""What QEMU says of its console's socket, whose client is there already."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -57,7 +59,7 @@ class Ring:
 def clean(data: bytes) -> str:
     """Console bytes as text without control characters and terminal sequences; lines end in a line feed."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    return _CONTROL.sub("", _SEQUENCE.sub("", text))
+    return _CONTROL.sub("", _SEQUENCE.sub("", _WAITING.sub("", text)))
 
 
 def content(folder: str, limit: int = 2 * BOUND) -> bytes:

@@ -20,20 +20,29 @@ if TYPE_CHECKING:
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
+CONSOLE = 3
+"""The descriptor QEMU finds its console's listener at: in the keeper it is its own lock's, which no child needs."""
+LISTENING = f"socket,id=console,fd={CONSOLE},server=on,wait=on"
+"""QEMU's console as a socket that its keeper has connected to already: a guest whose keeper is gone speaks to nobody,
+and never waits for somebody to listen, as it would once its output pipe is full."""
+
+
 class Inherited:
-    """Descriptors a hypervisor inherits: its liveness lock, its volumes' locks, both ends of its output pipe."""
+    """Descriptors a hypervisor inherits: its liveness lock, its volumes' locks, both ends of its output pipe, and
+    the socket its console is reached at."""
 
     def __init__(self) -> None:
         self.locks: list[int] = []
         self.output = -1
-        self.listener = -1
+        self.reading = -1
+        self.console = -1
 
     def close(self) -> None:
         """Drop our copies: the locks then live exactly as long as the hypervisor."""
-        for descriptor in [*self.locks, self.output, self.listener]:
+        for descriptor in [*self.locks, self.output, self.reading, self.console]:
             if descriptor >= 0:
                 os.close(descriptor)
-        self.locks, self.output, self.listener = [], -1, -1
+        self.locks, self.output, self.reading, self.console = [], -1, -1, -1
 
 
 def run_folder(root: records.Root, token: str, uid: int | None) -> str:
@@ -110,8 +119,10 @@ def _streams(held: Inherited) -> None:
     os.dup2(null, 0)
     os.dup2(held.output, 1)
     os.dup2(held.output, 2)
-    for descriptor in [*held.locks, held.listener]:
+    for descriptor in [*held.locks, held.reading]:
         os.set_inheritable(descriptor, True)
+    if held.console >= 0:
+        os.dup2(held.console, CONSOLE)
 
 
 def _files() -> tuple[int, int]:
@@ -135,7 +146,7 @@ def started(pid: int, number: int) -> dict[str, Any]:
 
 def command(root: records.Root, owner: str, key: str, run: dict[str, Any]) -> list[str]:
     """The command line with a path to execute in front."""
-    argv = substitute.argv(root, owner, key, run)
+    argv = substitute.argv(root, owner, key, run, LISTENING)
     if not argv:
         raise wire.Problem("failed", f"the launch document of {key} has no command line")
     if "/" not in argv[0]:

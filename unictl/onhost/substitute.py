@@ -14,16 +14,20 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 _TOKEN = re.compile(
-    r"\{(qemu|accel|cpu|run|config|image:[0-9a-f]{64}|volume:[A-Za-z0-9.@_-]+|secret:[A-Za-z0-9._-]+)\}"
+    r"\{(qemu|accel|cpu|run|console|config|image:[0-9a-f]{64}|volume:[A-Za-z0-9.@_-]+|secret:[A-Za-z0-9._-]+)\}"
 )
 _VALUE = re.compile(r'^\s*[\w.-]+\s*=\s*"(.*)"\s*$')
 VALUE_LIMIT = 1023
 """QEMU's -readconfig parser breaks at values of this many bytes."""
 
 
-def argv(root: records.Root, owner: str, key: str, run: dict[str, Any]) -> list[str]:
-    """The command line of one start; the accelerator is chosen now."""
-    known = _known(root, owner, key)
+OUTPUT = "stdio,id=console,signal=off"
+"""QEMU's console as the process's own output."""
+
+
+def argv(root: records.Root, owner: str, key: str, run: dict[str, Any], console: str = OUTPUT) -> list[str]:
+    """The command line of one start; the accelerator is chosen now. ``console``: what QEMU's console is."""
+    known = _known(root, owner, key, console=console)
     return [_TOKEN.sub(known, word) for word in run["argv"]]
 
 
@@ -66,7 +70,7 @@ def _check_line(key: str, line: str) -> None:
 
 
 def _known(
-    root: records.Root, owner: str, key: str, secrets: dict[str, str] | None = None
+    root: records.Root, owner: str, key: str, secrets: dict[str, str] | None = None, console: str = ""
 ) -> Callable[[re.Match[str]], str]:
     chosen: dict[str, str] = {}
 
@@ -81,6 +85,8 @@ def _known(
         name, _, rest = found.group(1).partition(":")
         if name in ("accel", "cpu"):
             return accelerator(name)
+        if name == "console":
+            return console
         if name == "secret":
             return _secret(rest, secrets)
         return _path(root, owner, key, name, rest)
