@@ -39,8 +39,18 @@ def change(fleet: TryFleet, turn: int) -> None:
     fleet.edit("--greeting=[a-z0-9]+", f"--greeting=turn{turn}")
 
 
-@pytest.mark.parametrize("victim", ["control", "host"])
-def test_killed_at_every_boundary_of_a_first_apply_the_next_one_converges(fleet: TryFleet, victim: str) -> None:
+strides = pytest.mark.parametrize(
+    "stride", [pytest.param(6, id="some"), pytest.param(1, id="every", marks=pytest.mark.soak)]
+)
+"""By default some boundaries, and in the long run every one."""
+victims = pytest.mark.parametrize("victim", ["control", "host"])
+
+
+@strides
+@victims
+def test_killed_at_a_boundary_of_a_first_apply_the_next_one_converges(
+    fleet: TryFleet, victim: str, stride: int
+) -> None:
     small(fleet)
     point = 1
     while True:
@@ -51,12 +61,15 @@ def test_killed_at_every_boundary_of_a_first_apply_the_next_one_converges(fleet:
         assert fleet.run("destroy", "-auto-approve").code == 0
         if done.stdout.strip() and int(done.stdout) < point:
             break
-        point += 1
+        point += stride
     assert point > 15
 
 
-@pytest.mark.parametrize("victim", ["control", "host"])
-def test_killed_at_every_boundary_of_a_replacement_the_next_one_converges(fleet: TryFleet, victim: str) -> None:
+@strides
+@victims
+def test_killed_at_a_boundary_of_a_replacement_the_next_one_converges(
+    fleet: TryFleet, victim: str, stride: int
+) -> None:
     small(fleet)
     assert fleet.apply().code == 0
     point = 1
@@ -68,5 +81,5 @@ def test_killed_at_every_boundary_of_a_replacement_the_next_one_converges(fleet:
         converged(fleet)
         if done.stdout.strip() and int(done.stdout) < point:
             break
-        point += 1
+        point += stride
     assert point > 10

@@ -1,4 +1,4 @@
-"""Fixtures of the guest tests: guests that are ended whatever happens, and soak runs only when asked for."""
+"""Fixtures of the guest tests: guests that are ended whatever happens."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         if item.get_closest_marker("real") and not qemu_present():
             item.add_marker(pytest.mark.skip(reason="qemu-system-x86_64 is not installed"))
-        if item.get_closest_marker("soak") and "soak" not in (config.option.markexpr or ""):
-            item.add_marker(pytest.mark.skip(reason="a long run: ask for it with -m soak"))
 
 
 @pytest.fixture

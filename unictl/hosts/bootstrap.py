@@ -4,6 +4,7 @@ Nothing is left on the host's disk, and nothing that a login shell prints can be
 begins after a nonce.
 """
 
+import base64
 import shlex
 
 STAGE0 = r"""
@@ -32,6 +33,9 @@ from onhost import serve
 serve.main(r)
 """
 
+_ONE_LINE = f"import binascii;exec(binascii.a2b_base64('{base64.b64encode(STAGE0.encode()).decode()}'))"
+"""The same without a line end or a backslash: csh cannot quote the one, fish reads the other its own way."""
+
 _FIND = (
     "for p in /usr/bin/python3 python3; do command -v $p >/dev/null && "
     'exec $p -I -S -c "$1" "$2" "$3" "$4" "$5"; done; echo no-python3 >&2; exit 127'
@@ -51,7 +55,7 @@ EXITS = {
 
 def argv(nonce: str, size: int, digest: str, *, root: str = "", become: bool = False) -> tuple[str, ...]:
     """The command line on the host."""
-    words = ("sh", "-c", _FIND, "unictl", STAGE0, nonce, str(size), digest, root)
+    words = ("sh", "-c", _FIND, "unictl", _ONE_LINE, nonce, str(size), digest, root)
     return (*(BECOME if become else ()), *words)
 
 
