@@ -1,4 +1,4 @@
-"""What all tests share: goldens that can be accepted, long runs only when asked for, no check that is left out quietly."""
+"""What all tests share: goldens that can be accepted, long runs only when asked for, no check left out quietly."""
 
 import os
 

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 M = TypeVar("M", bound=Machine)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE not in item.path.parents:
             continue
