@@ -39,6 +39,5 @@ def test_everything_that_has_no_machinery_is_told_with_its_path() -> None:
         "services.dns.activation",
         "services.migrate.kind",
         "policy.signed",
-        "tests",
         "notify",
     }

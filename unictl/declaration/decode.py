@@ -5,10 +5,23 @@ from typing import Any, TypeVar
 
 from unictl.declaration.decode_service import service
 from unictl.declaration.fields import Reader, Table, by, same, share_of, text, text_map, texts, whole
-from unictl.declaration.tree import SPOILED, List, Map
+from unictl.declaration.tree import Map
 from unictl.diagnostics.place import Path
-from unictl.fleet import connect
-from unictl.fleet.model import Build, Fleet, Host, Image, Keep, Network, Notify, Policy, Secret, Source, Volume
+from unictl.fleet import connect, losses
+from unictl.fleet.model import (
+    Build,
+    Expectation,
+    Fleet,
+    Host,
+    Image,
+    Keep,
+    Network,
+    Notify,
+    Policy,
+    Secret,
+    Source,
+    Volume,
+)
 from unictl.fleet.quantities import Share, memory, share
 
 T = TypeVar("T")
@@ -149,11 +162,29 @@ def _notify(reader: Reader, value: Any) -> tuple[Notify, ...]:
     return tuple(found)
 
 
-def _plain(value: Any) -> Any:
-    """A copy without places."""
-    if isinstance(value, Map):
-        return {key: _plain(below) for key, below in value.items() if below is not SPOILED}
-    return [_plain(item) for item in value if item is not SPOILED] if isinstance(value, List) else value
+def _counts(reader: Reader, value: Any, path: Path) -> dict[str, int]:
+    members = reader.fields(value, path, dict.fromkeys(value, whole))
+    return {key: members[key] for key in sorted(members)}
+
+
+def _shares(reader: Reader, value: Any, path: Path) -> dict[str, Share]:
+    members = reader.fields(value, path, dict.fromkeys(value, share_of))
+    return {key: members[key] for key in sorted(members)}
+
+
+_TEST: Table = {
+    "lose": by(losses.parse),
+    "without": texts,
+    "scale": _counts,
+    "healthy": _shares,
+    "fits": same,
+    "apart": texts,
+    "no_plan_destroys": texts,
+}
+
+
+def _test(reader: Reader, name: str, value: Any, path: Path) -> Expectation:
+    return Expectation(name=name, **reader.fields(value, path, _TEST))
 
 
 def _identity(reader: Reader, value: Any) -> dict[str, str]:
@@ -185,7 +216,7 @@ def fleet(tree: Map, environment: str) -> tuple[Fleet, Reader]:
         secrets=_section(tree, reader, "secrets", _secret),
         services=_section(tree, reader, "services", service(given.get("default_network", "user"))),
         policy=_policy(reader, tree.get("policy")),
-        tests=_section(tree, reader, "tests", lambda _, __, value, ___: _plain(value)),
+        tests=_section(tree, reader, "tests", _test),
         notify=_notify(reader, tree.get("notify")),
     )
     return made, reader

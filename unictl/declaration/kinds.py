@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-from unictl.fleet import connect, quantities, references, selection
+from unictl.fleet import connect, losses, quantities, references, selection
 from unictl.fleet.names import name_problem
 
 Check = Callable[[str], object]
@@ -182,6 +182,7 @@ CHECKS: dict[str, Check] = {
     "published": _published,
     "connect": connect.parse,
     "selector": selection.parse,
+    "loss": losses.parse,
     "text": references.parse,
     "source": _source,
     "https": _https,

@@ -8,7 +8,6 @@ Memory and sizes are bytes, durations milliseconds. A field's default is the lan
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 from unictl.fleet.quantities import Share
 from unictl.fleet.references import Text
@@ -261,6 +260,34 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Hosts that a test loses: ``any`` ``count`` of ``host``, ``zone`` or a label's values, or those of a selector."""
+
+    any: str = ""
+    count: int = 1
+    hosts: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """One test of the fleet: what is supposed (``lose``, ``without``, ``scale``), and what has to hold then.
+
+    ``healthy``: selector of services -> how many replicas of each answer at once, before anything is placed anew;
+    ``fits``: everything finds a place again; ``apart``: services that never share a host; ``no_plan_destroys``:
+    services whose instances no plan takes away unless it is told to.
+    """
+
+    name: str
+    lose: Loss | None = None
+    without: tuple[str, ...] = ()
+    scale: Mapping[str, int] = field(default_factory=dict)
+    healthy: Mapping[str, Share] = field(default_factory=dict)
+    fits: bool = False
+    apart: tuple[str, ...] = ()
+    no_plan_destroys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
     """A command told about events; runs only with trust."""
 
@@ -284,7 +311,7 @@ class Fleet:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     policy: Policy = Policy()
-    tests: Mapping[str, Any] = field(default_factory=dict)
+    tests: Mapping[str, Expectation] = field(default_factory=dict)
     notify: tuple[Notify, ...] = ()
 
     @property

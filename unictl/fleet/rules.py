@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from unictl.fleet import host_rules, port_rules, reference_rules, service_rules
+from unictl.fleet import expectation_rules, host_rules, port_rules, reference_rules, service_rules
 from unictl.fleet.finding import Finding, Findings
 from unictl.fleet.model import Fleet
 
@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     service_rules.jobs,
     service_rules.images,
     service_rules.secrets,
+    expectation_rules.tests,
 )
 
 

@@ -97,7 +97,5 @@ def _unsupported(fleet: Fleet) -> Iterator[Finding]:
         for index, publish in enumerate(service.publish):
             yield from _asked(publish, ("services", service.name, "publish", index), _PUBLISH)
     yield from _asked(fleet.policy, ("policy",), _POLICY)
-    if fleet.tests:
-        yield _not_yet(("tests",), "tests of the fleet", about_key=True)
     if fleet.notify:
         yield _not_yet(("notify",), "notifications", about_key=True)
