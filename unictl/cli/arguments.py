@@ -35,6 +35,11 @@ class Arguments:
     replace: tuple[str, ...] = ()
     destroy: bool = False
     allow_destroy: tuple[str, ...] = ()
+    lose: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    scale: tuple[str, ...] = ()
+    assume: bool = False
+    junit: str = ""
     out: str = ""
     detailed_exitcode: bool = False
     auto_approve: bool = False

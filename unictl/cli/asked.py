@@ -85,6 +85,14 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
+def scaled(text: str) -> tuple[str, int]:
+    """``api=20``."""
+    name, _, number = text.partition("=")
+    if not name or not re.fullmatch("[0-9]{1,5}", number):
+        raise UsageFailure(f"-scale {text} names no number of replicas", hint="such as -scale api=20")
+    return name, int(number)
+
+
 def _allowed(numbers: list[str]) -> int | None:
     if wrong := [each for each in numbers if not re.fullmatch("[0-9]{1,9}", each)]:
         raise UsageFailure(

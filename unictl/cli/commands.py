@@ -136,6 +136,38 @@ def locks(arguments: Arguments, streams: Streams) -> int:
     return _silence(document)
 
 
+def whatif(arguments: Arguments, streams: Streams) -> int:
+    """Show what would become of a fleet; 5 where a host was silent."""
+    from unictl.operations import suppose
+    from unictl.views import json
+    from unictl.views import whatif as view
+
+    request = asked.fleet(arguments, streams.environment)
+    scale = dict(map(asked.scaled, arguments.scale))
+    found = suppose.suppose(request, arguments.lose, arguments.without, scale, assume=arguments.assume)
+    if arguments.json:
+        streams.put(json.whole(view.document(found.answer, found.basis, json.FORMAT_VERSION)))
+    else:
+        streams.write(view.text(found.answer, found.basis, streams.width, verbose=arguments.verbose))
+    return 5 if found.answer.silent else 0
+
+
+def test(arguments: Arguments, streams: Streams) -> int:
+    """Try the tests of a fleet; 1 where one fails."""
+    from unictl.operations import suppose
+    from unictl.views import expectations as view
+    from unictl.views import json
+
+    mark, told = suppose.test(asked.fleet(arguments, streams.environment))
+    if arguments.junit:
+        Path(arguments.junit).write_text(view.junit(told, mark))
+    if arguments.json:
+        streams.put(json.whole(view.document(told, json.FORMAT_VERSION)))
+    else:
+        streams.write(view.text(told, streams.width))
+    return 0 if all(judged.holds for judged, _ in told) else 1
+
+
 def completion(arguments: Arguments, streams: Streams) -> int:
     """Print a completion script."""
     from unictl.cli.completion import script
@@ -163,6 +195,8 @@ _READING: Mapping[str, Run] = {
     "status": status,
     "logs": logs,
     "locks": locks,
+    "whatif": whatif,
+    "test": test,
     "completion": completion,
 }
 

@@ -179,6 +179,37 @@ COMMANDS = (
         options=(*READING, JSON),
     ),
     Command(
+        name="whatif",
+        brief="Show what would become of a fleet.",
+        more="Who stays healthy, what would move and where, what would not fit, which volumes are lost. Asks the hosts "
+        "what runs; with -assume it reads the fleet's files only.",
+        examples=(
+            "unictl whatif -lose hv1",
+            "unictl whatif -lose @zone=a -scale api=20",
+            "unictl whatif -assume -without cache",
+        ),
+        options=(
+            Option(word="lose", value="HOST", many=True, help="This host is lost: a name, hv* or @label=value."),
+            Option(word="without", value="SERVICE", many=True, help="This service is gone; may be repeated."),
+            Option(word="scale", value="S=N", many=True, help="Service S has N replicas; may be repeated."),
+            Option(word="assume", help="By the fleet's files alone: no host is asked."),
+            *READING,
+            _VERBOSE,
+            JSON,
+        ),
+    ),
+    Command(
+        name="test",
+        brief="Try the tests of a fleet.",
+        more="Judges what stands under tests: in the fleet file. Reads files only: no host, no secret, no command.",
+        examples=("unictl test", "unictl test -junit report.xml shop"),
+        options=(
+            Option(word="junit", value="FILE", help="Write a JUnit report for a pipeline."),
+            *READING,
+            JSON,
+        ),
+    ),
+    Command(
         name="completion",
         brief="Print a completion script.",
         more="SHELL is bash, zsh or fish.",

@@ -192,6 +192,11 @@ def _unsupported(fleet: Fleet, found: Read) -> Problems:
     return diagnose(unsupported(fleet), found)
 
 
+def pinned(found: Read) -> Facts:
+    """What ``fleet.lock`` says of the images; nothing where there is none."""
+    return _lock(found.tree).images
+
+
 def _lock(tree: Tree) -> Lock:
     try:
         text = tree.read(lockfile.NAME).decode()

@@ -39,15 +39,18 @@ class Difference:
     placement: Placement
 
 
-def difference(s: Situation, scope: Scope) -> Difference:
-    """What differs between live and wished, within ``scope``."""
+def difference(s: Situation, scope: Scope, *, locating: bool = True) -> Difference:
+    """What differs between live and wished, within ``scope``.
+
+    Without ``locating`` hosts are chosen and nothing else: no port, no address, so no ``new`` in a change.
+    """
     wished = () if s.options.destroy else tuple(w for w in s.wished if scope.wished(w))
     barred = {w.name: held for w in wished if (held := _unknowable(s, w))}
     kept = () if s.options.destroy else tuple(w for w in s.wished if w.name in s.lives or scope.wished(w))
     there = tuple(w for w in kept if w.name not in barred)
     placement = place(s.fleet, there, s.world, replacing=s.options.replace)
     verdicts = [barred.get(w.name) or _verdict(s, w, placement, scope) for w in wished]
-    located, verdicts = _locate(s, verdicts)
+    located, verdicts = _locate(s, verdicts) if locating else ({}, verdicts)
     works = [_work(s, each, located) for each in verdicts]
     return Difference(works=(*works, *_outside(s, scope), *_surplus(s, scope)), placement=placement)
 
@@ -169,7 +172,7 @@ def _work(s: Situation, found: Verdict, located: Mapping[str, Located]) -> Work:
         subject=wished.name,
         reason=found.reason,
         host=found.old.host if found.old and found.action is not Action.CREATE else found.host,
-        to_host=found.host if new else "",
+        to_host=found.host if found.launch or found.adopted else "",
         service=wished.service,
         fields=found.fields,
         order=found.order,

@@ -1,0 +1,202 @@
+"""What if: who stays healthy, who moves, what finds no place, what becomes of volumes."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.plan.builders import GIB, MIB, change, endpoints, facts, fleet, host, published, service, silent, without
+from tests.plan.builders import plan as planned
+from tests.plan.worlds import applied
+from unictl.fleet.model import Fleet, Placement, Volume
+from unictl.instances.desired import wish
+from unictl.instances.live import Survey, World
+from unictl.plan.assumed import assumed, undeclared
+from unictl.plan.change import Action
+from unictl.plan.whatif import Answer, Question, Standing, whatif
+from unictl.views import layout
+from unictl.views import whatif as view
+
+
+def shop(**given: object) -> Fleet:
+    return fleet(
+        service("db", volumes={"data": "orders"}),
+        service("api", "--db=${service.db.http}", replicas=6, needs=("db",), publish=published(80)),
+        hosts=3,
+        **given,
+    )
+
+
+def asked(one: Fleet, world: World | None = None, **question: object) -> Answer:
+    known = facts(one)
+    there = world if world is not None else assumed(one, wish(one, known))[0]
+    return whatif(one, known, endpoints(one), there, Question(**question))  # type: ignore[arg-type]
+
+
+def of(answer: Answer, name: str) -> Standing:
+    return next(each for each in answer.services if each.service == name)
+
+
+def home(one: Fleet, name: str) -> str:
+    return assumed(one, wish(one, facts(one)))[1].hosts[name]
+
+
+def test_of_a_lost_host_the_rest_stays_healthy_and_the_rest_moves() -> None:
+    one = shop()
+    answer = asked(one, lose=("hv1",))
+    assert (of(answer, "api").now, of(answer, "api").at_once, of(answer, "api").applied) == (6, 4, 6)
+    assert {move.host for move in answer.moves} == {"hv1"} and len(answer.moves) == 2
+    assert {move.to_host for move in answer.moves} == {"hv2", "hv3"}
+
+
+def test_a_volume_that_is_lost_holds_its_user_and_says_so() -> None:
+    one = shop()
+    answer = asked(one, lose=(home(one, "db-0"),))
+    assert of(answer, "db").held == ("db-0",) and of(answer, "db").applied == 0
+    assert [(fate.volume, fate.what, fate.instance) for fate in answer.volumes] == [("orders", "held", "db-0")]
+    assert of(answer, "api").lacks == ("db",)
+
+
+def test_a_volume_whose_loss_is_accepted_begins_empty_elsewhere() -> None:
+    one = shop(volumes={"orders": Volume(name="orders", size=GIB, accept_loss=True)})
+    one = replace(one, volumes={"orders": Volume(name="orders", size=GIB, accept_loss=True)})
+    answer = asked(one, lose=(home(one, "db-0"),))
+    assert [fate.what for fate in answer.volumes] == ["begins-empty"]
+    assert of(answer, "db").applied == 1 and "db-0" in {move.instance for move in answer.moves}
+
+
+def test_a_volume_whose_service_is_gone_stays_unused() -> None:
+    answer = asked(shop(), without=("db",))
+    assert [(fate.volume, fate.what) for fate in answer.volumes] == [("orders", "unused")]
+    assert answer.destroyed == ("db-0",)
+
+
+def test_what_does_not_fit_is_told_by_host_dimension_and_shortfall() -> None:
+    machines = [host(f"hv{n}", memory=2 * GIB) for n in (1, 2)]
+    one = fleet(service("api", replicas=4, memory=512 * MIB), hosts=machines)
+    answer = asked(one, lose=("hv1",))
+    assert answer.unplaced == ("api-2",)
+    (short,) = answer.shortfalls[:1]
+    assert (short.host, short.dimension) == ("hv1", "lost") or short.dimension == "memory"
+    memory = next(each for each in answer.shortfalls if each.dimension == "memory")
+    assert memory.host == "hv2" and memory.need > memory.free
+    assert "memory" in answer.nearest[answer.unplaced[0]]
+
+
+def test_a_larger_number_of_replicas_creates_and_moves_nobody() -> None:
+    answer = asked(shop(), scale={"api": 9})
+    assert answer.created == ("api-6", "api-7", "api-8") and answer.moves == ()
+    assert of(answer, "api").applied == 9
+
+
+def test_a_smaller_number_is_refused_by_the_budget_that_rules_a_plan() -> None:
+    answer = asked(shop(), scale={"api": 1})
+    assert set(answer.destroyed) == {f"api-{n}" for n in range(1, 6)}
+    assert [each.code for each in answer.refused] == ["budget"]
+
+
+def test_without_a_protected_service_an_apply_would_be_refused() -> None:
+    one = change(shop(), "db", protect=True)
+    answer = asked(one, without=("db",))
+    assert answer.destroyed == () and [each.code for each in answer.refused] == ["protected"]
+
+
+def test_questions_can_be_combined() -> None:
+    answer = asked(shop(), lose=("hv2",), without=("db",), scale={"api": 8})
+    assert of(answer, "db").wanted == 0 and of(answer, "api").applied == 8
+    assert not {move.to_host for move in answer.moves} & {"hv2"}
+    assert answer.question.words == "hv2 is lost, db is gone, api has 8 replicas"
+
+
+@pytest.mark.parametrize(
+    ("question", "word"),
+    [({"lose": ("hv9",)}, "host 'hv9'"), ({"without": ("dbb",)}, "mean db"), ({"scale": {"apy": 2}}, "mean api")],
+)
+def test_a_name_that_is_none_is_told_with_what_was_meant(question: dict[str, object], word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        asked(shop(), **question)
+
+
+def test_the_hosts_answer_as_the_assumed_world_does() -> None:
+    one = shop()
+    live, alone = asked(one, applied(one).world(), lose=("hv2",)), asked(one, lose=("hv2",))
+    assert live.services == alone.services and live.hosts == alone.hosts
+
+
+def test_the_answer_is_what_a_plan_would_do_once_the_host_is_marked_lost() -> None:
+    one = shop()
+    sim = applied(one)
+    answer = asked(one, sim.world(), lose=("hv1",))
+    lost = replace(one, hosts={**one.hosts, "hv1": replace(one.hosts["hv1"], lost=True)})
+    made = planned(lost, {**silent(sim.world(), "hv1")})
+    done = {c.subject: c.to_host for c in made.changes if c.action is Action.CREATE and c.service}
+    assert {move.instance: move.to_host for move in answer.moves} == done
+
+
+def test_an_instance_that_is_down_counts_as_nobody() -> None:
+    one = shop()
+    sim = applied(one)
+    sim.crash(sim.lives("api-0")[0].key)
+    assert of(asked(one, sim.world(), lose=()), "api").now == 5
+
+
+def test_a_silent_host_is_told_and_counts_as_nobody() -> None:
+    one = shop()
+    sim = applied(one)
+    answer = asked(one, silent(sim.world(), "hv3"), lose=("hv1",))
+    assert set(answer.silent) == {"hv3"} and of(answer, "api").at_once == 2
+
+
+def test_the_assumed_world_is_converged() -> None:
+    one = shop()
+    answer = asked(one)
+    assert not answer.moves and not answer.created and not answer.destroyed and not answer.pending
+    assert not any(each.touched for each in answer.services)
+
+
+def test_an_assumed_host_has_what_it_declares_and_enough_of_what_it_does_not() -> None:
+    one = fleet(service("api"), hosts=[host("hv1", memory=3 * GIB, cpus=2), host("hv2")])
+    world, _ = assumed(one, wish(one, facts(one)))
+    first = world["hv1"]
+    assert isinstance(first, Survey) and (first.memory, first.cpus) == (3 * GIB, 2)
+    assert undeclared(one) == ("hv2",)
+
+
+def test_published_ports_of_a_lost_ingress_are_told() -> None:
+    hosts = [host("hv1"), host("hv2", ingress=False)]
+    one = fleet(service("api", replicas=2, publish=published(80)), hosts=hosts)
+    text = layout.text(view.text(asked(one, lose=("hv1",)), "Assumed."))
+    assert "Nothing would be published any more: hv1 had the only ingress." in text
+
+
+def test_the_text_keeps_to_80_columns_and_ends_in_a_summary() -> None:
+    one = shop()
+    many = replace(one, services={**one.services, **{f"s{n}": service(f"s{n}", replicas=20) for n in range(40)}})
+    for question in ({"lose": ("hv1", "hv2")}, {"without": ("db",), "scale": {"api": 30}}):
+        text = layout.text(view.text(asked(many, **question), "By the fleet file alone."))
+        assert max(map(len, text.splitlines())) <= 80
+        assert text.splitlines()[-1].startswith("Nobody healthy at once: ")
+    assert len(layout.text(view.text(asked(many, lose=("hv1",)), "")).splitlines()) < 90
+
+
+def test_services_that_stay_as_they_are_are_counted() -> None:
+    one = fleet(*(service(f"s{n}") for n in range(5)), hosts=5)
+    text = layout.text(view.text(asked(one, without=("s3",)), ""))
+    assert "4 services stay as they are." in text
+
+
+def test_the_document_says_the_shortfall_as_a_number() -> None:
+    one = fleet(
+        service("api", replicas=2, memory=512 * MIB, placement=Placement(hosts="hv1")),
+        hosts=[host("hv1", memory=2 * GIB), host("hv2")],
+    )
+    document = view.document(asked(one, scale={"api": 9}), "basis", "1.0")
+    short = next(each for each in document["shortfalls"] if each["dimension"] == "memory")
+    assert short["short"] == short["need"] - short["free"] > 0
+    assert document["without_a_host"] and document["type"] == "whatif"
+
+
+def test_a_service_that_left_the_file_does_not_count_as_a_service() -> None:
+    one = shop()
+    sim = applied(one)
+    answer = asked(change(without(one, "db"), "api", args=(), needs=()), sim.world())
+    assert {each.service for each in answer.services} == {"api"} and answer.destroyed == ("db-0",)
