@@ -23,8 +23,8 @@ def test_a_wheel_holds_schemas_playbooks_and_the_probe_and_works_outside_of_the_
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     runs = "import sys; sys.path.insert(0, sys.argv[1]); from unictl.operations import scaffold, shipped; "
-    runs += "from pathlib import Path; print(shipped.__file__, len(shipped.fleet_schema()) > 3, "
-    runs += "scaffold.init(Path(sys.argv[2]), ''))"
+    runs += "from pathlib import Path; print(shipped.__file__, "
+    runs += "all(len(shipped.schema(name)) > 3 for name in shipped.SCHEMAS), scaffold.init(Path(sys.argv[2]), ''))"
     words = [sys.executable, "-c", runs, str(tmp_path / "installed"), str(tmp_path / "new")]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60)
     assert str(tmp_path / "installed") in done.stdout

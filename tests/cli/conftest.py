@@ -99,7 +99,7 @@ def _cases(world: World) -> dict[str, dict[str, Callable[..., Any]]]:
         "inspect": {
             "validate": lambda request: world.answer("validate", world.validated, request),
             "show": lambda request: world.answer("show", {"fleet": {"name": "shop"}}, request),
-            "schema": lambda: {"$schema": "x"},
+            "schema": lambda name: {"$schema": name},
             "status": lambda request: world.answer("status", world.document, request),
             "logs": lambda request, selector, **more: world.answer(
                 "logs", iter(world.lines), request, selector, **more

@@ -2,13 +2,17 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import unictl.operations
 from tests.cli.conftest import World
 from tests.views import samples
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.journal.report import Report
+from unictl.plan import planfile
+from unictl.plan.approval import approval_hash
 from unictl.plan.step import Kind, Step
 
 _SILENT = {"hv9": "no route to host"}
@@ -176,3 +180,57 @@ def test_the_summary_counts_what_was_done_when_the_plan_had_more(world: World) -
     world.report = Report(done=(step,), failed=((world.plan.steps[1], _PROBLEM),))
     ran = world.run("apply", "-auto-approve")
     assert ran.last == "Apply failed: 0 added, 1 replaced, 0 destroyed, 0 adjusted; steps: 1 done, 1 failed."
+
+
+def test_a_saved_plan_prints_both_hashes(world: World) -> None:
+    out = world.run("plan", "-out", "p").out
+    assert f"Plan hash:     {planfile.plan_hash(world.plan)}\n" in out
+    assert f"Approval hash: {approval_hash(world.plan)}\n" in out
+    document = json.loads(world.run("plan", "-json").out)
+    assert (document["hash"], document["approval_hash"]) == (
+        planfile.plan_hash(world.plan),
+        approval_hash(world.plan),
+    )
+
+
+def test_what_was_approved_is_applied(world: World) -> None:
+    ran = world.run("apply", "-auto-approve", "-expect-hash", "0" * 64, "-expect-hash", approval_hash(world.plan))
+    assert ran.code == 0 and "apply" in world.asked
+
+
+def test_what_nobody_approved_is_4_and_named_and_touches_nothing(world: World) -> None:
+    ran = world.run("apply", "-auto-approve", "-expect-hash", "0" * 64)
+    assert ran.code == 4 and "apply" not in world.asked
+    assert "replace api-0 on hv0 was not approved" in ran.err and "replace api-1" in ran.err
+
+
+def test_a_saved_plan_is_held_to_what_was_approved_too(world: World) -> None:
+    world.planfiles = {"p"}
+    assert world.run("apply", "p", "-expect-hash", "0" * 64).code == 4
+    assert world.run("apply", "p", "-expect-hash", approval_hash(world.plan)).code == 0
+
+
+def test_rows_of_several_approved_plans_add_up_and_those_no_longer_needed_are_no_matter(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bump, gone, step = samples.bump(3), samples.destroys(1), Step(id="x", kind=Kind.BARRIER)
+    for name, changes in (("one", bump), ("two", gone), ("both", (*bump[:2], *gone))):
+        (tmp_path / name).write_text(planfile.dump(samples.plan(changes, steps=(step,))))
+    monkeypatch.setattr(unictl.operations.plan, "open_plan", lambda path: planfile.load(path.read_text()))
+    world.plan = planfile.load((tmp_path / "both").read_text())
+    one, two = (["-expect-hash", str(tmp_path / name)] for name in ("one", "two"))
+    assert world.run("apply", "-auto-approve", *one).code == 4
+    ran = world.run("apply", "-auto-approve", *one, *two)
+    assert ran.code == 0 and "apply" in world.asked
+
+
+def test_rows_can_be_approved_one_by_one(world: World) -> None:
+    rows = json.loads(world.run("plan", "-json").out)["rows"]
+    hashes = [word for row in rows for word in ("-expect-hash", row["hash"])]
+    assert world.run("apply", "-auto-approve", *hashes[:2]).code == 4
+    assert world.run("apply", "-auto-approve", *hashes).code == 0
+
+
+def test_what_is_neither_a_hash_nor_a_file_is_a_usage_error_before_anything_is_read(world: World) -> None:
+    ran = world.run("apply", "-auto-approve", "-expect-hash", "latest")
+    assert ran.code == 1 and "'latest' is neither" in ran.err and not world.asked

@@ -59,7 +59,8 @@ def test_a_saved_plan_is_shown_as_it_was(world: World, tmp_path: Path) -> None:
 
 
 def test_the_schema_is_printed_as_it_is(world: World) -> None:
-    assert json.loads(world.run("schema").out) == {"$schema": "x"}
+    assert json.loads(world.run("schema").out) == {"$schema": "fleet"}
+    assert json.loads(world.run("schema", "plan").out) == {"$schema": "plan"}
 
 
 def test_lock_writes_also_where_ci_is_set(world: World) -> None:

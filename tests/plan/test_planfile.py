@@ -2,18 +2,26 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.plan import cases
-from tests.plan.builders import plan
+from tests.plan.builders import empty, plan
 from tests.plan.test_laws import SETTINGS
 from tests.plan.worlds import LOOSE, Story, applied, stories
+from unictl.declaration.load import load
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.plan import planfile
 from unictl.plan.approval import approval_hash, rows
 from unictl.plan.plan import Revision
+from unictl.views import json as documents
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "fleet.schema.json").read_text())
 
 
 @pytest.mark.parametrize("name", sorted(cases.CASES))
@@ -44,9 +52,69 @@ def test_a_newer_minor_version_opens_without_what_it_has_more() -> None:
     assert planfile.load(text).steps == cases.hello_again().steps
 
 
-def test_a_newer_major_version_is_refused() -> None:
-    with pytest.raises(InvalidFleet, match=r"format 2\.0"):
+def test_a_file_of_the_first_format_still_opens() -> None:
+    made = planfile.load((Path(__file__).parent / "formats" / "1.0.plan").read_text())
+    assert [(each.action.value, each.subject) for each in made.changes][:2] == [
+        ("keep", "counter-0"),
+        ("replace", "front-0"),
+    ]
+    assert "launch:front-0.af441d55" in {step.id for step in made.steps} and made.can_apply
+
+
+def test_a_newer_major_version_is_refused_and_says_to_upgrade() -> None:
+    with pytest.raises(InvalidFleet, match=r"written by a newer unictl: its format is 2\.0") as told:
         planfile.load(_changed(lambda plain: plain.update({"format_version": "2.0"})))
+    assert told.value.code == 3 and told.value.hint.startswith("upgrade unictl")
+
+
+def test_the_hash_stays_when_a_later_minor_version_knows_more() -> None:
+    text = _changed(lambda plain: plain.update({"moods": [], "format_version": "1.9"}))
+    assert planfile.plan_hash(planfile.load(text)) == planfile.plan_hash(cases.hello_again())
+
+
+def test_what_json_prints_opens_as_a_plan_file() -> None:
+    made = cases.hello_again()
+    assert planfile.load(documents.whole(documents.plan(made, {0}))) == made
+
+
+@SETTINGS
+@given(seed=st.integers(0, 1 << 30))
+def test_the_order_of_files_and_keys_changes_no_byte(seed: int) -> None:
+    random = Random(seed)
+    texts = {name: json.dumps(_keys_shuffled(part, random)) for name, part in FILES.items()}
+    shuffled = dict(random.sample(sorted(texts.items()), len(texts)))
+    assert _planned(shuffled) == _planned({name: json.dumps(part) for name, part in FILES.items()})
+
+
+FILES: dict[str, Any] = {
+    "fleet.yaml": {
+        "fleet": {"name": "shop", "id": "5f0c2a"},
+        "include": ["services/*.yaml", "images.yaml"],
+        "hosts": {"hv1": {"connect": "local"}},
+        "volumes": {"orders": {"size": "1MiB"}, "mails": {"size": "2MiB"}},
+        "templates": {"small": {"memory": "16MiB", "ports": {"http": 8080, "admin": 8081}, "image": "app"}},
+    },
+    "images.yaml": {"images": {"app": {"guest": "plain", "kernel": "a.elf"}, "db": {"guest": "plain", "kernel": "b"}}},
+    "services/db.yaml": {"services": {"db": {"extends": "small", "image": "db", "volumes": {"data": "orders"}}}},
+    "services/web.yaml": {
+        "services": {
+            "web": {"extends": "small", "replicas": 3, "needs": ["db"], "args": ["--db=${service.db.http}"]},
+            "mail": {"extends": "small", "volumes": {"data": "mails"}, "publish": {"80": "http", "81": "admin"}},
+        }
+    },
+}
+
+
+def _keys_shuffled(value: Any, random: Random) -> Any:
+    if isinstance(value, dict):
+        return {key: _keys_shuffled(each, random) for key, each in random.sample(sorted(value.items()), len(value))}
+    return value
+
+
+def _planned(texts: dict[str, str]) -> str:
+    loaded = load(texts, schema=SCHEMA)
+    assert loaded.fleet is not None, loaded.problems
+    return planfile.dump(plan(loaded.fleet, empty(loaded.fleet)))
 
 
 def test_a_plan_that_was_changed_by_hand_is_refused() -> None:

@@ -25,6 +25,8 @@ class Arguments:
     directory: str = "."
     selector: str = ""
     shell: str = ""
+    document: str = "fleet"
+    expect_hash: tuple[str, ...] = ()
     from_: str = ""
     env: str = ""
     var: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from unictl.cli import asked
+from unictl.cli import approved, asked
 from unictl.cli.arguments import Arguments
 from unictl.cli.interrupts import Interrupts
 from unictl.cli.streams import Streams
@@ -17,6 +17,7 @@ from unictl.diagnostics.failure import UsageFailure, exit_code
 from unictl.journal.event import Event
 from unictl.journal.report import Report
 from unictl.operations.request import ApplyOptions, FleetRequest
+from unictl.plan import approval, planfile
 from unictl.plan.plan import Plan
 
 NOT_APPLIED = "Not applied: nothing was touched."
@@ -44,8 +45,10 @@ def apply(arguments: Arguments, streams: Streams) -> int:
 
     if planning.is_planfile(Path(arguments.path)):
         asked.only_a_plan_file(arguments)
+        hashes = approved.expected(arguments)
         made = planning.open_plan(Path(arguments.path))
         _show(made, arguments, streams)
+        _check(made, hashes)
         again = "unictl plan -out " + shlex.join([arguments.path])
         return _carry_out(
             made, None, arguments, streams, f"{again} [PATH], then unictl apply {shlex.join([arguments.path])}"
@@ -62,13 +65,21 @@ def _apply_fleet(arguments: Arguments, streams: Streams) -> int:
     from unictl.operations import plan as planning
 
     _must_be_able_to_ask(arguments, streams)
+    hashes = approved.expected(arguments)
     request = asked.fleet(arguments, streams.environment)
     made = planning.plan(request, asked.narrowing(arguments))
     _show(made, arguments, streams)
+    _check(made, hashes)
     if made.can_apply and made.has_changes and not _approved(made, arguments, streams):
         streams.put(NOT_APPLIED + "\n")
         return exit_code({1, *_codes(made)})
     return _carry_out(made, request, arguments, streams, asked.again(arguments, arguments.command))
+
+
+def _check(made: Plan, hashes: frozenset[str]) -> None:
+    """What is refused anyway, or does nothing, is not held against what was approved."""
+    if made.can_apply and made.has_changes:
+        approved.check(made, hashes)
 
 
 def _must_be_able_to_ask(arguments: Arguments, streams: Streams) -> None:
@@ -175,7 +186,11 @@ def _next(made: Plan, arguments: Arguments) -> tuple[str, ...]:
         return (f"Not saved to {arguments.out}: a refused plan cannot be applied.",)
     if arguments.out:
         file = shlex.join([arguments.out])
-        return (f"Saved the plan to {arguments.out}. To apply exactly this: unictl apply {file}",)
+        return (
+            f"Saved the plan to {arguments.out}. To apply exactly this: unictl apply {file}",
+            f"Plan hash:     {planfile.plan_hash(made)}",
+            f"Approval hash: {approval.approval_hash(made)}",
+        )
     if not made.has_changes or not made.can_apply:
         return ()
     return (f"To apply this: {asked.again(arguments, 'apply')}",)

@@ -66,12 +66,12 @@ def show(arguments: Arguments, streams: Streams) -> int:
     return 0
 
 
-def schema(_: Arguments, streams: Streams) -> int:
-    """Print the JSON Schema of fleet files: as it is, since it is a document of its own format."""
+def schema(arguments: Arguments, streams: Streams) -> int:
+    """Print a JSON Schema: as it is, since it is a document of its own format."""
     from unictl.operations import inspect
     from unictl.views import json
 
-    streams.put(json.whole(inspect.schema()))
+    streams.put(json.whole(inspect.schema(arguments.document)))
     return 0
 
 

@@ -73,6 +73,12 @@ APPLYING = (
     Option(word="parallelism", value="N", number=True, help="Steps in flight at once; 10 unless told."),
     Option(word="lock-timeout", value="T", help="How long to wait for a lease of somebody else, such as 30s or 5m."),
     Option(word="retry", help="Try again what failed before and has not changed since."),
+    Option(
+        word="expect-hash",
+        value="H",
+        many=True,
+        help="Do only what was approved: an approval hash, the hash of a row, or a plan file; may be repeated.",
+    ),
 )
 _VERBOSE = Option(word="verbose", help="A row for every instance, and values in full.")
 _EITHER = (Argument(name="path", shown="PATH|PLANFILE"),)
@@ -103,10 +109,10 @@ COMMANDS = (
     ),
     Command(
         name="schema",
-        brief="Print the JSON Schema of fleet files.",
-        more="For editors, and as the reference of every key.",
-        examples=("unictl schema > fleet.schema.json",),
-        arguments=(),
+        brief="Print the JSON Schema of fleet files, plans or status.",
+        more="For editors, and as the reference of every key: of the fleet file, of a plan file, of status -json.",
+        examples=("unictl schema > fleet.schema.json", "unictl schema plan"),
+        arguments=(Argument(name="document", shown="fleet|plan|status", default="fleet"),),
     ),
     Command(
         name="lock",

@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems
-from unictl.diagnostics.failure import InvalidFleet
+from unictl.diagnostics.failure import InvalidFleet, UsageFailure
 from unictl.fleet.model import Fleet
 from unictl.fleet.references import Reference, canonical
 from unictl.instances.live import LiveInstance, Silent, Survey
+from unictl.operations import shipped
 from unictl.operations.request import FleetRequest
 from unictl.operations.settle import read, settle
-from unictl.operations.shipped import fleet_schema
 
 FORMAT_VERSION = "1.0"
 
@@ -31,9 +31,11 @@ def validate(request: FleetRequest) -> Validated:
     return Validated(fleet=found.loaded.fleet, problems=found.loaded.problems, files=found.loaded.files)
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of fleet files."""
-    return fleet_schema()
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of that document; UsageFailure where there is none."""
+    if name not in shipped.SCHEMAS:
+        raise UsageFailure(f"there is no schema {name!r}", hint=f"it is one of {', '.join(shipped.SCHEMAS)}")
+    return shipped.schema(name)
 
 
 def show(request: FleetRequest) -> dict[str, Any]:

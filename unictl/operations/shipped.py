@@ -15,7 +15,17 @@ def folder(name: str) -> Path:
 
 
 @cache
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of ``fleet`` files, ``plan`` files or ``status``; KeyError where there is none of that name."""
+    if name not in SCHEMAS:
+        raise KeyError(name)
+    tree: dict[str, Any] = json.loads((folder("schemas") / f"{name}.schema.json").read_text())
+    return tree
+
+
+SCHEMAS = ("fleet", "plan", "status")
+
+
 def fleet_schema() -> dict[str, Any]:
     """The JSON Schema of fleet files."""
-    tree: dict[str, Any] = json.loads((folder("schemas") / "fleet.schema.json").read_text())
-    return tree
+    return schema("fleet")

@@ -4,6 +4,7 @@ Without revision, actor, time, estimates, addresses: a plan made anew of the sam
 """
 
 import json
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Any
 
@@ -24,9 +25,27 @@ def approval_hash(plan: Plan) -> str:
     return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def row_hash(plan: Plan, change: Change) -> str:
+    """The hash of one row of a plan; empty where the change needs no approval."""
+    if change.action not in _SHOWN:
+        return ""
+    plain = [plan.mark, plan.fleet_id, *_row(change)]
+    return sha256(json.dumps(plain, separators=(",", ":")).encode()).hexdigest()
+
+
 def row_hashes(plan: Plan) -> frozenset[str]:
     """One hash a row: a row of a new plan is approved when an approved plan has it."""
-    return frozenset(sha256(json.dumps(row).encode()).hexdigest() for row in rows(plan))
+    return frozenset(row_hash(plan, change) for change in plan.changes) - {""}
+
+
+def unapproved(plan: Plan, approved: Collection[str]) -> tuple[Change, ...]:
+    """The changes that nobody approved. ``approved`` holds approval hashes of whole plans and hashes of rows.
+
+    What was approved and is no longer needed is no matter.
+    """
+    if approval_hash(plan) in approved:
+        return ()
+    return tuple(each for each in plan.changes if row_hash(plan, each) not in {*approved, ""})
 
 
 def _row(change: Change) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from unictl.diagnostics.diagnostic import Problems, errors
 from unictl.plan.change import Action, Change
 from unictl.plan.step import Step
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

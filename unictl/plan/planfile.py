@@ -1,11 +1,13 @@
 """A Plan as canonical JSON and back: the same plan is the same bytes. Pure; knows no files.
 
 A file of an older minor version opens, one of a newer minor too (what it has more is left out), a newer major does not.
+Since 1.1 the hash leaves out the format's version and what is empty, so that a later minor reads the same hash.
+``schemas/plan.schema.json`` says what every key means.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import MISSING, asdict, fields, replace
 from hashlib import sha256
 from typing import Any
 
@@ -21,34 +23,43 @@ from unictl.plan.membership import Membership
 from unictl.plan.plan import FORMAT_VERSION, Endpoint, Plan, Revision
 from unictl.plan.step import Kind, Step
 
-_DISPLAY = ("facts", "warnings")
+_HASHED = ({each.name for each in fields(Plan)} | {"servers"}) - {"facts", "warnings"}
+_MAJOR, _MINOR = (int(part) for part in FORMAT_VERSION.split("."))
+_AGAIN = "plan again with this unictl"
 
 
 def dump(plan: Plan) -> str:
-    """The plan file: one JSON document, with the plan's hash and its approval hash."""
+    """The plan file: one JSON document, on one line, its keys sorted."""
+    return _canonical(document(plan)) + "\n"
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """The plan file as a tree, with the plan's hash and its approval hash."""
     plain = plan_json(plan)
-    return _canonical({**plain, "hash": _hash(plain), "approval_hash": approval_hash(plan)}) + "\n"
+    return {**plain, "hash": _hash(plain), "approval_hash": approval_hash(plan)}
 
 
 def load(text: str) -> Plan:
     """The plan of a plan file; InvalidFleet where it is none, is of a newer major version, or was changed."""
     try:
         plain = json.loads(text)
-        version = str(plain["format_version"])
+        major, minor = _version(plain["format_version"])
     except (ValueError, KeyError, TypeError):
         raise InvalidFleet("this is no plan file", hint="make one with: unictl plan -out FILE") from None
-    if version.partition(".")[0] != FORMAT_VERSION.partition(".")[0]:
-        raise InvalidFleet(f"this plan file has format {version}, and this unictl reads {FORMAT_VERSION}", hint=_AGAIN)
+    if major > _MAJOR:
+        told = f"this plan file was written by a newer unictl: its format is {major}.{minor}, this one reads {_MAJOR}.x"
+        raise InvalidFleet(told, hint=f"upgrade unictl, or {_AGAIN}")
+    if _MINOR >= minor >= 1 and plain.get("hash") != _hash(plain):
+        raise InvalidFleet("this plan file was changed after it was made", hint=_AGAIN)
     try:
-        plan = _plan(plain)
+        return _plan(plain)
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise InvalidFleet(f"this plan file is damaged: {problem!r}", hint=_AGAIN) from None
-    if version == FORMAT_VERSION and plain.get("hash") != plan_hash(plan):
-        raise InvalidFleet("this plan file was changed after it was made", hint=_AGAIN)
-    return plan
 
 
-_AGAIN = "plan again with this unictl"
+def _version(text: str) -> tuple[int, int]:
+    major, minor = str(text).split(".")
+    return int(major), int(minor)
 
 
 def plan_hash(plan: Plan) -> str:
@@ -74,7 +85,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def _hash(plain: Mapping[str, Any]) -> str:
-    return sha256(_canonical({k: v for k, v in plain.items() if k not in _DISPLAY}).encode()).hexdigest()
+    said = {key: value for key, value in plain.items() if key in _HASHED and value}
+    return sha256(_canonical(said).encode()).hexdigest()
 
 
 def _canonical(plain: Any) -> str:
@@ -115,11 +127,15 @@ def _unpacked(services: Membership, rows: Sequence[Mapping[str, Any]]) -> dict[s
 def _sparse(value: Any) -> dict[str, Any]:
     """The fields of a value that are not at their default: most rows of a large plan say little."""
     found = ((each, getattr(value, each.name)) for each in fields(value))
-    return {each.name: own for each, own in found if own != each.default}
+    return {each.name: own for each, own in found if own != _default(each)}
+
+
+def _default(each: Any) -> Any:
+    return each.default if each.default_factory is MISSING else each.default_factory()
 
 
 def _step_json(step: Step, servers: _Servers) -> dict[str, Any]:
-    row = _sparse(step) | {"kind": step.kind.value, "data": step.data}
+    row = _sparse(step) | {"kind": step.kind.value}
     if "services" in step.data:
         row["data"] = {**step.data, "services": servers.packed(step.data["services"])}
     return row
@@ -170,7 +186,7 @@ def _plan(plain: Mapping[str, Any]) -> Plan:
 
 
 def _step(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> Step:
-    data = row["data"]
+    data = row.get("data", {})
     if "services" in data:
         data = {**data, "services": _unpacked(data["services"], servers)}
     return Step(**_known(Step, row) | {"kind": Kind(row["kind"]), "needs": tuple(row.get("needs", ())), "data": data})

@@ -12,7 +12,7 @@ from unictl.diagnostics.diagnostic import Problems
 from unictl.diagnostics.failure import Failure
 from unictl.journal.event import Event, Failed
 from unictl.journal.report import Report
-from unictl.plan import planfile
+from unictl.plan import approval, planfile
 from unictl.plan.plan import Plan
 from unictl.plan.step import Step
 from unictl.views import outcome, problems, text
@@ -22,10 +22,9 @@ FORMAT_VERSION = "1.0"
 
 
 def plan(plan: Plan, codes: Iterable[int] = ()) -> dict[str, Any]:
-    """The plan file's document, with the summary, and with a row a change as a script wants it."""
+    """The plan file's document, with the summary, and with a row a change as a script wants it. It opens as one."""
     return {
-        **planfile.plan_json(plan),
-        "format_version": FORMAT_VERSION,
+        **planfile.document(plan),
         "type": "plan",
         "has_changes": plan.has_changes,
         "can_apply": plan.can_apply,
@@ -121,6 +120,7 @@ def _row(plan: Plan, change: Any) -> dict[str, Any]:
         "fields": [{"path": each.path, "old": each.old, "new": each.new} for each in change.fields],
         "origin": ".".join(map(str, change.origin)),
         "place": place(change, places if isinstance(places, Mapping) else {}),
+        "hash": approval.row_hash(plan, change),
     }
 
 

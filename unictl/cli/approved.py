@@ -1,0 +1,51 @@
+"""What was approved against what a plan would do: nothing beyond it is carried out."""
+
+import re
+from pathlib import Path
+
+from unictl.cli.arguments import Arguments
+from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.diagnostics.failure import Stale, UsageFailure
+from unictl.plan import approval
+from unictl.plan.change import Change
+from unictl.plan.plan import Plan
+
+_HINT = "have the new plan read: unictl plan -out FILE shows it, and its approval hash"
+
+
+def expected(arguments: Arguments) -> frozenset[str]:
+    """All hashes of ``-expect-hash``: as they were given, or of a plan file and each of its rows."""
+    return frozenset().union(*(_hashes(given) for given in arguments.expect_hash))
+
+
+def check(made: Plan, hashes: frozenset[str]) -> None:
+    """Stale where the plan would do what is in none of ``hashes``; nothing where no hash was given."""
+    beyond = approval.unapproved(made, hashes) if hashes else ()
+    if beyond:
+        raise Stale(
+            "this plan does what was not approved: nothing was touched",
+            hint=_HINT,
+            problems=tuple(_problem(change) for change in beyond),
+        )
+
+
+def _hashes(given: str) -> frozenset[str]:
+    if re.fullmatch("[0-9a-f]{64}", given):
+        return frozenset((given,))
+    path = Path(given)
+    if not path.is_file():
+        raise UsageFailure(
+            f"-expect-hash takes a hash of 64 hexadecimal digits or a plan file, and {given!r} is neither",
+            hint="unictl plan -out FILE prints a plan's approval hash, and saves the plan",
+        )
+    from unictl.operations import plan as planning
+
+    made = planning.open_plan(path)
+    return approval.row_hashes(made) | {approval.approval_hash(made)}
+
+
+def _problem(change: Change) -> Diagnostic:
+    where = f" on {change.to_host or change.host}" if change.to_host or change.host else ""
+    return Diagnostic(
+        code="not-approved", summary=f"{change.action.value} {change.subject}{where} was not approved: {change.reason}"
+    )
