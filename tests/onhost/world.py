@@ -161,6 +161,8 @@ def document(
         "volumes": [],
         "forwards": [],
         "secrets": [],
+        "refused": '"',
+        "longest": 1023,
         "memory": 0,
         "overhead": 0,
         "cpus": 1,

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(
     r"\{(qemu|accel|cpu|run|console|config|image:[0-9a-f]{64}|volume:[A-Za-z0-9.@_-]+|secret:[A-Za-z0-9._-]+)\}"
 )
-_VALUE = re.compile(r'^\s*[\w.-]+\s*=\s*"(.*)"\s*$')
-VALUE_LIMIT = 1023
-"""QEMU's -readconfig parser breaks at values of this many bytes."""
 
 
 OUTPUT = "stdio,id=console,signal=off"
@@ -32,41 +29,46 @@ def argv(root: records.Root, owner: str, key: str, run: dict[str, Any], console:
 
 
 def config(root: records.Root, owner: str, key: str, run: dict[str, Any], secrets: dict[str, str]) -> str:
-    """The boot file with its secrets; a Problem where QEMU could not read it."""
+    """The boot file with its secrets; a Problem where it cannot carry them. No value is ever part of a Problem."""
+    template = str(run.get("config", ""))
+    for name in run.get("secrets", ()):
+        if f"{{secret:{name}}}" in template:
+            _check_secret(key, name, _secret(name, secrets), str(run.get("refused", '"')))
     known = _known(root, owner, key, secrets)
-    text = "\n".join(_TOKEN.sub(known, line) for line in run.get("config", "").split("\n"))
-    if run.get("hypervisor") == "qemu":
-        for name in run.get("secrets", ()):
-            _check_secret(key, name, secrets.get(name, ""), run.get("config", ""))
-        for line in text.split("\n"):
-            _check_line(key, line)
-    return text
+    lines = [_TOKEN.sub(known, line) for line in template.split("\n")]
+    for line in lines:
+        _check_line(key, line, int(run.get("longest") or 0))
+    return "\n".join(lines)
 
 
-def _check_secret(key: str, name: str, value: str, template: str) -> None:
-    if f"{{secret:{name}}}" in template and any(c in value for c in '"\n\r\0'):
-        raise wire.Problem(
-            "unsupported",
-            f"secret {name} of {key} holds a double quote or a line break, which QEMU's boot file cannot carry",
-            f"give it to the guest as a file (`files: {{/PATH: {{secret: {name}}}}}`)",
-        )
+_NAMES = {'"': "a double quote", "'": "a single quote", " ": "a space"}
 
 
-def _check_line(key: str, line: str) -> None:
-    found = _VALUE.match(line)
-    if not found:
+def _check_secret(key: str, name: str, value: str, refused: str) -> None:
+    held = [_NAMES.get(char, char) for char in sorted(set(refused)) if char in value]
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        held.append("a line break or control character")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        held.append("bytes that are no UTF-8")
+    if held:
+        raise _cannot_carry(f"secret {name} of {key} holds {' and '.join(held)}, which its command line cannot carry")
+
+
+def _check_line(key: str, line: str, longest: int) -> None:
+    """A line of QEMU's own configuration language; other boot files have no longest line."""
+    word, _, value = line.partition(" = ")
+    size = len(line.encode())
+    if not longest:
         return
-    if '"' in found.group(1):
-        why = "holds a double quote"
-    elif len(found.group(1).encode()) >= VALUE_LIMIT:
-        why = f"is longer than {VALUE_LIMIT - 1} bytes"
-    else:
-        return
-    raise wire.Problem(
-        "unsupported",
-        f"the command line of {key} {why}, which QEMU's boot file cannot carry",
-        "give long or quoted values to the guest as a file (`files:`)",
-    )
+    if size > longest:
+        what = f"the command line of {key}" if word == "append" else f"a line of the boot file of {key}"
+        raise _cannot_carry(f"with its secrets {what} is {size - longest} bytes too long for QEMU to read")
+    if '"' in value[1:-1]:
+        raise _cannot_carry(f"the line {word!r} in the boot file of {key} holds a double quote, which QEMU cannot read")
+
+
+def _cannot_carry(text: str) -> wire.Problem:
+    return wire.Problem("unsupported", text, "put it into a file or a volume of the guest and pass its name")
 
 
 def _known(
