@@ -1,13 +1,16 @@
 """What runs, who holds a lease, consoles: documents as text."""
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from tests.views import samples
-from unictl.views import layout, status
+from unictl.views import ages, hosts, layout, status
 
 
 def test_the_status_reads_as_it_should(golden: Callable[[str, str], None]) -> None:
-    golden("status.txt", layout.text(status.status(samples.STATUS, 100)))
+    golden("status.txt", layout.text(status.status(samples.STATUS)))
 
 
 def test_instances_are_in_the_order_people_count() -> None:
@@ -29,13 +32,80 @@ def test_a_state_has_its_colour() -> None:
     assert {span.style for span in spans if span.text.strip() == "healthy"} == {"create"}
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"accel": "tcg", "cpu": "max", "loops_per_second": 146_801_212, "tried": [1]}, "tcg (max), 147 M loops/s"),
+        ({"accel": "tcg", "cpu": "max", "loops_per_second": 0}, "tcg (max)"),
+        ("kvm", "kvm"),
+        (None, "-"),
+    ],
+)
+def test_the_accelerator_is_told_in_words(told: object, shown: str) -> None:
+    assert hosts.accelerator(told) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (172_799, "47 h"), (172_800, "2 d")],
+)
+def test_an_age_is_one_number_and_its_unit(seconds: float, shown: str) -> None:
+    assert ages.age(1e9 + seconds, 1e9) == shown
+
+
+def test_an_age_of_what_is_not_known_is_empty_and_a_clock_that_went_back_is_no_trouble() -> None:
+    assert (ages.age(None, 5), ages.age(5, 0), ages.age(5, 7)) == ("", "", "0 s")
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(0, "0 B"), (64 << 20, "64 MiB"), (5_583_457_485, "5.2 GiB"), (47 << 30, "47 GiB"), (None, "-")]
+)
+def test_an_amount_is_about_what_it_is(size: object, shown: str) -> None:
+    assert ages.amount(size) == shown
+
+
+def wide(replicas: int, commit: str = "3f2a9c1d8e7b") -> dict[str, Any]:
+    """A host and instances whose names and ports need room."""
+    instance = {**samples.STATUS["instances"][1], "commit": commit, "ports": {"http": 31002, "metrics": 31003}}
+    names = [f"payment-gateway-{number}" for number in range(replicas)]
+    rows = [{**instance, "name": name, "health": "process-only"} for name in names]
+    return {"fleet": "shop", "hosts": samples.STATUS["hosts"][1:], "instances": rows}
+
+
+def test_where_room_is_short_addresses_go_first_and_names_states_and_ports_stay() -> None:
+    shown = layout.text(status.status(wide(1), 90))
+    assert "payment-gateway-0  hv1   running  process-only  3 min  http:31002, metrics:31003  3f2a9c1d\n" in shown
+    shown = layout.text(status.status(wide(1), 80))
+    assert "payment-gateway-0  hv1   running  process-only  3 min  http:31002, metrics:31003\n" in shown
+    shown = layout.text(status.status(wide(1, ""), 120))
+    assert "3 min  http 10.0.0.11:31002, metrics 10.0.0.11:31003\n" in shown
+    assert "COMMIT" not in shown
+
+
+def test_what_several_hosts_lack_is_said_once() -> None:
+    host = samples.STATUS["hosts"][1]
+    document = {"fleet": "shop", "hosts": [{**host, "name": f"hv{n}", "lease": None} for n in range(3)]}
+    assert "hv0, hv1, hv2: there is no HAProxy (install it).\n" in layout.text(status.status(document))
+
+
+def test_a_healthy_fleet_has_no_sentences() -> None:
+    quiet = {**samples.STATUS["hosts"][1], "capabilities": [], "lease": None, "ingress": {"state": "running"}}
+    up = {key: value for key, value in samples.STATUS["instances"][1].items() if key != "starts"}
+    shown = layout.text(status.status({"fleet": "shop", "hosts": [quiet], "instances": [up]}))
+    assert [line.split("  ")[0] for line in shown.splitlines()] == [
+        *("HOST", "hv1", "", "INSTANCE", "api-2", ""),
+        "shop: 1 instance, 1 running, 1 healthy; 1 host.",
+    ]
+
+
 def test_an_empty_document_is_no_trouble() -> None:
     assert layout.text(status.status({"fleet": "shop"})).endswith("shop: 0 instances, 0 running, 0 healthy; 0 hosts.\n")
 
 
 def test_locks_say_who_is_at_work() -> None:
     shown = layout.text(status.locks(samples.STATUS))
-    assert "hv1  user ann@desk, doing apply, token 7" in shown and "hv2  unknown" in shown
+    assert "hv1  ann@desk holds the lease for 10 s: apply of revision 3f2a9c1d (process 71)\n" in shown
+    assert "hv2  unknown" in shown
     assert shown.endswith("Held on 1 host. 1 host could not be asked.\n")
 
 

@@ -84,6 +84,7 @@ def status(request: FleetRequest) -> dict[str, Any]:
         ],
         "endpoints": [
             {
+                "kind": "endpoint",
                 "service": key.partition(".")[0],
                 "port": key.partition(".")[2],
                 "address": f"127.0.0.1:{number}",
@@ -92,7 +93,7 @@ def status(request: FleetRequest) -> dict[str, Any]:
             for key, number in sorted(endpoints.items())
         ]
         + [
-            {"service": s.name, "port": p.to, "address": f"*:{p.port}", "hosts": listens}
+            {"kind": "published", "service": s.name, "port": p.to, "address": f"*:{p.port}", "hosts": listens}
             for _, s in sorted(fleet.services.items())
             for p in s.publish
         ],
@@ -107,6 +108,7 @@ def _host(said: Survey | Silent) -> dict[str, Any]:
         "name": said.host,
         "host_id": said.host_id,
         "reachable": True,
+        "clock": said.clock,
         "accelerator": said.accelerator,
         "capabilities": [{"code": c.code, "text": c.text, "hint": c.hint} for c in said.lacks],
         "used": {"memory": used},
@@ -118,6 +120,13 @@ def _host(said: Survey | Silent) -> dict[str, Any]:
 
 
 _STATES = {"running": "running", "unsupervised": "running"}
+_DETAILS = {
+    "unsupervised": "nobody watches over it, for its keeper is gone; the next apply brings one back",
+    "begun": "it was recorded and never started; the next apply goes on with it",
+    "leaving": "it is being retired; the next apply finishes that",
+    "lost": "the host was rebooted under it; the next apply starts it again",
+    "damaged": "its record on the host cannot be read",
+}
 
 
 def _instance(fleet: Fleet, live: LiveInstance, health: str) -> dict[str, Any]:
@@ -137,6 +146,7 @@ def _instance(fleet: Fleet, live: LiveInstance, health: str) -> dict[str, Any]:
         "since": live.since,
         "starts": live.starts,
         "exit": live.end,
+        "detail": _DETAILS.get(live.state, ""),
     }
 
 

@@ -1,16 +1,16 @@
 """What runs, who holds which lease, and console lines, as lines of spans. Pure: documents in, lines out.
 
-The documents are those of ``status --json`` and ``locks --json``; times in them are the host's, compared with no clock
-here.
+The documents are those of ``status --json`` and ``locks --json``; times in them are the host's and are compared with
+the host's own clock, which stands in the document too.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from unictl.fleet.quantities import memory_text
+from unictl.views import hosts as machines
+from unictl.views.ages import age
 from unictl.views.fold import natural
-from unictl.views.layout import EMPTY, clean, counted, one, plain, table
+from unictl.views.layout import EMPTY, clean, counted, one, plain, table, wrap
 from unictl.views.spans import Line, Span
 
 Document = Mapping[str, Any]
@@ -23,19 +23,24 @@ _STYLES = {
     "ended": "error",
     "unreachable": "error",
 }
+LAST_WORDS = 5
+"""Lines of its console that are shown of an instance that ended."""
 
 
 def status(document: Document, width: int = 80) -> tuple[Line, ...]:
-    """Hosts, instances and endpoints; the last line counts them."""
+    """Hosts, instances and endpoints, then a sentence for all that is not as usual; the last line counts them."""
     hosts, instances = _entries(document, "hosts"), _entries(document, "instances")
-    blocks = (
-        _coloured(table([_host(each) for each in hosts], ("HOST", "STATE", "ACCELERATOR", "MEMORY FREE", "LEASE"), 0)),
-        _coloured(table([_instance(each) for each in instances], _INSTANCE_HEAD, 0)) if instances else (),
-        table([_endpoint(each) for each in _entries(document, "endpoints")], ("ENDPOINT", "ADDRESS", "HOSTS"), 0),
-        tuple(line for each in instances for line in _ended(each)),
-    )
-    shown = (line for block in blocks if len(block) > 1 or (block and block is blocks[-1]) for line in (*block, EMPTY))
-    return (*(_narrow(line, width) for line in shown), one(summary(document), "bold"))
+    clocks = {host.get("name"): host.get("clock") for host in hosts}
+    endpoints = [_endpoint(each) for each in _entries(document, "endpoints")]
+    blocks: list[Sequence[Line]] = [
+        _coloured(_table(width, _columns((machines.HEAD, *map(machines.row, hosts)), ((), (5,), (5, 3))))),
+        _said(machines.sentences(hosts), width),
+        _coloured(_instances(instances, clocks, width)) if instances else (),
+        [line for each in instances for line in _odd(each, clocks.get(each.get("host")), width)],
+        _table(width, [(("ENDPOINT", "ADDRESS", "HOSTS"), *endpoints)]) if endpoints else (),
+    ]
+    shown = (line for block in blocks if block for line in (*block, EMPTY))
+    return (*shown, one(summary(document), "bold"))
 
 
 def summary(document: Document) -> str:
@@ -52,7 +57,7 @@ def summary(document: Document) -> str:
 def locks(document: Document) -> tuple[Line, ...]:
     """Who is at work where: one line a host; the last says whether anybody is."""
     hosts = _entries(document, "hosts")
-    rows = [(clean(str(each.get("name", ""))), _holder(each)) for each in hosts]
+    rows = [(clean(str(each.get("name", ""))), machines.holder(each)) for each in hosts]
     held = sum(1 for each in hosts if each.get("lease"))
     silent = sum(1 for each in hosts if not each.get("reachable", True))
     unknown = f" {counted(silent, 'host')} could not be asked." if silent else ""
@@ -66,7 +71,8 @@ def logs(lines: Iterable[str]) -> Iterable[Line]:
         yield one(clean(line.rstrip("\r\n")))
 
 
-_INSTANCE_HEAD = ("INSTANCE", "HOST", "STATE", "HEALTH", "ADDRESS", "PORTS", "COMMIT", "SINCE")
+_HEAD = ("INSTANCE", "HOST", "STATE", "HEALTH", "SINCE", "PORTS", "COMMIT")
+_PORTS, _COMMIT = 5, 6
 
 
 def _entries(document: Document, key: str) -> list[Document]:
@@ -74,52 +80,34 @@ def _entries(document: Document, key: str) -> list[Document]:
     return sorted(found, key=lambda each: natural(str(each.get("name", ""))))
 
 
-def _host(host: Document) -> tuple[str, ...]:
-    reachable = host.get("reachable", True)
-    return (
-        clean(str(host.get("name", ""))),
-        "reachable" if reachable else "unreachable",
-        clean(str(host.get("accelerator") or "-")),
-        _amount(host.get("free")) if reachable else "-",
-        _holder(host),
+def _instances(instances: Sequence[Document], clocks: Mapping[Any, Any], width: int) -> tuple[Line, ...]:
+    """With the addresses of the ports where there is room for them; without a column that nobody has something in."""
+    long, short = (
+        [_HEAD, *(_instance(each, clocks.get(each.get("host")), addresses) for each in instances)]
+        for addresses in (True, False)
     )
+    empty = tuple(n for n in (_PORTS, _COMMIT) if all(row[n] == "-" for row in long[1:]))
+    return _table(width, [*_columns(long, (empty,)), *_columns(short, (empty, (*empty, _COMMIT)))])
 
 
-def _amount(free: Any) -> str:
-    size = free.get("memory") if isinstance(free, Mapping) else free
-    return memory_text(size - size % (1 << 20)) if isinstance(size, int) and size >= 1 << 20 else str(size or "-")
-
-
-def _instance(instance: Document) -> tuple[str, ...]:
+def _instance(instance: Document, now: Any, addresses: bool) -> tuple[str, ...]:
     return (
         clean(str(instance.get("name", ""))),
         clean(str(instance.get("host") or "-")),
         clean(str(instance.get("state") or "unknown")),
         clean(str(instance.get("health") or "unknown")),
-        clean(str(instance.get("address") or "-")),
-        clean(_ports(instance.get("ports"))),
+        age(now, instance.get("since")) or "-",
+        clean(_ports(instance.get("ports"), str(instance.get("address") or "") if addresses else "")),
         clean(str(instance.get("commit") or "-"))[:8],
-        clean(_since(instance.get("since"))),
     )
 
 
-def _since(since: Any) -> str:
-    """Seconds since 1970 as a time of day in UTC; other words as they are."""
-    if isinstance(since, int | float) and since > 0:
-        return datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    return str(since or "-")
-
-
-def _ports(ports: Any) -> str:
-    if isinstance(ports, Mapping):
-        return ",".join(f"{name}:{number}" for name, number in ports.items()) or "-"
-    return ",".join(_port(each) for each in ports or ()) or "-"
-
-
-def _port(port: Any) -> str:
-    if not isinstance(port, Mapping):
-        return str(port)
-    return f"{port.get('name', '')}:{port.get('number', port.get('port', ''))}".removeprefix(":")
+def _ports(ports: Any, address: str) -> str:
+    """``http 10.0.0.11:31002``; ``http:31002`` without the address."""
+    if not isinstance(ports, Mapping) or not ports:
+        return "-"
+    before = f" {address}:" if address else ":"
+    return ", ".join(f"{name}{before}{number}" for name, number in ports.items())
 
 
 def _endpoint(endpoint: Document) -> tuple[str, ...]:
@@ -131,29 +119,42 @@ def _endpoint(endpoint: Document) -> tuple[str, ...]:
     return (clean(f"{kind}{service}.{port}".strip(".")), clean(address), clean(hosts))
 
 
-def _ended(instance: Document) -> tuple[Line, ...]:
-    """How one that ended did: its own line, since it is what is looked for."""
-    end = instance.get("exit")
-    if not end or instance.get("state") == "running":
+def _odd(instance: Document, now: Any, width: int) -> tuple[Line, ...]:
+    """What is not as usual about an instance: how it ended, with its last words, or that it had to be started again."""
+    end, state = instance.get("exit"), instance.get("state")
+    told = [str(instance["detail"])] if instance.get("detail") else []
+    if isinstance(end, Mapping) and state != "running":
+        told.append(_ended(end, now))
+    elif isinstance(instance.get("starts"), int) and instance["starts"] > 1:
+        told.append(f"it ended and was started again {counted(instance['starts'] - 1, 'time')}")
+    if not told:
         return ()
-    told = end.get("text") or end.get("reason") or end if isinstance(end, Mapping) else end
-    return ((Span(clean(str(instance.get("name", ""))), "error"), Span(f" ended: {clean(_words(told))}")),)
+    text = f"{clean(str(instance.get('name', '')))}: {clean('; '.join(told))}."
+    lines = end.get("console") or () if isinstance(end, Mapping) and state != "running" else ()
+    words = (one(f"    {clean(str(line))}"[:width], "dim") for line in [*lines][-LAST_WORDS:])
+    return (*_wrapped(text, width, "error" if state != "running" else "warning"), *words)
 
 
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {each}" for key, each in value.items() if each not in (None, "", {}, []))
-    return str(value)
+def _ended(end: Document, now: Any) -> str:
+    """``it ended 3 min ago: crash (signal 11), and is started again by itself``."""
+    since = age(now, end.get("at"))
+    facts = [f"{key} {end[key]}" for key in ("code", "status", "signal") if end.get(key) is not None]
+    facts += [str(end["reason"])] if end.get("reason") else []
+    verdict = str(end.get("verdict") or "unknown")
+    more = f" ({', '.join(facts)})" if facts else ""
+    again = ", and is started again by itself" if end.get("restarting") else ""
+    return f"it ended{f' {since} ago' if since else ''}: {verdict}{more}{again}"
 
 
-def _holder(host: Document) -> str:
-    """Who holds the lease there, in words; whatever the host side says of a holder is shown."""
-    if not host.get("reachable", True):
-        return "unknown"
-    lease = host.get("lease")
-    if isinstance(lease, Mapping) and isinstance(lease.get("holder"), Mapping):
-        lease = {**lease["holder"], **{key: each for key, each in lease.items() if key != "holder"}}
-    return clean(_words(lease)) if lease else "free"
+def _said(sentences: Sequence[tuple[str, str]], width: int) -> list[Line]:
+    return [line for style, text in sentences for line in _wrapped(text, width, style)]
+
+
+def _wrapped(text: str, width: int, style: str) -> tuple[Line, ...]:
+    """A sentence, what comes after its first line set in."""
+    first = wrap(text, width, style=style)[:1]
+    rest = text[len(plain(first[0])) :].strip()
+    return (*first, *(wrap(rest, width, 4, style) if rest else ()))
 
 
 def _fleet(document: Document) -> str:
@@ -164,6 +165,20 @@ def _fleet(document: Document) -> str:
 
 def _number(entries: Iterable[Document], key: str, wanted: str) -> int:
     return sum(1 for each in entries if each.get(key) == wanted)
+
+
+def _columns(rows: Sequence[Sequence[str]], without: Iterable[Sequence[int]]) -> list[list[tuple[str, ...]]]:
+    """The table once for each set of columns to leave out."""
+    return [[tuple(cell for n, cell in enumerate(row) if n not in left_out) for row in rows] for left_out in without]
+
+
+def _table(width: int, tables: Sequence[Sequence[Sequence[str]]]) -> tuple[Line, ...]:
+    """The first of several tables, head first, whose rows fit; where none does the last, cut at the width."""
+    for rows in tables:
+        lines = table(rows[1:], rows[0], 0)
+        if all(len(plain(line)) <= width for line in lines):
+            return lines
+    return tuple(_narrow(line, width) for line in lines)
 
 
 def _coloured(lines: tuple[Line, ...]) -> tuple[Line, ...]:
