@@ -20,13 +20,24 @@ def init(directory: Path, playbook: str) -> tuple[str, ...]:
     known = sorted(each.name for each in folder("playbooks").iterdir() if (each / "fleet.yaml").is_file())
     if source.name not in known:
         raise UsageFailure(f"there is no playbook {playbook!r}", hint="there are: " + ", ".join(known))
-    files = [each for each in sorted(source.iterdir()) if each.is_file() and each.name not in ("fleet.lock", "try")]
-    taken = [each.name for each in files if (directory / each.name).exists()]
+    files = sorted(path for path in source.rglob("*") if path.is_file() and _ours(path.relative_to(source)))
+    names = tuple(str(path.relative_to(source)) for path in files)
+    taken = [name for name in names if (directory / name).exists()]
     if taken:
         raise UsageFailure(f"{directory} already has {', '.join(taken)}", hint="name an empty folder")
-    directory.mkdir(parents=True, exist_ok=True)
-    for each in files:
-        shutil.copyfile(each, directory / each.name)
-    fleet = directory / "fleet.yaml"
+    for path, name in zip(files, names, strict=True):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, directory / name)
+        if path.name == "fleet.yaml":
+            _identify(directory / name)
+    return names
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file of a playbook is for whoever begins with it: not what it was made of, nor what was pinned."""
+    return path.parts[0] not in ("src", "try", "__pycache__") and path.name not in ("fleet.lock", "__init__.py")
+
+
+def _identify(fleet: Path) -> None:
+    """An id of its own, so that two fleets that began alike are two."""
     fleet.write_text(re.sub(r"\bid: [0-9a-f]+", f"id: f{secrets.token_hex(3)}", fleet.read_text(), count=1))
-    return tuple(each.name for each in files)

@@ -50,7 +50,7 @@ class Standing:
     """A service before, at once, and once the change is applied: healthy instances, of ``before`` and ``wanted``.
 
     ``held``: instances that stay down until somebody decides; ``lacks``: services that it needs or was told of, of
-    which none is healthy at once.
+    which none is healthy at once. Of a ``job`` healthy is done: applied, it runs again where it was lost.
     """
 
     service: str
@@ -61,6 +61,7 @@ class Standing:
     wanted: int
     held: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    job: bool = False
 
     @property
     def touched(self) -> bool:
@@ -205,6 +206,7 @@ class _Answering:
                 wanted=after.replicas if after else 0,
                 held=tuple(held[name]),
                 lacks=tuple(other for other in self._needs(name) if now[other] and not at_once[other] and after),
+                job=service.kind == "job",
             )
 
     def _healthy(self, live: LiveInstance) -> bool:
@@ -214,10 +216,11 @@ class _Answering:
         return serving(live) or (done and live.state == "ended" and (live.end or {}).get("verdict") == "clean")
 
     def _needs(self, name: str) -> tuple[str, ...]:
-        """The services that one needs, or was told the endpoint of."""
-        service = self.fleet.services[name]
+        """The services that one needs, or was told the endpoint of; a job that is done is not needed any more."""
+        service, services = self.fleet.services[name], self.fleet.services
         told = {r.name.partition(".")[0] for t in texts(service) for r in references(t) if r.kind == "service"}
-        return tuple(sorted({*service.needs, *told} - {name}))
+        there = (other for other in {*service.needs, *told} - {name} if other in services)
+        return tuple(sorted(other for other in there if services[other].kind != "job"))
 
     def _moves(self, works: tuple[Work, ...]) -> Iterator[Move]:
         for work in works:

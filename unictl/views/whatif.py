@@ -41,7 +41,7 @@ def text(answer: Answer, basis: str, width: int = 80, *, verbose: bool = False) 
 
 def summary(answer: Answer) -> str:
     """``Nobody healthy at once: 1 of 7 services. 3 to move, 1 held.``"""
-    wanted = [each for each in answer.services if each.wanted and each.now]
+    wanted = [each for each in answer.services if each.wanted and each.now and not each.job]
     dark = [each for each in wanted if not each.at_once]
     held = sum(len(each.held) for each in answer.services) - len(answer.unplaced)
     counts = (
@@ -104,13 +104,14 @@ def _services(answer: Answer, *, verbose: bool) -> tuple[Line, ...]:
 
 
 def _row(each: Standing) -> tuple[str, ...]:
-    note = f"held: {some(sorted(map(clean, each.held), key=natural))}" if each.held else ""
+    note = "runs again" if each.job and each.at_once < each.now and each.applied else ""
+    note = f"held: {some(sorted(map(clean, each.held), key=natural))}" if each.held else note
     applied = f"{each.applied}/{each.wanted}" if each.wanted else "gone"
     return (clean(each.service), f"{each.now}/{each.before}", str(each.at_once), applied, note)
 
 
 def _coloured(lines: tuple[Line, ...], shown: list[Standing]) -> tuple[Line, ...]:
-    styles = ["dim", *("error" if s.wanted and s.now and not s.at_once else "" for s in shown)]
+    styles = ["dim", *("error" if s.wanted and s.now and not s.at_once and not s.job else "" for s in shown)]
     return tuple(
         tuple(type(span)(span.text, style) for span in line) for line, style in zip(lines, styles, strict=True)
     )
