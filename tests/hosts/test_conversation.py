@@ -68,9 +68,9 @@ def test_the_whole_way_of_an_instance(folder: str) -> None:
     async def act(host: RemoteHost) -> None:
         assert await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0) == 1
         heard: list[int] = []
-        assert await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE), heard.append) is False
+        assert await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE), heard.append)
         assert heard[-1] == len(IMAGE)
-        assert await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE)) is True
+        assert await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE)) is None
         assert await host.volume(OWNER, "create", "orders", 4096) == 4096
         argv = ("/bin/sh", "-c", "echo hello; exec sleep 1000")
         (outcome,) = await host.launch(OWNER, [document(argv=argv, images=[SHA], volumes=["orders"])], {})

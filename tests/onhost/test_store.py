@@ -1,6 +1,7 @@
 """Images arrive whole or not at all; the ledger; a full disk."""
 
 import hashlib
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document, short_folder
-from unictl.onhost import records, store, wire
+from unictl.onhost import intact, records, store, wire
 
 IMAGE = os.urandom(700_000)
 SHA = hashlib.sha256(IMAGE).hexdigest()
@@ -55,6 +56,50 @@ def test_a_corrupted_stored_image_is_detected_and_pulled_again(held: World) -> N
         file.write(b"\0")
     assert held.do("stage", IMAGE, digest=SHA, size=len(IMAGE)) == {"had": False}
     assert image(held).read_bytes() == IMAGE
+
+
+def spoil(world: World) -> None:
+    image(world).chmod(0o644)
+    with image(world).open("r+b") as file:
+        file.write(b"\0" if IMAGE[0] else b"\1")
+    image(world).chmod(0o444)
+
+
+def test_an_image_that_somebody_wrote_to_is_told_by_the_survey_and_starts_nobody(held: World) -> None:
+    held.stage(IMAGE)
+    assert held.survey()["images"] == [SHA]
+    spoil(held)
+    assert (held.survey()["images"], held.survey()["damaged"]) == ([], [SHA])
+    (outcome,) = held.launch(document(images=[SHA]))
+    assert outcome["problem"]["kind"] == "damaged"
+    assert f"image {SHA[:12]} is damaged on this host" in outcome["problem"]["text"]
+    assert held.do("stage", IMAGE, digest=SHA, size=len(IMAGE)) == {"had": False}
+    assert (held.survey()["images"], held.survey()["damaged"]) == ([SHA], [])
+    assert held.launch(document(images=[SHA]))[0]["ok"]
+
+
+def test_an_image_that_was_only_touched_is_read_once_and_is_well(held: World) -> None:
+    held.stage(IMAGE)
+    os.utime(image(held))
+    assert (held.survey()["images"], held.survey()["damaged"]) == ([SHA], [])
+
+
+def test_what_a_disk_lost_by_itself_is_found_by_reading(held: World) -> None:
+    held.stage(IMAGE)
+    spoil(held)
+    notes = Path(held.root.images) / ".seen"
+    told = image(held).stat()
+    notes.write_text(json.dumps({SHA: [told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns, True]}))
+    assert intact.intact(held.root, SHA)
+    assert not intact.intact(held.root, SHA, read=True)
+    assert held.survey()["damaged"] == [SHA]
+
+
+def test_without_its_notes_a_store_is_as_it_was(held: World) -> None:
+    held.stage(IMAGE)
+    (Path(held.root.images) / ".seen").write_text("{torn")
+    assert (held.survey()["images"], held.survey()["damaged"]) == ([SHA], [])
+    assert held.launch(document(images=[SHA]))[0]["ok"]
 
 
 def test_bytes_that_are_not_the_image_never_get_its_name(held: World) -> None:

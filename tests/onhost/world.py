@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unictl.onhost import facts, lease, locks, processes, records, serve, supervise
+from unictl.onhost import blocks, facts, lease, locks, processes, records, serve, supervise
 
 OWNER = "shop-5f0c2a"
 SLEEP = ("/bin/sleep", "1000")
@@ -46,12 +46,16 @@ class Call:
     def event(self, document: dict[str, Any]) -> None:
         self.events.append(document)
 
-    def pull(self, offset: int, length: int) -> Iterator[bytes]:
-        self.pulled.append((offset, length))
-        for at in range(offset, offset + length, 65536):
-            if 0 <= self.stop_after <= at:
-                raise records.wire.Problem("cancelled", "cut")
-            yield self.data[at : min(at + 65536, offset + length)]
+    def pull(self, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
+        self.pulled += ranges
+        for offset, length in ranges:
+            for at in range(offset, offset + length, 65536):
+                if 0 <= self.stop_after <= at:
+                    raise records.wire.Problem("cancelled", "cut")
+                yield self.data[at : min(at + 65536, offset + length)]
+
+    def index(self) -> bytes:
+        return blocks.index(self.data)
 
 
 class World:

@@ -85,3 +85,19 @@ def test_the_end_leaves_nothing_in_flight() -> None:
 
 def test_times_read_as_people_say_them() -> None:
     assert [progress.elapsed(t) for t in (-1, 0.9, 59, 63, 7500)] == ["0s", "0s", "59s", "1m03s", "2h05m"]
+
+
+def test_what_is_sent_shows_its_rate_and_how_long_still() -> None:
+    at = [Began(at=0, steps=1), Started(at=0, step=_step(0))]
+    at += [Progressed(at=1 + n, step=_step(0), done=(10 + 10 * n) << 20, total=100 << 20) for n in range(3)]
+    shown = progress.Progress()
+    for event in at:
+        shown = progress.advance(shown, event)
+    assert "30% 10 MiB/s, 8s left" in _plain(progress.region(shown, 3.0))[0]
+
+
+def test_a_rate_is_not_guessed_from_the_first_word() -> None:
+    shown = progress.Progress()
+    for event in (Started(at=0, step=_step(0)), Progressed(at=9, step=_step(0), done=50, total=100)):
+        shown = progress.advance(shown, event)
+    assert "left" not in _plain(progress.region(shown, 9.0))[0]

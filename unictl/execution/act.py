@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.fleet.quantities import size_text
 from unictl.hosts.host import Host as Connection
 from unictl.hosts.host import HostProblem
 from unictl.plan.step import Kind, Step
@@ -33,14 +34,7 @@ async def act(step: Step, host: Connection, tools: Tools) -> str:
     data, owner = step.data, tools.owner
     match step.kind:
         case Kind.STAGE:
-            size = data["size"]
-            await host.stage(
-                owner,
-                data["digest"],
-                size,
-                lambda: tools.open_image(data["digest"]),
-                lambda done: tools.progress(step, done, size),
-            )
+            return await _stage(step, host, tools)
         case Kind.VOLUME:
             await host.volume(owner, "create", data["volume"], data["size"])
         case Kind.DELETE:
@@ -59,6 +53,19 @@ async def act(step: Step, host: Connection, tools: Tools) -> str:
         case _:
             raise AssertionError(f"{step.kind} is not done alone")
     return ""
+
+
+async def _stage(step: Step, host: Connection, tools: Tools) -> str:
+    digest, size = step.data["digest"], step.data["size"]
+    sent = await host.stage(
+        tools.owner,
+        digest,
+        size,
+        lambda: tools.open_image(digest),
+        lambda done: tools.progress(step, done, size),
+        step.data.get("like", ()),
+    )
+    return "was there already" if sent is None else f"{size_text(size)}, {size_text(sent)} sent"
 
 
 async def _prove(step: Step, host: Connection, owner: str) -> str:

@@ -18,9 +18,11 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _FIRST = (
     "__init__",
     "accelerator",
+    "call",
     "claims",
     "facts",
     "holders",
+    "intact",
     "listening",
     "lives",
     "locks",

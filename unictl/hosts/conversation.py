@@ -9,10 +9,11 @@ import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import Any
 
 from unictl.diagnostics.failure import Unreachable
 from unictl.hosts import archive, bootstrap
+from unictl.hosts.upload import HIGH, LOW, Upload
 from unictl.onhost import wire
 from unictl.processes import command
 
@@ -29,9 +30,9 @@ Explain = Callable[[int, str], tuple[str, str]]
 class Stream:
     """One request on its way: its reply, its events, and the file it uploads."""
 
-    def __init__(self, event: Event | None, source: BinaryIO | None):
+    def __init__(self, event: Event | None, upload: Upload | None):
         self.event = event
-        self.source = source
+        self.upload = upload
         self.reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.parts: list[bytes] = []
 
@@ -39,8 +40,9 @@ class Stream:
 class Conversation:
     """A started host side. ``name`` is the host's, for what people read."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, nonce: str, explain: Explain):
+    def __init__(self, name: str, process: asyncio.subprocess.Process, nonce: str, explain: Explain, near: bool):
         self.name = name
+        self.near = near
         self.hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._process = process
         self._nonce = nonce
@@ -57,15 +59,16 @@ class Conversation:
     # -- asking
 
     async def ask(
-        self, request: Mapping[str, Any], *, event: Event | None = None, source: BinaryIO | None = None
+        self, request: Mapping[str, Any], *, event: Event | None = None, upload: Upload | None = None
     ) -> dict[str, Any]:
         """The reply ``{"ok": ...}`` or ``{"problem": ...}``; Unreachable when the host is gone or silent."""
         self._raise_if_gone()
         number, self._next = self._next, self._next + 1
-        stream = self._streams[number] = Stream(event, source)
+        stream = self._streams[number] = Stream(event, upload)
         if len(self._streams) == 1:
             self._heard = max(self._heard, asyncio.get_running_loop().time())
         self._send(wire.frame(number, wire.REQUEST, wire.encode(request)))
+        sending = self._sending(number, upload)
         try:
             return await stream.reply
         except asyncio.CancelledError:
@@ -73,6 +76,17 @@ class Conversation:
             raise
         finally:
             self._streams.pop(number, None)
+            if sending is not None:
+                sending.cancel()
+
+    def _sending(self, number: int, upload: Upload | None) -> asyncio.Task[None] | None:
+        """What answers the host's wishes for pieces of a file."""
+        if upload is None or self._process.stdin is None:
+            return None
+        sending = asyncio.create_task(upload.run(number, self._process.stdin))
+        # A line that broke ends the reader too, which tells it; what broke here is the same.
+        sending.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return sending
 
     def _send(self, data: bytes) -> None:
         if self._process.stdin is not None and not self._process.stdin.is_closing():
@@ -124,17 +138,8 @@ class Conversation:
             stream.parts.append(body)
         elif kind == wire.REPLY and not stream.reply.done():
             stream.reply.set_result(json.loads(b"".join([*stream.parts, body])))
-        elif kind == wire.WANT and stream.source is not None:
-            self._upload(number, stream.source, json.loads(body))
-
-    def _upload(self, number: int, source: BinaryIO, want: Mapping[str, int]) -> None:
-        """One piece, as asked. What is buffered is bounded by the host: it wants at most so much ahead."""
-        try:
-            source.seek(want["offset"])
-            piece = source.read(min(want["length"], wire.DATA_LIMIT))
-        except (OSError, ValueError):
-            piece = b""
-        self._send(wire.frame(number, wire.DATA, wire.OFFSET.pack(want["offset"]) + piece))
+        elif kind == wire.WANT and stream.upload is not None:
+            stream.upload.want(json.loads(body))
 
     async def _stderr(self) -> None:
         assert self._process.stderr is not None
@@ -224,6 +229,8 @@ async def begin(
     except OSError as error:
         text = f"host {name}: cannot start {words[0]}: {error.strerror}"
         raise Unreachable(text, hint=f"install {os.path.basename(words[0])} on this machine") from error  # noqa: PTH119
-    conversation = Conversation(name, process, nonce, explain)
+    if process.stdin is not None:
+        process.stdin.transport.set_write_buffer_limits(HIGH, LOW)
+    conversation = Conversation(name, process, nonce, explain, near)
     conversation._send(data)
     return conversation

@@ -6,7 +6,8 @@ from typing import Any, BinaryIO, ClassVar, Protocol
 
 from unictl.diagnostics.failure import Failure, Locked, Refused
 from unictl.hosts.conversation import Conversation, Event
-from unictl.onhost import wire
+from unictl.hosts.upload import Upload
+from unictl.onhost import blocks, wire
 
 Document = Mapping[str, Any]
 
@@ -54,7 +55,8 @@ class Host(Protocol):
         size: int,
         open_: Callable[[], BinaryIO],
         progress: Callable[[int], None] | None = None,
-    ) -> bool: ...
+        like: Sequence[str] = (),
+    ) -> int | None: ...
     async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int: ...
     async def launch(
         self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
@@ -127,12 +129,21 @@ class RemoteHost:
         size: int,
         open_: Callable[[], BinaryIO],
         progress: Callable[[int], None] | None = None,
-    ) -> bool:
-        """Have an image there; True when it was. ``progress`` hears the bytes that are there so far."""
+        like: Sequence[str] = (),
+    ) -> int | None:
+        """Have an image there; the bytes that travelled, None when it was there.
+
+        ``progress`` hears the bytes that are there so far; ``like`` names images there that it may resemble: what they
+        have in common does not travel.
+        """
         heard: Event | None = (lambda event: progress(int(event["at"]))) if progress else None
+        # Where no line lies between, sending is cheaper than looking for what is alike.
+        alike = list(like) if size >= blocks.WORTH and not self._conversation.near else []
         with open_() as source:
-            reply = await self._ask("stage", owner, event=heard, source=source, digest=digest, size=size)
-        return bool(reply["had"])
+            upload = Upload(source, self._conversation.near)
+            asked: dict[str, Any] = {"digest": digest, "size": size, "like": alike}
+            reply = await self._ask("stage", owner, event=heard, upload=upload, **asked)
+        return None if reply["had"] else upload.sent
 
     async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int:
         """Create (or grow) or delete a volume; its size in bytes."""
@@ -219,9 +230,9 @@ class RemoteHost:
         await self._conversation.close()
 
     async def _ask(
-        self, do: str, owner: str, *, event: Event | None = None, source: BinaryIO | None = None, **rest: Any
+        self, do: str, owner: str, *, event: Event | None = None, upload: Upload | None = None, **rest: Any
     ) -> dict[str, Any]:
-        reply = await self._conversation.ask({"do": do, "owner": owner, **rest}, event=event, source=source)
+        reply = await self._conversation.ask({"do": do, "owner": owner, **rest}, event=event, upload=upload)
         if "problem" in reply:
             raise self._problem(reply["problem"])
         answer: dict[str, Any] = reply["ok"]

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 
-from . import claims, contention, lease, listening, locks, privilege, records, substitute, supervise, wire
+from . import claims, contention, intact, lease, listening, locks, privilege, records, substitute, supervise, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,8 +106,11 @@ class Batch:
 
     def _check_files(self, key: str, run: dict[str, Any]) -> None:
         for sha in run.get("images", ()):
-            if not os.path.exists(f"{self.root.images}/{records.digest(sha)}"):
-                raise wire.Problem("no-image", f"{key} needs image {sha[:12]}, which is not on this host", "plan again")
+            if intact.intact(self.root, records.digest(sha)):
+                continue
+            if os.path.exists(f"{self.root.images}/{sha}"):
+                raise wire.Problem("damaged", f"{key}: {intact.sentence(sha)}", "apply again: it is brought anew")
+            raise wire.Problem("no-image", f"{key} needs image {sha[:12]}, which is not on this host", "plan again")
         for name in run.get("volumes", ()):
             if not os.path.isdir(self.root.volume(self.owner, name)):
                 raise wire.Problem("not-found", f"{key} needs volume {name}, which is not on this host", "plan again")

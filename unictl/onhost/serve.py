@@ -6,7 +6,6 @@ The real streams are moved away first: nothing that runs in this process or is s
 from __future__ import annotations
 
 import os
-import queue
 import select
 import signal
 import sys
@@ -14,10 +13,11 @@ import threading
 import time
 
 from . import records, wire
+from .call import Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from typing import Any, Callable
 
 HANDLERS = {
     "survey": ("survey", "survey"),
@@ -44,56 +44,6 @@ ALONE = ("ingress", "ledger", "remember", "collect", "lease", "volume")
 THREADS = 128
 LAST_WORDS = 10.0
 """Seconds that messages in hand may take once the connection is gone; a retire also its grace."""
-
-
-class Call:
-    """What a handler is given beside the request: a way to say something, and to hear that it should stop."""
-
-    def __init__(self, connection: Connection, stream: int, ask: dict[str, Any]):
-        self.connection = connection
-        self.stream = stream
-        self.ask = ask
-        self.cancelled = threading.Event()
-        self.data: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
-
-    @property
-    def lease(self) -> Any:
-        """The lease this connection holds, or None."""
-        return self.connection.lease
-
-    def event(self, document: dict[str, Any]) -> None:
-        """Tell the control side something on the way."""
-        self.connection.send(wire.frame(self.stream, wire.EVENT, wire.encode(document)))
-
-    def want(self, offset: int, length: int) -> bytes:
-        """One piece of the upload."""
-        return b"".join(self.pull(offset, length))
-
-    def pull(self, offset: int, length: int) -> Iterator[bytes]:
-        """The pieces of a range of the upload, in order; several are asked for ahead."""
-        asked = at = offset
-        end = offset + length
-        while at < end:
-            while asked < end and asked - at < wire.AHEAD:
-                size = min(wire.DATA_LIMIT, end - asked)
-                self.connection.send(wire.frame(self.stream, wire.WANT, wire.encode({"offset": asked, "length": size})))
-                asked += size
-            yield (piece := self._piece(at))
-            at += len(piece)
-
-    def _piece(self, at: int) -> bytes:
-        told = self.data.get()
-        if told is None or self.cancelled.is_set():
-            raise wire.Problem("cancelled", "the upload was cancelled; what came so far is kept for the next try")
-        offset, piece = told
-        if offset != at or not piece:
-            raise wire.Problem("damaged", "the file that is sent is shorter than it was said to be", "try again")
-        return piece
-
-    def cancel(self) -> None:
-        """The control side gave up, or is gone."""
-        self.cancelled.set()
-        self.data.put(None)
 
 
 class Connection:
@@ -164,8 +114,8 @@ class Connection:
             self._begin(stream, body)
         elif stream in self.calls:
             call = self.calls[stream]
-            if kind == wire.DATA:
-                call.data.put((wire.OFFSET.unpack_from(body)[0], body[wire.OFFSET.size :]))
+            if kind in (wire.DATA, wire.DEFLATED):
+                call.data.put((kind, body))
             elif kind == wire.CANCEL and call.ask.get("do") in CANCELLABLE:
                 call.cancel()
 

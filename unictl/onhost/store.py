@@ -1,38 +1,42 @@
 """The content store: images by SHA-256, shared by all fleets, whole or not there, read-only.
 
 A pin (``fleets/<owner>/wanted/<sha>``) is written first, so that nobody collects what is on its way. A partial keeps
-its bytes when the connection dies; the next ``stage`` goes on from there.
+its bytes when the connection dies; the next ``stage`` goes on from there. Blocks that a similar image here has are
+taken from it and do not travel.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 
-from . import lease, locks, records, wire
+from . import blocks, intact, lease, locks, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Iterator
 
-_READ = 1 << 20
+_TOLD = 1 << 20
+"""Bytes between two words on how far it is."""
 
 
 def stage(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
-    """Have an image here, pulling what is missing; ``had`` when nothing was."""
+    """Have an image here, pulling what is missing; ``had`` when nothing was. ``like``: images it may be made from."""
     lease.require(ask, call)
     sha, size = records.digest(ask["digest"]), int(ask["size"])
     pin(root, ask["owner"], sha)
     path = f"{root.images}/{sha}"
-    if good(path, sha, size):
+    if intact.intact(root, sha):
         return {"had": True}
     partial = f"{root.images}/.partial-{sha}"
     lock = _lock(partial, call)
     try:
-        if good(path, sha, size):
+        if intact.intact(root, sha):
             records.remove_file(partial)
             return {"had": True}
-        _fill(lock, partial, sha, size, call)
+        _fill(root, lock, sha, size, ask.get("like") or (), call)
         _publish(root, lock, partial, path)
+        intact.note(root, sha)
     finally:
         os.close(lock)
     return {"had": False}
@@ -47,30 +51,9 @@ def pin(root: records.Root, owner: str, sha: str) -> None:
         records.sync_folder(folder)
 
 
-def good(path: str, sha: str, size: int) -> bool:
-    """Whether a stored image is what its name says: its bytes are read, a disk may have lost some."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        return os.fstat(descriptor).st_size == size and _hash(descriptor, size).hexdigest() == sha
-    finally:
-        os.close(descriptor)
-
-
-def _hash(descriptor: int, size: int) -> Any:
-    import hashlib
-
-    found = hashlib.sha256()
-    at = 0
-    while at < size:
-        piece = os.pread(descriptor, min(_READ, size - at), at)
-        if not piece:
-            break
-        found.update(piece)
-        at += len(piece)
-    return found
+def stored(root: records.Root) -> list[str]:
+    """Every image that is whole."""
+    return [name for name in records.names(root.images) if len(name) == 64]
 
 
 def _lock(partial: str, call: Any) -> int:
@@ -83,24 +66,25 @@ def _lock(partial: str, call: Any) -> int:
             raise wire.Problem("cancelled", "staging was cancelled")
 
 
-def _fill(lock: int, partial: str, sha: str, size: int, call: Any) -> None:
-    """Pull what is missing; a partial whose whole is wrong is pulled once more from the beginning."""
+def _fill(root: records.Root, lock: int, sha: str, size: int, like: Any, call: Any) -> None:
+    """Get what is missing; a partial whose whole is wrong is pulled once more from the beginning, all of it."""
+    partial = f"{root.images}/.partial-{sha}"
     for attempt in (1, 2):
         have = min(os.fstat(lock).st_size, size)
         os.ftruncate(lock, have)
         free = records.free_bytes(partial)
         if size - have > free:
             raise _no_room(partial, size - have, free)
-        if _pull(lock, partial, have, size, call) == sha:
+        known = _known(root, like) if attempt == 1 and have < size else {}
+        if _write(lock, partial, have, _pieces(known, have, size, call), call) == sha:
             return
         os.ftruncate(lock, 0)
-        if attempt == 2:
-            records.remove_file(partial)
-            raise wire.Problem(
-                "damaged",
-                f"what was sent as image {sha[:12]} is not it: its SHA-256 differs",
-                "the file changed while it was read, or its lock entry is wrong: run `unictl lock`",
-            )
+    records.remove_file(partial)
+    raise wire.Problem(
+        "damaged",
+        f"what was sent as image {sha[:12]} is not it: its SHA-256 differs",
+        "the file changed while it was read, or its lock entry is wrong: run `unictl lock`",
+    )
 
 
 def _no_room(partial: str, need: int, free: int) -> wire.Problem:
@@ -113,17 +97,66 @@ def _no_room(partial: str, need: int, free: int) -> wire.Problem:
     )
 
 
-def _pull(lock: int, partial: str, have: int, size: int, call: Any) -> str:
-    found = _hash(lock, have)
-    at = have
+def _known(root: records.Root, like: Any) -> dict[bytes, memoryview]:
+    """The blocks of images that lie here, by hash: where their bytes are."""
+    found: dict[bytes, memoryview] = {}
+    for sha in like:
+        try:
+            with open(f"{root.images}/{records.digest(sha)}", "rb") as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):
+            continue
+        for at, length, name in blocks.cuts(data):
+            found.setdefault(name, memoryview(data)[at : at + length])
+    return found
+
+
+def _pieces(known: dict[bytes, memoryview], have: int, size: int, call: Any) -> Iterator[Any]:
+    """What comes behind the first ``have`` bytes, in order: from here where it is known, pulled where it is not."""
+    rows = _rows(known, have, size, call) if known else [(have, size - have, None)]
+    pulled = call.pull([(at, length) for at, length, piece in rows if piece is None])
+    for _, length, piece in rows:
+        if piece is not None:
+            yield piece
+            continue
+        left = length
+        while left > 0:
+            came = next(pulled)
+            left -= len(came)
+            yield came
+
+
+def _rows(known: dict[bytes, memoryview], have: int, size: int, call: Any) -> list[tuple[int, int, Any]]:
+    """(offset, length, bytes or None) of everything behind ``have``; neighbours that must travel travel together."""
+    rows: list[tuple[int, int, Any]] = []
+    at = 0
+    for length, name in blocks.read(call.index()):
+        end = at + length
+        piece = known.get(name) if at >= have else None
+        begin = max(at, have)
+        if piece is None and rows and rows[-1][2] is None:
+            rows[-1] = (rows[-1][0], end - rows[-1][0], None)
+        elif end > begin:
+            rows.append((begin, end - begin, piece))
+        at = end
+    return rows if at == size else [(have, size - have, None)]
+
+
+def _write(lock: int, partial: str, have: int, pieces: Iterator[Any], call: Any) -> str:
+    """Write what comes; the SHA-256 of the whole."""
+    found = intact.digest(lock, have)
+    at = told = have
     try:
-        for piece in call.pull(have, size - have):
-            os.pwrite(lock, piece, at)
+        for piece in pieces:
+            wire.write_at(lock, piece, at)
             found.update(piece)
             at += len(piece)
-            call.event({"at": at})
+            if at - told >= _TOLD:
+                call.event({"at": at})
+                told = at
     except OSError as error:
         raise records.problem(error, partial) from error
+    call.event({"at": at})
     text: str = found.hexdigest()
     return text
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, holders, lives, privilege, programs, records, retired, wire
+from . import claims, holders, intact, lives, privilege, programs, records, retired, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
         "instances": rows,
         "retired": retired.launches(root, owner),
         "volumes": _volumes(root, owner, users),
-        "images": [name for name in records.names(root.images) if len(name) == 64],
+        **_images(root),
         "claims": claims.of_others(root, owner, own, _others_ingress),
         "ingress": ingress,
         "lease": holders.holder(root, owner),
@@ -216,6 +216,13 @@ def _volumes(root: records.Root, owner: str, users: dict[str, str]) -> list[dict
             size = 0
         rows.append({"name": name, "size": size, "used_by": users.get(name, "")})
     return rows
+
+
+def _images(root: records.Root) -> dict[str, list[str]]:
+    """What lies in the store; what is damaged is not there, and told apart."""
+    there = [name for name in records.names(root.images) if len(name) == 64]
+    damaged = intact.damaged(root, there)
+    return {"images": [name for name in there if name not in damaged], "damaged": damaged}
 
 
 def _remembered(root: records.Root, owner: str, name: str) -> Any:

@@ -2,7 +2,8 @@
 
 A frame is ``>IIB`` (length of the body, stream, kind) and its body. Streams are chosen by the control side and never
 used twice; stream 0 is the connection itself (hello, pings). Bodies are JSON but for DATA: eight bytes of offset, then
-the bytes. A reply that does not fit one frame travels as PARTs closed by the REPLY.
+the bytes, and DEFLATED: the same with the bytes compressed. A WANT asks for a piece of the file that is uploaded, or
+(``of: index``) of the list of its blocks. A reply that does not fit one frame travels as PARTs closed by the REPLY.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 HEAD = struct.Struct(">IIB")
 OFFSET = struct.Struct(">Q")
 
-REQUEST, REPLY, EVENT, PART, WANT, DATA, CANCEL, PING = b"QREFWDCP"
+REQUEST, REPLY, EVENT, PART, WANT, DATA, DEFLATED, CANCEL, PING = b"QREFWDZCP"
 
 BODY_LIMIT = 1 << 20
 """Longest body of a control frame; a longer one is a broken conversation."""
@@ -89,9 +90,33 @@ def reply(stream: int, document: dict[str, Any]) -> list[bytes]:
     return [frame(stream, PART, piece) for piece in pieces[:-1]] + [frame(stream, REPLY, pieces[-1])]
 
 
+def deflated(offset: int, piece: bytes) -> tuple[int, bytes]:
+    """(kind, body) of a piece of bytes, compressed where that saves a tenth of it or more."""
+    import zlib
+
+    packed = zlib.compress(piece, 1)
+    kind, body = (DEFLATED, packed) if len(packed) * 10 <= len(piece) * 9 else (DATA, piece)
+    return kind, OFFSET.pack(offset) + body
+
+
+def piece(kind: int, body: bytes) -> tuple[int, bytes]:
+    """(offset, bytes) of a DATA or DEFLATED body; never more than DATA_LIMIT bytes of it."""
+    offset, rest = OFFSET.unpack_from(body)[0], body[OFFSET.size :]
+    if kind == DEFLATED:
+        import zlib
+
+        try:
+            rest = zlib.decompressobj().decompress(rest, DATA_LIMIT)
+        except zlib.error as error:
+            raise Problem(
+                "damaged", f"what was sent cannot be unpacked: {error}", "run the same command again"
+            ) from error
+    return offset, rest
+
+
 def limit(kind: int) -> int:
     """The longest body a frame of this kind may have."""
-    return DATA_LIMIT + OFFSET.size if kind == DATA else BODY_LIMIT
+    return DATA_LIMIT + OFFSET.size if kind in (DATA, DEFLATED) else BODY_LIMIT
 
 
 def read_exactly(descriptor: int, size: int) -> bytes:
@@ -119,3 +144,11 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def write_at(descriptor: int, data: Any, offset: int) -> None:
+    """All of ``data`` into a file, from ``offset`` on."""
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(descriptor, view, offset)
+        view, offset = view[done:], offset + done

@@ -40,15 +40,24 @@ def brought(draft: Draft, s: Situation, known: Mapping[str, File], new: Located)
     missing = [sha for sha in run.get("images", ()) if sha not in s.answered[new.host].images]
     absent = sorted(name for name in new.wished.volumes.values() if name not in s.volumes)
     return (
-        *(_stage(draft, known, new.host, sha) for sha in missing),
+        *(_stage(draft, known, new.host, sha, _alike(s, new, run)) for sha in missing),
         *(_volume(draft, s, new, name) for name in absent),
     )
 
 
-def _stage(draft: Draft, known: Mapping[str, File], host: str, digest: str) -> str:
+def _alike(s: Situation, new: Located, run: Mapping[str, Any]) -> list[str]:
+    """Images on the host that a new one may resemble: those its service runs from there now."""
+    said = s.answered[new.host]
+    runs = {sha for live in said.instances if live.service == new.wished.service for sha in live.images}
+    return sorted((runs & said.images) - set(run.get("images", ())))
+
+
+def _stage(draft: Draft, known: Mapping[str, File], host: str, digest: str, like: Sequence[str] = ()) -> str:
     file = known.get(digest)
     subject = f"{file.image}.{file.part}" if file else digest[:12]
-    data = {"digest": digest, "size": file.size if file else 0}
+    data: dict[str, Any] = {"digest": digest, "size": file.size if file else 0}
+    if like:
+        data["like"] = list(like)
     return draft.add(step(f"stage:{host}:{digest[:16]}", Kind.STAGE, host, (), data, subject=subject))
 
 

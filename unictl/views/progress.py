@@ -7,6 +7,7 @@ Where there is a screen, ``region`` is drawn again and again; elsewhere ``told``
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from unictl.fleet.quantities import size_text
 from unictl.journal.event import (
     Began,
     Ended,
@@ -27,6 +28,8 @@ from unictl.views.spans import Line, Span
 
 HEARTBEAT = 10.0
 """Seconds between two lines about something that still runs, where there is no screen."""
+EARLY = 0.5
+"""Seconds within which a rate is a guess."""
 STOPPING = "Stopping: steps in flight end, no new one starts. Press Ctrl-C again to leave at once."
 
 _DONE = {
@@ -46,13 +49,24 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A step in flight: since when, and how far it is, where that is known."""
+    """A step in flight: since when, and how far it is in bytes, where that is known.
+
+    ``first`` are the time and the bytes at which they began to move, ``at`` when they last did.
+    """
 
     step: Step
     since: float
     done: int = 0
     total: int = 0
     text: str = ""
+    first: tuple[float, int] = (0.0, 0)
+    at: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second so far; 0 while it is too early to tell."""
+        took = self.at - self.first[0]
+        return (self.done - self.first[1]) / took if took >= EARLY else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +90,9 @@ def advance(progress: Progress, event: Event) -> Progress:
         case Started(at=at, step=step):
             return replace(progress, running={**progress.running, step.id: Running(step=step, since=at)}, waiting="")
         case Progressed(at=at, step=step):
-            since = progress.running[step.id].since if step.id in progress.running else at
-            here = Running(step=step, since=since, done=event.done, total=event.total, text=event.text)
+            before = progress.running.get(step.id) or Running(step=step, since=at)
+            first = before.first if before.total else (at, event.done)
+            here = replace(before, done=event.done, total=event.total, text=event.text, first=first, at=at)
             return replace(progress, running={**progress.running, step.id: here})
         case Finished(step=step):
             return replace(progress, running=_without(progress, step), done=progress.done + 1)
@@ -169,8 +184,11 @@ def _still(each: Running, now: float, width: int) -> Line:
 
 
 def _far(each: Running) -> str:
+    """How far, how fast, and how long still."""
     share = f" {min(100, 100 * each.done // each.total)}%" if each.total else ""
-    return f"{share}{' ' + clean(each.text) if each.text else ''}"
+    moving = each.rate > 0 and each.done < each.total
+    rate = f" {size_text(each.rate)}/s, {elapsed((each.total - each.done) / each.rate + 1)} left" if moving else ""
+    return f"{share}{rate}{' ' + clean(each.text) if each.text else ''}"
 
 
 def _head(progress: Progress, now: float) -> str:

@@ -1,0 +1,108 @@
+"""What of an image travels over a line: only what the host lacks, compressed where the line is what is waited for."""
+
+import asyncio
+import hashlib
+import io
+import random
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosts.line import environment
+from tests.onhost.world import OWNER, World, short_folder
+from unictl.fleet.model import Connect, Host
+from unictl.hosts.connect import connect
+from unictl.hosts.host import RemoteHost
+from unictl.onhost import wire
+
+SIZE = 4 << 20
+NOISE = random.Random(1).randbytes(SIZE)
+TEXT = b" ".join(word.hex().encode() for word in (NOISE[at : at + 3] for at in range(0, SIZE // 2, 3)))[:SIZE]
+
+
+@pytest.fixture
+def root() -> Iterator[str]:
+    path = short_folder()
+    yield path
+    World(path).close()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def over(line: dict[str, str], root: str, act: Callable[[Any], Awaitable[None]]) -> None:
+    """Run a coroutine with a host at the other end of a line."""
+    declared = Host(name="hv1", connect=Connect(kind="ssh", host="hv1"), root=root)
+
+    async def whole() -> None:
+        host = await connect(declared, env=line)
+        try:
+            await host.acquire(OWNER, "shop", "5f0c2a", {"user": "eve"}, 0)
+            await act(host)
+        finally:
+            await host.close()
+
+    asyncio.run(whole())
+
+
+async def send(host: RemoteHost, data: bytes, *like: bytes) -> int:
+    alike = [hashlib.sha256(each).hexdigest() for each in like]
+    digest = hashlib.sha256(data).hexdigest()
+    sent = await host.stage(OWNER, digest, len(data), lambda: io.BytesIO(data), None, alike)
+    return sent or 0
+
+
+def test_over_a_slow_line_an_image_travels_compressed(root: str, tmp_path: Path) -> None:
+    async def act(host: RemoteHost) -> None:
+        assert await send(host, TEXT) < 0.75 * len(TEXT)
+
+    over(environment(tmp_path / "bin", 4e6), root, act)
+    assert (Path(root) / "images" / hashlib.sha256(TEXT).hexdigest()).read_bytes() == TEXT
+
+
+def test_what_does_not_compress_costs_no_more_than_it_is(root: str, tmp_path: Path) -> None:
+    async def act(host: RemoteHost) -> None:
+        assert await send(host, NOISE) < 1.01 * len(NOISE)
+
+    over(environment(tmp_path / "bin", 8e6), root, act)
+
+
+@pytest.mark.parametrize("where", ["in place", "put in", "taken out"])
+def test_of_a_changed_image_only_the_change_travels(root: str, tmp_path: Path, where: str) -> None:
+    at, many = SIZE // 3, SIZE // 100
+    new = {
+        "in place": NOISE[:at] + bytes(many) + NOISE[at + many :],
+        "put in": NOISE[:at] + NOISE[:many][::-1] + NOISE[at:],
+        "taken out": NOISE[:at] + NOISE[at + many :],
+    }[where]
+
+    async def act(host: RemoteHost) -> None:
+        await send(host, NOISE)
+        assert await send(host, new, NOISE) < 0.06 * SIZE
+
+    over(environment(tmp_path / "bin", 1e9), root, act)
+    assert (Path(root) / "images" / hashlib.sha256(new).hexdigest()).read_bytes() == new
+
+
+def test_a_similar_image_that_is_damaged_or_gone_does_no_harm(root: str, tmp_path: Path) -> None:
+    new = NOISE[: SIZE // 2] + b"new" + NOISE[SIZE // 2 :]
+    damaged = Path(root) / "images" / hashlib.sha256(NOISE).hexdigest()
+
+    async def act(host: RemoteHost) -> None:
+        await send(host, NOISE)
+        damaged.chmod(0o644)
+        damaged.write_bytes(NOISE[: SIZE // 4] + b"?" * (SIZE // 4) + NOISE[SIZE // 2 :])
+        assert SIZE // 4 < await send(host, new, NOISE, b"never seen") < SIZE // 2
+
+    over(environment(tmp_path / "bin", 1e9), root, act)
+    assert (damaged.parent / hashlib.sha256(new).hexdigest()).read_bytes() == new
+
+
+def test_a_piece_that_unpacks_to_more_than_a_frame_may_hold_is_cut_and_one_that_cannot_be_unpacked_refused() -> None:
+    kind, body = wire.deflated(7, bytes(wire.DATA_LIMIT * 4))
+    assert kind == wire.DEFLATED
+    offset, piece = wire.piece(kind, body)
+    assert (offset, len(piece)) == (7, wire.DATA_LIMIT)
+    with pytest.raises(wire.Problem, match="unpacked"):
+        wire.piece(wire.DEFLATED, wire.OFFSET.pack(0) + b"nonsense")

@@ -1,0 +1,62 @@
+"""Where an image is cut into blocks, so that of a changed one only what changed has to travel. Used by both ends.
+
+Cuts follow the content, not the offset: what is put in or taken out moves no cut but those beside it. A cut lies behind
+a byte ``e`` where the checksum of the bytes before it ends in zeros: finding one byte runs at the speed of memchr, and
+about one in 32 of them is taken. Blocks are compared by 16 bytes of BLAKE2b; what is made of them is verified whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import zlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator
+
+SMALLEST = 4 << 10
+LARGEST = 64 << 10
+WORTH = 1 << 20
+"""Bytes of an image from which on it is worth asking for its blocks."""
+_ANCHOR = re.compile(b"e")
+_WINDOW = 32
+_MASK = 0x1F
+_TRIES = 1024
+"""Bytes ``e`` looked at for one block: an image full of them must not take minutes."""
+_HASH = 16
+_ROW = struct.Struct(">I16s")
+
+
+def cuts(data: Any) -> Iterator[tuple[int, int, bytes]]:
+    """(offset, length, hash) of every block of a buffer, in order."""
+    begin, end = 0, len(data)
+    while begin < end:
+        at = _next(data, begin, end)
+        yield begin, at - begin, hashlib.blake2b(data[begin:at], digest_size=_HASH).digest()
+        begin = at
+
+
+def _next(data: Any, begin: int, end: int) -> int:
+    """Where the block that begins there ends."""
+    at, last = begin + SMALLEST, min(begin + LARGEST, end)
+    for _ in range(_TRIES):
+        found = _ANCHOR.search(data, at, last)
+        if found is None:
+            return last
+        at = found.end()
+        if not zlib.crc32(data[at - _WINDOW : at]) & _MASK:
+            return at
+    return last
+
+
+def index(data: Any) -> bytes:
+    """The blocks of a buffer as they travel: 20 bytes each."""
+    return b"".join(_ROW.pack(length, name) for _, length, name in cuts(data))
+
+
+def read(told: bytes) -> list[tuple[int, bytes]]:
+    """(length, hash) of every block of an index; what is left of a torn row is ignored."""
+    whole = len(told) - len(told) % _ROW.size
+    return list(_ROW.iter_unpack(told[:whole]))

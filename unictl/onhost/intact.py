@@ -1,0 +1,98 @@
+"""Whether stored images are still what their names say, without reading them each time.
+
+An image is hashed when it arrives. What the file system said of it then (inode, size, times) is noted; while it says
+the same, nobody wrote to the file. Where it says something else the bytes are read once more. With ``read`` they are
+read in any case: only that finds what a disk lost by itself. The notes are a cache: without them an image is looked at
+when it is next needed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_READ = 1 << 20
+_NOTES = "/.seen"
+
+
+def digest(descriptor: int, size: int) -> Any:
+    """SHA-256 over the first ``size`` bytes of a file; to go on with."""
+    import hashlib
+
+    found = hashlib.sha256()
+    at = 0
+    while at < size:
+        piece = os.pread(descriptor, min(_READ, size - at), at)
+        if not piece:
+            break
+        found.update(piece)
+        at += len(piece)
+    return found
+
+
+def damaged(root: records.Root, shas: list[str]) -> list[str]:
+    """Those of the stored images that changed since they were hashed, and are not what they are called any more."""
+    notes = _notes(root)
+    return [sha for sha in shas if sha in notes and not _holds(root, sha, notes)]
+
+
+def intact(root: records.Root, sha: str, read: bool = False) -> bool:
+    """Whether a stored image is what its name says; False where there is none. ``read``: do not believe the notes."""
+    return _holds(root, sha, {} if read else _notes(root))
+
+
+def sentence(sha: str) -> str:
+    """What is said of a damaged image."""
+    return f"image {sha[:12]} is damaged on this host: its bytes are not those of its name any more"
+
+
+def _holds(root: records.Root, sha: str, notes: dict[str, Any]) -> bool:
+    try:
+        descriptor = os.open(f"{root.images}/{sha}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        told = os.fstat(descriptor)
+        stamp = [told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns]
+        noted = notes.get(sha)
+        if isinstance(noted, list) and noted[:-1] == stamp:
+            return bool(noted[-1])
+        good: bool = digest(descriptor, told.st_size).hexdigest() == sha
+    except OSError:
+        # A disk that cannot give the bytes back has lost them.
+        return False
+    finally:
+        os.close(descriptor)
+    _note(root, sha, [*stamp, good])
+    return good
+
+
+def note(root: records.Root, sha: str) -> None:
+    """Note an image that was hashed just now and has its name."""
+    told = os.stat(f"{root.images}/{sha}")
+    _note(root, sha, [told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns, True])
+
+
+def _notes(root: records.Root) -> dict[str, Any]:
+    try:
+        told = records.read_json(root.images + _NOTES)
+    except wire.Problem:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _note(root: records.Root, sha: str, row: list[Any]) -> None:
+    """Two writers at once lose one note, never more: the name aside is always the same, so nothing is left over."""
+    notes = {name: noted for name, noted in _notes(root).items() if os.path.exists(f"{root.images}/{name}")}
+    notes[sha] = row
+    aside = root.images + _NOTES + ".new"
+    try:
+        records.write_plain(aside, wire.encode(notes), sync=False)
+        os.rename(aside, root.images + _NOTES)
+    except (wire.Problem, OSError):
+        return
