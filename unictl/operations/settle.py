@@ -99,8 +99,7 @@ def settle(request: FleetRequest) -> Settled:
     lock = _lock(found.tree)
     locked = request.locked or bool(request.at)
     resolved = resolve(fleet, found.tree, lock.images, locked=locked)
-    rows = preflight(fleet, resolved.facts)
-    problems = (*diagnose(resolved.problems, found), *_rows(rows, found), *_unsupported(fleet, found))
+    problems = (*diagnose(resolved.problems, found), *_cannot_work(fleet, resolved.facts, found))
     if errors(problems):
         raise InvalidFleet(_count(problems), problems=problems)
     endpoints = lockfile.number_endpoints(lock.endpoints, _ranges(fleet))
@@ -186,10 +185,14 @@ def _rows(rows: Iterable[tuple[Where, str, str, str]], found: Read) -> Problems:
     )
 
 
-def _unsupported(fleet: Fleet, found: Read) -> Problems:
+def _cannot_work(fleet: Fleet, facts: Facts, found: Read) -> Problems:
+    """What guests and hypervisors refuse, and what is not there yet; a place that is not supported says only that."""
     from unictl.fleet.support import unsupported
 
-    return diagnose(unsupported(fleet), found)
+    missing = unsupported(fleet)
+    told = {finding.path for finding in missing}
+    rows = (row for row in preflight(fleet, facts) if row[0] not in told)
+    return (*_rows(rows, found), *diagnose(missing, found))
 
 
 def pinned(found: Read) -> Facts:
