@@ -153,7 +153,7 @@ def _fields(arguments: Arguments) -> dict:
 
 def test_all_that_narrows_is_refused_beside_a_plan_file() -> None:
     for option in (*NARROWING, *READING):
-        value = {"var": "a=b", "allow-destroy": "1"}.get(option.word, "x")
+        value = {"var": "a=b", "allow-destroy": "1", "allow-changes": "1"}.get(option.word, "x")
         typed = [f"-{option.word}", *([value] if option.value else [])]
         with pytest.raises(UsageFailure, match=f"-{option.word} cannot be used with a plan file"):
             asked.only_a_plan_file(parse(["apply", "p", *typed]))

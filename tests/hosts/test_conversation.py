@@ -86,7 +86,7 @@ def test_the_whole_way_of_an_instance(folder: str) -> None:
         await host.remember(OWNER, {"max_destroy": "20%"}, ["here"])
         assert await host.retire(OWNER, KEY, 1000, 5) is True
         assert await host.retire(OWNER, KEY, 1000, 5) is False
-        await host.collect(OWNER, [], 5, end=True)
+        await host.collect(OWNER, end=True)
         await host.release(OWNER)
         assert (await survey(host))["lease"] is None
 

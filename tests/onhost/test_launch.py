@@ -91,7 +91,7 @@ def test_retired_ones_are_pruned_by_name_but_never_the_last(held: World) -> None
             held.retire(f"{name}.{launch:08x}", keep=2)
     assert held.survey()["retired"] == {"web-0": 4, "web-1": 4}
     assert len(os.listdir(held.root.retired(OWNER))) == 4
-    held.do("collect", keep_images=[], keep_retired=0)
+    held.do("collect", keep_retired=0)
     assert held.survey()["retired"] == {"web-0": 4, "web-1": 4}
 
 
@@ -292,7 +292,7 @@ def test_a_damaged_record_is_a_row_and_not_a_crash(held: World, text: str) -> No
 def test_images_are_kept_while_a_record_is_unreadable(held: World) -> None:
     sha = held.stage(b"kernel")
     os.makedirs(held.root.instance(OWNER, "web-9.0123abcd"))
-    held.do("collect", keep_images=[])
+    held.do("collect")
     assert held.survey()["images"] == [sha]
 
 
@@ -302,7 +302,7 @@ def test_destroy_leaves_retired_records_and_volumes_only(held: World) -> None:
     held.launch(document(images=[sha]))
     held.retire(KEY)
     held.do("remember", policy={}, hosts=[])
-    held.do("collect", keep_images=[], keep_retired=5, end=True)
+    held.do("collect", keep_retired=5, end=True)
     assert sorted(os.listdir(held.root.fleet(OWNER))) == ["retired", "volumes"]
     assert held.survey()["images"] == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document, short_folder
-from unictl.onhost import intact, records, store, wire
+from unictl.onhost import intact, kept, records, store, wire
 
 IMAGE = os.urandom(700_000)
 SHA = hashlib.sha256(IMAGE).hexdigest()
@@ -110,11 +110,82 @@ def test_bytes_that_are_not_the_image_never_get_its_name(held: World) -> None:
     assert held.survey()["leftovers"] == 0
 
 
-def test_an_image_that_a_record_or_a_pin_of_any_fleet_names_is_kept(held: World) -> None:
-    pinned, named, surplus = (held.stage(data) for data in (b"pinned", b"named", b"surplus"))
+def collected(world: World, revision: str, *images: str, bound: int = 10) -> list[str]:
+    reply = world.do("collect", images=list(images), revision=revision, keep_images=bound)
+    gone: list[str] = reply["images"]
+    return gone
+
+
+def test_an_image_that_a_record_of_any_fleet_names_is_kept(held: World) -> None:
+    other = World(held.root.path)
+    other.acquire(owner="other")
+    foreign, named, surplus = (held.stage(data) for data in (b"foreign", b"named", b"surplus"))
+    other.do("launch", owner="other", instances=[document("db-0", images=[foreign])], secrets={})
     held.launch(document(images=[named]))
-    assert held.do("collect", keep_images=[pinned])["images"] == [surplus]
-    assert set(held.survey()["images"]) == {pinned, named}
+    assert collected(held, "c1", named) == [surplus]
+    assert set(held.survey()["images"]) == {foreign, named}
+    other.do("retire", owner="other", key="db-0.0123abcd", grace=0, keep=1)
+    other.do("release", owner="other")
+    assert collected(held, "c1", named) == [foreign]
+
+
+def test_the_images_of_the_last_revisions_stay_so_that_going_back_works(held: World) -> None:
+    shas, gone = [], []
+    for n in range(5):
+        shas.append(held.stage(b"kernel %d" % n))
+        gone.append(collected(held, f"c{n}", shas[-1], bound=3))
+    assert gone == [[], [], [], shas[:1], shas[1:2]]
+
+
+def test_revisions_of_the_same_images_are_one_and_take_no_place(held: World) -> None:
+    old, new = held.stage(b"old"), held.stage(b"new")
+    collected(held, "c1", old, new)
+    for n in range(20):
+        assert collected(held, f"d{n}", new, bound=2) == []
+    assert [row["revision"] for row in kept.revisions(held.root, OWNER) or ()] == ["d19", "c1"]
+
+
+def test_what_another_fleet_keeps_is_kept_and_while_that_is_unreadable_everything(held: World) -> None:
+    other = World(held.root.path)
+    other.acquire(owner="other")
+    theirs, surplus = held.stage(b"theirs"), held.stage(b"surplus")
+    other.do("stage", b"theirs", owner="other", digest=theirs, size=6)
+    other.do("collect", owner="other", images=[theirs], revision="c1")
+    told = Path(held.root.fleet("other") + "/revisions.json")
+    whole = told.read_text()
+    told.write_text(whole[:-9])
+    held.stage(b"surplus")
+    assert collected(held, "c1") == []
+    told.write_text(whole)
+    assert collected(held, "c1") == [surplus]
+    other.do("release", owner="other")
+
+
+def test_an_inventory_says_who_uses_an_image_why_it_is_kept_and_what_is_damaged(held: World) -> None:
+    used, old = held.stage(b"used"), held.stage(b"old")
+    held.launch(document(images=[used]))
+    collected(held, "c1", old, used)
+    collected(held, "c2", used)
+    Path(held.root.images, ".partial-" + "a" * 64).write_bytes(b"half")
+    rows = {row["digest"]: row for row in held.do("inventory")["images"]}
+    assert rows[used]["used"] == [{"owner": OWNER, "key": "web-0.0123abcd"}]
+    assert [row["revision"] for row in rows[used]["kept"]] == ["c2", "c1"]
+    assert ([row["revision"] for row in rows[old]["kept"]], rows[old]["used"]) == (["c1"], [])
+    assert (rows[old]["size"], rows[old]["state"]) == (3, "whole")
+    assert (rows["a" * 64]["size"], rows["a" * 64]["state"]) == (4, "partial")
+    Path(held.root.images, old).chmod(0o644)
+    Path(held.root.images, old).write_bytes(b"new")
+    assert {row["digest"]: row["state"] for row in held.do("inventory", check=True)["images"]}[old] == "damaged"
+
+
+def test_an_inventory_says_what_a_volume_takes_and_who_has_it(held: World) -> None:
+    held.do("volume", action="create", name="orders", size=1 << 20)
+    held.do("volume", action="create", name="spare", size=4096)
+    held.launch(document(volumes=["orders"]))
+    rows = {row["name"]: row for row in held.do("inventory")["volumes"]}
+    assert rows["orders"]["used_by"] == "web-0.0123abcd"
+    assert rows["orders"]["allocated"] >= 1 << 20
+    assert rows["spare"]["used_by"] == ""
 
 
 def test_the_ledger_is_read_in_the_order_of_tokens_and_a_torn_line_is_ignored(held: World) -> None:

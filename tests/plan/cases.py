@@ -276,6 +276,16 @@ def unsupervised_instance_is_adjusted() -> Plan:
 
 
 @case
+def damaged_image_that_somebody_runs_from_is_brought_anew() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    live = sim.lives("api-1")[0]
+    said = sim.hosts[live.host]
+    sim.hosts[live.host] = replace(said, images=said.images - {*live.images}, damaged=frozenset(live.images))
+    return plan(one, sim.world())
+
+
+@case
 def dead_ingress_is_adjusted() -> Plan:
     one = two_hosts()
     sim = applied(one)
@@ -503,3 +513,31 @@ def interrupted_destroy_goes_on() -> Plan:
     retires = [step for step in made.steps if step.kind is Kind.RETIRE]
     sim._half(retires[0])
     return plan(one, sim.world(), destroy=True)
+
+
+@case
+def added_host_moves_nothing() -> Plan:
+    one = two_hosts()
+    two = replace(one, hosts={**one.hosts, "hv3": host("hv3")})
+    return plan(two, {**empty(two), **applied(one).world()})
+
+
+@case
+def rebalancing_moves_what_evens_out() -> Plan:
+    one = fleet(service("api", replicas=6), hosts=2)
+    two = replace(one, hosts={**one.hosts, "hv3": host("hv3")})
+    return plan(two, {**empty(two), **applied(one).world()}, rebalance=True)
+
+
+@case
+def emptied_fleet_is_refused_until_the_number_is_named() -> Plan:
+    one = two_hosts()
+    return plan(
+        replace(one, services={}, policy=Policy(max_destroy=Share(number=100, percent=True))), applied(one).world()
+    )
+
+
+@case
+def last_user_of_a_volume_is_not_destroyed_by_the_budget_alone() -> Plan:
+    one = hello()
+    return plan(change(without(one, "counter"), "front", args=(), needs=()), applied(one).world())

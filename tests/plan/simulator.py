@@ -75,7 +75,8 @@ class Simulator:
             raise Broken(f"{step.id} is for a host that does not answer")
         match step.kind:
             case Kind.STAGE:
-                self._set(step.host, images=self.hosts[step.host].images | {step.data["digest"]})
+                said, brought = self.hosts[step.host], {step.data["digest"]}
+                self._set(step.host, images=said.images | brought, damaged=said.damaged - brought)
             case Kind.VOLUME:
                 self._volume(step)
             case Kind.LAUNCH:

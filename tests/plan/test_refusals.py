@@ -21,7 +21,7 @@ from tests.plan.builders import (
 )
 from tests.plan.worlds import applied
 from unictl.diagnostics.place import Place
-from unictl.fleet.model import Policy, Publish, Volume
+from unictl.fleet.model import Placement, Policy, Publish, Volume
 from unictl.plan.budget import budget
 from unictl.plan.build import build
 from unictl.plan.options import BuildOptions
@@ -146,3 +146,102 @@ def test_a_bad_selector_is_a_sentence() -> None:
     one = cases.hello()
     with pytest.raises(ValueError, match="selects nothing"):
         plan(one, empty(one), target="%")
+
+
+def _scaled_down(by: int, **options: object) -> Plan:
+    one = fleet(service("api", replicas=20), hosts=2)
+    return plan(change(one, "api", replicas=20 - by), applied(one).world(), **options)
+
+
+def test_seven_may_go_where_seven_are_named_and_eight_may_not() -> None:
+    assert _scaled_down(7, allow_destroy=7).can_apply
+    refused = _scaled_down(8, allow_destroy=7)
+    assert _codes(refused) == {"budget"}
+    assert "destroys 8 of 20" in refused.refusals[0].summary and "-allow-destroy 8" in refused.refusals[0].hint
+
+
+def test_a_bound_on_changes_is_raised_by_naming_their_number() -> None:
+    one = replace(fleet(service("api", replicas=6), hosts=2), policy=Policy(max_changes=Share(number=3)))
+    two, world = change(one, "api", args=("--x",)), applied(fleet(service("api", replicas=6), hosts=2)).world()
+    refused = plan(two, world)
+    assert _codes(refused) == {"too-many-changes"} and "-allow-changes 6" in refused.refusals[0].hint
+    assert not plan(two, world, allow_changes=5).can_apply
+    allowed = plan(two, world, allow_changes=6)
+    assert allowed.can_apply and allowed.overrides == ("changes:6",)
+
+
+def test_a_policy_that_loosens_itself_is_judged_by_the_one_last_applied() -> None:
+    strict = Policy(max_changes=Share(number=3), max_destroy=Share(number=1), require_clean_tree=True)
+    one = replace(fleet(service("api", replicas=3), hosts=2), policy=strict)
+    loose = replace(change(one, "api", args=("--x",), replicas=6), policy=Policy())
+    made = plan(loose, applied(one).world(), revision=Revision(commit="c", clean=False))
+    assert _codes(made) == {"too-many-changes", "unclean-tree"}
+
+
+def test_a_new_policy_that_is_stricter_rules_at_once() -> None:
+    one = fleet(service("api", replicas=20), hosts=2)
+    two = replace(change(one, "api", replicas=17), policy=Policy(max_destroy=Share(number=2)))
+    assert _codes(plan(two, applied(one).world())) == {"budget"}
+
+
+@pytest.mark.parametrize("replicas", [1, 4])
+def test_a_fleet_file_that_lost_its_services_is_refused_until_their_number_is_named(replicas: int) -> None:
+    one = replace(fleet(service("api", replicas=replicas), hosts=2), policy=Policy(max_destroy=Share(number=99)))
+    world = applied(one).world()
+    refused = plan(replace(one, services={}), world)
+    assert _codes(refused) == {"emptied"} and f"-allow-destroy {replicas}" in refused.refusals[0].hint
+    assert plan(replace(one, services={}), world, allow_destroy=replicas).can_apply
+    assert plan(replace(one, services={}), world, destroy=True).can_apply
+
+
+def test_a_fleet_file_that_lost_its_hosts_too_is_refused() -> None:
+    one = fleet(service("api"))
+    made = plan(replace(one, services={}, hosts={}), {})
+    assert _codes(made) == {"emptied"} and "neither hosts nor services" in made.refusals[0].summary
+
+
+def test_all_services_scaled_to_none_are_an_emptied_fleet_too() -> None:
+    one = replace(fleet(service("api")), policy=Policy(max_destroy=Share(number=99)))
+    assert _codes(plan(change(one, "api", replicas=0), applied(one).world())) == {"emptied"}
+
+
+def test_the_last_user_of_a_volume_goes_only_where_the_number_or_the_volume_is_named() -> None:
+    one = fleet(service("db", volumes={"data": "orders"}), service("api", replicas=4), hosts=2)
+    world = applied(one).world()
+    two = without(one, "db")
+    assert _codes(plan(two, world)) == {"last-user"}
+    assert plan(two, world, allow_destroy=1).can_apply
+    assert plan(two, world, allow_volumes=("orders",)).can_apply
+    assert plan(one, world, destroy=True, target="db").can_apply
+
+
+def test_a_volume_that_is_handed_on_keeps_a_user() -> None:
+    one = fleet(service("db", volumes={"data": "orders"}), service("api"), hosts=1)
+    two = without(one, "db")
+    two = change(two, "api", volumes={"data": "orders"})
+    assert "last-user" not in _codes(plan(two, applied(one).world()))
+
+
+def test_a_number_named_is_enough_only_for_as_many() -> None:
+    one = fleet(service("db", volumes={"data": "orders"}, replicas=3), service("api", replicas=20), hosts=2)
+    two = without(one, "db")
+    assert _codes(plan(two, applied(one).world(), allow_destroy=2)) == {"last-user"}
+
+
+def test_rebalancing_leaves_volumes_protected_ones_and_what_is_even_alone() -> None:
+    from tests.plan.builders import host
+    from unictl.plan.change import Action
+
+    one = fleet(
+        service("db", replicas=4, volumes={"data": "orders"}),
+        service("kept", replicas=4, protect=True),
+        service("even", replicas=2),
+        service("pinned", replicas=4, placement=Placement(hosts="hv1,hv2")),
+        service("free", replicas=4),
+        hosts=2,
+    )
+    two = replace(one, hosts={**one.hosts, "hv3": host("hv3"), "hv4": host("hv4")})
+    made = plan(two, {**empty(two), **applied(one).world()}, rebalance=True)
+    moves = [each for each in made.changes if each.action is Action.MOVE]
+    assert {each.service for each in moves} == {"free"} and {each.to_host for each in moves} == {"hv3", "hv4"}
+    assert {each.reason for each in moves} == {"move_because_rebalance"}

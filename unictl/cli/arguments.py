@@ -37,6 +37,7 @@ class Arguments:
     replace: tuple[str, ...] = ()
     destroy: bool = False
     allow_destroy: tuple[str, ...] = ()
+    allow_changes: int | None = None
     lose: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     scale: tuple[str, ...] = ()
@@ -48,8 +49,10 @@ class Arguments:
     parallelism: int | None = None
     lock_timeout: str = ""
     retry: bool = False
+    rebalance: bool = False
     follow: bool = False
     previous: bool = False
+    check: bool = False
     lines: int | None = None
     verbose: bool = False
     json: bool = False

@@ -36,8 +36,10 @@ def narrowing(arguments: Arguments) -> PlanOptions:
         replace=arguments.replace,
         destroy=arguments.destroy or arguments.command == "destroy",
         allow_destroy=_allowed(numbers),
+        allow_changes=arguments.allow_changes,
         allow_volumes=tuple(each.removeprefix("volume:") for each in arguments.allow_destroy if each not in numbers),
         retry=arguments.retry,
+        rebalance=arguments.rebalance,
     )
 
 

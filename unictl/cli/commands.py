@@ -8,7 +8,7 @@ from unictl.cli import asked
 from unictl.cli.arguments import Arguments
 from unictl.cli.streams import Streams
 from unictl.diagnostics.diagnostic import errors
-from unictl.diagnostics.failure import InvalidFleet
+from unictl.diagnostics.failure import InvalidFleet, exit_code
 
 Run = Callable[[Arguments, Streams], int]
 
@@ -168,6 +168,33 @@ def test(arguments: Arguments, streams: Streams) -> int:
     return 0 if all(judged.holds for judged, _ in told) else 1
 
 
+def images(arguments: Arguments, streams: Streams) -> int:
+    """Show the images on the hosts; 1 where one is damaged, 5 where a host was silent."""
+    from unictl.operations import stored
+    from unictl.views import stores
+
+    document = stored.images(asked.fleet(arguments, streams.environment), check=arguments.check)
+    if arguments.json:
+        _json(document, streams)
+    else:
+        streams.write(stores.images(document, streams.width))
+    damaged = any(row["state"] == "damaged" for row in document["images"])
+    return exit_code({int(damaged), _silence(document)})
+
+
+def volumes(arguments: Arguments, streams: Streams) -> int:
+    """Show the fleet's volumes; 5 where a host was silent."""
+    from unictl.operations import stored
+    from unictl.views import stores
+
+    document = stored.volumes(asked.fleet(arguments, streams.environment))
+    if arguments.json:
+        _json(document, streams)
+    else:
+        streams.write(stores.volumes(document, streams.width))
+    return _silence(document)
+
+
 def completion(arguments: Arguments, streams: Streams) -> int:
     """Print a completion script."""
     from unictl.cli.completion import script
@@ -195,6 +222,8 @@ _READING: Mapping[str, Run] = {
     "status": status,
     "logs": logs,
     "locks": locks,
+    "images": images,
+    "volumes": volumes,
     "whatif": whatif,
     "test": test,
     "completion": completion,

@@ -67,6 +67,8 @@ NARROWING = (
         many=True,
         help="Allow this plan to destroy N instances, or to delete volume V.",
     ),
+    Option(word="allow-changes", value="N", number=True, help="Allow this plan to change N instances."),
+    Option(word="rebalance", help="Move what may move, until it is spread evenly over the hosts."),
 )
 APPLYING = (
     Option(word="auto-approve", help="Do not ask."),
@@ -214,6 +216,24 @@ COMMANDS = (
             *READING,
             JSON,
         ),
+    ),
+    Command(
+        name="images",
+        brief="Show the images on the hosts.",
+        more="Tells for every image who uses it and for which revisions it stays; an apply repairs damaged ones.",
+        examples=("unictl images", "unictl images -check"),
+        options=(
+            Option(word="check", help="Have the hosts read every image and compare it with its digest."),
+            *READING,
+            JSON,
+        ),
+    ),
+    Command(
+        name="volumes",
+        brief="Show the fleet's volumes.",
+        more="Tells where each is, what it takes of the disk, who uses it, and what keeps it from being deleted.",
+        examples=("unictl volumes", "unictl destroy -allow-destroy volume:orders"),
+        options=(*READING, JSON),
     ),
     Command(
         name="completion",

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.fleet.quantities import size_text
 from unictl.hosts.host import Host as Connection
 from unictl.hosts.host import HostProblem
 from unictl.plan.step import Kind, Step
 from unictl.secrets.resolve import Value
+from unictl.views.ages import amount
 
 Opener = Callable[[str], BinaryIO]
 """Digest -> its bytes, opened for reading; Failure where they are nowhere."""
@@ -49,7 +49,7 @@ async def act(step: Step, host: Connection, tools: Tools) -> str:
             await host.remember(owner, data["policy"], data["hosts"])
         case Kind.CLOSE:
             await host.ingress(owner, "", "", 0)
-            await host.collect(owner, [], data.get("keep", 5), True)
+            await host.collect(owner, keep_retired=data.get("keep", 5), end=True)
         case _:
             raise AssertionError(f"{step.kind} is not done alone")
     return ""
@@ -65,7 +65,7 @@ async def _stage(step: Step, host: Connection, tools: Tools) -> str:
         lambda done: tools.progress(step, done, size),
         step.data.get("like", ()),
     )
-    return "was there already" if sent is None else f"{size_text(size)}, {size_text(sent)} sent"
+    return "was there already" if sent is None else f"{amount(size)}, {amount(sent)} sent"
 
 
 async def _prove(step: Step, host: Connection, owner: str) -> str:

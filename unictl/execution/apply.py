@@ -11,7 +11,7 @@ from unictl.execution.board import Board
 from unictl.execution.leases import acquire_all, release_all
 from unictl.execution.surveys import Connect, Reached, survey_again, survey_all
 from unictl.execution.walk import Interrupts, Walk
-from unictl.fleet.model import Host
+from unictl.fleet.model import Host, Keep
 from unictl.hosts.host import Host as Connection
 from unictl.journal.entry import entry
 from unictl.journal.event import Event, Progressed, Waiting
@@ -37,7 +37,6 @@ class Means:
     lock_timeout: float = 0.0
     user: str = ""
     plan_hash: str = ""
-    keep_images: tuple[str, ...] = ()
 
 
 def apply(plan: Plan, means: Means) -> Report:
@@ -124,6 +123,18 @@ async def _write_down(
             if not plan.destroys_all:
                 await connection.ledger_append(plan.owner, {**made, "token": tokens[name]})
             if report.complete and not plan.destroys_all:
-                await connection.collect(plan.owner, list(means.keep_images), 5)
+                await _collect(plan, connection)
         except Failure:
             continue
+
+
+async def _collect(plan: Plan, connection: Connection) -> None:
+    """Let go of what lies further back than the host is to keep. A partial apply is no revision to go back to."""
+    keep = plan.hosts[connection.name].get("keep", {})
+    await connection.collect(
+        plan.owner,
+        images=() if plan.partial else tuple(plan.facts.get("images", ())),
+        revision=plan.revision.commit,
+        keep_images=keep.get("images", Keep().images),
+        keep_retired=keep.get("retired", Keep().retired),
+    )

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from typing import Any
 
-from unictl.diagnostics.failure import Failure, UsageFailure
+from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
 from unictl.execution.surveys import Connect, Reached, survey_all
 from unictl.fleet.model import Fleet
-from unictl.instances.live import LiveInstance, Survey, World
+from unictl.hosts.host import Host
+from unictl.instances.live import LiveInstance, Silent, Survey, World
 from unictl.plan.acts import asked
 
 
@@ -40,6 +42,28 @@ async def _healths(fleet: Fleet, connect: Connect) -> tuple[World, Mapping[tuple
     finally:
         await reached.close()
     return reached.world, {(i.host, i.key): health for i, health in zip(lives, found, strict=True)}
+
+
+def inventories(fleet: Fleet, connect: Connect, *, check: bool) -> tuple[World, Mapping[str, Mapping[str, Any]]]:
+    """The live state, and by host what lies in its store. ``check``: images are read and compared with their names."""
+    return asyncio.run(_inventories(fleet, connect, check))
+
+
+async def _inventories(fleet: Fleet, connect: Connect, check: bool) -> tuple[World, Mapping[str, Mapping[str, Any]]]:
+    reached = await _reach(fleet, connect, {})
+    found: dict[str, Mapping[str, Any]] = {}
+
+    async def one(name: str, host: Host) -> None:
+        try:
+            found[name] = await host.inventory(fleet.owner, check)
+        except Unreachable as failure:
+            reached.world[name] = Silent(host=name, why=failure.summary, hint=failure.hint)
+
+    try:
+        await asyncio.gather(*(one(name, host) for name, host in reached.connections.items()))
+    finally:
+        await reached.close()
+    return reached.world, found
 
 
 async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:

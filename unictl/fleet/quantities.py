@@ -39,14 +39,6 @@ def memory_text(size: int) -> str:
     return f"{size}B"
 
 
-def size_text(size: float) -> str:
-    """About how many bytes, for people: ``41 MiB``, ``1.2 MiB``, ``412 KiB``."""
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}" if size < 10 * factor else f"{size / factor:.0f} {unit}"
-    return f"{size:.0f} B"
-
-
 def duration_text(milliseconds: int) -> str:
     """The shortest exact way to write a duration: 300000 -> ``5m``."""
     for unit in ("d", "h", "m", "s"):

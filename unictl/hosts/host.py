@@ -82,8 +82,16 @@ class Host(Protocol):
     async def ledger_read(self, owner: str, n: int) -> list[dict[str, Any]]: ...
     async def remember(self, owner: str, policy: Document, hosts: Sequence[Any] | Document) -> None: ...
     async def collect(
-        self, owner: str, keep_images: Sequence[str], keep_retired: int, end: bool = False
+        self,
+        owner: str,
+        *,
+        images: Sequence[str] = (),
+        revision: str = "",
+        keep_images: int = 10,
+        keep_retired: int = 5,
+        end: bool = False,
     ) -> dict[str, Any]: ...
+    async def inventory(self, owner: str, check: bool = False) -> dict[str, Any]: ...
     async def close(self) -> None: ...
 
 
@@ -220,10 +228,25 @@ class RemoteHost:
         await self._ask("remember", owner, policy=policy, hosts=hosts)
 
     async def collect(
-        self, owner: str, keep_images: Sequence[str], keep_retired: int, end: bool = False
+        self,
+        owner: str,
+        *,
+        images: Sequence[str] = (),
+        revision: str = "",
+        keep_images: int = 10,
+        keep_retired: int = 5,
+        end: bool = False,
     ) -> dict[str, Any]:
-        """Remove what nobody names any more; ``end``: everything but retired records and volumes."""
-        return await self._ask("collect", owner, keep_images=list(keep_images), keep_retired=keep_retired, end=end)
+        """Remove what nobody names any more; ``end``: everything but retired records and volumes.
+
+        ``images`` are those of the ``revision`` that was applied: those of the last ``keep_images`` stay.
+        """
+        asked: dict[str, Any] = {"images": list(images), "revision": revision, "keep_images": keep_images}
+        return await self._ask("collect", owner, **asked, keep_retired=keep_retired, end=end)
+
+    async def inventory(self, owner: str, check: bool = False) -> dict[str, Any]:
+        """What lies in the store: {images, volumes, disk_free}. ``check``: every image is read and hashed."""
+        return await self._ask("inventory", owner, check=check)
 
     async def close(self) -> None:
         """End the conversation; the lease is free then."""

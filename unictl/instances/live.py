@@ -80,7 +80,10 @@ class Capability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What one host said. ``host`` is its name in the fleet file; sizes in bytes."""
+    """What one host said. ``host`` is its name in the fleet file; sizes in bytes.
+
+    ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more.
+    """
 
     host: str
     host_id: str
@@ -100,6 +103,7 @@ class Survey:
     retired: Mapping[str, int]
     volumes: tuple[LiveVolume, ...] = ()
     images: frozenset[str] = frozenset()
+    damaged: frozenset[str] = frozenset()
     claims: tuple[Claim, ...] = ()
     ingress: Mapping[str, Any]
     lease: Mapping[str, Any] | None = None
@@ -146,6 +150,7 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
             LiveVolume(name=v["name"], size=v["size"], used_by=v.get("used_by", "")) for v in reply["volumes"]
         ),
         images=frozenset(reply["images"]),
+        damaged=frozenset(reply.get("damaged", ())),
         claims=tuple(_claim(row) for row in reply["claims"]),
         ingress=reply["ingress"],
         lease=reply.get("lease"),

@@ -14,6 +14,7 @@ from unictl.instances.board import Board
 from unictl.instances.capacity import Need, rooms, volume_sizes
 from unictl.instances.collisions import ingress_refusals
 from unictl.instances.desired import Wished
+from unictl.instances.evenness import even
 from unictl.instances.grounds import Ground, Grounds
 from unictl.instances.live import World
 from unictl.instances.shortfall import Refusal, nearest, refusals
@@ -26,7 +27,8 @@ class Placement:
     ``refusals`` explain the first unplaced instance of each service, by host and dimension, and ports that an ingress
     cannot have; ``nearest`` says of those instances what would have to change at least. ``held``: instances that stay
     where they should not because a volume is there, with why. ``unknown`` are instances that no host shows while a
-    host is silent: they may be there, so they are neither placed nor refused.
+    host is silent: they may be there, so they are neither placed nor refused. ``evened``: instances that could
+    stay, and move since that was asked for.
     """
 
     hosts: Mapping[str, str]
@@ -35,6 +37,7 @@ class Placement:
     unknown: tuple[str, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict)
     nearest: Mapping[str, str] = field(default_factory=dict)
+    evened: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +62,13 @@ def place(
     *,
     endpoints: Mapping[str, int] | None = None,
     replacing: Iterable[str] = (),
+    rebalance: bool = False,
 ) -> Placement:
     """Where every instance goes; the order of ``wished`` never matters.
 
     ``replacing`` names instances or services that get a new generation although nothing of them changed: they need
-    room beside the old. With ``endpoints``, ports of an ingress that others hold are refused too.
+    room beside the old. With ``endpoints``, ports of an ingress that others hold are refused too. ``rebalance`` moves
+    what may move until every service is spread as it asks for; else a new host moves nothing.
     ValueError where a service's selector cannot be read, KeyError where it names a volume that is not declared.
     """
     run = _Run(
@@ -72,6 +77,7 @@ def place(
         anchors=anchors(fleet, world, frozenset(replacing)),
     )
     run.place(sorted(wished, key=lambda w: (w.service, w.ordinal)))
+    evened = run.even() if rebalance else frozenset()
     return Placement(
         hosts=dict(sorted(run.hosts.items())),
         refusals=(*run.refusals, *ingress_refusals(fleet, world, endpoints or {})),
@@ -79,6 +85,7 @@ def place(
         unknown=tuple(sorted(run.unknown)),
         held=run.held,
         nearest=run.nearest,
+        evened=evened,
     )
 
 
@@ -102,6 +109,7 @@ class _Run:
     held: dict[str, str] = field(default_factory=dict)
     nearest: dict[str, str] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
+    kept: dict[str, list[_Case]] = field(default_factory=dict)
     unplaced: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     explained: set[str] = field(default_factory=set)
@@ -129,6 +137,7 @@ class _Run:
             return False
         if anchor.same and not anchor.missing:
             self._put(case, anchor.host, None)
+            self.kept.setdefault(case.service.name, []).append(case)
             return True
         need = self._need(case, anchor.host)
         if self.board.takes(case.service, anchor.host, need):
@@ -180,6 +189,19 @@ class _Run:
     def _put(self, case: _Case, host: str, need: Need | None) -> None:
         self.board.put(case.service.name, host, need)
         self.hosts[case.wished.name] = host
+
+    def even(self) -> frozenset[str]:
+        """Who moves so that every service is spread evenly: of those that hold their place, and have no volume."""
+        moved: dict[str, str] = {}
+        for _, cases in sorted(self.kept.items()):
+            movable: dict[str, list[Wished]] = {}
+            for case in cases:
+                if case.anchor.old and not case.anchor.old.protect:
+                    movable.setdefault(case.anchor.host, []).append(case.wished)
+            moves = even(self.board, cases[0].service, cases[0].ground, movable)
+            moved |= {wished.name: host for wished, host in moves}
+        self.hosts |= moved
+        return frozenset(moved)
 
     def _free(self, cases: Iterable[_Case]) -> None:
         """Those that nothing ties down, a service at a time."""

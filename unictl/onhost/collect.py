@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, lease, locks, records, retire, supervise
+from . import claims, kept, lease, locks, records, retire, store, supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,38 +17,39 @@ LAST_WORDS = 5.0
 
 
 def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
-    """Prune; with ``end`` also everything but retired records and volumes. Idempotent."""
+    """Prune; with ``end`` also everything but retired records and volumes. Idempotent.
+
+    ``images`` are those of the ``revision`` that was applied; those of the last ``keep_images`` revisions stay."""
     lease.require(ask, call)
-    owner = ask["owner"]
-    _unpin(root, owner, set() if ask.get("end") else set(ask.get("keep_images", ())))
+    owner, end = ask["owner"], bool(ask.get("end"))
+    if not end:
+        kept.keep(root, owner, ask.get("revision", ""), list(ask.get("images", ())), int(ask.get("keep_images", 10)))
+    for sha in records.names(root.fleet(owner) + "/wanted"):
+        records.remove_file(f"{root.fleet(owner)}/wanted/{sha}")
     retired = sum(
         retire.prune(root, owner, name, int(ask.get("keep_retired", 5))) for name in retire.launches(root, owner)
     )
-    images = _images(root)
-    if ask.get("end"):
+    images = _images(root, owner if end else "")
+    if end:
         _end(root, owner)
     return {"images": images, "retired": retired}
 
 
-def _unpin(root: records.Root, owner: str, wanted: set[str]) -> None:
-    folder = root.fleet(owner) + "/wanted"
-    for sha in records.names(folder):
-        if sha not in wanted:
-            records.remove_file(f"{folder}/{sha}")
+def _images(root: records.Root, ending: str) -> list[str]:
+    """Remove what no record, no pin and no kept revision of any fleet names. Under the host's lock: no launch is
+    between the two. ``ending``: the fleet whose revisions count no more.
 
-
-def _images(root: records.Root) -> list[str]:
-    """Remove what no record of any fleet and no pin names. Under the host's lock: no launch is between the two.
-
-    While a record cannot be read, nobody knows what it names: nothing is removed."""
+    While something cannot be read, nobody knows what it names: nothing is removed."""
     with locks.Held(root.host_lock):
         known = claims.all_records(root)
-        if len(known) < sum(len(records.names(root.instances(owner))) for owner in root.owners()):
+        held = [kept.images(root, owner) for owner in root.owners() if owner != ending]
+        if len(known) < sum(len(records.names(root.instances(owner))) for owner in root.owners()) or None in held:
             return []
         named = {sha for _, _, record in known for sha in record["run"].get("images", ())}
+        named.update(*(each for each in held if each))
         for owner in root.owners():
             named.update(records.names(root.fleet(owner) + "/wanted"))
-        surplus = [sha for sha in records.names(root.images) if sha not in named]
+        surplus = [sha for sha in store.stored(root) if sha not in named]
         for sha in surplus:
             records.remove_file(f"{root.images}/{sha}")
     for partial in os.listdir(root.images):

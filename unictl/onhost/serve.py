@@ -36,6 +36,7 @@ HANDLERS = {
     "ledger": ("ledger", "ledger"),
     "remember": ("ledger", "remember"),
     "collect": ("collect", "collect"),
+    "inventory": ("inventory", "inventory"),
 }
 CANCELLABLE = ("stage", "await", "health", "tail", "lease", "ingress")
 """Of the rest, a cancel is ignored: they end by themselves, soon."""

@@ -50,7 +50,6 @@ def apply(
         lock_timeout=options.lock_timeout,
         user=options.holder,
         plan_hash=planfile.plan_hash(plan),
-        keep_images=tuple(plan.images),
     )
     return carry_out(plan, means)
 

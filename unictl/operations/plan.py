@@ -51,8 +51,10 @@ def _options(options: PlanOptions) -> BuildOptions:
         replace=options.replace,
         destroy=options.destroy,
         allow_destroy=options.allow_destroy,
+        allow_changes=options.allow_changes,
         allow_volumes=options.allow_volumes,
         retry=options.retry,
+        rebalance=options.rebalance,
     )
 
 

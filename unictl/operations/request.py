@@ -31,8 +31,10 @@ class PlanOptions:
     replace: tuple[str, ...] = ()
     destroy: bool = False
     allow_destroy: int | None = None
+    allow_changes: int | None = None
     allow_volumes: tuple[str, ...] = ()
     retry: bool = False
+    rebalance: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

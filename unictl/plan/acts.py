@@ -10,7 +10,7 @@ from unictl.instances.live import LiveInstance
 from unictl.instances.spec import FleetFacts
 from unictl.plan.draft import Draft, Ids, step
 from unictl.plan.situation import Situation
-from unictl.plan.step import Kind
+from unictl.plan.step import Kind, Step
 
 GRACE = 10_000
 """How long a guest has to end by itself, in ms, before it is made to."""
@@ -40,7 +40,7 @@ def brought(draft: Draft, s: Situation, known: Mapping[str, File], new: Located)
     missing = [sha for sha in run.get("images", ()) if sha not in s.answered[new.host].images]
     absent = sorted(name for name in new.wished.volumes.values() if name not in s.volumes)
     return (
-        *(_stage(draft, known, new.host, sha, _alike(s, new, run)) for sha in missing),
+        *(draft.add(stage(known, new.host, sha, _alike(s, new, run))) for sha in missing),
         *(_volume(draft, s, new, name) for name in absent),
     )
 
@@ -52,13 +52,14 @@ def _alike(s: Situation, new: Located, run: Mapping[str, Any]) -> list[str]:
     return sorted((runs & said.images) - set(run.get("images", ())))
 
 
-def _stage(draft: Draft, known: Mapping[str, File], host: str, digest: str, like: Sequence[str] = ()) -> str:
+def stage(known: Mapping[str, File], host: str, digest: str, like: Sequence[str] = ()) -> Step:
+    """Bring an image to a host."""
     file = known.get(digest)
     subject = f"{file.image}.{file.part}" if file else digest[:12]
     data: dict[str, Any] = {"digest": digest, "size": file.size if file else 0}
     if like:
         data["like"] = list(like)
-    return draft.add(step(f"stage:{host}:{digest[:16]}", Kind.STAGE, host, (), data, subject=subject))
+    return step(f"stage:{host}:{digest[:16]}", Kind.STAGE, host, (), data, subject=subject)
 
 
 def _volume(draft: Draft, s: Situation, new: Located, name: str) -> str:

@@ -74,6 +74,17 @@ def _held_ingress(s: Situation, host: str) -> Change:
     return Change(action=Action.HELD, subject="ingress", reason=Reason.INGRESS_UNKNOWN, host=host, detail=detail)
 
 
+def images(s: Situation, draft: Draft) -> Iterator[Change]:
+    """Damaged images that somebody runs from: a guest that crashes would not come back. Others are just not there."""
+    known = acts.files(s.facts)
+    for host, said in s.answered.items():
+        run = {sha for live in said.instances for sha in live.images} & said.damaged & set(known)
+        for sha in sorted(run):
+            draft.add(acts.stage(known, host, sha))
+            subject = f"image:{known[sha].image}.{known[sha].part}"
+            yield _row(subject, Reason.IMAGE_DAMAGED, host)
+
+
 def volumes(s: Situation, draft: Draft, works: Sequence[Work]) -> Iterator[Change]:
     """Volumes that are created, and those that were named to be deleted."""
     made = {step.data["volume"]: step for step in draft.steps() if step.kind is Kind.VOLUME}

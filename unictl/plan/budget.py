@@ -58,12 +58,12 @@ def _changes(s: Situation, changes: Sequence[Change], policies: Sequence[Policy]
     count = sum(c.action in _CHANGES and bool(c.old or c.new) for c in changes)
     total = max(len(s.lives), len(s.wished))
     bounds = [policy.max_changes.of(total, up=True) for policy in policies if policy.max_changes]
-    if bounds and count > min(bounds):
+    if bounds and count > max(min(bounds), s.options.allow_changes or 0):
         yield Finding(
             path=("policy", "max_changes"),
             code="too-many-changes",
             text=f"this plan changes {count} instances, and policy allows {min(bounds)} in one plan",
-            hint="apply it in parts with -target, or raise policy.max_changes in a commit of its own",
+            hint=f"if that is what you want: -allow-changes {count}; or apply it in parts with -target",
         )
 
 

@@ -12,7 +12,7 @@ from unictl.instances.desired import wish
 from unictl.instances.live import World
 from unictl.instances.placement import Placement
 from unictl.instances.spec import FleetFacts
-from unictl.plan import acts, adjust, budget, graph, guards
+from unictl.plan import acts, adjust, budget, emptied, graph, guards
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
@@ -59,6 +59,7 @@ def _extras(s: Situation, about: Scope, found: Difference, made: Rollout) -> tup
         if about.whole:
             adjust.closed(s, draft)
     elif about.whole:
+        rows += adjust.images(s, draft)
         rows += adjust.remembered(s, draft)
     return tuple(rows)
 
@@ -88,6 +89,8 @@ def _findings(
         guards.capabilities(s, made),
         guards.ports(s, made.after, written),
         budget.judged(s, changes, revision, whole=about.whole),
+        emptied.emptied(s, changes),
+        emptied.bereft(s, changes, found.works),
     )
 
 
@@ -154,7 +157,7 @@ def _plan(
         destroys_all=s.options.destroy and about.whole,
         overrides=_overrides(s),
         waves=made.waves,
-        facts={"places": _shown(changes, places)},
+        facts={"places": _shown(changes, places), "images": sorted(acts.files(s.facts))},
     )
 
 
@@ -167,6 +170,7 @@ def _host(s: Situation, name: str) -> dict[str, Any]:
         "root": host.root,
         "become": host.become,
         "address": host.address,
+        "keep": {"retired": host.keep.retired, "images": host.keep.images},
     }
 
 
@@ -211,7 +215,8 @@ def _image(s: Situation, file: acts.File) -> dict[str, Any]:
 
 def _overrides(s: Situation) -> tuple[str, ...]:
     named = [f"volume:{name}" for name in sorted(s.options.allow_volumes)]
-    return (*([] if s.options.allow_destroy is None else [str(s.options.allow_destroy)]), *named)
+    changes = [] if s.options.allow_changes is None else [f"changes:{s.options.allow_changes}"]
+    return (*([] if s.options.allow_destroy is None else [str(s.options.allow_destroy)]), *changes, *named)
 
 
 def _shown(changes: Iterable[Change], places: Mapping[Path, Place]) -> dict[str, str]:

@@ -48,7 +48,7 @@ def difference(s: Situation, scope: Scope, *, locating: bool = True) -> Differen
     barred = {w.name: held for w in wished if (held := _unknowable(s, w))}
     kept = () if s.options.destroy else tuple(w for w in s.wished if w.name in s.lives or scope.wished(w))
     there = tuple(w for w in kept if w.name not in barred)
-    placement = place(s.fleet, there, s.world, replacing=s.options.replace)
+    placement = place(s.fleet, there, s.world, replacing=s.options.replace, rebalance=s.options.rebalance)
     verdicts = [barred.get(w.name) or _verdict(s, w, placement, scope) for w in wished]
     located, verdicts = _locate(s, verdicts) if locating else ({}, verdicts)
     works = [_work(s, each, located) for each in verdicts]
@@ -90,6 +90,8 @@ def _verdict(s: Situation, wished: Wished, placement: Placement, scope: Scope) -
         old = next((live for live in lives if running(live)), None)
         return _bare(Action.HELD, Reason.NO_HOST, wished, old, "no host can take it")
     found = verdict(s, wished, host, forced=scope.forced(wished))
+    if found.action is Action.MOVE and wished.name in placement.evened:
+        found = replace(found, reason=Reason.MOVE_REBALANCE)
     if found.action is Action.KEEP and wished.name in placement.held:
         return replace(
             found,

@@ -8,7 +8,8 @@ class BuildOptions:
     """``target`` and ``exclude`` are selectors; ``replace`` names instances or services that get a new generation.
 
     ``destroy`` takes all of the fleet down; ``allow_destroy`` raises the budget to that many; ``allow_volumes`` are
-    the volumes that may be deleted, by name; ``retry`` tries again what failed before.
+    the volumes that may be deleted, by name; ``allow_changes`` raises the bound on changes to that many; ``retry``
+    tries again what failed before; ``rebalance`` moves what may move, until it is spread evenly.
     """
 
     target: str = ""
@@ -16,5 +17,7 @@ class BuildOptions:
     replace: tuple[str, ...] = ()
     destroy: bool = False
     allow_destroy: int | None = None
+    allow_changes: int | None = None
     allow_volumes: tuple[str, ...] = ()
     retry: bool = False
+    rebalance: bool = False

@@ -7,7 +7,6 @@ Where there is a screen, ``region`` is drawn again and again; elsewhere ``told``
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from unictl.fleet.quantities import size_text
 from unictl.journal.event import (
     Began,
     Ended,
@@ -22,6 +21,7 @@ from unictl.journal.event import (
     Waiting,
 )
 from unictl.plan.step import Kind, Step
+from unictl.views.ages import amount
 from unictl.views.layout import clean, elide, one, plain
 from unictl.views.outcome import doing
 from unictl.views.spans import Line, Span
@@ -187,7 +187,7 @@ def _far(each: Running) -> str:
     """How far, how fast, and how long still."""
     share = f" {min(100, 100 * each.done // each.total)}%" if each.total else ""
     moving = each.rate > 0 and each.done < each.total
-    rate = f" {size_text(each.rate)}/s, {elapsed((each.total - each.done) / each.rate + 1)} left" if moving else ""
+    rate = f" {amount(int(each.rate))}/s, {elapsed((each.total - each.done) / each.rate + 1)} left" if moving else ""
     return f"{share}{rate}{' ' + clean(each.text) if each.text else ''}"
 
 

@@ -1,0 +1,50 @@
+"""What an edit may take away by accident: all of a fleet, or the last user of a volume. Pure.
+
+Both are refused, whatever the policy, until somebody names how many go, or the volume.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from unictl.fleet.finding import Finding
+from unictl.plan.budget import losses
+from unictl.plan.change import Action, Change
+from unictl.plan.diff import Work
+from unictl.plan.situation import Situation
+
+
+def emptied(s: Situation, changes: Sequence[Change]) -> Iterator[Finding]:
+    """A fleet file that wishes nothing any more, while something runs, or while nobody can say whether it does."""
+    if s.options.destroy or s.wished:
+        return
+    if not s.fleet.hosts:
+        text = "the fleet file has neither hosts nor services: what runs cannot be compared with it"
+        hint = "is this the right file? to end a fleet, leave its hosts in, and type: unictl destroy"
+        yield Finding(path=("fleet",), code="emptied", text=text, hint=hint)
+        return
+    lost = losses(changes)
+    if lost and len(lost) > (s.options.allow_destroy or 0):
+        what = "wishes no instance" if s.fleet.services else "has no services"
+        verb = "is" if len(lost) == 1 else "are"
+        text = f"the fleet file {what} any more, and {len(lost)} {verb} there"
+        hint = f"is this the right file? if that is what you want: -allow-destroy {len(lost)}, or unictl destroy"
+        yield Finding(path=("services",) if s.fleet.services else ("fleet",), code="emptied", text=text, hint=hint)
+
+
+def bereft(s: Situation, changes: Sequence[Change], works: Sequence[Work]) -> Iterator[Finding]:
+    """Volumes whose last user goes, while they are kept: nobody would miss the data until it is too late."""
+    if s.options.destroy or (s.options.allow_destroy or 0) >= len(losses(changes)):
+        return
+    going = {(c.old.host, c.old.key): c for c in changes if c.action is Action.DESTROY and c.old}
+    wanted = {name for work in works if work.wished for name in work.wished.volumes.values()}
+    for host, said in s.answered.items():
+        for volume in sorted(said.volumes, key=lambda each: each.name):
+            gone = going.get((host, volume.used_by))
+            if gone is None or volume.name in wanted or volume.name in s.options.allow_volumes:
+                continue
+            yield Finding(
+                path=gone.origin or ("volumes", volume.name),
+                code="last-user",
+                text=f"{gone.subject} is the last user of volume {volume.name} on {host}, and would be destroyed",
+                hint=f"to keep the volume without a user: -allow-destroy {len(losses(changes))}; "
+                f"to delete it too: -allow-destroy volume:{volume.name}",
+            )

@@ -1,0 +1,115 @@
+"""What lies in the stores of hosts: ``images`` and ``volumes`` as lines of spans. Pure: documents in, lines out.
+
+An image is shown by the first 12 digits of its digest and by what the lock calls it; one of other fleets too, since it
+takes room and says why something stays.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unictl.views.ages import amount
+from unictl.views.fold import natural
+from unictl.views.layout import EMPTY, clean, counted, elide, one, some, table, wrap
+from unictl.views.spans import Line
+
+Document = Mapping[str, Any]
+_SHORT = 12
+
+
+def images(document: Document, width: int = 80) -> tuple[Line, ...]:
+    """A row for every image, host by host; sentences for what is damaged; the last line counts."""
+    rows = sorted(document["images"], key=lambda row: (natural(row["host"]), not row["names"], row["names"]))
+    fleet = str(document["fleet"])
+    cells = [_image(row) for row in rows]
+    damaged = [row for row in rows if row["state"] == "damaged"]
+    told = [
+        line
+        for row in damaged
+        for line in wrap(
+            f"{row['host']}: image {row['digest'][:_SHORT]} is damaged: its bytes are not those of its name any more. "
+            "The next apply brings it anew where somebody runs from it.",
+            width,
+            2,
+            "error",
+        )
+    ]
+    head = ("HOST", "IMAGE", "DIGEST", "SIZE", "USED BY", "KEPT FOR")
+    size = sum(row["size"] for row in rows)
+    last = f"{fleet}: {counted(len(rows), 'image')}, {amount(size)}, on {_hosts(document)}."
+    return _blocks(_table(cells, head, width), told, _silent(document, width), (one(clean(last), "bold"),))
+
+
+def volumes(document: Document, width: int = 80) -> tuple[Line, ...]:
+    """A row for every volume; the last line counts, and says how one that nobody has is deleted."""
+    rows = sorted(document["volumes"], key=lambda row: (natural(row["name"]), row["host"]))
+    cells = [
+        (
+            clean(row["name"]),
+            clean(row["host"]),
+            amount(row["size"]),
+            amount(row["allocated"]),
+            clean(row["used_by"] or "-"),
+            clean(row["protected"] or "nothing"),
+        )
+        for row in rows
+    ]
+    free = [row["name"] for row in rows if not row["protected"]]
+    told = (
+        wrap(f"To delete {free[0]} and its data: unictl apply -allow-destroy volume:{free[0]}", width) if free else ()
+    )
+    head = ("VOLUME", "HOST", "SIZE", "TAKES", "USED BY", "KEPT BECAUSE")
+    taken = sum(row["allocated"] for row in rows)
+    last = f"{document['fleet']}: {counted(len(rows), 'volume')}, {amount(taken)}, on {_hosts(document)}."
+    return _blocks(_table(cells, head, width), told, _silent(document, width), (one(clean(last), "bold"),))
+
+
+def _image(row: Document) -> tuple[str, ...]:
+    state = "" if row["state"] == "whole" else f" ({row['state']})"
+    return (
+        clean(row["host"]),
+        clean(some(row["names"], 1) or "-"),
+        row["digest"][:_SHORT] + state,
+        amount(row["size"]),
+        clean(some([each["key"].partition(".")[0] for each in row["used"]], 1) or "-"),
+        clean(some([_revision(each) for each in row["kept"]], 1) or "-"),
+    )
+
+
+def _revision(kept: Document) -> str:
+    """The commit, or the fleet where there is none."""
+    return str(kept["revision"])[:8] or f"last apply of {kept['owner']}"
+
+
+def _table(cells: Sequence[tuple[str, ...]], head: tuple[str, ...], width: int) -> tuple[Line, ...]:
+    """Columns, the widest of them cut where a line does not hold them all."""
+    if not cells:
+        return ()
+    rows = [list(row) for row in (head, *cells)]
+    while (wide := _width(rows)) > width:
+        sizes = [max(len(row[n]) for row in rows) for n in range(len(head))]
+        most = sizes.index(max(sizes))
+        if sizes[most] <= 8:
+            break
+        for row in rows:
+            row[most] = elide(row[most], max(8, sizes[most] - (wide - width)))
+    return table(rows[1:], rows[0], indent=0)
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    return sum(max(len(row[n]) for row in rows) + 2 for n in range(len(rows[0]))) - 2
+
+
+def _hosts(document: Document) -> str:
+    silent = sum(1 for host in document["hosts"] if not host["reachable"])
+    return counted(len(document["hosts"]), "host") + (f", {silent} unreachable" if silent else "")
+
+
+def _silent(document: Document, width: int) -> Sequence[Line]:
+    found = [host for host in document["hosts"] if not host["reachable"]]
+    return [line for host in found for line in wrap(f"{host['name']}: {host['why']}", width, 2, "error")]
+
+
+def _blocks(*blocks: Sequence[Line]) -> tuple[Line, ...]:
+    """The blocks that say something, an empty line between them."""
+    said = [block for block in blocks if block]
+    return tuple(line for n, block in enumerate(said) for line in (*block, *([EMPTY] if n < len(said) - 1 else [])))
