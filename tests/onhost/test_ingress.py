@@ -20,7 +20,7 @@ import pytest
 from tests.onhost.test_crash import killed
 from tests.onhost.world import OWNER, Call, World, document, short_folder
 from unictl.fleet.model import Probe
-from unictl.onhost import haproxy_process, ingress, locks, privilege, processes, records, wire
+from unictl.onhost import haproxy_process, ingress, ingress_watch, privilege, processes, records, wire
 from unictl.plan.ingress import Listener, Server, digest, text
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
@@ -385,12 +385,94 @@ def test_one_that_was_killed_is_seen_as_dead_and_started_again(gate: Ingress, ba
     port = free_port()
     wished = listener(port, *backends("api-0.aa"))
     gate.put(wished)
+    gate.world.kill_keeper()
     kill(gate, signal.SIGKILL)
-    assert gate.survey() == {"state": "dead", "hash": "", "since": 0.0, "servers": {}}
+    told = gate.survey()
+    assert (told["state"], told["hash"], told["servers"], told["restarting"]) == ("dead", "", {}, False)
     with socket.create_server(("127.0.0.1", port)):
         assert gate.survey()["state"] == "foreign"
     assert gate.put(wished)["changed"]
     assert fetch(port) == (200, "api-0.aa")
+
+
+def test_one_that_dies_is_started_again_by_the_keeper_as_it_was(gate: Ingress, backends: Any) -> None:
+    port = free_port()
+    gate.put(listener(port, *backends("api-0.aa")))
+    before = gate.survey()
+    kill(gate, signal.SIGKILL)
+    after = gate.until(lambda told: told["state"] == "running" and told["ends"] == 1, seconds=30)
+    assert after["hash"] == before["hash"]
+    assert fetch(port) == (200, "api-0.aa")
+    kill(gate, signal.SIGKILL)
+    # Not at once this time: it did not last.
+    assert gate.until(lambda told: told["ends"] == 2, seconds=30)["restarting"] is True
+    gate.until(lambda told: told["state"] == "running", seconds=30)
+    assert fetch(port) == (200, "api-0.aa")
+
+
+def test_one_started_by_the_keeper_hands_over_as_any_other(gate: Ingress, backends: Any) -> None:
+    port, (first, second) = free_port(), backends("api-0.aa", "api-1.bb")
+    gate.put(listener(port, first))
+    kill(gate, signal.SIGKILL)
+    gate.until(lambda told: told["state"] == "running", seconds=30)
+    (started,) = gate.pids()
+    assert gate.put(listener(port, second), wait=5000) == {"changed": True, "drained": True}
+    assert gate.pids() != [started]
+    assert gate.survey()["ends"] == 1
+    assert fetch(port) == (200, "api-1.bb")
+
+
+def test_a_reload_is_no_end(gate: Ingress, backends: Any) -> None:
+    port, made = free_port(), backends("api-0.aa", "api-1.bb")
+    for each in (*made, *made):
+        gate.put(listener(port, each))
+    told = gate.survey()
+    assert (told["state"], told["ends"]) == ("running", 0)
+    assert len(gate.pids()) == 1
+
+
+def test_killing_the_keeper_leaves_it_serving_and_the_next_one_looks_after_it(gate: Ingress, backends: Any) -> None:
+    port = free_port()
+    gate.put(listener(port, *backends("api-0.aa")))
+    pids = gate.pids()
+    gate.world.kill_keeper()
+    assert fetch(port) == (200, "api-0.aa")
+    gate.world.release()
+    gate.world.acquire()
+    assert gate.pids() == pids
+    gate.until(lambda _: gate.world.keeper(), seconds=30)
+    kill(gate, signal.SIGKILL)
+    gate.until(lambda told: told["state"] == "running" and told["ends"] == 1, seconds=30)
+    gate.world.kill_keeper()
+    assert fetch(port) == (200, "api-0.aa")
+
+
+def test_while_another_program_has_its_port_that_is_told_and_tried_again(gate: Ingress, backends: Any) -> None:
+    port = free_port()
+    gate.put(listener(port, *backends("api-0.aa")))
+    os.kill(gate.world.keeper(), signal.SIGSTOP)
+    kill(gate, signal.SIGKILL)
+    with socket.create_server(("127.0.0.1", port)):
+        os.kill(gate.world.keeper(), signal.SIGCONT)
+        told = gate.until(lambda told: told["why"], seconds=30)
+        assert (told["state"], told["restarting"]) == ("foreign", True)
+        assert "cannot bind" in told["why"]
+    gate.until(lambda told: told["state"] == "running", seconds=60)
+    assert fetch(port) == (200, "api-0.aa")
+
+
+def test_the_keeper_goes_with_the_ingress_where_nothing_else_is_kept(gate: Ingress, backends: Any) -> None:
+    gate.put(listener(free_port(), *backends("api-0.aa")))
+    assert gate.world.keeper()
+    gate.put()
+    deadline = time.monotonic() + 30
+    while gate.world.keeper():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_its_starts_are_tried_ever_less_often() -> None:
+    assert [ingress_watch.pause(level) for level in range(1, 10)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_one_that_hangs_is_replaced(gate: Ingress, backends: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -512,7 +594,7 @@ def test_killed_at_any_instant_the_same_message_again_converges() -> None:
             assert gate.survey()["hash"] == digest(wished), k
             assert fetch(port)[0] == 503
             assert len(gate.pids()) == 1, k
-            assert records.names(gate.place.folder) == ["haproxy.cfg"], k
+            assert set(records.names(gate.place.folder)) - {"ends.jsonl"} == {"haproxy.cfg"}, k
             assert gate.put(wait=2000)["drained"]
             assert not gate.pids()
             count = k if ended else max(count, k + 1)
@@ -557,12 +639,10 @@ def change(world: World, port: int) -> None:
 
 
 def kill(gate: Ingress, number: int) -> None:
-    for pid in gate.pids():
-        processes.end(pid, processes.ticks(pid), number)
-    deadline = time.monotonic() + 5
-    while locks.held(gate.place.alive):
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    """Send it to all, and wait until they are gone."""
+    found = haproxy_process.mine(gate.place)
+    haproxy_process.tell(found, number)
+    assert haproxy_process.await_end(found, 60, None)
 
 
 def inherits(pid: int, descriptor: int) -> bool:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import signal
 import socket
 import struct
-import subprocess
 import time
 
-from . import processes, records, substitute, wire
+from . import lives, processes, records, substitute, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     import threading
 
 _SHARED = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
@@ -28,6 +29,13 @@ SETTLE = 1.0
 """Seconds that the one before may go on answering at the control socket."""
 START = 15.0
 """Seconds HAProxy has to read its configuration and bind."""
+
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+_MARK = re.compile(r"^\[\w+\]\s*(\(\d+\)\s*:)?")
+"""What HAProxy puts before each complaint."""
 
 
 class Place:
@@ -43,6 +51,7 @@ class Place:
         self.admin = self.run + "/admin"
         self.alive = self.run + "/alive"
         self.pidfile = self.run + "/pid"
+        self.lock = lives.keeper_folder(root, owner) + "/ingress"
 
     def text(self) -> str:
         """The configuration last put in place; empty where there is none."""
@@ -112,6 +121,16 @@ def digest_of(told: dict[str, str]) -> str:
     return words[-1] if len(words) == 3 and words[0] == "unictl" else ""
 
 
+def newest(place: Place) -> int:
+    """A pidfd of the one started last, without asking it; of any of ours where that is not known; -1 of none."""
+    pidfds = mine(place)
+    told = (records.read_bytes(place.pidfile) or b"").decode("ascii", "replace").strip()
+    pid = int(told) if told.isdigit() else next(iter(pidfds), 0)
+    found = pidfds.pop(pid, -1)
+    close(pidfds)
+    return found
+
+
 def mine(place: Place) -> dict[int, int]:
     """Every HAProxy of this ingress: pid -> pidfd, to be closed by ``close``."""
     found = {}
@@ -149,7 +168,7 @@ def check(path: str, lease: int | None) -> None:
     if done.returncode:
         raise wire.Problem(
             "unsupported",
-            f"HAProxy on this host refuses the ingress configuration: {_words(done.stderr)}",
+            f"HAProxy on this host refuses the ingress configuration: {words(done.stderr)}",
             "unictl needs HAProxy 2.4 or later; `haproxy -v` on the host tells which one there is",
             path=path,
         )
@@ -160,25 +179,33 @@ def start(place: Place, old: list[int], handover: bool) -> None:
 
     Returns when it listens: HAProxy's parent ends then. One that cannot start leaves the old ones as they are.
     """
-    argv = [program(), "-D", "-f", place.config, "-p", place.pidfile]
-    argv += ["-x", place.admin] if handover else []
-    argv += ["-sf", *(str(pid) for pid in old)] if old else []
-    alive = _share(place.alive)
+    alive = share(place.alive)
     try:
-        done = _run(argv, [alive])
+        done = _run(command(place, old, handover), [alive])
     finally:
         os.close(alive)
     if done.returncode:
-        raise wire.Problem("failed", f"HAProxy did not start: {_words(done.stderr)}", "the ingress is as it was before")
+        raise wire.Problem("failed", f"HAProxy did not start: {words(done.stderr)}", "the ingress is as it was before")
 
 
-def _share(path: str) -> int:
+def command(place: Place, old: list[int], handover: bool) -> list[str]:
+    """The command line of the next HAProxy."""
+    argv = [program(), "-D", "-f", place.config, "-p", place.pidfile]
+    argv += ["-x", place.admin] if handover else []
+    return argv + (["-sf", *(str(pid) for pid in old)] if old else [])
+
+
+def share(path: str) -> int:
+    """A share in the lock that every HAProxy of this ingress holds."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _SHARED)
     return descriptor
 
 
 def _run(argv: list[str], inherited: list[int]) -> subprocess.CompletedProcess[bytes]:
+    # Not by the keeper, which waits for nothing: it is spared the megabytes.
+    import subprocess
+
     try:
         return subprocess.run(
             argv,
@@ -186,7 +213,7 @@ def _run(argv: list[str], inherited: list[int]) -> subprocess.CompletedProcess[b
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=inherited,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+            env=ENVIRONMENT,
             cwd="/",
             start_new_session=True,
             timeout=START,
@@ -200,10 +227,11 @@ def _run(argv: list[str], inherited: list[int]) -> subprocess.CompletedProcess[b
         raise records.problem(error, argv[0]) from error
 
 
-def _words(stderr: bytes) -> str:
+def words(stderr: bytes) -> str:
     """HAProxy's complaints in one line, bounded."""
-    lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if "[NOTICE]" not in line]
-    return "; ".join(line for line in lines if line)[:1000] or "it did not say why"
+    lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if "[NOTICE]" not in line]
+    said = [_MARK.sub("", line).strip() for line in lines if not line.rstrip().endswith("Exiting.")]
+    return "; ".join(line for line in said if line)[:1000] or "it did not say why"
 
 
 def tell(pidfds: dict[int, int], number: int) -> None:

@@ -12,7 +12,7 @@ import resource
 import signal
 import time
 
-from . import haproxy_ports, haproxy_process, lease, locks, privilege, records, wire
+from . import facts, haproxy_ports, haproxy_process, lease, lives, locks, privilege, records, supervise, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,25 +39,44 @@ def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     held = lease.require(ask, call)
     place = haproxy_process.Place(root, ask["owner"])
     wait = float(ask.get("wait") or 0) / 1000
-    if not ask.get("text"):
-        return _stop(place, wait, call)
-    if not haproxy_process.program():
+    if ask.get("text") and not haproxy_process.program():
         raise wire.Problem("unsupported", _LACK["text"], _LACK["hint"])
+    records.folders(os.path.dirname(place.lock), 0o700)
+    # The keeper starts one that ended: not beside us.
+    with locks.Held(place.lock):
+        if not ask.get("text"):
+            return _stop(place, wait, call)
+        current, changed = _put(root, place, ask, held.descriptor)
+    supervise.attend(root, ask["owner"])
+    return {"changed": changed, "drained": _drain(place, current, wait, call)}
+
+
+def _put(
+    root: records.Root, place: Place, ask: dict[str, Any], held: int | None
+) -> tuple[tuple[int, str] | None, bool]:
+    """(who is current now, whether anything was changed) with the text in force."""
     current = haproxy_process.running(place)
     # The file is compared as well: a killed run may have left there what was never put in force.
     changed = current is None or current[1] != ask["hash"] or f" {ask['hash']}\n" not in place.text()
     if changed:
-        _prepare(root, place, ask, held.descriptor)
+        _prepare(root, place, ask, held)
         current = _swap(place, ask["hash"], _make_way(place, current))
-    return {"changed": changed, "drained": _drain(place, current, wait, call)}
+    return current, changed
 
 
 def survey(root: records.Root, owner: str) -> dict[str, Any]:
-    """What runs now: state, hash, since when, and each server's health as HAProxy sees it."""
+    """What runs now: state, hash, since when, each server's health as HAProxy sees it, and how often it ended by
+    itself; of one that does not run, whether the keeper starts it again, and why its last try failed."""
     place = haproxy_process.Place(root, owner)
     said = haproxy_process.answer(place, "show stat -1 4 -1")
+    past = facts.entries(place.folder)
+    ends = sum(1 for entry in past if entry.get("event") == "ended")
     if said is None:
-        return {"state": _silent(place), "hash": "", "since": 0.0, "servers": {}}
+        row: dict[str, Any] = {"state": _silent(place), "hash": "", "since": 0.0, "servers": {}}
+        if row["state"] != "absent":
+            why = past[-1].get("why", "") if past else ""
+            row.update(ends=ends, restarting=lives.keeper_lives(root, owner), why=why)
+        return row
     told, stat = said[0], said[1].partition("\n# pxname,")[2]
     since = told.get("Start_time_sec") or time.time() - float(told.get("Uptime_sec") or 0)
     return {
@@ -65,6 +84,7 @@ def survey(root: records.Root, owner: str) -> dict[str, Any]:
         "hash": haproxy_process.digest_of(told),
         "since": float(since),
         "servers": _servers(stat),
+        "ends": ends,
     }
 
 

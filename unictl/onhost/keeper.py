@@ -1,4 +1,5 @@
-"""The keeper: one process per host and fleet that is parent of its hypervisors. Reaps, restarts, bounds consoles.
+"""The keeper: one process per host and fleet that is parent of its hypervisors. Reaps, restarts, bounds consoles, and
+starts an ingress again that ended.
 
 It lives no longer than what it keeps. It decides nothing that is not on disk: killed at any instant, the next one goes
 on from there. It is asked over a unix socket, one line of JSON each way.
@@ -13,7 +14,7 @@ import os
 import resource
 import socket
 
-from . import guest, locks, loop, records, supervise, wire
+from . import guest, ingress_watch, locks, loop, records, supervise, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ASK_LIMIT = 4 << 20
 
 
 class Keeper:
-    """Guests by key, the socket it is asked on, and a queue of starts (one a turn, so that consoles are heard)."""
+    """Guests by key, the ingress, the socket it is asked on, and a queue of starts (one a turn: consoles are heard)."""
 
     def __init__(self, root: records.Root, owner: str, listener: socket.socket):
         self.root = root
@@ -35,6 +36,7 @@ class Keeper:
         self.queue: collections.deque[tuple[str, Batch]] = collections.deque()
         self.clients = 0
         self.idle = False
+        self.ingress = ingress_watch.Watch(self.loop, root, owner)
         self.listener = listener
         listener.setblocking(False)
         self.loop.watch(listener.fileno(), self._accept)
@@ -43,6 +45,7 @@ class Keeper:
         """Keep until there is nothing left to keep."""
         for key in records.names(self.root.instances(self.owner)):
             self.loop.safely(self._guest(key).found)
+        self.loop.safely(self.ingress.look)
         while True:
             self._start_one()
             self.idle = False
@@ -53,7 +56,7 @@ class Keeper:
     def _busy(self) -> bool:
         for key in [key for key, one in self.guests.items() if one.state == "idle"]:
             del self.guests[key]
-        return bool(self.guests or self.queue or self.clients)
+        return bool(self.guests or self.queue or self.clients) or self.ingress.state != "absent"
 
     def _heard(self) -> bool:
         """Whether somebody knocked in the last turn; else one more short wait decides."""
@@ -102,13 +105,16 @@ class Keeper:
         Client(self, connection)
 
     def answer(self, client: Client, ask: dict[str, Any]) -> None:
-        """One request: start some, stop one, or just say who is here."""
+        """One request: start some, stop one, look at the ingress, or just say who is here."""
         if ask.get("do") == "start":
             batch = Batch(client, len(ask["keys"]))
             self.queue.extend((key, batch) for key in ask["keys"])
         elif ask.get("do") == "stop":
             one = self._guest(ask["key"])
             one.stop(float(ask["grace"]) / 1000, lambda: client.reply({"ended": True}))
+        elif ask.get("do") == "ingress":
+            self.ingress.look()
+            client.reply({"ingress": self.ingress.state})
         else:
             client.reply({"format": records.FORMAT, "pid": os.getpid(), "guests": len(self.guests)})
 

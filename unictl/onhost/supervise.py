@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["ask", "ensure", "keeper_folder", "keeper_lives", "revive", "start", "state", "stop", "wake"]
+__all__ = ["ask", "attend", "ensure", "keeper_folder", "keeper_lives", "revive", "start", "state", "stop", "wake"]
 
 SOCKET_PATH_LIMIT = 99
 """Of ``console``; of ``admin``, two bytes shorter, HAProxy takes 97 at most."""
@@ -30,6 +30,9 @@ PATIENCE = 10.0
 def revive(root: records.Root, owner: str) -> None:
     """Start a keeper where something runs, or waits to run again, without one."""
     if keeper_lives(root, owner):
+        return
+    if os.path.exists(root.fleet(owner) + "/ingress/haproxy.cfg"):
+        ensure(root, owner).close()
         return
     for key in records.names(root.instances(owner)):
         row = state(root, owner, key, False)
@@ -50,6 +53,14 @@ def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
     """Have the keeper start these; key -> {ok, problem?}."""
     outcomes: dict[str, Any] = ask(root, owner, {"do": "start", "keys": keys}, 30 + len(keys))["outcomes"]
     return outcomes
+
+
+def attend(root: records.Root, owner: str) -> None:
+    """Have the ingress looked after as it is now; no change of it fails because that cannot be."""
+    try:
+        ask(root, owner, {"do": "ingress"}, PATIENCE)
+    except (wire.Problem, OSError):
+        return
 
 
 def stop(root: records.Root, owner: str, key: str, grace: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from unictl.views.ages import age, amount
 from unictl.views.fold import natural
-from unictl.views.layout import clean, some
+from unictl.views.layout import clean, counted, some
 
 Document = Mapping[str, Any]
 
@@ -60,13 +60,22 @@ def _told(host: Document) -> Iterable[tuple[str, str]]:
     if host.get("lease"):
         yield "bold", holder(host)
     ingress = host.get("ingress")
-    if isinstance(ingress, Mapping) and ingress.get("state") in _INGRESS:
-        again = ingress.get("restarting")
-        remedy = "the keeper starts it again" if again else "`unictl apply` starts it again"
-        yield "error", f"{_INGRESS[ingress['state']]}; {remedy}"
+    if isinstance(ingress, Mapping):
+        yield from _ingress(ingress, host.get("clock"))
     for lack in host.get("capabilities") or ():
         hint = f" ({lack['hint']})" if lack.get("hint") else ""
         yield "warning", f"{lack.get('text', lack.get('code'))}{hint}"
+
+
+def _ingress(told: Document, now: Any) -> Iterable[tuple[str, str]]:
+    if told.get("state") in _INGRESS:
+        remedy = "its keeper starts it again" if told.get("restarting") else "`unictl apply` starts it again"
+        why = f" (the last try: {told['why']})" if told.get("why") else ""
+        yield "error", f"{_INGRESS[told['state']]}; {remedy}{why}"
+    elif told.get("ends"):
+        since = age(now, told.get("since"))
+        times = counted(int(told["ends"]), "time")
+        yield "warning", f"its ingress ended by itself {times} and was started again{f', {since} ago' if since else ''}"
 
 
 def holder(host: Document) -> str:
