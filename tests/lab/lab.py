@@ -242,12 +242,24 @@ class Lab:
         (self.folder / "ssh_config").write_text(hosts + common)
         known = [f"{h.name},{h.address} {(self.folder / f'{h.name}.key.pub').read_text()}" for h in self]
         (self.folder / "known_hosts").write_text("".join(known))
-        program = self.folder / "bin" / "ssh"
-        program.parent.mkdir()
+        self._program(self.folder, self.folder / "ssh_config")
+
+    def _program(self, folder: Path, config: Path) -> None:
+        program = folder / "bin" / "ssh"
+        program.parent.mkdir(exist_ok=True)
         real = shutil.which("ssh") or "/usr/bin/ssh"
-        prefix = shlex.join(self.inside)
-        program.write_text(f'#!/bin/sh\nexec {prefix} {real} -F {self.folder}/ssh_config "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(self.inside)} {real} -F {config} "$@"\n')
         program.chmod(0o755)
+
+    def configured(self, folder: Path, lines: str, *, key: bool = True) -> dict[str, str]:
+        """Like ``env``, with these lines of ssh_config before the lab's; ``folder`` is for what that needs.
+        ``key``: whether the lab's own key is used."""
+        config = folder / "ssh_config"
+        text = (self.folder / "ssh_config").read_text()
+        kept = text if key else "".join(line + "\n" for line in text.splitlines() if "IdentityFile" not in line)
+        config.write_text(f"{lines}\n{kept}")
+        self._program(folder, config)
+        return {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}"}
 
 
 def sweep() -> None:

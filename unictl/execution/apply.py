@@ -13,6 +13,7 @@ from unictl.execution.surveys import Connect, Reached, survey_again, survey_all
 from unictl.execution.walk import Interrupts, Walk
 from unictl.fleet.model import Host, Keep
 from unictl.hosts.host import Host as Connection
+from unictl.instances.live import Silent
 from unictl.journal.entry import entry
 from unictl.journal.event import Event, Progressed, Waiting
 from unictl.journal.report import Report, fold
@@ -58,8 +59,11 @@ async def _apply(plan: Plan, means: Means) -> Report:
 def _all_answered(reached: Reached) -> None:
     silent = [said for name, said in sorted(reached.world.items()) if name not in reached.connections]
     if silent:
-        words = "; ".join(f"{s.host}: {s.why}" for s in silent if hasattr(s, "why"))
-        raise Unreachable(f"a host that the plan touches does not answer: {words}", hint="plan again")
+        words = "; ".join(f"{s.host}: {s.why}" for s in silent if isinstance(s, Silent))
+        hints = dict.fromkeys(s.hint for s in silent if isinstance(s, Silent) and s.hint)
+        raise Unreachable(
+            f"a host that the plan touches does not answer: {words}", hint="; ".join([*hints, "then plan again"])
+        )
 
 
 async def _with_leases(plan: Plan, means: Means, connections: Mapping[str, Connection]) -> Report:

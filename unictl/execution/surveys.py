@@ -1,8 +1,9 @@
 """Ask every host of a fleet at once: connections in, a World out. A silent host is a value, not an error."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unictl.diagnostics.failure import Failure
 from unictl.fleet.model import Host
@@ -46,16 +47,32 @@ async def _reach(
     reached: Reached, host: Host, connect: Connect, owner: str, mark: str, full: Mapping[str, str]
 ) -> None:
     connection = None
+    asked, began = time.time(), time.monotonic()
     try:
         connection = await connect(host)
         reply = await connection.survey(owner, mark, full)
     except Failure as failure:
-        reached.world[host.name] = Silent(host=host.name, why=failure.summary, hint=failure.hint)
+        reached.world[host.name] = _silent(host.name, failure)
         if connection is not None:
             await connection.close()
         return
     reached.connections[host.name] = connection
-    reached.world[host.name] = decode(host.name, reply)
+    said = decode(host.name, reply)
+    reached.world[host.name] = replace(
+        said,
+        skew=_outside(said.clock, asked, time.time()),
+        took=time.monotonic() - began,
+        round_trips=connection.round_trips,
+    )
+
+
+def _outside(clock: float, asked: float, answered: float) -> float:
+    """How far a clock that was read between two moments lies outside of them; negative: behind."""
+    return min(0.0, clock - asked) + max(0.0, clock - answered)
+
+
+def _silent(host: str, failure: Failure) -> Silent:
+    return Silent(host=host, why=failure.summary.removeprefix(f"host {host}: "), hint=failure.hint)
 
 
 async def survey_again(
@@ -67,7 +84,7 @@ async def survey_again(
         try:
             return decode(name, await connection.survey(owner, mark, full))
         except Failure as failure:
-            return Silent(host=name, why=failure.summary, hint=failure.hint)
+            return _silent(name, failure)
 
     names = sorted(connections)
     said = await asyncio.gather(*(one(name, connections[name]) for name in names))

@@ -8,7 +8,7 @@ from typing import Any
 
 from unictl.diagnostics.place import Path
 from unictl.fleet.finding import Finding, Findings
-from unictl.fleet.model import Fleet, Host, Image, Network, Notify, Policy, Publish, Secret, Service, Source, Volume
+from unictl.fleet.model import Fleet, Image, Network, Notify, Policy, Publish, Secret, Service, Source, Volume
 
 GUESTS = ("", "plain", "linux", "unikraft")
 HYPERVISORS = ("", "qemu")
@@ -24,9 +24,6 @@ def _udp(service: Service) -> bool:
 
 
 # Key of a value, whether the value asks for it, and what that is called.
-_HOST: Mapping[str, tuple[Asks, str]] = {
-    "connect": (lambda host: host.connect.kind == "ssh", "hosts over ssh"),
-}
 _NETWORK: Mapping[str, tuple[Asks, str]] = {
     "mode": (lambda network: network.mode != "user", "networks other than user networks"),
 }
@@ -61,7 +58,7 @@ _POLICY: Mapping[str, tuple[Asks, str]] = {
     "signed": (lambda policy: policy.signed_commits or policy.signed_images, "signatures"),
 }
 
-Value = Host | Network | Image | Volume | Secret | Service | Publish | Policy | Notify
+Value = Network | Image | Volume | Secret | Service | Publish | Policy | Notify
 
 
 def _asked(value: Value, path: Path, table: Mapping[str, tuple[Asks, str]]) -> Iterator[Finding]:
@@ -83,7 +80,6 @@ def unsupported(fleet: Fleet) -> Findings:
 
 def _unsupported(fleet: Fleet) -> Iterator[Finding]:
     sections: tuple[tuple[str, Mapping[str, Any], Mapping[str, tuple[Asks, str]]], ...] = (
-        ("hosts", fleet.hosts, _HOST),
         ("networks", fleet.networks, _NETWORK),
         ("images", fleet.images, _IMAGE),
         ("volumes", fleet.volumes, _VOLUME),

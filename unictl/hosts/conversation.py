@@ -38,7 +38,8 @@ class Stream:
 
 
 class Conversation:
-    """A started host side. ``name`` is the host's, for what people read."""
+    """A started host side. ``name`` is the host's, for what people read; ``asked`` counts requests, each one round
+    trip (the first leaves together with the host side itself)."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, nonce: str, explain: Explain, near: bool):
         self.name = name
@@ -49,6 +50,7 @@ class Conversation:
         self._explain = explain
         self._streams: dict[int, Stream] = {}
         self._next = 1
+        self.asked = 0
         self._heard = asyncio.get_running_loop().time()
         self._said = b""
         self._skipped = b""
@@ -65,6 +67,7 @@ class Conversation:
         self._raise_if_gone()
         number, self._next = self._next, self._next + 1
         stream = self._streams[number] = Stream(event, upload)
+        self.asked += 1
         if len(self._streams) == 1:
             self._heard = max(self._heard, asyncio.get_running_loop().time())
         self._send(wire.frame(number, wire.REQUEST, wire.encode(request)))
@@ -154,7 +157,7 @@ class Conversation:
             self._send(wire.frame(0, wire.PING))
             quiet = asyncio.get_running_loop().time() - self._heard
             if self._streams and quiet > wire.SILENCE:
-                text = f"host {self.name} has said nothing for {quiet:.0f} s"
+                text = f"host {self.name}: it has said nothing for {quiet:.0f} s"
                 self._fail(Unreachable(text, hint="look at the connection, and run the same command again"))
                 self._kill()
 
@@ -168,14 +171,19 @@ class Conversation:
 
     def _reason(self, code: int) -> Unreachable:
         said = self._said.decode("utf-8", "replace").strip()
-        why, hint = bootstrap.EXITS.get(code) or self._explain(code, said) or ("", "")
+        why, hint = self._told(code, said)
         lines = "\n".join(said.splitlines()[-5:])
         before = self._skipped.decode("utf-8", "replace").strip()
         detail = "\n".join(
             part for part in (lines, f"before that it printed: {before[-500:]}" if before else "") if part
         )
-        text = f"host {self.name}: {why}" if why else f"host {self.name} ended the conversation (exit {code})"
+        text = f"host {self.name}: {why or f'it ended the conversation (exit {code})'}"
         return Unreachable(text, hint=hint or "run the same command again; nothing is left half done", detail=detail)
+
+    def _told(self, code: int, said: str) -> tuple[str, str]:
+        """What the end means: what sudo or ssh said comes first, since they share codes with the start."""
+        explained = self._explain(code, said)
+        return explained if explained[0] else bootstrap.EXITS.get(code, ("", ""))
 
     def _fail(self, failure: Unreachable) -> None:
         if self._failure is None:

@@ -43,6 +43,8 @@ class Host(Protocol):
 
     name: str
 
+    @property
+    def round_trips(self) -> int: ...
     async def hello(self) -> dict[str, Any]: ...
     async def survey(self, owner: str, mark: str, full: Mapping[str, str]) -> dict[str, Any]: ...
     async def acquire(self, owner: str, mark: str, id: str, holder: Document, wait: float) -> int: ...  # noqa: A002
@@ -105,6 +107,11 @@ class RemoteHost:
     def __init__(self, conversation: Conversation):
         self.name = conversation.name
         self._conversation = conversation
+
+    @property
+    def round_trips(self) -> int:
+        """How often something was asked of it; nothing else waits for an answer."""
+        return self._conversation.asked
 
     async def hello(self) -> dict[str, Any]:
         """Python, user, root, boot id and clock of the host; a Problem where its store cannot be used."""

@@ -5,10 +5,44 @@ import re
 from unictl.fleet.model import Connect
 from unictl.hosts import bootstrap, local
 
-OPTIONS = ("BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "ServerAliveCountMax=4", "LogLevel=ERROR")
+OPTIONS = (
+    "BatchMode=yes",
+    "ConnectTimeout=10",
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=4",
+    "LogLevel=ERROR",
+    # What a user's configuration sets for sessions of people would break this one.
+    "RemoteCommand=none",
+    "ClearAllForwardings=yes",
+    "PermitLocalCommand=no",
+)
 
+_BY_HAND = "try the same with `ssh` by hand"
 _SENTENCES = (
+    (
+        r"REMOTE HOST IDENTIFICATION HAS CHANGED|[Hh]ost key for .* has changed",
+        "its host key has changed",
+        "if it was installed anew: take the old one away (`ssh-keygen -R`), connect once by hand, check the new one",
+    ),
+    (
+        r"Host key verification failed|host key is known for",
+        "its host key is not known here",
+        "connect once by hand with `ssh`, and check the key",
+    ),
+    (
+        # With the name in front, since it may be a jump host's: there is another such line of it before.
+        r"(?P<who>\S+@\S+): Permission denied|Too many authentication failures",
+        "it refuses the login",
+        "check user and key: `ssh` by hand must work without a question",
+    ),
+    (r"stdio forwarding failed", "its jump host does not reach it", "check that it is up, and the way there"),
     (r"Could not resolve hostname", "its name cannot be resolved", "check `connect:` and the network's name service"),
+    (
+        r"Bad configuration option|Bad owner or permissions|terminating, \d+ bad configuration",
+        "ssh here does not take its configuration",
+        _BY_HAND,
+    ),
+    (r"Unable to negotiate", "ssh here and sshd there have no algorithm in common", _BY_HAND),
     (
         r"Connection refused",
         "nothing answers on its ssh port",
@@ -17,20 +51,13 @@ _SENTENCES = (
     (
         r"(?:timed out|No route to host|Network is unreachable)",
         "it cannot be reached",
-        "check that it is up, or set `lost: true`",
-    ),
-    (r"Permission denied", "it refuses the login", "check user and key: `ssh` by hand must work without a question"),
-    (
-        r"REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "its host key has changed",
-        "if that is right: `ssh-keygen -R` the old one",
+        "check that it is up, or set `lost: true` if it is dead",
     ),
     (
-        r"Host key verification failed",
-        "its host key is not known here",
-        "connect once by hand with `ssh`, and check the key",
+        r"(?:Connection (?:to .* )?closed|Connection reset|Broken pipe|not responding)",
+        "the connection was cut",
+        "run the same command again",
     ),
-    (r"(?:Connection closed|Connection reset|Broken pipe)", "the connection was cut", "run the same command again"),
 )
 
 
@@ -43,10 +70,13 @@ def argv(connect: Connect, words: tuple[str, ...], program: tuple[str, ...] = ("
 
 
 def explain(code: int, said: str) -> tuple[str, str]:
-    """What ssh said, as a sentence and a next step."""
-    for pattern, why, hint in _SENTENCES if code == 255 else ():
-        if re.search(pattern, said):
-            return why, hint
-    if code == 255:
-        return "ssh failed", "try the same with `ssh` by hand"
-    return local.explain(code, said)
+    """What ssh said, as a sentence and a next step; empty where that is not known."""
+    if code != 255:
+        return local.explain(code, said)
+    for pattern, why, hint in _SENTENCES:
+        if found := re.search(pattern, said):
+            # A jump host's login may be meant: so say whose.
+            who = found.groupdict().get("who")
+            return f"{why} ({who})" if who else why, hint
+    last = said.strip().splitlines()[-1:] or ["it said nothing"]
+    return f"ssh failed ({last[0].strip()})", _BY_HAND

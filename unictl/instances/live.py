@@ -83,6 +83,8 @@ class Survey:
     """What one host said. ``host`` is its name in the fleet file; sizes in bytes.
 
     ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more.
+    How it was asked: ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may
+    explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took.
     """
 
     host: str
@@ -111,6 +113,9 @@ class Survey:
     hosts: tuple[Mapping[str, Any], ...] | None = None
     namesakes: tuple[str, ...] = ()
     leftovers: int = 0
+    skew: float = 0.0
+    took: float = 0.0
+    round_trips: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

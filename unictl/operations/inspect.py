@@ -102,7 +102,7 @@ def status(request: FleetRequest) -> dict[str, Any]:
 
 def _host(said: Survey | Silent) -> dict[str, Any]:
     if isinstance(said, Silent):
-        return {"name": said.host, "reachable": False, "why": said.why, "lease": None}
+        return {"name": said.host, "reachable": False, "why": said.why, "hint": said.hint, "lease": None}
     used = sum(i.memory + i.overhead for i in said.instances)
     return {
         "name": said.host,
@@ -116,6 +116,8 @@ def _host(said: Survey | Silent) -> dict[str, Any]:
         "lease": said.lease,
         "supervision": said.supervision,
         "ingress": said.ingress,
+        "round_trips": said.round_trips,
+        "took_ms": round(said.took * 1000),
     }
 
 

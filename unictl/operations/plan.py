@@ -8,7 +8,7 @@ from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.execution import look
 from unictl.hosts.connect import connect
 from unictl.instances.desired import wish
-from unictl.instances.live import World
+from unictl.instances.live import Survey, World
 from unictl.operations.request import FleetRequest, PlanOptions
 from unictl.operations.settle import Settled, revision, settle, write_lock
 from unictl.plan import planfile
@@ -36,7 +36,7 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
     except ValueError as error:
         # A selector that cannot be read; everything else a plan has to say is in the plan.
         raise UsageFailure(str(error)) from None
-    return replace(made, facts={**made.facts, **_display(settled, made)})
+    return replace(made, facts={**made.facts, **_display(settled, made), "reached": _reached(world)})
 
 
 def _world(settled: Settled) -> World:
@@ -73,6 +73,15 @@ def _display(settled: Settled, made: Plan) -> dict[str, object]:
         "secrets": {
             name: {"env": secret.env, "file": secret.file} for name, secret in sorted(settled.fleet.secrets.items())
         },
+    }
+
+
+def _reached(world: World) -> dict[str, dict[str, int]]:
+    """What asking each host took."""
+    return {
+        host: {"round_trips": said.round_trips, "took_ms": round(said.took * 1000)}
+        for host, said in sorted(world.items())
+        if isinstance(said, Survey)
     }
 
 

@@ -20,6 +20,9 @@ from unictl.plan.situation import Situation
 from unictl.plan.step import Kind
 from unictl.plan.waves import making, may_be_down
 
+SKEW = 10.0
+"""Seconds that a host's clock may be off without a word."""
+
 
 def hosts(s: Situation) -> Iterator[Finding]:
     """Hosts that are two, or gone from the file, or hold another fleet of this name."""
@@ -36,6 +39,11 @@ def hosts(s: Situation) -> Iterator[Finding]:
         if said.lease:
             text = f"{said.lease.get('user') or 'somebody'} holds the lease of {name} now: an apply would have to wait"
             yield Finding(path=("hosts", name), code="lease-held", text=text, severity=Severity.WARNING)
+        if abs(said.skew) > SKEW:
+            way = "ahead of" if said.skew > 0 else "behind"
+            text = f"the clock of {name} is {_span(abs(said.skew))} {way} this machine's"
+            hint = "set it right: nothing here waits by it, but every time that is told of that host is off by as much"
+            yield Finding(path=("hosts", name), code="clock-skew", text=text, hint=hint, severity=Severity.WARNING)
         if name in s.fleet.hosts and s.fleet.hosts[name].lost:
             text = f"{name} is marked lost, and answers"
             hint = f"take `lost: true` off {name}, or end what runs there"
@@ -46,6 +54,14 @@ def hosts(s: Situation) -> Iterator[Finding]:
         text = f"{name} is not in the fleet file any more, and was when the fleet was last applied (so {where} says)"
         hint = f"put {name} back with `drain: true` and apply, or with `lost: true` if it is dead, before you remove it"
         yield Finding(path=("hosts",), code="host-left", text=text, hint=hint)
+
+
+def _span(seconds: float) -> str:
+    """About how long, in the unit a person would use."""
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 def protection(s: Situation, changes: Sequence[Change]) -> Iterator[Finding]:

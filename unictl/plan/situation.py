@@ -108,7 +108,9 @@ def _had_ingress(surveys: Iterable[Survey]) -> frozenset[str]:
 
 
 def _why(said: Survey | Silent | None) -> str:
-    return said.why if isinstance(said, Silent) else "it was not asked"
+    if not isinstance(said, Silent):
+        return "it was not asked"
+    return f"{said.why} ({said.hint})" if said.hint else said.why
 
 
 def _lives(fleet: Fleet, answered: Mapping[str, Survey]) -> Lives:

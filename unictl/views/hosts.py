@@ -55,7 +55,8 @@ def sentences(hosts: Iterable[Document]) -> list[tuple[str, str]]:
 
 def _told(host: Document) -> Iterable[tuple[str, str]]:
     if not host.get("reachable", True):
-        yield "error", str(host.get("why") or "it could not be asked").rstrip(".")
+        hint = f" ({host['hint']})" if host.get("hint") else ""
+        yield "error", str(host.get("why") or "it could not be asked").rstrip(".") + hint
         return
     if host.get("lease"):
         yield "bold", holder(host)
