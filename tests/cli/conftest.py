@@ -93,6 +93,7 @@ def _cases(world: World) -> dict[str, dict[str, Callable[..., Any]]]:
             "plan": lambda request, options: world.answer("plan", world.plan, request, options),
             "open_plan": lambda path: world.answer("open_plan", world.plan, path),
             "save": lambda plan, path: world.answer("save", None, plan, path),
+            "write": lambda path, text: world.answer("write", None, path, text),
             "is_planfile": lambda path: str(path) in world.planfiles,
         },
         "apply": {"apply": apply},

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from jsonschema import Draft202012Validator
+
+STATUS = Path(__file__).parents[2] / "schemas" / "status.schema.json"
 PLAYBOOK = Path(__file__).parents[2] / "playbooks" / "hello"
 UNICTL = [sys.executable, "-c", "import sys; from unictl.cli.main import script; sys.exit(script())"]
 
@@ -93,8 +96,10 @@ class TryFleet:
         return self._run("logs", words[0], str(self.folder), *words[1:])
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Live instances by name, as ``status --json`` tells them."""
-        return {row["name"]: row for row in self.run("status", "-json").json["instances"]}
+        """Live instances by name, as ``status --json`` tells them; what it tells holds to its schema."""
+        status = self.run("status", "-json").json
+        Draft202012Validator(json.loads(STATUS.read_text())).validate(status)
+        return {row["name"]: row for row in status["instances"]}
 
     def pid(self, name: str) -> int:
         """The process of a live instance's hypervisor."""

@@ -28,7 +28,7 @@ def _names(changes) -> list[list[str]]:
 
 def test_a_move_says_from_where_to_where() -> None:
     change = Change(action=Action.MOVE, subject="mail-0", host="hv1", to_host="hv2", reason="move_because_drain")
-    assert fold.rows([change])[0].amount == "hv1 to hv2"
+    assert fold.rows([change])[0].amount == "from hv1 to hv2"
 
 
 def test_a_place_is_that_of_the_nearest_entry() -> None:

@@ -54,7 +54,7 @@ def test_a_silent_host_never_reads_as_no_changes() -> None:
 def test_a_thousand_equal_changes_fit_a_screen() -> None:
     shown = _rendered(samples.plan((*samples.bump(1000), *samples.kept(19_000))))
     assert len(shown.splitlines()) <= 40 and len(shown) <= 10_000
-    assert "+/- api  1000 instances  replace_because_image" in shown
+    assert "+/- api  1000 instances on 7 hosts  fleet.yaml:31:7" in shown
 
 
 def test_verbose_gives_every_instance_its_row() -> None:
@@ -84,9 +84,21 @@ def test_what_stays_is_not_listed() -> None:
     assert "calm" not in _rendered(samples.plan((*samples.bump(1), *samples.kept(5))))
 
 
-def test_a_row_says_where_the_fleet_file_wants_it() -> None:
-    row = next(line for line in _rendered(samples.plan(samples.bump(3))).splitlines() if line.startswith("+/- api"))
-    assert row.endswith("fleet.yaml:31:7") and len(row) == 80
+def test_a_row_says_where_the_fleet_file_wants_it_and_the_columns_stand_still() -> None:
+    lines = _rendered(samples.plan((*samples.bump(3), *samples.creates(2), samples.stop_first()))).splitlines()
+    places = [line.index("fleet.yaml:") for line in lines if "fleet.yaml:" in line]
+    assert len(places) == 3 and len(set(places)) == 1
+
+
+def test_the_sentence_comes_before_the_code_that_machines_know_it_by() -> None:
+    shown = _rendered(samples.plan(samples.bump(1)))
+    assert "      The image changed. (replace_because_image)\n" in shown
+
+
+def test_the_hosts_of_a_folded_row_are_named_or_counted() -> None:
+    one, many = samples.plan(replace(each, host="hv1") for each in samples.bump(9)), samples.plan(samples.bump(9))
+    assert "9 instances on hv1" in _rendered(one)
+    assert "9 instances on 7 hosts" in _rendered(many) and "On hv0, hv1, hv2 and 4 more." in _rendered(many)
 
 
 def test_stop_first_gives_its_reason() -> None:
@@ -112,7 +124,7 @@ def test_no_line_of_prose_is_wider_than_asked(width: int) -> None:
 
 
 def test_notes_stand_right_before_the_summary() -> None:
-    lines = _rendered(samples.plan(samples.creates(1)), notes=["To apply this: unictl apply"]).splitlines()
+    lines = _rendered(samples.plan(samples.creates(1)), following=["To apply this: unictl apply"]).splitlines()
     assert lines[-3:] == ["To apply this: unictl apply", "", lines[-1]] and lines[-1].startswith("Plan: 1 to add")
 
 

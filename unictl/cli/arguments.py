@@ -25,6 +25,10 @@ class Arguments:
     directory: str = "."
     selector: str = ""
     shell: str = ""
+    format: str = ""
+    steps: bool = False
+    markdown: bool = False
+    html: str = ""
     document: str = "fleet"
     expect_hash: tuple[str, ...] = ()
     from_: str = ""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from unictl.cli import approved, asked
+from unictl.cli import approved, asked, seeing
 from unictl.cli.arguments import Arguments
 from unictl.cli.interrupts import Interrupts
 from unictl.cli.streams import Streams
@@ -26,16 +26,12 @@ NOT_APPLIED = "Not applied: nothing was touched."
 def plan(arguments: Arguments, streams: Streams) -> int:
     """Show what an apply would do, and save it where that is asked for."""
     from unictl.operations import plan as planning
-    from unictl.views import json, text
 
     made = planning.plan(asked.fleet(arguments, streams.environment), asked.narrowing(arguments))
     codes = _codes(made, detailed=arguments.detailed_exitcode)
     if arguments.out and made.can_apply:
         planning.save(made, Path(arguments.out))
-    if arguments.json:
-        streams.put(json.whole(json.plan(made, codes)))
-    else:
-        streams.write(text.plan(made, streams.width, verbose=arguments.verbose, notes=_next(made, arguments)))
+    seeing.put(made, arguments, streams, codes, _next(made, arguments))
     return exit_code(codes)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from unictl.cli import asked
+from unictl.cli import asked, seeing
 from unictl.cli.arguments import Arguments
 from unictl.cli.streams import Streams
 from unictl.diagnostics.diagnostic import errors
-from unictl.diagnostics.failure import InvalidFleet, exit_code
+from unictl.diagnostics.failure import InvalidFleet, UsageFailure, exit_code
 
 Run = Callable[[Arguments, Streams], int]
 
@@ -54,7 +54,9 @@ def show(arguments: Arguments, streams: Streams) -> int:
         from unictl.operations import plan as planning
 
         if planning.is_planfile(Path(arguments.path)):
-            return _show_plan(arguments, streams)
+            return seeing.show_plan(arguments, streams)
+    if arguments.markdown or arguments.html:
+        raise UsageFailure("-markdown and -html show a plan, and this is a fleet", hint="unictl plan makes one of it")
     from unictl.operations import inspect
 
     document = inspect.show(asked.fleet(arguments, streams.environment))
@@ -217,6 +219,7 @@ _READING: Mapping[str, Run] = {
     "init": init,
     "validate": validate,
     "show": show,
+    "graph": seeing.graph,
     "schema": schema,
     "lock": lock,
     "status": status,
@@ -228,19 +231,6 @@ _READING: Mapping[str, Run] = {
     "test": test,
     "completion": completion,
 }
-
-
-def _show_plan(arguments: Arguments, streams: Streams) -> int:
-    """A saved plan, also an old one: looking at it asks no host."""
-    from unictl.operations import plan as planning
-    from unictl.views import json, text
-
-    made = planning.open_plan(Path(arguments.path))
-    if arguments.json:
-        streams.put(json.whole(json.plan(made)))
-    else:
-        streams.write(text.plan(made, streams.width, verbose=arguments.verbose))
-    return 0
 
 
 def _json(document: Mapping[str, Any], streams: Streams) -> int:

@@ -83,6 +83,8 @@ APPLYING = (
     ),
 )
 _VERBOSE = Option(word="verbose", help="A row for every instance, and values in full.")
+_MARKDOWN = Option(word="markdown", help="Print it as Markdown, for a comment on a pull request.")
+_HTML = Option(word="html", value="FILE", help="Write it to FILE as one HTML page that needs nothing else.")
 _EITHER = (Argument(name="path", shown="PATH|PLANFILE"),)
 
 COMMANDS = (
@@ -107,7 +109,20 @@ COMMANDS = (
         more="Prints the fleet after includes, templates, defaults and environment; of a plan file, the plan.",
         examples=("unictl show", "unictl show -json changes.plan"),
         arguments=_EITHER,
-        options=(*READING, _VERBOSE, JSON),
+        options=(*READING, _VERBOSE, JSON, _MARKDOWN, _HTML),
+    ),
+    Command(
+        name="graph",
+        brief="Draw what a plan does, and in which order.",
+        more="Draws the graph of a plan's steps, of a fleet or a saved plan, by service and wave.",
+        examples=("unictl graph", "unictl graph -format svg changes.plan > plan.svg"),
+        arguments=_EITHER,
+        options=(
+            Option(word="format", value="F", help="mermaid, dot or svg; mermaid unless told."),
+            Option(word="steps", help="Every step by itself."),
+            *NARROWING,
+            *READING,
+        ),
     ),
     Command(
         name="schema",
@@ -139,6 +154,8 @@ COMMANDS = (
             *READING,
             _VERBOSE,
             JSON,
+            _MARKDOWN,
+            _HTML,
         ),
     ),
     Command(

@@ -96,9 +96,14 @@ def is_planfile(path: Path) -> bool:
 
 def save(made: Plan, path: Path) -> None:
     """Writes a plan, readable by its owner only; whole or not at all."""
+    write(path, planfile.dump(made))
+
+
+def write(path: Path, text: str) -> None:
+    """Writes what shows a plan, readable by its owner only; whole or not at all."""
     aside = path.with_name(path.name + ".new")
     try:
-        aside.write_text(planfile.dump(made))
+        aside.write_text(text)
         aside.chmod(0o600)
         aside.replace(path)
     except OSError as error:

@@ -39,10 +39,15 @@ class Row:
 
     @property
     def amount(self) -> str:
-        """``40 instances``; of one, the host it is on, or where it goes."""
+        """``40 instances on 7 hosts``; of one, ``on hv1``, or ``from hv1 to hv2``."""
         if len(self.changes) == 1:
             return _where(self.first)
-        return counted(len(self.changes), _NOUNS.get(_kind(self.first.subject), "instance"))
+        kind = _kind(self.first.subject)
+        number = counted(len(self.changes), _NOUNS.get(kind, "instance"))
+        hosts = self.hosts
+        if kind in _OF_HOSTS or not hosts:
+            return number
+        return f"{number} on {clean(hosts[0]) if len(hosts) == 1 else counted(len(hosts), 'host')}"
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -136,5 +141,6 @@ def _kind(subject: str) -> str:
 
 def _where(change: Change) -> str:
     if change.to_host and change.host and change.to_host != change.host:
-        return f"{clean(change.host)} to {clean(change.to_host)}"
-    return clean(change.to_host or change.host)
+        return f"from {clean(change.host)} to {clean(change.to_host)}"
+    host = change.to_host or change.host
+    return f"on {clean(host)}" if host else ""

@@ -4,17 +4,19 @@ What destroys comes first and is never folded; equal changes are one row; what s
 last line, always. A thousand equal changes fit a screen.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from unictl.plan.change import Action, Field
 from unictl.plan.plan import Counts, Endpoint, Plan
 from unictl.views import problems, reasons
 from unictl.views.fold import Row, natural, place, rows, values
-from unictl.views.layout import EMPTY, clean, counted, elide, ends, one, plain, some, wrap
+from unictl.views.layout import EMPTY, clean, counted, elide, one, plain, some, wrap
 from unictl.views.spans import Line, Span
 
 NOTHING = "No changes. The hosts run what the fleet file says."
 _MOST_ENDPOINTS = 12
+_INDENT = 6
+"""Where what is said of a row begins: right of the symbols, left of the next row's columns."""
 _STYLES = {
     Action.DESTROY: "destroy",
     Action.REPLACE: "replace",
@@ -35,18 +37,18 @@ _LEGEND = {
 }
 
 
-def plan(plan: Plan, width: int = 80, *, verbose: bool = False, notes: Iterable[str] = ()) -> tuple[Line, ...]:
-    """The plan as it is shown before it is applied; ``notes`` stand before the summary, unbroken: they are copied."""
+def plan(plan: Plan, width: int = 80, *, verbose: bool = False, following: Iterable[str] = ()) -> tuple[Line, ...]:
+    """The plan as it is shown before it is applied; ``following`` comes before the summary, unbroken: it is copied."""
     found = rows(plan.changes, expand=verbose)
     told = [
-        *_block(_rows(plan, found, width, verbose)),
+        *_block(rows_of(plan, found, width, verbose=verbose)),
         *_block(endpoints(plan.endpoints, verbose=verbose) if plan.has_changes else ()),
-        *_block(_notes(plan, width)),
+        *_block(notes(plan, width)),
         *_block(problems.text(plan.warnings, width=width) if plan.warnings else ()),
         *_block(_refused(plan, width)),
-        *_block(one(clean(note)) for note in notes),
+        *_block(one(clean(note)) for note in following),
     ]
-    head = [*_head(plan), *_legend(found, width), EMPTY] if found else []
+    head = [*_head(plan), *legend(found, width), EMPTY] if found else []
     return (*head, *told, one(summary(plan), "bold"))
 
 
@@ -102,7 +104,8 @@ def _head(plan: Plan) -> tuple[Line, ...]:
     return (one(f"Fleet {clean(plan.mark)}{f' at {commit}{changed}' if commit else ''}", "bold"),)
 
 
-def _legend(found: tuple[Row, ...], width: int) -> tuple[Line, ...]:
+def legend(found: Sequence[Row], width: int) -> tuple[Line, ...]:
+    """What the symbols mean that are used."""
     used = {row.first.symbol: _STYLES[row.first.action] for row in found}
     spans = [(Span(symbol, used[symbol]), Span(f" {text}")) for symbol, text in _LEGEND.items() if symbol in used]
     lines: list[Line] = [()]
@@ -115,11 +118,11 @@ def _legend(found: tuple[Row, ...], width: int) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def _rows(plan: Plan, found: tuple[Row, ...], width: int, verbose: bool) -> tuple[Line, ...]:
+def rows_of(plan: Plan, found: Sequence[Row], width: int, *, verbose: bool = False) -> tuple[Line, ...]:
     """Every row, then why; rows with the same reasons have them once, under the last."""
     label = min(24, max((len(row.label) for row in found), default=0))
-    amount = min(16, max((len(row.amount) for row in found), default=0))
-    bodies = [_body(row, width, label + 6, verbose) for row in found]
+    amount = min(28, max((len(row.amount) for row in found), default=0))
+    bodies = [_body(row, width, verbose) for row in found]
     lines: list[Line] = []
     for n, row in enumerate(found):
         lines += _line(row, _places(plan), width, label, amount)
@@ -129,35 +132,38 @@ def _rows(plan: Plan, found: tuple[Row, ...], width: int, verbose: bool) -> tupl
 
 
 def _line(row: Row, places: Mapping[str, str], width: int, label: int, amount: int) -> tuple[Line, ...]:
-    """What, how many or where, the reason's code, the place in the fleet file: that on a line of its own if it must."""
+    """What, how many or where, the place in the fleet file: in columns; that on its own line if it must."""
     style = _STYLES[row.first.action]
     left = (
         Span(row.first.symbol.rjust(3), style),
         Span(f" {row.label.ljust(label)}  ", style),
         Span(f"{row.amount.ljust(amount)}  "),
-        Span(clean(row.first.reason), "dim"),
     )
     where = one(place(row.first, places), "dim")
-    fits = len(plain(left)) + 2 + len(plain(where)) <= width
-    return (ends(left, where, width),) if fits else (left, (Span(" " * (label + 6)), *where))
+    fits = sum(len(span.text) for span in (*left, *where)) <= width
+    return ((*left, *where),) if fits else (left, (Span(" " * _INDENT), *where))
 
 
-def _body(row: Row, width: int, indent: int, verbose: bool) -> tuple[Line, ...]:
-    why = reasons.sentence(row.first)
-    on = f" On {some([clean(host) for host in row.hosts])}." if len(row.changes) > 1 and row.hosts else ""
-    fields = [_field(each, width, indent, verbose) for each in row.first.fields]
-    return (*wrap(why + on, width, indent), *fields)
+def _body(row: Row, width: int, verbose: bool) -> tuple[Line, ...]:
+    """Why, in a sentence, with the code that machines know it by; then the fields in columns."""
+    on = f" On {some([clean(host) for host in row.hosts])}." if len(row.hosts) > 1 else ""
+    told = wrap(reasons.sentence(row.first) + on, width, _INDENT)
+    code = Span(f"({clean(row.first.reason)})", "dim")
+    fits = bool(told) and len(plain(told[-1])) + 1 + len(code.text) <= width
+    told = (*told[:-1], (*told[-1], Span(" "), code)) if fits else (*told, (Span(" " * _INDENT), code))
+    column = min(24, max((len(clean(each.path)) for each in row.first.fields), default=0))
+    return (*told, *(_field(each, width, column, verbose) for each in row.first.fields))
 
 
-def _field(field: Field, width: int, indent: int, verbose: bool) -> Line:
+def _field(field: Field, width: int, column: int, verbose: bool) -> Line:
     """``image.kernel  a1b2c3 -> d4e5f6``; what does not fit is left out of the middle, unless all is wanted."""
-    path, (old, new) = clean(field.path), values(field, whole=verbose)
-    room = max(24, width - indent - len(path) - 6)
+    path, (old, new) = clean(field.path).ljust(column), values(field, whole=verbose)
+    room = max(24, width - _INDENT - len(path) - 6)
     if len(old) + len(new) > room and not verbose:
         half = room // 2
         left = min(len(old), max(half, room - len(new)))
         old, new = elide(old, left), elide(new, room - min(len(old), left))
-    return (Span(" " * indent), Span(path, "bold"), Span(f"  {old} -> {new}"))
+    return (Span(" " * _INDENT), Span(path, "bold"), Span(f"  {old} -> {new}"))
 
 
 def _places(plan: Plan) -> Mapping[str, str]:
@@ -166,7 +172,8 @@ def _places(plan: Plan) -> Mapping[str, str]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _notes(plan: Plan, width: int) -> list[Line]:
+def notes(plan: Plan, width: int) -> list[Line]:
+    """What the plan does not know, leaves out, or does to all of the fleet."""
     silent = sorted(plan.silent.items(), key=lambda item: natural(item[0]))
     alone = "What runs there is unknown and left alone."
     told = [(f"{host} does not answer: {why.rstrip('.')}. {alone}", "warning") for host, why in silent]
