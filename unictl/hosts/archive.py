@@ -33,6 +33,7 @@ _FIRST = (
     "retired",
     "serve",
     "survey",
+    "units",
     "wire",
 )
 """What a survey loads."""

@@ -13,7 +13,8 @@ class LiveInstance:
     """One record of this fleet on a host.
 
     ``state``: begun (recorded, never started), running, unsupervised (runs, keeper dead), ended, leaving (stop was
-    decided), lost (the host rebooted under it), damaged (its record cannot be read). ``end`` holds the judged end
+    decided), starting (the host rebooted, and systemd starts it), lost (the host rebooted under it), damaged (its
+    record cannot be read). ``supervision``: systemd or detached, who would start it again. ``end`` holds the judged end
     facts of the last run, if any. ``proven``: whether it passed its gate.
     ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant.
     """
@@ -41,6 +42,7 @@ class LiveInstance:
     starts: int = 0
     health: str = ""
     proven: bool = True
+    supervision: str = "detached"
 
     @property
     def key(self) -> str:
@@ -202,4 +204,5 @@ def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
         starts=row.get("starts", 0),
         health=row.get("health", ""),
         proven=row.get("proven", False),
+        supervision=row.get("supervision", "detached"),
     )
