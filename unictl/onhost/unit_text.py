@@ -15,8 +15,8 @@ MARGIN = 128 << 20
 of its program may take beside what is planned with. A limit is for what runs away, not for what is counted."""
 THREADS = 128
 """Tasks beside a guest's processors: QEMU's own disk workers are 64 at most."""
-CALLS = "@system-service"
-"""QEMU narrows it further by its own sandbox. What is not in it fails, so that QEMU can do without."""
+CALLS = "@system-service seccomp"
+"""QEMU narrows it further by its own sandbox. What is not in it fails, and QEMU does without."""
 
 _EVERYWHERE = (
     "NoNewPrivileges=yes",
