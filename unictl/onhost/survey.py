@@ -41,7 +41,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
 
 
 def instances(root: records.Root, owner: str, full: dict[str, str]) -> list[dict[str, Any]]:
-    """Short rows of all live records; the whole spec only where the fingerprint is not the wished one."""
+    """Short rows of all live records; spec and launch only where the fingerprint is not the wished one."""
     kept = lives.keeper_lives(root, owner)
     return [_row(root, owner, key, full, kept) for key in records.names(root.instances(owner))]
 
@@ -73,6 +73,7 @@ def _read(root: records.Root, owner: str, key: str, full: dict[str, str], kept: 
     row["since"] = row["since"] or record.get("at", 0.0)
     if record["name"] in full and full[record["name"]] != record["fingerprint"]:
         row["spec"] = record.get("spec")
+        row["launched"] = {"restart": record.get("restart"), "run": record["run"]}
     return row
 
 

@@ -68,6 +68,7 @@ def _host(name: str, facts: Mapping[str, Any]) -> Host:
 
 def _secrets(plan: Plan, environment: Mapping[str, str], folder: Path) -> Mapping[str, Value]:
     wanted = {name for step in plan.steps if step.kind is Kind.LAUNCH for name in step.data["secrets"]}
+    wanted |= {name for wave in plan.waves for row in wave["undo"]["back"] for name in row["secrets"]}
     known: Mapping[str, Mapping[str, str]] = plan.facts.get("secrets", {})
     named = {name: Secret(name=name, env=known[name]["env"], file=known[name]["file"]) for name in sorted(wanted)}
     found = read_all(named, environment, folder)

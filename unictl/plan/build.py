@@ -1,6 +1,7 @@
 """Fleet, images and surveys -> the Plan. Pure: the same inputs make the same plan, whatever their order."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -48,11 +49,19 @@ def build(
     about = scope(s)
     found = difference(s, about)
     made = rollout(s, found.works)
-    changes = (*(row for work in found.works for row in (work.change, *work.twins)), *_extras(s, about, found, made))
+    rows = (*(row for work in found.works for row in (work.change, *work.twins)), *_extras(s, about, found, made))
+    changes = tuple(map(_slim, rows))
     brought = origins(s, made.draft.steps(), at_hand)
     findings = chain(_findings(s, about, found, made, changes, revision), missing(brought))
     problems = _problems(findings, places)
     return _plan(s, about, made, changes, _ordered(made), brought, revision, problems, places)
+
+
+def _slim(change: Change) -> Change:
+    """How the old one was launched stands in its wave's undo, where it is of use, and nowhere else."""
+    if change.old is None or change.old.launched is None:
+        return change
+    return replace(change, old=replace(change.old, launched=None))
 
 
 def _extras(s: Situation, about: Scope, found: Difference, made: Rollout) -> tuple[Change, ...]:
