@@ -1,9 +1,11 @@
 """The lab as fixtures. Hosts boot once a session; a test that asks for ``lab`` gets them as just installed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.lab.fleets import LabFleet
 from tests.lab.lab import Lab, LabHost
 
 
@@ -23,3 +25,9 @@ def lab(standing_lab: Lab) -> Lab:
     standing_lab.each(LabHost.mend)
     standing_lab.each(LabHost.fresh)
     return standing_lab
+
+
+@pytest.fixture
+def fleet(lab: Lab, tmp_path: Path) -> LabFleet:
+    """The lab playbook's fleet, on hosts as just installed."""
+    return LabFleet(lab, tmp_path / "fleet")

@@ -117,3 +117,27 @@ def test_a_new_holder_sweeps_what_a_killed_run_left_aside(held: World) -> None:
     held.release()
     held.acquire()
     assert held.survey()["leftovers"] == 0
+
+
+def test_a_holder_without_a_beat_for_long_is_ended_by_whoever_wants_its_lease(world: World) -> None:
+    pid = hold_in_a_child(world, stop=True)
+    with pytest.raises(wire.Problem):
+        lease.acquire(world.root, ask(), Call())
+    old = b"%020.3f" % (time.monotonic() - lease.STALE - 1)
+    with open(holders.lease_path(world.root, OWNER), "r+b") as file:
+        file.write(old)
+    assert lease.acquire(world.root, ask(), Call())["token"] == 2
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def test_a_holder_that_beats_is_left_alone_however_old(world: World) -> None:
+    held = Connection()
+    lease.acquire(world.root, ask(), Call(held))
+    assert held.lease is not None
+    with open(holders.lease_path(world.root, OWNER), "r+b") as file:
+        file.write(b"%020.3f" % (time.monotonic() - lease.STALE - 1))
+    held.lease._beaten = 0.0
+    held.lease.beat()
+    assert holders.silent(holders.lease_path(world.root, OWNER)) < 5
+    with pytest.raises(wire.Problem):
+        lease.acquire(world.root, ask(), Call())

@@ -41,6 +41,7 @@ class Arguments:
     replace: tuple[str, ...] = ()
     destroy: bool = False
     allow_destroy: tuple[str, ...] = ()
+    end_holder: str = ""
     allow_changes: int | None = None
     lose: tuple[str, ...] = ()
     without: tuple[str, ...] = ()

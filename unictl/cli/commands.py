@@ -130,7 +130,12 @@ def locks(arguments: Arguments, streams: Streams) -> int:
     from unictl.operations import inspect
     from unictl.views import status as view
 
-    document = inspect.locks(asked.fleet(arguments, streams.environment))
+    request = asked.fleet(arguments, streams.environment)
+    if arguments.end_holder:
+        ended = inspect.end_holder(request, arguments.end_holder)
+        what = "Ended the process that held" if ended else "Nobody holds"
+        return _said(f"{what} the lease of {arguments.end_holder}.", {"ended": ended}, arguments, streams)
+    document = inspect.locks(request)
     if arguments.json:
         _json(document, streams)
     else:
@@ -231,6 +236,14 @@ _READING: Mapping[str, Run] = {
     "test": test,
     "completion": completion,
 }
+
+
+def _said(text: str, document: Mapping[str, Any], arguments: Arguments, streams: Streams) -> int:
+    """One sentence, or the same as JSON."""
+    if arguments.json:
+        return _json(document, streams)
+    streams.put(text + "\n")
+    return 0
 
 
 def _json(document: Mapping[str, Any], streams: Streams) -> int:

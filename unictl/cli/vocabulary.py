@@ -200,8 +200,16 @@ COMMANDS = (
         name="locks",
         brief="Show who is at work.",
         more="Tells for every host who holds this fleet's lease there, since when, and what for.",
-        examples=("unictl locks",),
-        options=(*READING, JSON),
+        examples=("unictl locks", "unictl locks -end-holder hv2"),
+        options=(
+            Option(
+                word="end-holder",
+                value="HOST",
+                help="End the process that holds the lease there; what it had in hand is repaired by the next apply.",
+            ),
+            *READING,
+            JSON,
+        ),
     ),
     Command(
         name="whatif",

@@ -28,6 +28,21 @@ async def _reach(fleet: Fleet, connect: Connect, full: Mapping[str, str]) -> Rea
     return await survey_all(hosts, connect, owner=fleet.owner, mark=fleet.mark, full=full)
 
 
+def end_holder(fleet: Fleet, connect: Connect, name: str) -> bool:
+    """End the process that holds the fleet's lease on a host; False where nobody does. UsageFailure, Unreachable."""
+    if name not in fleet.hosts:
+        raise UsageFailure(f"the fleet has no host {name!r}", hint=f"it has {', '.join(sorted(fleet.hosts))}")
+    return asyncio.run(_end_holder(fleet, connect, name))
+
+
+async def _end_holder(fleet: Fleet, connect: Connect, name: str) -> bool:
+    connection = await connect(fleet.hosts[name])
+    try:
+        return await connection.end_holder(fleet.owner)
+    finally:
+        await connection.close()
+
+
 def healths(fleet: Fleet, connect: Connect) -> tuple[World, Mapping[tuple[str, str], str]]:
     """The live state, and by (host, instance key) how each instance is right now: healthy, unhealthy, starting,
     process-only or unknown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from . import locks, processes, records, wire
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def holder(root: records.Root, owner: str) -> dict[str, Any] | None:
-    """Who holds the lease now, or None. ``process`` is T for a stopped holder."""
+    """Who holds the lease now, or None. ``process``: T for a stopped one; ``silent``: seconds without a beat."""
     path = lease_path(root, owner)
     if not locks.held(path):
         return None
@@ -21,8 +22,17 @@ def holder(root: records.Root, owner: str) -> dict[str, Any] | None:
     except wire.Problem:
         told = {}
     row = {key: told.get(key, "") for key in ("user", "pid", "since", "doing", "revision", "token")}
+    row["silent"] = round(silent(path), 1)
     row["process"] = processes.state(int(told.get("pid") or 0), told.get("ticks"))
     return row
+
+
+def silent(path: str) -> float:
+    """Seconds since the holder of this lock file last beat; 0 where none is known."""
+    try:
+        return max(0.0, time.monotonic() - float(records.read_bytes(path) or b""))
+    except ValueError:
+        return 0.0
 
 
 def leftovers(root: records.Root, owner: str) -> list[str]:

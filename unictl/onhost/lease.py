@@ -2,7 +2,8 @@
 
 The lock file lies outside the fleet's folder, so that nothing ever unlinks it. Who holds it is written after the lock,
 for people; a reader believes it only while the lock is held. The token rises with every acquisition and orders the
-ledger.
+ledger. A holder that hears its control side beats: it writes the host's monotonic clock into the lock file. Whoever
+wants the lease ends a holder that has not beaten for long (stopped, or stuck): dead, it can write nothing any more.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ import signal
 import time
 
 from . import locks, processes, records, wire
-from .holders import holder, lease_path, leftovers
+from .holders import holder, lease_path, leftovers, silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+STALE = 30.0
+"""Seconds without a beat after which a holder is ended by whoever wants its lease."""
+BEAT = 2.0
+"""Seconds between two beats, at least."""
+FREED = 5.0
+"""Seconds in which the lease of an ended holder comes free: its last helper command ends."""
 POLL = (0.02, 0.25)
 """Seconds between two tries while waiting: first, and at most."""
 
@@ -29,6 +36,19 @@ class Lease:
         self.owner = owner
         self.token = token
         self.descriptor = descriptor
+        self._beaten = 0.0
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that this holder lives; not more often than it must."""
+        now = time.monotonic()
+        if self.descriptor >= 0 and now - self._beaten >= BEAT:
+            self._beaten = now
+            try:
+                os.pwrite(self.descriptor, b"%020.3f" % now, 0)
+            except OSError:
+                # Nobody ends a holder of which no beat is known: better too long than the wrong one.
+                return
 
     @property
     def open(self) -> bool:
@@ -61,10 +81,12 @@ def acquire(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
         return {"token": call.lease.token}
     descriptor = _wait(root, owner, float(ask.get("wait", 0)), call)
     try:
+        lease = Lease(owner, 0, descriptor)
         token = _raise_token(root, owner)
         _announce(root, owner, token, ask.get("holder") or {})
         _introduce(root, ask)
-        call.connection.lease = Lease(owner, token, descriptor)
+        lease.token = token
+        call.connection.lease = lease
     except BaseException:
         os.close(descriptor)
         raise
@@ -89,14 +111,13 @@ def end_holder(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, 
     """End the process that holds the lease (stopped, or hanging), by pid and start time."""
     owner = records.part(ask["owner"])
     path = lease_path(root, owner)
-    told = records.read_json(path + ".holder") or {}
     if not locks.held(path):
         return {"ended": False}
-    if not processes.end(int(told.get("pid") or 0), told.get("ticks"), signal.SIGKILL):
+    if not _end(path):
         raise wire.Problem(
             "not-found", f"the lease of fleet {owner} is held by a helper of a process that is gone", "wait a moment"
         )
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + FREED
     while locks.held(path) and time.monotonic() < deadline:
         time.sleep(0.02)
     return {"ended": not locks.held(path)}
@@ -116,11 +137,19 @@ def _wait(root: records.Root, owner: str, wait: float, call: Any) -> int:
         descriptor = locks.take(lease_path(root, owner))
         if descriptor is not None:
             return descriptor
+        if silent(lease_path(root, owner)) > STALE and _end(lease_path(root, owner)):
+            deadline = max(deadline, time.monotonic() + FREED)
         if time.monotonic() + pause > deadline:
             raise _busy(root, owner)
         if call.cancelled.wait(pause):
             raise wire.Problem("cancelled", "waiting for the lease was cancelled")
         pause = min(pause * 2, POLL[1])
+
+
+def _end(path: str) -> bool:
+    """End the process that says it holds a lease, by pid and start time; False where it is gone already."""
+    told = records.read_json(path + ".holder") or {}
+    return processes.end(int(told.get("pid") or 0), told.get("ticks"), signal.SIGKILL)
 
 
 def _busy(root: records.Root, owner: str) -> wire.Problem:

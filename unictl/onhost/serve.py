@@ -6,7 +6,6 @@ The real streams are moved away first: nothing that runs in this process or is s
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import threading
@@ -78,14 +77,12 @@ class Connection:
         """Until the control side is gone or silent."""
         self.send(wire.frame(0, wire.EVENT, wire.encode(self._hello())))
         while not self.gone.is_set():
-            ready, _, _ = select.select([self.reading], [], [], wire.SILENCE)
-            if not ready:
-                break
             try:
-                stream, kind, body = wire.read_frame(self.reading)
+                stream, kind, body = wire.read_frame(self.reading, wire.SILENCE)
             except (wire.Ended, OSError):
                 break
             self._heard(stream, kind, body)
+            self._beat()
         self._end()
 
     def _hello(self) -> dict[str, Any]:
@@ -186,7 +183,14 @@ class Connection:
                 call.cancel()
         deadline = time.monotonic() + LAST_WORDS + max(graces, default=0.0)
         while self.calls and time.monotonic() < deadline:
+            self._beat()
             time.sleep(0.01)
+
+    def _beat(self) -> None:
+        """Whoever wants the lease sees that its holder lives."""
+        lease = self.lease
+        if lease is not None:
+            lease.beat()
 
 
 def load(module: str, function: str) -> Callable[[records.Root, dict[str, Any], Call], Any]:

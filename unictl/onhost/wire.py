@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import struct
 
 TYPE_CHECKING = False
@@ -119,10 +120,12 @@ def limit(kind: int) -> int:
     return DATA_LIMIT + OFFSET.size if kind in (DATA, DEFLATED) else BODY_LIMIT
 
 
-def read_exactly(descriptor: int, size: int) -> bytes:
-    """``size`` bytes of a blocking descriptor; Ended when it is closed before that."""
+def read_exactly(descriptor: int, size: int, patience: float | None = None) -> bytes:
+    """``size`` bytes of a blocking descriptor; Ended when it is closed before that, or silent for ``patience`` s."""
     pieces = []
     while size:
+        if patience is not None and not select.select([descriptor], [], [], patience)[0]:
+            raise Ended()
         piece = os.read(descriptor, min(size, 1 << 20))
         if not piece:
             raise Ended()
@@ -131,12 +134,12 @@ def read_exactly(descriptor: int, size: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def read_frame(descriptor: int) -> tuple[int, int, bytes]:
-    """The next (stream, kind, body); Ended at the end or when what comes is no frame."""
-    size, stream, kind = HEAD.unpack(read_exactly(descriptor, HEAD.size))
+def read_frame(descriptor: int, patience: float | None = None) -> tuple[int, int, bytes]:
+    """The next (stream, kind, body); Ended at the end, in a silence, or when what comes is no frame."""
+    size, stream, kind = HEAD.unpack(read_exactly(descriptor, HEAD.size, patience))
     if size > limit(kind):
         raise Ended()
-    return stream, kind, read_exactly(descriptor, size)
+    return stream, kind, read_exactly(descriptor, size, patience)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

@@ -168,6 +168,14 @@ def locks(request: FleetRequest) -> dict[str, Any]:
     }
 
 
+def end_holder(request: FleetRequest, host: str) -> bool:
+    """End the process that holds the fleet's lease on a host; False where nobody does."""
+    from unictl.execution import look
+    from unictl.hosts.connect import connect
+
+    return look.end_holder(settle(request).fleet, connect, host)
+
+
 def logs(
     request: FleetRequest, selector: str, *, previous: bool = False, lines: int = 0, follow: bool = False
 ) -> Iterator[str]:

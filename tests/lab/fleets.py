@@ -1,0 +1,153 @@
+"""The lab playbook on a lab: its own copy of the files, commands as processes, and what is counted on the hosts."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tests.lab.lab import Lab, LabHost, until
+from tests.operations.fleets import UNICTL, Ran
+
+PLAYBOOK = Path(__file__).parents[2] / "playbooks" / "lab"
+OWNER = "lab-1ab3e7"
+STORE = "/var/lib/unictl"
+NAMES = {"counter-0", *(f"{service}-{n}" for service in ("api", "front") for n in range(3))}
+GUEST = re.compile(r"-name (\S+?)\.[0-9a-f]{8}\b")
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a fleet has on a host: processes by kind, ports that are listened on, claims, records, files aside."""
+
+    processes: dict[str, int]
+    ports: frozenset[str]
+    claims: int
+    instances: frozenset[str]
+    aside: tuple[str, ...]
+    runs: int
+
+
+class LabFleet:
+    """The playbook's fleet in a folder of its own."""
+
+    def __init__(self, lab: Lab, folder: Path):
+        self.lab = lab
+        self.folder = folder
+        shutil.copytree(PLAYBOOK, folder)
+
+    def edit(self, old: str, new: str) -> None:
+        """Replaces a text of the fleet file; it must be there."""
+        file = self.folder / "fleet.yaml"
+        text = file.read_text()
+        assert old in text, f"{old} is not in the fleet file"
+        file.write_text(text.replace(old, new))
+
+    def start(self, command: str, *words: str, out: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """``unictl COMMAND FOLDER WORDS...``, under way."""
+        return subprocess.Popen(
+            [*UNICTL, command, str(self.folder), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.env,
+            start_new_session=True,
+        )
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {key: value for key, value in self.lab.env.items() if key != "CI"}
+
+    def run(self, command: str, *words: str, timeout: float = 180) -> Ran:
+        """The same, to its end; what it printed in ``out``."""
+        process = self.start(command, *words)
+        out, _ = process.communicate(timeout=timeout)
+        return Ran(process.returncode, out, "")
+
+    def apply(self, *words: str) -> Ran:
+        return self.run("apply", "-auto-approve", *words)
+
+    def converge(self) -> None:
+        """An apply that must end well, and a plan after it that must be empty."""
+        applied = self.apply("-lock-timeout", "60s", "-retry")
+        assert applied.code == 0, applied.out
+        again = self.run("plan", "-detailed-exitcode")
+        assert again.code == 0, again.out
+        self.check()
+
+    def check(self) -> None:
+        """Every replica there once, on some host, and nothing besides."""
+        found = self.guests()
+        assert set(found) == NAMES, found
+        assert set(found.values()) == {1}, found
+        for host in self.lab:
+            left = self.left(host)
+            assert left.aside == (), left
+            assert len(left.instances) == left.processes["guest"], left
+            assert left.processes["keeper"] <= 1, left
+            assert left.processes["host side"] == 0, left
+
+    def guests(self) -> Counter[str]:
+        """Names of the guests that run, over all hosts."""
+        return Counter(
+            name
+            for host in self.lab
+            for pid in host.processes("qemu-system")
+            for name in GUEST.findall(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
+        )
+
+    def guest(self, name: str) -> tuple[LabHost, int]:
+        """Where a guest runs, and its process as numbered here."""
+        for host in self.lab:
+            for pid in host.processes(f"-name {name}."):
+                return host, pid
+        raise AssertionError(f"{name} runs nowhere")
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Live instances by name."""
+        told: dict[str, Any] = json.loads(self.run("status", "-json").out)
+        return {row["name"]: row for row in told["instances"]}
+
+    def get(self, host: LabHost, path: str = "/json") -> dict[str, Any]:
+        """What the published port of one host answers."""
+        words = ("curl", "-sS", "-m", "10", f"http://{host.address}:8080{path}")
+        answer: dict[str, Any] = json.loads(self.lab.on_network(*words).out)
+        return answer
+
+    def left(self, host: LabHost) -> Left:
+        """What is there of the fleet."""
+        kinds = {"guest": "qemu-system", "haproxy": "haproxy", "keeper": "import keeper", "host side": "binascii"}
+        store = host.path(STORE)
+        listening = host.enter("ss -Hltn").out.split("\n")
+        fleet = store / "fleets" / OWNER
+        return Left(
+            processes={kind: len(host.processes(word)) for kind, word in kinds.items()},
+            ports=frozenset(line.split()[3] for line in listening if line and not line.split()[3].endswith(":22")),
+            claims=sum(1 for each in store.glob("claims/**/*") if each.is_file()),
+            instances=frozenset(each.name for each in fleet.glob("instances/*")),
+            aside=tuple(str(each) for each in store.glob("**/.[gn]*-*") if each.name.startswith((".new-", ".gone-"))),
+            runs=sum(1 for _ in store.glob("run/*")),
+        )
+
+
+def wait_for_record(host: LabHost, prefix: str = "") -> None:
+    """Until an instance of the fleet is recorded on a host: an apply is under way there."""
+    folder = host.path(f"{STORE}/fleets/{OWNER}/instances")
+    until(lambda: list(folder.glob(f"{prefix}*.*")), f"an instance {prefix} is recorded on {host.name}")
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 120) -> Ran:
+    """How a command that was under way ended."""
+    out, _ = process.communicate(timeout=seconds)
+    assert "Traceback" not in out, out
+    return Ran(process.returncode, out, "")
+
+
+def kill(process: subprocess.Popen[str], number: int) -> None:
+    """Send a signal to one command."""
+    os.kill(process.pid, number)

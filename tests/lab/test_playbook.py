@@ -1,0 +1,36 @@
+"""The lab playbook: three services over three hosts, from nothing to answers everywhere, and back to nothing."""
+
+import re
+
+import pytest
+
+from tests.lab.fleets import STORE, LabFleet
+from tests.lab.lab import until
+
+pytestmark = pytest.mark.real
+
+
+def test_every_ingress_host_reaches_every_replica_on_all_hosts_and_destroy_leaves_nothing(fleet: LabFleet) -> None:
+    before = {host.name: fleet.left(host) for host in fleet.lab}
+    planned = fleet.run("plan")
+    assert "published front.http  *:8080           on hv1, hv2, hv3" in planned.out
+    assert re.search(r"api\.http +127\.0\.0\.1:2000\d  on hv1, hv2, hv3", planned.out)
+    fleet.converge()
+    where = {name: fleet.guest(name)[0].name for name in fleet.guests()}
+    assert {where[f"front-{n}"] for n in range(3)} == {where[f"api-{n}"] for n in range(3)} == {"hv1", "hv2", "hv3"}
+    for host in fleet.lab:
+        answers = [fleet.get(host) for _ in range(9)]
+        assert {each["name"] for each in answers} == {"front-0", "front-1", "front-2"}
+        assert {re.findall(r"hello from (api-\d)", each["call"]["answer"])[0] for each in answers} == {
+            "api-0",
+            "api-1",
+            "api-2",
+        }
+    destroyed = fleet.run("destroy", "-auto-approve", "-allow-destroy", "volume:count")
+    assert destroyed.code == 0, destroyed.out
+    for host in fleet.lab:
+        until(lambda host=host: not host.processes("haproxy"), f"the ingress of {host.name} ends")
+        until(lambda host=host: not host.processes("import keeper"), f"the keeper of {host.name} ends")
+        assert fleet.left(host) == before[host.name]
+        kept = {path.relative_to(host.path(STORE)).parts[2] for path in host.path(STORE).glob("fleets/*/*")}
+        assert kept <= {"retired"}, kept
