@@ -158,3 +158,14 @@ SPECS = st.fixed_dictionaries(
 @given(SPECS, SPECS)
 def test_two_specs_have_one_fingerprint_exactly_when_no_field_differs(one: dict[str, Any], two: dict[str, Any]) -> None:
     assert (fingerprint(one) == fingerprint(two)) == (field_differences(one, two) == ())
+
+
+def test_what_hosts_are_asked_to_compare_with_stays_small_and_means_every_instance() -> None:
+    from tests.plan.builders import facts, fleet, service
+    from unictl.instances.desired import fingerprints, wish
+
+    one = fleet(service("db", volumes={"data": "orders"}, replicas=2), service("api", replicas=50))
+    wished = wish(one, facts(one))
+    asked = fingerprints(wished)
+    assert set(asked) == {"api", "db-0", "db-1"}
+    assert all(asked.get(each.name, asked.get(each.service)) == each.fingerprint for each in wished)

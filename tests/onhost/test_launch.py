@@ -30,6 +30,8 @@ def test_the_spec_is_told_only_where_another_is_wished(held: World) -> None:
     held.launch(document())
     assert held.survey(**{"web-0": "1:web-0"})["instances"][0].get("spec") is None
     assert held.survey(**{"web-0": "1:other"})["instances"][0]["spec"] == {"image": "web-0"}
+    assert held.survey(web="1:web-0")["instances"][0].get("spec") is None
+    assert held.survey(web="1:other")["instances"][0]["spec"] == {"image": "web-0"}
 
 
 def test_the_same_launch_again_adopts(held: World) -> None:

@@ -82,8 +82,6 @@ async def _inventories(fleet: Fleet, connect: Connect, check: bool) -> tuple[Wor
 
 
 async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:
-    if live.state == "starting":
-        return "starting"
     if live.state not in ("running", "unsupervised"):
         return "unknown"
     service = fleet.services.get(live.service)

@@ -33,7 +33,6 @@ _FIRST = (
     "retired",
     "serve",
     "survey",
-    "units",
     "wire",
 )
 """What a survey loads."""

@@ -13,6 +13,7 @@ The control side decides, the host only substitutes (architecture rule 6). Token
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from unictl.guests.ends import ExitRule
@@ -57,7 +58,7 @@ class Launch:
             "hypervisor": self.hypervisor,
             "argv": list(self.argv),
             "config": self.config,
-            "exits": [_rule(rule) for rule in self.exits],
+            "exits": list(_rules(self.exits)),
             "images": list(self.images),
             "volumes": list(self.volumes),
             "forwards": [
@@ -70,6 +71,12 @@ class Launch:
             "overhead": self.overhead,
             "cpus": self.cpus,
         }
+
+
+@lru_cache(maxsize=64)
+def _rules(exits: tuple[ExitRule, ...]) -> tuple[dict[str, Any], ...]:
+    """A family has one table for all its guests: it is written once."""
+    return tuple(map(_rule, exits))
 
 
 def _rule(rule: ExitRule) -> dict[str, Any]:

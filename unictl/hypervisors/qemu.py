@@ -6,6 +6,7 @@ The guest's command line stands in the configuration file, never in argv. ``-no-
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface
 from uuid import NAMESPACE_URL, uuid5
 
@@ -32,7 +33,7 @@ def refusals(family: Family, facts: Facts, boot: Boot) -> tuple[Finding, ...]:
     found: list[Finding] = []
     if len(line.encode()) > LONGEST:
         found.append(too_long(("services", boot.service, "args"), len(line.encode())))
-    if any(char == '"' or not char.isprintable() for char in line):
+    if '"' in line or not line.isprintable():
         found.append(
             Finding(
                 code="unsafe-character",
@@ -131,15 +132,22 @@ def _networks(boot: Boot, devices: Devices, forwards: Sequence[Forward]) -> Iter
 
 def _user(name: str, nic: Nic, forwards: Sequence[Forward]) -> str:
     """QEMU's own network stack. DHCP begins at the guest's address, so a guest that asks gets the forwarded one."""
-    interface = IPv4Interface(nic.address)
-    values = {"net": str(interface.network), "host": nic.gateway, "dhcpstart": str(interface.ip)}
-    if nic.dns and nic.dns != nic.gateway and IPv4Address(nic.dns) in interface.network:
-        values["dns"] = nic.dns
-    ports = (f"hostfwd={_forward(interface.ip, forward)}" for forward in forwards)
-    return ",".join((_option("user", id=name, **values), "ipv6=off", "restrict=off", *ports))
+    guest, values = _stack(nic.address, nic.gateway, nic.dns)
+    ports = (f"hostfwd={_forward(guest, forward)}" for forward in forwards)
+    return ",".join((_option("user", id=name, **dict(values)), "ipv6=off", "restrict=off", *ports))
 
 
-def _forward(guest: IPv4Address, forward: Forward) -> str:
+@lru_cache(maxsize=1024)
+def _stack(address: str, gateway: str, dns: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The guest's address, and what QEMU is told of the network around it: the same for all guests of one."""
+    interface = IPv4Interface(address)
+    values = [("net", str(interface.network)), ("host", gateway), ("dhcpstart", str(interface.ip))]
+    if dns and dns != gateway and IPv4Address(dns) in interface.network:
+        values.append(("dns", dns))
+    return str(interface.ip), tuple(values)
+
+
+def _forward(guest: str, forward: Forward) -> str:
     protocol = "udp" if forward.udp else "tcp"
     return f"{protocol}:{forward.bind}:{forward.host}-{guest}:{forward.guest}"
 

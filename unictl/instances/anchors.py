@@ -44,6 +44,9 @@ class Anchors:
     def of(self, wished: Wished, ground: Ground) -> Anchor:
         """The anchor of one instance whose service may stand on ``ground``."""
         lives = self._lives(wished)
+        if len(lives) == 1 and not wished.volumes and lives[0].host in ground.members:
+            # Nearly all of a fleet that is as it should be.
+            return Anchor(host=lives[0].host, old=lives[0], same=self._same(wished, lives[0]))
         missing = tuple(name for name in wished.volumes.values() if name not in self.homes)
         if not self.whole and (not lives or missing):
             return Anchor(unknown=True, missing=missing)
@@ -86,14 +89,17 @@ class Anchors:
 
     def _lives(self, wished: Wished) -> tuple[LiveInstance, ...]:
         own = self.lives.get(wished.name, ())
-        was = self.fleet.services[wished.service].was
-        if own or not was or was in self.fleet.services:
+        if own:
             return own
+        was = self.fleet.services[wished.service].was
+        if not was or was in self.fleet.services:
+            return ()
         return self.lives.get(instance_name(was, wished.ordinal), ())
 
     def _same(self, wished: Wished, live: LiveInstance) -> bool:
         fits = live.fingerprint == wished.fingerprint and live.name == wished.name
-        return fits and live.state not in _GONE_STATES and not {wished.name, wished.service} & self.replacing
+        forced = bool(self.replacing) and not self.replacing.isdisjoint((wished.name, wished.service))
+        return fits and live.state not in _GONE_STATES and not forced
 
     def _rank(self, wished: Wished, live: LiveInstance) -> tuple[bool, bool, bool, int, str, str]:
         """Of several generations, the one to stay with first: wished and proven, then the newest."""

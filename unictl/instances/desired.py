@@ -1,6 +1,6 @@
 """The wished instances of a fleet, before they have a host. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,20 @@ class Located:
 def wish(fleet: Fleet, facts: FleetFacts) -> tuple[Wished, ...]:
     """All instances of a fleet, by service, then ordinal; KeyError where ``facts`` lack an image."""
     return tuple(one for name in sorted(fleet.services) for one in _replicas(fleet, fleet.services[name], facts))
+
+
+def fingerprints(wished: Iterable[Wished]) -> Mapping[str, str]:
+    """What hosts are asked to compare with: a service whose replicas are all alike stands once, others one by one.
+
+    Every host is sent it: of 20,000 instances, the names alone would be more than a message holds.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for each in wished:
+        found.setdefault(each.service, {})[each.name] = each.fingerprint
+    alike = {name: next(iter(rows.values())) for name, rows in found.items() if len({*rows.values()}) == 1}
+    return alike | {
+        name: mark for service, rows in found.items() if service not in alike for name, mark in rows.items()
+    }
 
 
 def hypervisor_of(service: Service) -> str:

@@ -39,9 +39,16 @@ class Grounds:
     fleet: Fleet
     world: World
     known: dict[Key, Ground] = field(default_factory=dict)
+    named: dict[str, Ground] = field(default_factory=dict)
 
     def of(self, service: Service) -> Ground:
         """The ground of a service; ValueError where its selector cannot be read."""
+        found = self.named.get(service.name)
+        if found is None:
+            found = self.named[service.name] = self._of(service)
+        return found
+
+    def _of(self, service: Service) -> Ground:
         placement = service.placement
         key = (placement.hosts, tuple(sorted(placement.require.items())), hypervisor_of(service))
         if key not in self.known:

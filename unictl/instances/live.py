@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 
@@ -13,11 +14,9 @@ class LiveInstance:
     """One record of this fleet on a host.
 
     ``state``: begun (recorded, never started), running, unsupervised (runs, keeper dead), ended, leaving (stop was
-    decided), starting (the host rebooted, and systemd starts it), lost (the host rebooted under it), damaged (its
-    record cannot be read). ``supervision``: systemd or detached, who would start it again. ``end`` holds the judged end
+    decided), lost (the host rebooted under it), damaged (its record cannot be read). ``end`` holds the judged end
     facts of the last run, if any. ``proven``: whether it passed its gate.
-    ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant; ``launched`` how it was
-    started ({restart, run} of its launch document). That and the spec come only where its fingerprint is not as wished.
+    ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant.
     """
 
     name: str
@@ -39,12 +38,10 @@ class LiveInstance:
     images: tuple[str, ...] = ()
     spec: Mapping[str, Any] | None = None
     resolved: Mapping[str, str] | None = None
-    launched: Mapping[str, Any] | None = None
     end: Mapping[str, Any] | None = None
     starts: int = 0
     health: str = ""
     proven: bool = True
-    supervision: str = "detached"
 
     @property
     def key(self) -> str:
@@ -83,6 +80,30 @@ class Capability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RememberedHost:
+    """A host of the fleet as last applied. ``leaving``: it may leave the fleet file; ``ingress``: it had one."""
+
+    name: str
+    id: str = ""
+    leaving: bool = False
+    ingress: bool = False
+
+    @property
+    def text(self) -> str:
+        """As hosts keep it: ``hv1 9f2c... ingress``."""
+        marks = [word for word, holds in (("leaving", self.leaving), ("ingress", self.ingress)) if holds]
+        return " ".join([self.name, self.id or "-", *marks])
+
+
+def remembered_host(text: str) -> RememberedHost:
+    """What ``RememberedHost.text`` wrote."""
+    name, id_, *marks = text.split(" ")
+    return RememberedHost(
+        name=name, id="" if id_ == "-" else id_, leaving="leaving" in marks, ingress="ingress" in marks
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """What one host said. ``host`` is its name in the fleet file; sizes in bytes.
 
@@ -114,7 +135,7 @@ class Survey:
     ingress: Mapping[str, Any]
     lease: Mapping[str, Any] | None = None
     policy: Mapping[str, Any] | None = None
-    hosts: tuple[Mapping[str, Any], ...] | None = None
+    hosts: tuple[str, ...] | None = None
     namesakes: tuple[str, ...] = ()
     leftovers: int = 0
     skew: float = 0.0
@@ -164,7 +185,7 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         ingress=reply["ingress"],
         lease=reply.get("lease"),
         policy=reply.get("policy"),
-        hosts=None if reply.get("hosts") is None else tuple(reply["hosts"]),
+        hosts=None if reply.get("hosts") is None else tuple(map(intern, reply["hosts"])),
         namesakes=tuple(reply.get("namesakes", ())),
         leftovers=reply.get("leftovers", 0),
     )
@@ -202,10 +223,8 @@ def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
         images=tuple(row.get("images", ())),
         spec=row.get("spec"),
         resolved=row.get("resolved"),
-        launched=row.get("launched"),
         end=row.get("end"),
         starts=row.get("starts", 0),
         health=row.get("health", ""),
         proven=row.get("proven", False),
-        supervision=row.get("supervision", "detached"),
     )

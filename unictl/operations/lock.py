@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unictl.images.store import Store, place
-from unictl.operations.bring import fetcher
 from unictl.operations.request import FleetRequest
 from unictl.operations.settle import settle, write_lock
 
@@ -19,5 +17,5 @@ class LockResult:
 
 def lock(request: FleetRequest) -> LockResult:
     """Pins the digests of the images as they are now, and a number for every endpoint."""
-    settled = settle(replace(request, locked=False), fetch=fetcher(Store(place(request.process_environment))))
+    settled = settle(replace(request, locked=False))
     return LockResult(changed=settled.relocked, path=write_lock(settled))

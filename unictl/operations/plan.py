@@ -7,10 +7,8 @@ from pathlib import Path
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.execution import look
 from unictl.hosts.connect import connect
-from unictl.images.store import Store, place
-from unictl.instances.desired import wish
+from unictl.instances.desired import fingerprints, wish
 from unictl.instances.live import Survey, World
-from unictl.operations import bring
 from unictl.operations.request import FleetRequest, PlanOptions
 from unictl.operations.settle import Settled, revision, settle, write_lock
 from unictl.plan import planfile
@@ -21,8 +19,7 @@ from unictl.plan.plan import Plan
 
 def plan(request: FleetRequest, options: PlanOptions) -> Plan:
     """The plan of a fleet against its hosts; Failures where there can be none. Writes what ``fleet.lock`` lacks."""
-    store = Store(place(request.process_environment))
-    settled = settle(request, fetch=bring.fetcher(store))
+    settled = settle(request)
     if settled.relocked and not (request.locked or request.at):
         write_lock(settled)
     world = _world(settled)
@@ -35,18 +32,15 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
             revision=revision(settled),
             options=_options(options),
             places=settled.read.loaded.places,
-            at_hand=bring.at_hand(settled, store),
         )
     except ValueError as error:
         # A selector that cannot be read; everything else a plan has to say is in the plan.
         raise UsageFailure(str(error)) from None
-    bring.keep(made, settled, store)
     return replace(made, facts={**made.facts, **_display(settled, made), "reached": _reached(world)})
 
 
 def _world(settled: Settled) -> World:
-    full = {each.name: each.fingerprint for each in wish(settled.fleet, settled.facts)}
-    return look.world(settled.fleet, connect, full)
+    return look.world(settled.fleet, connect, fingerprints(wish(settled.fleet, settled.facts)))
 
 
 def _options(options: PlanOptions) -> BuildOptions:

@@ -11,7 +11,7 @@ from unictl.fleet.names import listed
 from unictl.fleet.selection import selected_hosts
 from unictl.guests.facts import ImageFacts
 from unictl.images.lock import Facts
-from unictl.instances.desired import wish
+from unictl.instances.desired import fingerprints, wish
 from unictl.instances.spec import file_key
 from unictl.operations.request import FleetRequest
 from unictl.operations.settle import Read, diagnose, pinned, read, settle
@@ -65,8 +65,7 @@ def _asked(
     settled = settle(request)
     fleet = settled.fleet
     question = _question(fleet, lose, without, scale)
-    full = {each.name: each.fingerprint for each in wish(fleet, settled.facts)}
-    world = look.world(fleet, connect, full)
+    world = look.world(fleet, connect, fingerprints(wish(fleet, settled.facts)))
     answer = whatif(fleet, settled.facts, settled.endpoints, world, question)
     differs = " Some of it differs from the fleet file: unictl plan shows that." if answer.pending else ""
     return Supposed(answer=answer, basis=f"By what runs on the hosts now.{differs}")

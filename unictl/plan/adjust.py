@@ -1,6 +1,7 @@
 """What a plan does that touches no guest: marks, ingress, named volumes, what hosts remember, leaving. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from unictl.fleet.quantities import memory_text
 from unictl.instances.live import Survey
@@ -12,7 +13,7 @@ from unictl.plan.reasons import Reason
 from unictl.plan.rollout import Rollout
 from unictl.plan.routes import stop_ingress, superfluous_ingresses
 from unictl.plan.situation import Situation
-from unictl.plan.step import Kind
+from unictl.plan.step import Kind, Step
 
 _INGRESS = (Kind.JOIN, Kind.LEAVE)
 
@@ -58,7 +59,7 @@ def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Ch
     state = s.answered[host].ingress.get("state", "absent")
     found = s.answered[host].ingress.get("hash", "")
     runs = "running" if wanted else "absent"
-    if (state == runs or (wanted and state == "starting")) and found == wanted:
+    if state == runs and found == wanted:
         return
     if s.opaque:
         yield _held_ingress(s, host)
@@ -124,30 +125,33 @@ def _deleted(draft: Draft, host: str, name: str, used_by: str) -> Change:
 def remembered(s: Situation, draft: Draft) -> Iterator[Change]:
     """What touched hosts are to remember, last of all on each; and hosts that remember something else."""
     policy, hosts = remember.policy_json(s.fleet.policy), remember.hosts_json(s)
-    touched = {each.host for each in draft.steps() if each.host}
+    last = _last(draft)
     for host, said in s.answered.items():
         if host not in s.fleet.hosts or not remember.differs(said, policy, tuple(hosts)):
             continue
-        if host in touched or said.policy is not None:
-            ends = _last(draft, host)
-            needs = draft.barrier(f"done:{host}", ends)
+        if host in last or said.policy is not None:
+            needs = draft.barrier(f"done:{host}", last.get(host, ()))
             data = {"policy": policy, "hosts": hosts}
             draft.add(step(f"remember:{host}", Kind.REMEMBER, host, needs, data, subject="policy"))
-        if host not in touched and said.policy is not None:
+        if host not in last and said.policy is not None:
             yield _row("policy", Reason.POLICY, host)
 
 
-def _last(draft: Draft, host: str) -> list[str]:
-    """The steps of a host that no other step of it needs."""
-    own = [each for each in draft.steps() if each.host == host]
-    needed = {need for each in own for need in each.needs}
-    return [each.id for each in own if each.id not in needed]
+def _last(draft: Draft) -> Mapping[str, list[str]]:
+    """By host, its steps that no other step of it needs."""
+    own: defaultdict[str, list[Step]] = defaultdict(list)
+    for each in draft.steps():
+        if each.host:
+            own[each.host].append(each)
+    needed = {host: {need for each in steps for need in each.needs} for host, steps in own.items()}
+    return {host: [each.id for each in steps if each.id not in needed[host]] for host, steps in own.items()}
 
 
 def closed(s: Situation, draft: Draft) -> None:
     """A fleet that goes leaves every host where it has anything."""
+    last = _last(draft)
     for host, said in s.answered.items():
-        ends = _last(draft, host)
+        ends = last.get(host, ())
         if ends or _has_something(said):
             draft.add(step(f"close:{host}", Kind.CLOSE, host, draft.barrier(f"done:{host}", ends), {}, subject=host))
 

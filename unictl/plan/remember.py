@@ -1,5 +1,6 @@
 """What hosts remember of a fleet between two applies: the policy and the hosts as last applied. Pure.
 
+Every host remembers every host, so a remembered host is one short text: of a thousand hosts, a million are read.
 The stricter of the policy last applied and the new one rules; a host that left the fleet file is known by this.
 """
 
@@ -8,7 +9,7 @@ from typing import Any
 
 from unictl.fleet.model import Policy
 from unictl.fleet.quantities import Share, share
-from unictl.instances.live import Survey
+from unictl.instances.live import RememberedHost, Survey, remembered_host
 from unictl.plan.situation import Situation
 
 
@@ -24,31 +25,31 @@ def policy_json(policy: Policy) -> dict[str, Any]:
     }
 
 
-def hosts_json(s: Situation) -> list[dict[str, Any]]:
-    """The hosts as remembered, by id: another name is no other host. ``leaving``: it may leave the fleet file."""
-    known = {row["name"]: row.get("id", "") for row, _ in _rows(s) if row.get("id")} if s.silent or s.lost else {}
+def hosts_json(s: Situation) -> list[str]:
+    """The hosts as remembered, by id: another name is no other host."""
+    known = {row.name: row.id for row, _ in _rows(s) if row.id} if s.silent or s.lost else {}
     return [
-        {
-            "name": name,
-            "id": s.answered[name].host_id if name in s.answered else known.get(name, ""),
-            "leaving": host.drain or host.lost,
-            "ingress": host.ingress,
-        }
+        RememberedHost(
+            name=name,
+            id=s.answered[name].host_id if name in s.answered else known.get(name, ""),
+            leaving=host.drain or host.lost,
+            ingress=host.ingress,
+        ).text
         for name, host in sorted(s.fleet.hosts.items())
     ]
 
 
-def _rows(s: Situation) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _rows(s: Situation) -> Iterator[tuple[RememberedHost, str]]:
     """Every remembered host and who remembers it; what many remember alike is looked at once."""
-    seen: list[tuple[Mapping[str, Any], ...]] = []
+    seen: set[tuple[str, ...]] = set()
     for host, said in s.answered.items():
         if said.hosts and said.hosts not in seen:
-            seen.append(said.hosts)
+            seen.add(said.hosts)
             for row in said.hosts:
-                yield row, host
+                yield remembered_host(row), host
 
 
-def differs(said: Survey, policy: Mapping[str, Any], hosts: tuple[Mapping[str, Any], ...]) -> bool:
+def differs(said: Survey, policy: Mapping[str, Any], hosts: tuple[str, ...]) -> bool:
     """Whether a host remembers something else, or nothing."""
     return said.policy != policy or said.hosts != hosts
 
@@ -79,7 +80,7 @@ def left(s: Situation) -> Mapping[str, str]:
     """Hosts that were in the fleet as last applied, may not leave it, and are in it no more: name -> who remembers."""
     ids = {said.host_id for said in s.answered.values()}
     return {
-        row["name"]: host
+        row.name: host
         for row, host in _rows(s)
-        if row["name"] not in s.fleet.hosts and row.get("id") not in ids and not row.get("leaving")
+        if row.name not in s.fleet.hosts and row.id not in ids and not row.leaving
     }

@@ -11,7 +11,7 @@ from unictl.fleet.model import Fleet, Service
 from unictl.fleet.names import instance_name
 from unictl.instances.addresses import resolve
 from unictl.instances.desired import Wished
-from unictl.instances.live import LiveInstance, Silent, Survey, World
+from unictl.instances.live import LiveInstance, Silent, Survey, World, remembered_host
 from unictl.instances.spec import FleetFacts
 from unictl.plan.options import BuildOptions
 
@@ -104,7 +104,8 @@ def _retired(surveys: Iterable[Survey]) -> Mapping[str, int]:
 
 def _had_ingress(surveys: Iterable[Survey]) -> frozenset[str]:
     """Hosts that had an ingress when the fleet was last applied, as others remember."""
-    return frozenset(row["name"] for said in surveys for row in said.hosts or () if row.get("ingress"))
+    rows = {row for said in surveys for row in said.hosts or ()}
+    return frozenset(host.name for host in map(remembered_host, rows) if host.ingress)
 
 
 def _why(said: Survey | Silent | None) -> str:
