@@ -286,6 +286,34 @@ def damaged_image_that_somebody_runs_from_is_brought_anew() -> Plan:
 
 
 @case
+def host_under_a_new_name_is_an_adjust() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    other = {"hvA" if name == "hv1" else name: host for name, host in one.hosts.items()}
+    other = {name.lower(): replace(host, name=name.lower()) for name, host in other.items()}
+    world = {"hva" if name == "hv1" else name: said for name, said in sim.world().items()}
+    lives = replace(world["hva"], host="hva", instances=tuple(replace(i, host="hva") for i in world["hva"].instances))
+    return plan(replace(one, hosts=other), {**world, "hva": lives})
+
+
+@case
+def host_of_another_id_is_refused_while_the_old_one_may_still_run() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    sim.hosts["hv1"] = replace(sim.hosts["hv1"], host_id="f" * 32, instances=(), policy=None, hosts=None)
+    return plan(one, sim.world())
+
+
+@case
+def other_store_of_the_same_machine_is_refused() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    fresh = replace(sim.hosts["hv1"], host_id="f" * 32, instances=(), policy=None, hosts=None, root="/home/ops/unictl")
+    sim.hosts = {"hv1": replace(fresh, elsewhere=({"root": "/var/lib/unictl", "id": "a" * 32},))}
+    return plan(replace(one, hosts={"hv1": one.hosts["hv1"]}), sim.world())
+
+
+@case
 def dead_ingress_is_adjusted() -> Plan:
     one = two_hosts()
     sim = applied(one)

@@ -20,6 +20,7 @@ _FIRST = (
     "accelerator",
     "call",
     "claims",
+    "elsewhere",
     "facts",
     "holders",
     "intact",

@@ -107,7 +107,8 @@ def remembered_host(text: str) -> RememberedHost:
 class Survey:
     """What one host said. ``host`` is its name in the fleet file; sizes in bytes.
 
-    ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more.
+    ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more. ``elsewhere`` are
+    other stores {root, id} of that machine with something of this fleet.
     How it was asked: ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may
     explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took.
     """
@@ -137,6 +138,7 @@ class Survey:
     policy: Mapping[str, Any] | None = None
     hosts: tuple[str, ...] | None = None
     namesakes: tuple[str, ...] = ()
+    elsewhere: tuple[Mapping[str, Any], ...] = ()
     leftovers: int = 0
     skew: float = 0.0
     took: float = 0.0
@@ -187,6 +189,7 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         policy=reply.get("policy"),
         hosts=None if reply.get("hosts") is None else tuple(map(intern, reply["hosts"])),
         namesakes=tuple(reply.get("namesakes", ())),
+        elsewhere=tuple(reply.get("elsewhere", ())),
         leftovers=reply.get("leftovers", 0),
     )
 

@@ -60,9 +60,10 @@ def _check_memory(root: records.Root, key: str, run: dict[str, Any], rest: list[
     held = sum(claims.amount(record["run"]) for _, _, record in rest)
     has = claims.memory()[0]
     if held + claims.amount(run) > has:
+        who = "1 instance holds" if len(rest) == 1 else f"{len(rest)} instances hold"
         raise wire.Problem(
             "taken",
-            f"{key} needs {claims.amount(run) >> 20} MiB; {len(rest)} instances hold {held >> 20} of {has >> 20} MiB",
+            f"{key} needs {claims.amount(run) >> 20} MiB; {who} {held >> 20} of {has >> 20} MiB",
             "retire something, or place it on another host",
             path=root.path,
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, holders, intact, lives, privilege, programs, records, retired, wire
+from . import claims, elsewhere, holders, intact, lives, privilege, programs, records, retired, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
         "policy": _remembered(root, owner, "policy"),
         "hosts": _remembered(root, owner, "hosts"),
         "namesakes": _namesakes(root, owner, str(ask.get("mark", ""))),
+        "elsewhere": elsewhere.stores(root, owner),
         "leftovers": len(holders.leftovers(root, owner)),
     }
 

@@ -124,17 +124,31 @@ def _deleted(draft: Draft, host: str, name: str, used_by: str) -> Change:
 
 def remembered(s: Situation, draft: Draft) -> Iterator[Change]:
     """What touched hosts are to remember, last of all on each; and hosts that remember something else."""
-    policy, hosts = remember.policy_json(s.fleet.policy), remember.hosts_json(s)
-    last = _last(draft)
+    policy, hosts = remember.policy_json(s.fleet.policy), remember.hosts_json(s, _stays(s, draft))
+    last, emptied = _last(draft), _emptied(s, draft)
     for host, said in s.answered.items():
         if host not in s.fleet.hosts or not remember.differs(said, policy, tuple(hosts)):
             continue
         if host in last or said.policy is not None:
-            needs = draft.barrier(f"done:{host}", last.get(host, ()))
+            needs = draft.barrier(f"done:{host}", (*last.get(host, ()), *emptied))
             data = {"policy": policy, "hosts": hosts}
             draft.add(step(f"remember:{host}", Kind.REMEMBER, host, needs, data, subject="policy"))
         if host not in last and said.policy is not None:
             yield _row("policy", Reason.POLICY, host)
+
+
+def _stays(s: Situation, draft: Draft) -> set[str]:
+    """Hosts where an instance is left when all steps are done."""
+    gone = {(each.host, each.data["key"]) for each in draft.steps() if each.kind is Kind.RETIRE}
+    come = {each.host for each in draft.steps() if each.kind is Kind.LAUNCH}
+    lives = ((host, live.key) for host, said in s.answered.items() for live in said.instances)
+    return come | {host for host, key in lives if (host, key) not in gone}
+
+
+def _emptied(s: Situation, draft: Draft) -> list[str]:
+    """The ends of what leaves drained hosts: before them nobody may say that such a host may go."""
+    drained = {name for name, host in s.fleet.hosts.items() if host.drain}
+    return [each.id for each in draft.steps() if each.kind is Kind.RETIRE and each.host in drained]
 
 
 def _last(draft: Draft) -> Mapping[str, list[str]]:

@@ -50,6 +50,7 @@ def hosts(s: Situation) -> Iterator[Finding]:
             yield Finding(
                 path=("hosts", name, "lost"), code="lost-answers", text=text, hint=hint, severity=Severity.WARNING
             )
+    yield from _other_stores(s)
     for name, where in remember.left(s).items():
         text = f"{name} is not in the fleet file any more, and was when the fleet was last applied (so {where} says)"
         hint = f"put {name} back with `drain: true` and apply, or with `lost: true` if it is dead, before you remove it"
@@ -62,6 +63,25 @@ def _span(seconds: float) -> str:
         if seconds >= 1.5 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} seconds"
+
+
+def _other_stores(s: Situation) -> Iterator[Finding]:
+    """Hosts that show another store than the one where the fleet is: everything would be made a second time."""
+    ids = {said.host_id for said in s.answered.values()}
+    for name, said in s.answered.items():
+        for other in said.elsewhere:
+            if other["id"] not in ids:
+                text = f"{name} has this fleet in {other['root']}, and as it is reached now its store is {said.root}"
+                hint = f"was `become` or the user changed? Change it back, or write `root: {other['root']}` for {name}"
+                yield Finding(path=("hosts", name), code="other-store", text=text, hint=hint)
+    for name, where in remember.changed(s).items():
+        text = f"{name} is another machine, or has another store, than when the fleet was last applied"
+        hint = (
+            f"reach the old one again; or, where it is dead: apply once with `lost: true` on {name} and this one under"
+        )
+        yield Finding(
+            path=("hosts", name), code="host-changed", text=f"{text} (so {where} says)", hint=f"{hint} another name"
+        )
 
 
 def protection(s: Situation, changes: Sequence[Change]) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ Every host remembers every host, so a remembered host is one short text: of a th
 The stricter of the policy last applied and the new one rules; a host that left the fleet file is known by this.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from unictl.fleet.model import Policy
@@ -25,18 +25,23 @@ def policy_json(policy: Policy) -> dict[str, Any]:
     }
 
 
-def hosts_json(s: Situation) -> list[str]:
-    """The hosts as remembered, by id: another name is no other host."""
-    known = {row.name: row.id for row, _ in _rows(s) if row.id} if s.silent or s.lost else {}
+def hosts_json(s: Situation, stays: Container[str] = ()) -> list[str]:
+    """The hosts as remembered, by id: another name is no other host. ``leaving``: it may leave the fleet file, which
+    a drained host may not while something still ``stays`` on it, nor while it does not answer."""
+    known = {row.name: row for row, _ in _rows(s) if row.id} if s.silent or s.lost else {}
     return [
         RememberedHost(
             name=name,
-            id=s.answered[name].host_id if name in s.answered else known.get(name, ""),
-            leaving=host.drain or host.lost,
+            id=s.answered[name].host_id if name in s.answered else known[name].id if name in known else "",
+            leaving=host.lost or (host.drain and _drained(s, name, known.get(name), stays)),
             ingress=host.ingress,
         ).text
         for name, host in sorted(s.fleet.hosts.items())
     ]
+
+
+def _drained(s: Situation, name: str, known: RememberedHost | None, stays: Container[str]) -> bool:
+    return name not in stays if name in s.answered else known is not None and known.leaving
 
 
 def _rows(s: Situation) -> Iterator[tuple[RememberedHost, str]]:
@@ -83,4 +88,15 @@ def left(s: Situation) -> Mapping[str, str]:
         row.name: host
         for row, host in _rows(s)
         if row.name not in s.fleet.hosts and row.id not in ids and not row.leaving
+    }
+
+
+def changed(s: Situation) -> Mapping[str, str]:
+    """Hosts of the fleet that are another machine or store than when it was last applied, while the one of then is
+    nowhere to be seen: name -> who remembers."""
+    ids = {said.host_id for said in s.answered.values()}
+    return {
+        row.name: host
+        for row, host in _rows(s)
+        if row.name in s.answered and row.id and row.id not in ids and not row.leaving
     }

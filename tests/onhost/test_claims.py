@@ -1,0 +1,109 @@
+"""Two fleets on one host: what one holds the other is refused, also where both ask at the same moment."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.onhost.world import OWNER, World, document
+from unictl.onhost import claims, elsewhere
+
+OTHER = "mail-1a2b3c"
+
+
+@pytest.fixture
+def other(held: World) -> Iterator[World]:
+    """The same host as another fleet sees it, its lease taken."""
+    made = World(held.root.path)
+    made.acquire(owner=OTHER, mark="mail", id="1a2b3c")
+    yield made
+    made.do("release", owner=OTHER)
+
+
+def at_once(held: World, other: World, **run: Any) -> list[dict[str, Any]]:
+    """Both launch one instance at the same moment; both outcomes."""
+    gate = threading.Barrier(2)
+    outcomes: list[dict[str, Any]] = []
+
+    def launch(world: World, owner: str, name: str) -> None:
+        gate.wait()
+        told = world.do("launch", owner=owner, instances=[document(name, **run)], secrets={})
+        outcomes.extend(told["outcomes"])
+
+    threads = [
+        threading.Thread(target=launch, args=args) for args in ((held, OWNER, "web-0"), (other, OTHER, "smtp-0"))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def retired(held: World, other: World) -> None:
+    held.retire("web-0.0123abcd", grace=0)
+    other.do("retire", owner=OTHER, key="smtp-0.0123abcd", grace=0, keep=1)
+
+
+@pytest.mark.parametrize("trial", range(4))
+def test_of_two_fleets_that_want_one_port_at_one_moment_one_has_it_and_the_other_is_told_who(
+    held: World, other: World, trial: int
+) -> None:
+    outcomes = at_once(held, other, forwards=[{"name": "http", "host": 28100 + trial, "guest": 80, "bind": ""}])
+    lost = [row["problem"] for row in outcomes if not row["ok"]]
+    assert [problem["kind"] for problem in lost] == ["taken"]
+    assert "web-0.0123abcd of fleet shop-5f0c2a" in lost[0]["text"] or "of fleet mail-1a2b3c" in lost[0]["text"]
+    assert len(held.states()) + len(other.do("survey", owner=OTHER, mark="mail", full={})["instances"]) == 1
+    retired(held, other)
+
+
+def test_of_two_fleets_for_which_there_is_not_memory_enough_one_has_it(held: World, other: World) -> None:
+    for _ in range(4):
+        outcomes = at_once(held, other, memory=claims.memory()[0] * 6 // 10)
+        lost = [row["problem"] for row in outcomes if not row["ok"]]
+        assert [problem["kind"] for problem in lost] == ["taken"]
+        assert "1 instance holds" in lost[0]["text"]
+        retired(held, other)
+
+
+def test_what_another_fleet_holds_is_told_to_whoever_plans(held: World, other: World) -> None:
+    forwards = [{"name": "http", "host": 28110, "guest": 80, "bind": "127.0.0.1"}]
+    held.launch(document(forwards=forwards, memory=1 << 20))
+    rows = other.do("survey", owner=OTHER, mark="mail", full={})["claims"]
+    mine = [row for row in rows if row["owner"] == OWNER]
+    assert {(row["kind"], row.get("port"), row.get("amount")) for row in mine} == {
+        ("port", 28110, None),
+        ("memory", None, 1 << 20),
+    }
+    retired(held, other)
+
+
+def test_another_store_of_this_machine_with_the_fleet_in_it_is_told(
+    held: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = World(str(tmp_path / "other"))
+    monkeypatch.setattr(elsewhere, "SYSTEM", held.root.path)
+    assert fresh.survey()["elsewhere"] == []
+    held.launch(document())
+    told = [{"root": held.root.path, "id": held.root.host_id()}]
+    assert fresh.survey()["elsewhere"] == told
+    assert held.survey()["elsewhere"] == []
+    held.retire("web-0.0123abcd", grace=0)
+    held.do("collect", end=True)
+    assert fresh.survey()["elsewhere"] == []
+
+
+def test_a_store_of_root_is_seen_by_who_may_not_list_it(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "SYSTEM", held.root.path)
+    root = elsewhere.records.Root("/nowhere")
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        assert [row["root"] for row in elsewhere.stores(root, OWNER)] == [held.root.path]
+        assert elsewhere.stores(root, OTHER) == []
+    finally:
+        os.seteuid(before)
