@@ -277,7 +277,7 @@ def test_the_store_of_a_newer_tool_is_left_alone(world: World) -> None:
     assert problem.value.kind == "newer-format"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 99}', '{"format": "x"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": "x"}'])
 def test_a_damaged_record_is_a_row_and_not_a_crash(held: World, text: str) -> None:
     held.launch(document())
     path = held.root.instance(OWNER, "web-9.0123abcd")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from unictl.diagnostics.failure import Failure
 from unictl.fleet.model import Host
 from unictl.hosts.host import Host as Connection
+from unictl.hosts.host import HostProblem
 from unictl.instances.live import Silent, Survey, decode
 
 AT_ONCE = 32
@@ -72,7 +73,8 @@ def _outside(clock: float, asked: float, answered: float) -> float:
 
 
 def _silent(host: str, failure: Failure) -> Silent:
-    return Silent(host=host, why=failure.summary.removeprefix(f"host {host}: "), hint=failure.hint)
+    newer = isinstance(failure, HostProblem) and failure.kind == "newer-format"
+    return Silent(host=host, why=failure.summary.removeprefix(f"host {host}: "), hint=failure.hint, newer=newer)
 
 
 async def survey_again(

@@ -147,11 +147,12 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silent:
-    """A host that could not be asked, and why."""
+    """A host that could not be asked, and why. ``newer``: its store was written by a newer unictl."""
 
     host: str
     why: str
     hint: str = ""
+    newer: bool = False
 
 
 World = Mapping[str, Survey | Silent]

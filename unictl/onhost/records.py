@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The on-disk format this code writes; it reads every store whose ``readable_from`` is not above it."""
 READABLE_FROM = 1
+VERSION = "0.1.0"
+"""The version of unictl that this is part of, for whom a newer store has to name what wrote it."""
 
+_FORMAT = {"format": FORMAT, "readable_from": READABLE_FROM, "unictl": VERSION}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.@+")
 _HEX = frozenset("0123456789abcdef")
 
@@ -124,18 +127,19 @@ class Root:
         for folder in (self.path, self.images, self.leases, self.fleets, self.runs):
             folders(folder)
         _once(self.path + "/host-id", os.urandom(16).hex().encode() + b"\n")
-        _once(self.path + "/format", wire.encode({"format": FORMAT, "readable_from": READABLE_FROM}) + b"\n")
+        _once(self.path + "/format", wire.encode(_FORMAT) + b"\n")
 
     def _check_format(self) -> None:
         told = read_json(self.path + "/format")
         if told is not None and int(told.get("readable_from", 0)) > FORMAT:
-            raise wire.Problem(
-                "newer-format",
-                f"{self.path} was written by a newer unictl (on-disk format {told.get('format')}, "
-                f"this one reads up to {FORMAT})",
-                f"use a unictl that reads format {told.get('readable_from')} or later; nothing was touched",
-                path=self.path,
-            )
+            raise newer(self.path, told)
+
+
+def newer(path: str, told: dict[str, Any]) -> wire.Problem:
+    """What is said of a store, or of something in it, that a newer unictl wrote so that this one cannot read it."""
+    by = f"unictl {told['unictl']}" if told.get("unictl") else "a newer unictl"
+    text = f"{path} was written by {by} in format {told.get('format')}, and this one ({VERSION}) reads up to {FORMAT}"
+    return wire.Problem("newer-format", text, "upgrade unictl; nothing was touched", path=path)
 
 
 def _sha256() -> Any:

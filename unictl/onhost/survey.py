@@ -51,6 +51,9 @@ def _row(root: records.Root, owner: str, key: str, full: dict[str, str], kept: b
     try:
         return _read(root, owner, key, full, kept)
     except wire.Problem as problem:
+        if problem.kind == "newer-format":
+            # Not damaged: whoever replaced it would undo what a newer unictl did.
+            raise
         return _damaged(key, problem.text)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return _damaged(key, f"its record lacks something: {error!r}")
@@ -64,7 +67,7 @@ def _read(root: records.Root, owner: str, key: str, full: dict[str, str], kept: 
     if record is None:
         return _damaged(key, "its record.json is gone")
     if int(record["format"]) > records.FORMAT:
-        return _damaged(key, f"it was written by a newer unictl (format {record['format']})")
+        raise records.newer(f"the record of {key}", record)
     row = {"name": record["name"], "generation": record["generation"]}
     row.update({name: record.get(name) for name in RECORD_FACTS})
     row.update({name: record["run"].get(name) for name in RUN_FACTS})

@@ -8,7 +8,7 @@ from unictl.fleet.finding import Finding
 from unictl.fleet.model import Order
 from unictl.fleet.names import listed
 from unictl.fleet.quantities import memory_text
-from unictl.instances.live import Claim, Survey
+from unictl.instances.live import Claim, Silent, Survey
 from unictl.plan import remember
 from unictl.plan.acts import volume_size
 from unictl.plan.change import Action, Change
@@ -50,6 +50,9 @@ def hosts(s: Situation) -> Iterator[Finding]:
             yield Finding(
                 path=("hosts", name, "lost"), code="lost-answers", text=text, hint=hint, severity=Severity.WARNING
             )
+    for name, told in sorted(s.world.items()):
+        if isinstance(told, Silent) and told.newer:
+            yield Finding(path=("hosts", name), code="newer-format", text=told.why, hint=told.hint)
     yield from _other_stores(s)
     for name, where in remember.left(s).items():
         text = f"{name} is not in the fleet file any more, and was when the fleet was last applied (so {where} says)"
