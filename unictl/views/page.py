@@ -218,7 +218,7 @@ def _fields(fields: Iterable[Field]) -> Html | None:
 
 
 def _field(field: Field) -> Html:
-    old, new = values(field, whole=True)
+    old, new = values(field)
     change = (element("del", old), raw(" → "), element("ins", new))
     return element("div", element("dt", field.path), element("dd", *change))
 

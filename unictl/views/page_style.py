@@ -66,7 +66,7 @@ dl { margin: 0; }
 dl div { display: flex; flex-wrap: wrap; gap: 0 .75rem; }
 dt { font-size: .8125rem; min-width: 8rem; font-weight: 600; overflow-wrap: anywhere; }
 dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
-del { color: var(--soft); text-decoration: line-through; } ins { text-decoration: none; font-weight: 600; }
+del { color: var(--soft); text-decoration: none; } ins { text-decoration: none; font-weight: 600; }
 summary { cursor: pointer; font-size: .875rem; color: var(--soft); }
 .who { margin: .25rem 0; padding-left: 1rem; font-size: .875rem; overflow-wrap: anywhere; }
 #filter { width: 100%; margin: 0 0 1rem; padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .5rem;
