@@ -97,3 +97,10 @@ def test_json_has_the_range_and_the_line(end: int | None) -> None:
         },
         "snippet": "  api: {image: apy}",
     }
+
+
+def test_who_counts_them_himself_is_not_told_a_second_time() -> None:
+    both = (problem(), problem(severity=Severity.WARNING))
+    assert layout.text(problems.text(both, counting=False)).count("problem") < layout.text(problems.text(both)).count(
+        "problem"
+    )

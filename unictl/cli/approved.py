@@ -7,8 +7,8 @@ from unictl.cli.arguments import Arguments
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Stale, UsageFailure
 from unictl.plan import approval
-from unictl.plan.change import Change
 from unictl.plan.plan import Plan
+from unictl.views import fold
 
 _HINT = "have the new plan read: unictl plan -out FILE shows it, and its approval hash"
 
@@ -25,7 +25,7 @@ def check(made: Plan, hashes: frozenset[str]) -> None:
         raise Stale(
             "this plan does what was not approved: nothing was touched",
             hint=_HINT,
-            problems=tuple(_problem(change) for change in beyond),
+            problems=tuple(_problem(row) for row in fold.rows(beyond)),
         )
 
 
@@ -44,8 +44,6 @@ def _hashes(given: str) -> frozenset[str]:
     return approval.row_hashes(made) | {approval.approval_hash(made)}
 
 
-def _problem(change: Change) -> Diagnostic:
-    where = f" on {change.to_host or change.host}" if change.to_host or change.host else ""
-    return Diagnostic(
-        code="not-approved", summary=f"{change.action.value} {change.subject}{where} was not approved: {change.reason}"
-    )
+def _problem(row: fold.Row) -> Diagnostic:
+    what = " ".join(filter(None, (row.first.action.value, row.label, row.amount)))
+    return Diagnostic(code="not-approved", summary=f"nobody approved: {what} ({row.first.reason})")

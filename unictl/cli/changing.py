@@ -126,6 +126,7 @@ def _watched(
     with Interrupts(leaver(streams.stdout, streams.live and not arguments.json)) as interrupts:
         if arguments.json:
             return applying.apply(made, request, options, _stream(streams), interrupts)
+        streams.put("\n")
         screen = Screen(
             streams.stdout,
             clock=time.monotonic,

@@ -40,7 +40,7 @@ def validate(arguments: Arguments, streams: Streams) -> int:
         streams.put(json.whole(json.validated(checked.problems, checked.files, valid)))
         return 0 if valid else InvalidFleet.code
     if checked.problems:
-        streams.write([*problems.text(checked.problems, width=streams.width), EMPTY])
+        streams.write([*problems.text(checked.problems, width=streams.width, counting=False), EMPTY])
     found = [counted(wrong, "error")] if wrong else []
     found += [counted(len(checked.problems) - wrong, "warning")] if len(checked.problems) > wrong else []
     text = f"{'Valid' if valid else 'Not valid'}: {', '.join([*found, counted(len(checked.files), 'file')])}."

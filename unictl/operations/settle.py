@@ -99,7 +99,8 @@ def settle(request: FleetRequest) -> Settled:
     lock = _lock(found.tree)
     locked = request.locked or bool(request.at)
     resolved = resolve(fleet, found.tree, lock.images, locked=locked)
-    problems = (*diagnose(resolved.problems, found), *_cannot_work(fleet, resolved.facts, found))
+    # What a template says wrong is found once for every service that extends it.
+    problems = tuple(dict.fromkeys((*diagnose(resolved.problems, found), *_cannot_work(fleet, resolved.facts, found))))
     if errors(problems):
         raise InvalidFleet(_count(problems), problems=problems)
     endpoints = lockfile.number_endpoints(lock.endpoints, _ranges(fleet))

@@ -152,9 +152,9 @@ def _node(
     service = key[0]
     if service.startswith(":"):
         title, style, noun = _OTHERS[service[1:]]
-        told = counted(len({step.host if noun == "host" else step.subject for step in steps}), noun)
+        number = counted(len({step.host if noun == "host" else step.subject for step in steps}), noun)
         hosts = f" to {counted(len({step.host for step in steps}), 'host')}" if service == ":stage" else ""
-        return Node(id=_id(key), lines=(title, f"{told}{hosts}"), style=style)
+        return Node(id=_id(key), lines=(title, f"{number}{hosts}"), style=style)
     names = dict.fromkeys(step.subject.partition(".")[0] for step in steps if step.kind in _OF_INSTANCES)
     actions = Counter(_action(changes[name]) for name in names if name in changes)
     style = next((each for each in _RANK if actions[each]), "")

@@ -11,7 +11,7 @@ def text(failure: Failure, width: int = 80) -> tuple[Line, ...]:
     if failure.problems:
         from unictl.views import problems
 
-        lines += [*problems.text(failure.problems, width=width), EMPTY]
+        lines += [*problems.text(failure.problems, width=width, counting=False), EMPTY]
     lines.append((Span("Error: ", "error"), Span(_ended(failure.summary))))
     for part in failure.detail.splitlines():
         lines += wrap(part, width, 2)

@@ -48,7 +48,7 @@ def _head(plan: Plan, title: str) -> str:
     named = elide(title or f"Plan for {plan.mark}{f' at {commit}' if commit else ''}", 200)
     parts = [header(plan), f"## {_inline(named)}", f"**{text.summary(plan)}**"]
     if plan.refusals:
-        told = [plain(line) for line in problems.text(plan.refusals, width=_WIDTH)]
+        told = [plain(line) for line in problems.text(plan.refusals, width=_WIDTH, counting=False)]
         parts += [f"**Refused, for {counted(len(plan.refusals), 'reason')}**", _fenced(_cut(told, _TOLD))]
     if notes := [plain(line) for line in text.notes(plan, _WIDTH)]:
         parts.append(_fenced(_cut(notes, _TOLD)))
@@ -83,7 +83,9 @@ def _body(plan: Plan) -> list[str]:
         [_unmarked(line) for line in text.legend(found, _WIDTH)] if found else [],
         [_marked(line) for line in text.rows_of(plan, found, _WIDTH)],
         [_unmarked(line) for line in text.endpoints(plan.endpoints)] if plan.has_changes else [],
-        [_unmarked(line) for line in problems.text(plan.warnings, width=_WIDTH)] if plan.warnings else [],
+        [_unmarked(line) for line in problems.text(plan.warnings, width=_WIDTH, counting=False)]
+        if plan.warnings
+        else [],
     )
     return "\n\n".join("\n".join(block) for block in blocks if block).split("\n")
 

@@ -14,11 +14,14 @@ _MARGIN = 12
 """How much of a long source line is shown before what is meant."""
 
 
-def text(problems: Iterable[Diagnostic], *, width: int = 80) -> tuple[Line, ...]:
-    """The problems by place, an empty line between them; where there are several, a line that counts them last."""
+def text(problems: Iterable[Diagnostic], *, width: int = 80, counting: bool = True) -> tuple[Line, ...]:
+    """The problems by place, an empty line between them; where there are several, a line that counts them last.
+
+    ``counting`` is false where what follows says how many there are.
+    """
     ordered = sorted(problems, key=_order)
     lines = [line for problem in ordered for line in (*_problem(problem, width), EMPTY)]
-    return (*lines, one(_count(ordered), "bold")) if len(ordered) > 1 else tuple(lines[:-1])
+    return (*lines, one(_count(ordered), "bold")) if counting and len(ordered) > 1 else tuple(lines[:-1])
 
 
 def json(problems: Iterable[Diagnostic]) -> list[dict[str, Any]]:

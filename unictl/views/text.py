@@ -44,7 +44,7 @@ def plan(plan: Plan, width: int = 80, *, verbose: bool = False, following: Itera
         *_block(rows_of(plan, found, width, verbose=verbose)),
         *_block(endpoints(plan.endpoints, verbose=verbose) if plan.has_changes else ()),
         *_block(notes(plan, width)),
-        *_block(problems.text(plan.warnings, width=width) if plan.warnings else ()),
+        *_block(problems.text(plan.warnings, width=width, counting=False) if plan.warnings else ()),
         *_block(_refused(plan, width)),
         *_block(one(clean(note)) for note in following),
     ]
@@ -189,4 +189,4 @@ def _refused(plan: Plan, width: int) -> tuple[Line, ...]:
     if not plan.refusals:
         return ()
     told = f"This plan is refused, for {counted(len(plan.refusals), 'reason')}; nothing was touched."
-    return (*problems.text(plan.refusals, width=width), one(told, "error"))
+    return (*problems.text(plan.refusals, width=width, counting=False), EMPTY, one(told, "error"))
