@@ -38,6 +38,7 @@ class LabFleet:
     def __init__(self, lab: Lab, folder: Path):
         self.lab = lab
         self.folder = folder
+        self.sound = False
         shutil.copytree(PLAYBOOK, folder)
 
     def edit(self, old: str, new: str) -> None:
@@ -79,6 +80,7 @@ class LabFleet:
         again = self.run("plan", "-detailed-exitcode")
         assert again.code == 0, again.out
         self.check()
+        self.sound = True
 
     def check(self) -> None:
         """Every replica there once, on some host, and nothing besides."""
@@ -119,17 +121,21 @@ class LabFleet:
         answer: dict[str, Any] = json.loads(self.lab.on_network(*words).out)
         return answer
 
+    def instances(self, host: LabHost) -> frozenset[str]:
+        """Keys of the records on a host."""
+        folder = host.path(f"{STORE}/fleets/{OWNER}/instances")
+        return frozenset(each.name for each in folder.glob("*.*") if not each.name.startswith("."))
+
     def left(self, host: LabHost) -> Left:
         """What is there of the fleet."""
         kinds = {"guest": "qemu-system", "haproxy": "haproxy", "keeper": "import keeper", "host side": "binascii"}
         store = host.path(STORE)
         listening = host.enter("ss -Hltn").out.split("\n")
-        fleet = store / "fleets" / OWNER
         return Left(
             processes={kind: len(host.processes(word)) for kind, word in kinds.items()},
             ports=frozenset(line.split()[3] for line in listening if line and not line.split()[3].endswith(":22")),
             claims=sum(1 for each in store.glob("claims/**/*") if each.is_file()),
-            instances=frozenset(each.name for each in fleet.glob("instances/*")),
+            instances=self.instances(host),
             aside=tuple(str(each) for each in store.glob("**/.[gn]*-*") if each.name.startswith((".new-", ".gone-"))),
             runs=sum(1 for _ in store.glob("run/*")),
         )

@@ -127,8 +127,8 @@ class LabHost:
             self.enter("nft delete table inet lab 2>/dev/null; true")
 
     def clock(self, seconds: int) -> None:
-        """Its clock is wrong by so much for python3 started from now on and for what that starts (0: right again)."""
-        words = f'FAKETIME="{seconds:+d}s" FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1 LD_PRELOAD={FAKETIME}'
+        """Its clock is wrong by so much for every python3 started from now on (0: right again)."""
+        words = f'FAKETIME="{seconds:+d}s" FAKETIME_ONLY_CMDS=python3.real FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1 LD_PRELOAD={FAKETIME}'
         wrong = f'#!/bin/sh\n{words} exec /usr/bin/python3.real "$@"\n' if seconds else ""
         self.replace_python(wrong)
 
