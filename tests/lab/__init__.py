@@ -22,7 +22,7 @@ before each test that asks for it) or with ``Lab.up`` itself::
         host.reboot(); host.power_cut(); host.start(); host.wait()
         host.cut(); host.mend()                     # link down and up again
         host.drop(); host.mend()                    # every packet lost, both ways, no reset
-        host.clock(+7200)                           # as every python3 there sees it
+        host.clock(+7200)                           # as every python3 -c there sees it
         host.fresh()                                # as just installed
         lab.env                                     # an environment whose ``ssh`` reaches the hosts by name
         lab.inside                                  # command prefix: runs on the lab's network (curl, unictl)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "sudo"),
-    *("iproute2", "nftables", "haproxy", "qemu-system-x86", "qemu-utils", "libfaketime"),
+    *("iproute2", "nftables", "haproxy", "qemu-system-x86", "qemu-utils"),
 )
 MASKED = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
