@@ -13,6 +13,7 @@ import pytest
 
 from tests.hosts.line import environment
 from tests.onhost.world import OWNER, World, short_folder
+from unictl.diagnostics.failure import Unreachable
 from unictl.fleet.model import Connect, Host
 from unictl.hosts.connect import connect
 from unictl.hosts.host import RemoteHost
@@ -31,14 +32,14 @@ def root() -> Iterator[str]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def over(line: dict[str, str], root: str, act: Callable[[Any], Awaitable[None]]) -> None:
+def over(line: dict[str, str], root: str, act: Callable[[Any], Awaitable[None]], wait: float = 0) -> None:
     """Run a coroutine with a host at the other end of a line."""
     declared = Host(name="hv1", connect=Connect(kind="ssh", host="hv1"), root=root)
 
     async def whole() -> None:
         host = await connect(declared, env=line)
         try:
-            await host.acquire(OWNER, "shop", "5f0c2a", {"user": "eve"}, 0)
+            await host.acquire(OWNER, "shop", "5f0c2a", {"user": "eve"}, wait)
             await act(host)
         finally:
             await host.close()
@@ -66,6 +67,27 @@ def test_what_does_not_compress_costs_no_more_than_it_is(root: str, tmp_path: Pa
         assert await send(host, NOISE) < 1.01 * len(NOISE)
 
     over(environment(tmp_path / "bin", 8e6), root, act)
+
+
+def test_what_came_before_the_line_was_cut_is_not_sent_again(root: str, tmp_path: Path) -> None:
+    line = environment(tmp_path / "bin", 4e6)
+    digest, cut = hashlib.sha256(NOISE).hexdigest(), []
+
+    async def act(host: RemoteHost) -> None:
+        def heard(at: int) -> None:
+            if at > SIZE // 2 and not cut:
+                cut.append(at)
+                host._conversation._kill()
+
+        with pytest.raises(Unreachable):
+            await host.stage(OWNER, digest, SIZE, lambda: io.BytesIO(NOISE), heard)
+
+    async def again(host: RemoteHost) -> None:
+        assert await send(host, NOISE) < 1.02 * (SIZE - cut[0])
+
+    over(line, root, act)
+    over(line, root, again, wait=30)
+    assert (Path(root) / "images" / digest).read_bytes() == NOISE
 
 
 @pytest.mark.parametrize("where", ["in place", "put in", "taken out"])

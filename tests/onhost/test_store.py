@@ -137,6 +137,16 @@ def test_the_images_of_the_last_revisions_stay_so_that_going_back_works(held: Wo
     assert gone == [[], [], [], shas[:1], shas[1:2]]
 
 
+def test_a_damaged_image_is_dropped_though_a_revision_names_it_but_not_while_somebody_runs_from_it(held: World) -> None:
+    used, old = held.stage(b"used"), held.stage(b"old")
+    held.launch(document(images=[used]))
+    assert collected(held, "c1", used, old) == []
+    for sha in (used, old):
+        Path(held.root.images, sha).chmod(0o644)
+        Path(held.root.images, sha).write_bytes(b"no")
+    assert collected(held, "c1", used, old) == [old]
+
+
 def test_revisions_of_the_same_images_are_one_and_take_no_place(held: World) -> None:
     old, new = held.stage(b"old"), held.stage(b"new")
     collected(held, "c1", old, new)

@@ -43,9 +43,15 @@ def test_an_image_shows_its_name_its_users_and_the_revisions_it_is_kept_for() ->
 
 def test_a_damaged_image_and_a_silent_host_are_told_in_sentences() -> None:
     lines = " ".join(shown(image("a", state="damaged")))
-    assert "aaaaaaaaaaaa (damaged)" in lines
+    assert "aaaaaaaaaaaa  damaged" in lines
     assert "hv1: image aaaaaaaaaaaa is damaged" in lines
+    assert "the next apply there drops it" in " ".join(lines.split())
     assert "hv2: ssh: its name cannot be resolved" in lines
+
+
+def test_what_was_applied_without_a_commit_is_named_by_its_time() -> None:
+    lines = shown(image("a", kept=[{"owner": "shop-5f", "revision": "", "at": 1795834822.5}]))
+    assert lines[1].endswith("  11-28 03:00Z")
 
 
 def test_no_row_is_wider_than_the_terminal() -> None:

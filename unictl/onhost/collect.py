@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, kept, lease, locks, records, retire, store, supervise
+from . import claims, intact, kept, lease, locks, records, retire, store, supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,11 +45,14 @@ def _images(root: records.Root, ending: str) -> list[str]:
         held = [kept.images(root, owner) for owner in root.owners() if owner != ending]
         if len(known) < sum(len(records.names(root.instances(owner))) for owner in root.owners()) or None in held:
             return []
-        named = {sha for _, _, record in known for sha in record["run"].get("images", ())}
-        named.update(*(each for each in held if each))
+        used = {sha for _, _, record in known for sha in record["run"].get("images", ())}
+        named = used.union(*(each for each in held if each))
         for owner in root.owners():
             named.update(records.names(root.fleet(owner) + "/wanted"))
-        surplus = [sha for sha in store.stored(root) if sha not in named]
+        there = store.stored(root)
+        # A damaged one is no image to go back to; whoever runs from it keeps it until it is brought anew.
+        named -= set(intact.damaged(root, there)) - used
+        surplus = [sha for sha in there if sha not in named]
         for sha in surplus:
             records.remove_file(f"{root.images}/{sha}")
     for partial in os.listdir(root.images):

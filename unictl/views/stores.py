@@ -5,6 +5,7 @@ takes room and says why something stays.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from unictl.views.ages import amount
@@ -20,20 +21,10 @@ def images(document: Document, width: int = 80) -> tuple[Line, ...]:
     """A row for every image, host by host; sentences for what is damaged; the last line counts."""
     rows = sorted(document["images"], key=lambda row: (natural(row["host"]), not row["names"], row["names"]))
     fleet = str(document["fleet"])
-    cells = [_image(row) for row in rows]
-    damaged = [row for row in rows if row["state"] == "damaged"]
-    told = [
-        line
-        for row in damaged
-        for line in wrap(
-            f"{row['host']}: image {row['digest'][:_SHORT]} is damaged: its bytes are not those of its name any more. "
-            "The next apply brings it anew where somebody runs from it.",
-            width,
-            2,
-            "error",
-        )
-    ]
-    head = ("HOST", "IMAGE", "DIGEST", "SIZE", "USED BY", "KEPT FOR")
+    odd = any(row["state"] != "whole" for row in rows)
+    cells = [_image(row, odd) for row in rows]
+    told = [line for row in rows if row["state"] == "damaged" for line in wrap(_damage(row), width, 2, "error")]
+    head = ("HOST", "IMAGE", "DIGEST", *(["STATE"] if odd else []), "SIZE", "USED BY", "KEPT FOR")
     size = sum(row["size"] for row in rows)
     last = f"{fleet}: {counted(len(rows), 'image')}, {amount(size)}, on {_hosts(document)}."
     return _blocks(_table(cells, head, width), told, _silent(document, width), (one(clean(last), "bold"),))
@@ -63,21 +54,28 @@ def volumes(document: Document, width: int = 80) -> tuple[Line, ...]:
     return _blocks(_table(cells, head, width), told, _silent(document, width), (one(clean(last), "bold"),))
 
 
-def _image(row: Document) -> tuple[str, ...]:
-    state = "" if row["state"] == "whole" else f" ({row['state']})"
+def _image(row: Document, odd: bool) -> tuple[str, ...]:
     return (
         clean(row["host"]),
         clean(some(row["names"], 1) or "-"),
-        row["digest"][:_SHORT] + state,
+        row["digest"][:_SHORT],
+        *([row["state"]] if odd else []),
         amount(row["size"]),
         clean(some([each["key"].partition(".")[0] for each in row["used"]], 1) or "-"),
         clean(some([_revision(each) for each in row["kept"]], 1) or "-"),
     )
 
 
+def _damage(row: Document) -> str:
+    after = "the next apply brings it anew" if row["used"] else "nobody runs from it, and the next apply there drops it"
+    return f"{row['host']}: image {row['digest'][:_SHORT]} is damaged, its bytes are not those of its name: {after}."
+
+
 def _revision(kept: Document) -> str:
-    """The commit, or the fleet where there is none."""
-    return str(kept["revision"])[:8] or f"last apply of {kept['owner']}"
+    """The commit, or when it was applied where there is none."""
+    if kept["revision"]:
+        return str(kept["revision"])[:8]
+    return f"{datetime.fromtimestamp(kept.get('at') or 0, UTC):%m-%d %H:%M}Z"
 
 
 def _table(cells: Sequence[tuple[str, ...]], head: tuple[str, ...], width: int) -> tuple[Line, ...]:
