@@ -201,7 +201,7 @@ def test_what_was_approved_is_applied(world: World) -> None:
 def test_what_nobody_approved_is_4_and_named_and_touches_nothing(world: World) -> None:
     ran = world.run("apply", "-auto-approve", "-expect-hash", "0" * 64)
     assert ran.code == 4 and "apply" not in world.asked
-    assert "nobody approved: replace api 2 instances on 2 hosts (replace_because_image)" in " ".join(ran.err.split())
+    assert "nobody approved: replace api 2 instances on hv0, hv1 (replace_because_image)" in " ".join(ran.err.split())
 
 
 def test_a_saved_plan_is_held_to_what_was_approved_too(world: World) -> None:

@@ -139,6 +139,12 @@ def test_what_mermaid_would_refuse_is_told_by_number() -> None:
         graph.mermaid(drawing.steps(many(100)))
 
 
+def test_a_picture_that_nobody_would_look_at_is_told_by_number() -> None:
+    nodes = tuple(Node(id=str(n), lines=("x",)) for n in range(graph.SVG_BOXES + 1))
+    with pytest.raises(graph.TooLarge, match="2001 boxes"):
+        graph.svg(Drawing(nodes=nodes))
+
+
 def test_all_steps_are_all_steps_and_all_edges() -> None:
     made = cases.hello_again()
     drawn = drawing.steps(made)

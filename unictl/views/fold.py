@@ -39,15 +39,23 @@ class Row:
 
     @property
     def amount(self) -> str:
-        """``40 instances on 7 hosts``; of one, ``on hv1``, or ``from hv1 to hv2``."""
+        """``40 instances on 7 hosts``, ``2 instances on hv1, hv2``; of one, ``on hv1``, or ``from hv1 to hv2``."""
         if len(self.changes) == 1:
             return _where(self.first)
         kind = _kind(self.first.subject)
         number = counted(len(self.changes), _NOUNS.get(kind, "instance"))
-        hosts = self.hosts
-        if kind in _OF_HOSTS or not hosts:
+        if kind in _OF_HOSTS or not self.hosts:
             return number
-        return f"{number} on {clean(hosts[0]) if len(hosts) == 1 else counted(len(hosts), 'host')}"
+        return f"{number} on {counted(len(self.hosts), 'host') if self.crowded else self._named}"
+
+    @property
+    def crowded(self) -> bool:
+        """Whether its hosts are too many to be named where they are counted."""
+        return _kind(self.first.subject) in _OF_HOSTS or len(self._named) > _NAMED
+
+    @property
+    def _named(self) -> str:
+        return ", ".join(map(clean, self.hosts))
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -59,6 +67,8 @@ class Row:
 
 _NOUNS = {"ingress": "host", "policy": "host", "volume": "volume"}
 _OF_HOSTS = ("ingress", "policy")
+_NAMED = 16
+"""Characters that the names of a row's hosts may take."""
 _SIZES = ("memory", "overhead", "size")
 
 

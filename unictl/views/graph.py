@@ -9,6 +9,8 @@ from unictl.views.layers import Layout, layout
 
 MERMAID_EDGES, MERMAID_LETTERS = 500, 50_000
 """What Mermaid draws where nobody has told it otherwise, as on a forge."""
+SVG_BOXES = 2_000
+"""More boxes than that take seconds to lay out, and are no picture that somebody reads."""
 _FILLS = {"destroy": "#f3c9c5", "replace": "#f6e2b3", "create": "#cfe8cf", "adjust": "#cfe3ee", "": "#ececec"}
 _BOLD, _LETTER, _LINE, _PAD = 8.4, 7.4, 18.0, 12.0
 
@@ -47,7 +49,12 @@ def dot(drawing: Drawing) -> str:
 
 
 def svg(drawing: Drawing, *, alone: bool = True) -> str:
-    """A picture that needs nothing else; ``alone`` false leaves out the colours, for a page that has them."""
+    """A picture that needs nothing else; ``alone`` false leaves out the colours, for a page that has them.
+
+    TooLarge where nobody would look at it.
+    """
+    if len(drawing.nodes) > SVG_BOXES:
+        raise TooLarge(f"{len(drawing.nodes)} boxes, and a picture takes {SVG_BOXES}")
     laid = layout({node.id: _size(node) for node in drawing.nodes}, drawing.edges)
     size = f'width="{laid.width:.0f}" height="{laid.height:.0f}" viewBox="0 0 {laid.width:.0f} {laid.height:.0f}"'
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="img" aria-label="{_label(drawing)}" {size}>']

@@ -121,7 +121,7 @@ def legend(found: Sequence[Row], width: int) -> tuple[Line, ...]:
 def rows_of(plan: Plan, found: Sequence[Row], width: int, *, verbose: bool = False) -> tuple[Line, ...]:
     """Every row, then why; rows with the same reasons have them once, under the last."""
     label = min(24, max((len(row.label) for row in found), default=0))
-    amount = min(28, max((len(row.amount) for row in found), default=0))
+    amount = min(34, max((len(row.amount) for row in found), default=0))
     bodies = [_body(row, width, verbose) for row in found]
     lines: list[Line] = []
     for n, row in enumerate(found):
@@ -146,7 +146,7 @@ def _line(row: Row, places: Mapping[str, str], width: int, label: int, amount: i
 
 def _body(row: Row, width: int, verbose: bool) -> tuple[Line, ...]:
     """Why, in a sentence, with the code that machines know it by; then the fields in columns."""
-    on = f" On {some([clean(host) for host in row.hosts])}." if len(row.hosts) > 1 else ""
+    on = f" On {some([clean(host) for host in row.hosts])}." if len(row.hosts) > 1 and row.crowded else ""
     told = wrap(reasons.sentence(row.first) + on, width, _INDENT)
     code = Span(f"({clean(row.first.reason)})", "dim")
     fits = bool(told) and len(plain(told[-1])) + 1 + len(code.text) <= width
