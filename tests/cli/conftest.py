@@ -81,11 +81,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def _cases(world: World) -> dict[str, dict[str, Callable[..., Any]]]:
-    def apply(plan: Plan, request: Any, options: Any, on_event: Callable[..., None], interrupts: Any) -> Report:
+    def apply(plan: Plan, options: Any, on_event: Callable[..., None], interrupts: Any) -> Report:
         step = samples.STEP
         for event in (Began(at=0, steps=1), Started(at=0, step=step), Finished(at=1, step=step), Ended(at=1)):
             on_event(event)
-        return world.answer("apply", world.report, plan, request, options, interrupts)
+        return world.answer("apply", world.report, plan, options, interrupts)
 
     lock = SimpleNamespace(changed=("api",), path=Path("fleet.lock"))
     return {

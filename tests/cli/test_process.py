@@ -24,7 +24,7 @@ from unictl.journal.report import Report
 plan, apply = ModuleType("unictl.operations.plan"), ModuleType("unictl.operations.apply")
 plan.plan = lambda *_: samples.plan(samples.bump(1))
 plan.is_planfile = lambda _: False
-def work(plan, request, options, tell, interrupts):
+def work(plan, options, tell, interrupts):
     tell(Began(at=time.monotonic(), steps=1))
     tell(Started(at=time.monotonic(), step=samples.STEP))
     print("READY", flush=True)

@@ -26,7 +26,6 @@ def test_everything_that_has_no_machinery_is_told_with_its_path() -> None:
         "networks.back.mode",
         "images.files.build",
         "images.afar.guest",
-        "images.afar.disk",
         "images.packed.oci",
         "volumes.data.snapshot",
         "secrets.one.visible_on_host",

@@ -48,7 +48,7 @@ def main(folder: str, last: int, victim: str) -> None:
             for pid in [os.getpid()] if victim == "control" else children():
                 os.kill(pid, signal.SIGKILL)
 
-    apply(made, request, ApplyOptions(lock_timeout=30, holder="test"), on_event, Never())
+    apply(made, ApplyOptions(lock_timeout=30, holder="test"), on_event, Never())
     sys.stdout.write(f"{seen}\n")
 
 

@@ -16,7 +16,7 @@ from unictl.plan.change import Action
 from unictl.plan.classify import running, serving
 from unictl.plan.options import BuildOptions
 from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
+from unictl.plan.step import Kind, Step
 
 FOREIGN = "intruder-7.0badcafe"
 T = TypeVar("T")
@@ -214,6 +214,11 @@ def never_more_down_than_allowed(story: Story) -> None:
     made = plan(story.after, sim.world(), **LOOSE)
     if not made.can_apply:
         return
+    _watch_floors(story, made, sim)
+    sim.run(made, random=story.random)
+
+
+def _watch_floors(story: Story, made: Plan, sim: Simulator) -> None:
     floors = {name: _floor(story, made, name) for name in story.before.services if name in story.after.services}
 
     def watch(sim: Simulator) -> None:
@@ -223,7 +228,52 @@ def never_more_down_than_allowed(story: Story) -> None:
                 assert len(names) >= floor, f"{name} by {host}: {sorted(names)} of {floor}"
 
     sim.watch = watch
-    sim.run(made, random=story.random)
+
+
+def a_failed_wave_goes_back(story: Story) -> None:
+    """Whatever fails of a rollout, its service is one and the same afterwards, as planned or as before, or it is named
+    who is what; nothing is there twice, and never is more down than the rollout may take down."""
+    sim = applied(story.before, story.seed)
+    made = plan(story.after, sim.world(), **LOOSE)
+    random = story.random
+    making = [step for step in made.steps if step.kind in (Kind.LAUNCH, Kind.PROVE, Kind.JOIN) and step.service]
+    if not made.can_apply or not making:
+        return
+    _watch_floors(story, made, sim)
+    prints = {live.name: live.fingerprint for said in sim.hosts.values() for live in said.instances}
+    broken = random.choice(making)
+    sim.run(made, random=random, fails=lambda step: step.id == broken.id)
+    _stands(made, sim, broken, prints)
+    sim.watch = lambda _: None
+    last = settled(story.after, sim)
+    if last.can_apply and not any(change.action is Action.HELD for change in last.changes):
+        whole(story.after, sim)
+
+
+def _stands(made: Plan, sim: Simulator, broken: Step, prints: dict[str, str]) -> None:
+    assert sim.course is not None
+    mixtures = {each.service: each for each in sim.course.mixtures()}
+    wished = {c.subject: c.new.wished.fingerprint for c in made.changes if c.new}
+    wished |= {c.subject: c.old.fingerprint for c in made.changes if c.action is Action.KEEP and c.old}
+    for mixture in mixtures.values():
+        assert all(_runs(sim, name) == wished[name] for name in mixture.new), mixture
+        assert all(_runs(sim, name) == prints[name] for name in mixture.old if name in prints), mixture
+        assert not any(_runs(sim, name) for name in mixture.down), mixture
+    waves = [row for row in made.waves if row["service"] == broken.service]
+    names = {name for row in waves for name in row["instances"]}
+    for name in names:
+        assert len({live.key for live in sim.lives(name) if live.proven and running(live)}) <= 1, name
+    bound = any(row["undo"]["stays"] or not row["undo"]["revert"] for row in waves)
+    kept = any(c.service == broken.service and c.action is Action.KEEP for c in made.changes)
+    if broken.service in mixtures and not bound and not kept:
+        assert not mixtures[broken.service].mixed, mixtures[broken.service]
+    fresh = {name: _runs(sim, name) for name in names if name not in prints}
+    assert bound or not any(fresh.values()) or not kept, fresh
+
+
+def _runs(sim: Simulator, name: str) -> str:
+    """The fingerprint that a name serves with; empty where it does not."""
+    return next((live.fingerprint for live in sim.lives(name) if serving(live)), "")
 
 
 def _answering(sim: Simulator, name: str, ingress: str | None) -> set[str]:

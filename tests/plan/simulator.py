@@ -12,6 +12,7 @@ from typing import Any
 from unictl.instances.live import LiveInstance, LiveVolume, Silent, Survey
 from unictl.plan import membership
 from unictl.plan.classify import running, serving
+from unictl.plan.course import Course
 from unictl.plan.plan import Plan
 from unictl.plan.step import Kind, Step
 
@@ -31,6 +32,7 @@ class Simulator:
     deaf: frozenset[str] = frozenset()
     done: list[str] = field(default_factory=list)
     watch: Callable[["Simulator"], None] = lambda _: None
+    course: Course | None = None
 
     def world(self) -> dict[str, Survey | Silent]:
         """What a survey of all hosts says."""
@@ -48,24 +50,25 @@ class Simulator:
         """Walk the plan in any order its graph allows; whether all of it was done. ``torn``: the last step, half."""
         random = random or Random(0)
         composed = {host: dict(rows) for host, rows in plan.membership.items()}
-        done: set[str] = set()
-        failed: set[str] = set()
+        course = self.course = Course(plan)
         while True:
-            ready = [s for s in plan.steps if s.id not in done | failed and set(s.needs) <= done]
-            if not ready or (stop_after is not None and len(done) >= stop_after and not torn):
+            course.returning()
+            ready = course.ready()
+            if not ready or (stop_after is not None and len(course.done) >= stop_after and not torn):
                 break
             step = random.choice(ready)
-            if stop_after is not None and len(done) >= stop_after:
+            if stop_after is not None and len(course.done) >= stop_after:
                 self._half(step)
                 break
+            course.begin(step.id)
             if fails(step):
-                failed.add(step.id)
+                course.fail(step.id)
                 continue
             self.step(plan, step, composed)
-            done.add(step.id)
+            course.end(step.id)
             self.done.append(step.id)
             self.watch(self)
-        return len(done) == len(plan.steps)
+        return all(step.id in course.done for step in plan.steps)
 
     def step(self, plan: Plan, step: Step, composed: dict[str, dict[str, Any]]) -> None:
         """One step, whole."""
@@ -84,8 +87,15 @@ class Simulator:
             case Kind.PROVE:
                 self._instance(step.host, step.data["key"], proven=True)
             case Kind.JOIN | Kind.LEAVE:
-                composed.setdefault(step.host, {}).update(step.data["services"])
+                here = composed.setdefault(step.host, {})
+                here.update(step.data.get("services", {}))
+                for name, swap in step.data.get("swap", {}).items():
+                    here[name] = membership.swapped(here.get(name, ()), swap)
                 self._ingress(plan, step.host, composed[step.host])
+            case Kind.RETIRE if step.undo and not any(
+                i.key == step.data["key"] for i in self.hosts[step.host].instances
+            ):
+                pass
             case Kind.RETIRE:
                 self._retire(step.host, step.data["key"])
             case Kind.MARK:
@@ -177,6 +187,7 @@ class Simulator:
             images=tuple(run["images"]),
             spec=document["spec"],
             resolved=document["resolved"],
+            launched={"restart": document["restart"], "run": run},
             starts=1,
             proven=False,
         )

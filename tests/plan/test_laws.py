@@ -17,6 +17,7 @@ LAWS = (
     laws.graph_is_sound,
     laws.old_stays_until_new_is_there,
     laws.never_more_down_than_allowed,
+    laws.a_failed_wave_goes_back,
 )
 SETTINGS = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None

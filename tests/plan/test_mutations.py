@@ -11,7 +11,7 @@ from tests.plan import laws
 from tests.plan.builders import fleet, service
 from tests.plan.worlds import Story, stories
 from unictl.instances import addresses
-from unictl.plan import classify, diff, draft, rollout, routes, verdict, waves
+from unictl.plan import classify, diff, draft, rollout, routes, verdict, waves, wayback
 from unictl.plan.classify import Class
 from unictl.plan.drift import Drift
 
@@ -106,4 +106,25 @@ def test_taking_all_down_at_once_breaks_the_floor(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_ingress_that_is_not_written_breaks_apply_then_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.applied_is_empty, monkeypatch, _set(rollout, "ingress_hosts", lambda s: routes.ingress_hosts(s)[:1]))
+    mutation = _set(rollout, "ingress_hosts", lambda s: routes.ingress_hosts(s)[:1])
+    caught(laws.applied_is_empty, monkeypatch, mutation, examples=400)
+
+
+def test_waves_that_are_done_and_do_not_go_back_break_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutation = _set(wayback._Back, "ended", lambda self, wave: None)
+    caught(laws.a_failed_wave_goes_back, monkeypatch, mutation, examples=300)
+
+
+def test_new_ones_of_a_failed_wave_that_stay_break_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutation = _set(wayback._Back, "failed", lambda self, wave: None)
+    caught(laws.a_failed_wave_goes_back, monkeypatch, mutation, examples=300)
+
+
+def test_the_new_leaving_before_the_old_is_back_breaks_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(self: Any, wave: Any) -> None:
+        new = wave.new()
+        rows = [row for row in wave.row["undo"]["back"] if row["differs"]]
+        self._remove(wave, {row["new"]: new[row["new"]] for row in rows})
+        self._return(wave, rows)
+
+    caught(laws.a_failed_wave_goes_back, monkeypatch, _set(wayback._Back, "ended", hasty), examples=300)

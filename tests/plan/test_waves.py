@@ -45,13 +45,38 @@ def test_a_first_create_is_one_wave_whatever_the_update_says() -> None:
     assert _sizes(plan(one, empty(one))) == [4]
 
 
-def test_a_wave_says_what_takes_it_back() -> None:
-    made = _rolled(2, order=Order.STOP_FIRST)
-    first = made.waves[0]
-    assert first["undo"]["remove"][0].startswith("api-0.")
-    assert first["undo"]["start_again"][0].startswith("api-0.")
-    assert first["undo"]["remove"] != first["undo"]["start_again"]
-    assert "start_again" not in _rolled(2).waves[0]["undo"]
+def test_a_wave_says_what_takes_it_back_and_in_one_line_for_people() -> None:
+    first = _rolled(2, order=Order.STOP_FIRST).waves[0]["undo"]
+    (row,) = first["back"]
+    assert first["remove"] == [row["new"]]
+    assert row["stop"]
+    assert {row["old"], row["new"], row["key"]} == {f"api-0.{key.partition('.')[2]}" for key in _keys(row)}
+    assert len({row["old"], row["new"], row["key"]}) == 3
+    assert row["document"]["launch"] == 3
+    old = row["document"]["fingerprint"].partition(":")[2][:8]
+    assert first["line"] == f"wave 1 of api: api-0 back to {old}, launched anew once the new one has gone"
+
+
+def _keys(row: dict[str, object]) -> list[str]:
+    return [str(row[name]) for name in ("old", "new", "key")]
+
+
+def test_what_comes_back_is_launched_as_it_was_and_names_its_own_generation_only() -> None:
+    (row,) = _rolled(1).waves[0]["undo"]["back"]
+    document = row["document"]
+    text = repr(document["run"])
+    assert row["key"] in document["run"]["argv"]
+    assert row["old"].partition(".")[2] not in text
+    assert document["generation"] in document["run"]["config"]
+    assert "--new" not in text
+    assert row["proof"]["key"] == row["key"]
+    assert row["proof"]["probes"][0]["port"] == document["run"]["forwards"][0]["host"]
+
+
+def test_a_wave_that_is_not_to_go_back_says_so() -> None:
+    undo = _rolled(1, auto_revert=False).waves[0]["undo"]
+    assert not undo["revert"]
+    assert "auto_revert is false" in undo["line"]
 
 
 def test_every_probe_is_asked_at_its_forward_for_as_long_as_the_longest_wants() -> None:

@@ -38,6 +38,7 @@ def updates(draw: st.DrawFn) -> Update:
         max_parallel=draw(st.sampled_from([Share(number=1), Share(number=2), Share(number=50, percent=True)])),
         canary=draw(st.sampled_from([Share(number=0), Share(number=0), Share(number=1)])),
         order=draw(st.sampled_from([Order.AUTO, Order.AUTO, Order.AUTO, Order.STOP_FIRST])),
+        auto_revert=draw(st.sampled_from([True, True, True, False])),
     )
 
 

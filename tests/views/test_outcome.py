@@ -55,7 +55,7 @@ def test_only_whole_changes_count_as_done() -> None:
 
 
 def test_a_step_that_was_taken_back_counts_as_nothing() -> None:
-    report = Report(done=tuple(_WEB[:2]), reverted=(_WEB[0],))
+    report = Report(done=tuple(_WEB[:2]), returned=(replace(_WEB[0], undo=True),))
     assert outcome.done(_plan(), report).add == 0
 
 

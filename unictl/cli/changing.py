@@ -108,16 +108,14 @@ def _carry_out(made: Plan, request: FleetRequest | None, arguments: Arguments, s
     codes = _codes(made)
     if not made.can_apply or not made.has_changes:
         return exit_code(codes)
-    report = _watched(made, request, asked.applying(arguments, streams.holder, streams.environment), arguments, streams)
+    report = _watched(made, asked.applying(arguments, streams.holder, streams.environment), arguments, streams)
     if not report.interrupted and (report.reverted or report.failed) and request is not None and not arguments.retry:
         again += " -retry"
     _tell(made, report, "" if report.complete else again, arguments, streams)
     return exit_code(codes | {report.exit_code, *report.codes})
 
 
-def _watched(
-    made: Plan, request: FleetRequest | None, options: ApplyOptions, arguments: Arguments, streams: Streams
-) -> Report:
+def _watched(made: Plan, options: ApplyOptions, arguments: Arguments, streams: Streams) -> Report:
     """The apply itself, while its events are shown or streamed."""
     from unictl.operations import apply as applying
     from unictl.terminal.leave import leaver
@@ -125,7 +123,7 @@ def _watched(
 
     with Interrupts(leaver(streams.stdout, streams.live and not arguments.json)) as interrupts:
         if arguments.json:
-            return applying.apply(made, request, options, _stream(streams), interrupts)
+            return applying.apply(made, options, _stream(streams), interrupts)
         streams.put("\n")
         screen = Screen(
             streams.stdout,
@@ -137,7 +135,7 @@ def _watched(
             stopping=lambda: interrupts.asked,
         )
         with screen:
-            return applying.apply(made, request, options, screen.take, interrupts)
+            return applying.apply(made, options, screen.take, interrupts)
 
 
 def _stream(streams: Streams) -> Callable[[Event], None]:

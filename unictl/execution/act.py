@@ -16,6 +16,12 @@ Opener = Callable[[str], BinaryIO]
 """Digest -> its bytes, opened for reading; Failure where they are nowhere."""
 
 
+CONSOLE = ", its console last said:\n"
+"""What the host side puts between why something is not healthy and what it printed."""
+NOT_THERE = "it was not there"
+"""What is said of a generation that was to be taken down and is gone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     """What acting needs besides a connection: the fleet's owner, image bytes, secret values, where progress goes."""
@@ -44,7 +50,8 @@ async def act(step: Step, host: Connection, tools: Tools) -> str:
         case Kind.MARK:
             await host.mark(owner, data["key"], {k: data[k] for k in ("protect", "commit", "proven") if k in data})
         case Kind.RETIRE:
-            await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
+            there = await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
+            return "" if there else NOT_THERE
         case Kind.REMEMBER:
             await host.remember(owner, data["policy"], data["hosts"])
         case Kind.CLOSE:
@@ -72,7 +79,10 @@ async def _prove(step: Step, host: Connection, owner: str) -> str:
     data = step.data
     answer = await host.prove(owner, data["key"], data["probes"], data["min_healthy_time"], data["healthy_deadline"])
     if not answer["healthy"]:
-        raise HostProblem(step.host, "failed", answer["why"], hint=f"unictl logs {step.subject} -previous")
+        why, _, console = str(answer["why"]).partition(CONSOLE)
+        problem = HostProblem(step.host, "failed", why, hint=f"unictl logs {step.subject.partition('.')[0]} -previous")
+        problem.detail = f"its console last said:\n{console}" if console else ""
+        raise problem
     await host.mark(owner, data["key"], {"proven": True})
     return f"after {answer['took']} ms"
 

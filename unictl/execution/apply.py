@@ -19,6 +19,7 @@ from unictl.journal.event import Event, Progressed, Waiting
 from unictl.journal.report import Report, fold
 from unictl.plan import stale
 from unictl.plan.approval import approval_hash
+from unictl.plan.course import Course
 from unictl.plan.plan import Plan
 from unictl.plan.step import Step
 from unictl.secrets.resolve import Value
@@ -103,7 +104,7 @@ async def _walk(plan: Plan, means: Means, connections: Mapping[str, Connection])
 
     tools = Tools(owner=plan.owner, open_image=means.open_image, secrets=means.secrets, progress=progress)
     walk = Walk(
-        steps={step.id: step for step in plan.steps},
+        course=Course(plan),
         connections=connections,
         board=Board(plan.owner, plan.membership),
         tools=tools,

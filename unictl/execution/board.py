@@ -43,7 +43,9 @@ class Board:
         batch, desk.waiting = desk.waiting, []
         wished = dict(desk.services)
         for step, _ in batch:
-            wished.update(step.data["services"])
+            wished.update(step.data.get("services", {}))
+            for service, swap in step.data.get("swap", {}).items():
+                wished[service] = membership.swapped(wished.get(service, ()), swap)
         wished = {service: listeners for service, listeners in wished.items() if listeners}
         text = membership.compose(self._owner, wished)
         drain = max((s.data.get("drain", 0) for s, _ in batch if s.kind is Kind.LEAVE), default=0)

@@ -82,6 +82,8 @@ async def _inventories(fleet: Fleet, connect: Connect, check: bool) -> tuple[Wor
 
 
 async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:
+    if live.state == "starting":
+        return "starting"
     if live.state not in ("running", "unsupervised"):
         return "unknown"
     service = fleet.services.get(live.service)

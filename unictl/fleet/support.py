@@ -8,15 +8,11 @@ from typing import Any
 
 from unictl.diagnostics.place import Path
 from unictl.fleet.finding import Finding, Findings
-from unictl.fleet.model import Fleet, Image, Network, Notify, Policy, Publish, Secret, Service, Source, Volume
+from unictl.fleet.model import Fleet, Image, Network, Notify, Policy, Publish, Secret, Service, Volume
 
 GUESTS = ("", "plain", "linux", "unikraft")
 HYPERVISORS = ("", "qemu")
 Asks = Callable[[Any], object]
-
-
-def _fetched(source: Source | None) -> bool:
-    return source is not None and bool(source.url)
 
 
 def _udp(service: Service) -> bool:
@@ -31,9 +27,6 @@ _IMAGE: Mapping[str, tuple[Asks, str]] = {
     "guest": (lambda image: image.guest not in GUESTS, "this guest family"),
     "oci": (lambda image: image.oci, "images from registries"),
     "build": (lambda image: image.build, "building images"),
-    "kernel": (lambda image: _fetched(image.kernel), "images from URLs"),
-    "initrd": (lambda image: _fetched(image.initrd), "images from URLs"),
-    "disk": (lambda image: _fetched(image.disk), "images from URLs"),
 }
 _VOLUME: Mapping[str, tuple[Asks, str]] = {
     "snapshot": (lambda volume: volume.snapshot, "snapshots of volumes"),

@@ -34,6 +34,7 @@ _FIRST = (
     "retired",
     "serve",
     "survey",
+    "units",
     "wire",
 )
 """What a survey loads."""

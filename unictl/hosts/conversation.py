@@ -23,16 +23,18 @@ STDERR_KEPT = 4096
 CLOSE_PATIENCE = 15.0
 
 Event = Callable[[dict[str, Any]], None]
+Sink = Callable[[bytes], object]
 Reached = Callable[[tuple[str, ...], bool], tuple[str, ...]]
 Explain = Callable[[int, str], tuple[str, str]]
 
 
 class Stream:
-    """One request on its way: its reply, its events, and the file it uploads."""
+    """One request on its way: its reply, its events, the file it uploads, where bytes go that the host sends."""
 
-    def __init__(self, event: Event | None, upload: Upload | None):
+    def __init__(self, event: Event | None, upload: Upload | None, sink: Sink | None):
         self.event = event
         self.upload = upload
+        self.sink = sink
         self.reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.parts: list[bytes] = []
 
@@ -61,12 +63,17 @@ class Conversation:
     # -- asking
 
     async def ask(
-        self, request: Mapping[str, Any], *, event: Event | None = None, upload: Upload | None = None
+        self,
+        request: Mapping[str, Any],
+        *,
+        event: Event | None = None,
+        upload: Upload | None = None,
+        sink: Sink | None = None,
     ) -> dict[str, Any]:
         """The reply ``{"ok": ...}`` or ``{"problem": ...}``; Unreachable when the host is gone or silent."""
         self._raise_if_gone()
         number, self._next = self._next, self._next + 1
-        stream = self._streams[number] = Stream(event, upload)
+        stream = self._streams[number] = Stream(event, upload, sink)
         self.asked += 1
         if len(self._streams) == 1:
             self._heard = max(self._heard, asyncio.get_running_loop().time())
@@ -143,6 +150,8 @@ class Conversation:
             stream.reply.set_result(json.loads(b"".join([*stream.parts, body])))
         elif kind == wire.WANT and stream.upload is not None:
             stream.upload.want(json.loads(body))
+        elif kind in (wire.DATA, wire.DEFLATED) and stream.sink is not None:
+            stream.sink(wire.piece(kind, body)[1])
 
     async def _stderr(self) -> None:
         assert self._process.stderr is not None

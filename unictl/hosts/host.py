@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 from unictl.diagnostics.failure import Failure, Locked, Refused
-from unictl.hosts.conversation import Conversation, Event
+from unictl.hosts.conversation import Conversation, Event, Sink
 from unictl.hosts.upload import Upload
 from unictl.onhost import blocks, wire
 
@@ -59,6 +59,7 @@ class Host(Protocol):
         progress: Callable[[int], None] | None = None,
         like: Sequence[str] = (),
     ) -> int | None: ...
+    async def read(self, owner: str, digest: str, offset: int, size: int, write: Callable[[bytes], object]) -> None: ...
     async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int: ...
     async def launch(
         self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
@@ -160,6 +161,12 @@ class RemoteHost:
             reply = await self._ask("stage", owner, event=heard, upload=upload, **asked)
         return None if reply["had"] else upload.sent
 
+    async def read(self, owner: str, digest: str, offset: int, size: int, write: Callable[[bytes], object]) -> None:
+        """Give ``write`` the bytes of an image that the host has, from ``offset`` up to its ``size``, in order."""
+        for at in range(offset, size, wire.AHEAD):
+            asked: dict[str, Any] = {"digest": digest, "offset": at, "length": min(wire.AHEAD, size - at)}
+            await self._ask("read", owner, sink=write, **asked)
+
     async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int:
         """Create (or grow) or delete a volume; its size in bytes."""
         return int((await self._ask("volume", owner, action=action, name=name, size=size)).get("size", 0))
@@ -260,9 +267,16 @@ class RemoteHost:
         await self._conversation.close()
 
     async def _ask(
-        self, do: str, owner: str, *, event: Event | None = None, upload: Upload | None = None, **rest: Any
+        self,
+        do: str,
+        owner: str,
+        *,
+        event: Event | None = None,
+        upload: Upload | None = None,
+        sink: Sink | None = None,
+        **rest: Any,
     ) -> dict[str, Any]:
-        reply = await self._conversation.ask({"do": do, "owner": owner, **rest}, event=event, upload=upload)
+        reply = await self._conversation.ask({"do": do, "owner": owner, **rest}, event=event, upload=upload, sink=sink)
         if "problem" in reply:
             raise self._problem(reply["problem"])
         answer: dict[str, Any] = reply["ok"]

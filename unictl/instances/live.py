@@ -14,9 +14,11 @@ class LiveInstance:
     """One record of this fleet on a host.
 
     ``state``: begun (recorded, never started), running, unsupervised (runs, keeper dead), ended, leaving (stop was
-    decided), lost (the host rebooted under it), damaged (its record cannot be read). ``end`` holds the judged end
+    decided), starting (the host rebooted, and systemd starts it), lost (the host rebooted under it), damaged (its
+    record cannot be read). ``supervision``: systemd or detached, who would start it again. ``end`` holds the judged end
     facts of the last run, if any. ``proven``: whether it passed its gate.
-    ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant.
+    ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant; ``launched`` how it was
+    started ({restart, run} of its launch document). That and the spec come only where its fingerprint is not as wished.
     """
 
     name: str
@@ -38,10 +40,12 @@ class LiveInstance:
     images: tuple[str, ...] = ()
     spec: Mapping[str, Any] | None = None
     resolved: Mapping[str, str] | None = None
+    launched: Mapping[str, Any] | None = None
     end: Mapping[str, Any] | None = None
     starts: int = 0
     health: str = ""
     proven: bool = True
+    supervision: str = "detached"
 
     @property
     def key(self) -> str:
@@ -227,8 +231,10 @@ def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
         images=tuple(row.get("images", ())),
         spec=row.get("spec"),
         resolved=row.get("resolved"),
+        launched=row.get("launched"),
         end=row.get("end"),
         starts=row.get("starts", 0),
         health=row.get("health", ""),
         proven=row.get("proven", False),
+        supervision=row.get("supervision", "detached"),
     )

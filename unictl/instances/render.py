@@ -3,6 +3,7 @@
 References become what they mean, secrets the token ``{secret:NAME}`` that only the host fills in.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from unictl.guests.family import Boot, Disk, Family, Nic
 from unictl.hypervisors.drivers import DRIVERS, Driver
 from unictl.hypervisors.launch import Forward
 from unictl.hypervisors.network import mac
+from unictl.hypervisors.qemu import identity
 from unictl.instances.desired import Wished, hypervisor_of
 from unictl.instances.fingerprint import generation
 from unictl.instances.networks import networks_of, seen
@@ -59,6 +61,25 @@ def document(
         "restart": service.restart,
         "run": run.document(),
     }
+
+
+def anew(document: Mapping[str, Any], owner: str, launch: int) -> dict[str, Any]:
+    """The same launch once more, under another launch number: what names its generation names the new one.
+
+    A document is all there is of a launch whose image nobody has the facts of any more. It names its generation as a
+    word, and by the identity of its process; digests and secrets are other words.
+    """
+    old, new = document["generation"], generation(document["fingerprint"], launch)
+    name = document["name"]
+    known = {old: new, identity(owner, f"{name}.{old}"): identity(owner, f"{name}.{new}")}
+    words = re.compile("|".join(rf"(?<![\w]){re.escape(word)}(?![\w])" for word in known))
+
+    def renamed(text: str) -> str:
+        return words.sub(lambda found: known[found.group()], text)
+
+    run = document["run"]
+    run = {**run, "argv": [renamed(word) for word in run["argv"]], "config": renamed(run["config"])}
+    return {**document, "launch": launch, "generation": new, "run": run}
 
 
 def boot(fleet: Fleet, wished: Wished, generation: str, resolved: Mapping[str, str]) -> Boot:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.plan.course import Mixture
 from unictl.plan.step import Step
 
 
@@ -62,11 +63,29 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reverted:
-    """What a failed wave had begun was removed again."""
+    """A new generation was taken back; ``step`` took it down."""
 
     at: float
     step: Step
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returning:
+    """A service goes back to what it was, since ``cause`` failed, in so many steps; they follow."""
+
+    at: float
+    service: str
+    cause: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How it stands, at the end, with a service of which not all was done."""
+
+    at: float
+    mixture: Mixture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,4 +110,17 @@ class Ended:
     at: float
 
 
-Event = Began | Started | Progressed | Finished | Failed | Skipped | Reverted | Waiting | Interrupting | Ended
+Event = (
+    Began
+    | Started
+    | Progressed
+    | Finished
+    | Failed
+    | Skipped
+    | Reverted
+    | Returning
+    | Told
+    | Waiting
+    | Interrupting
+    | Ended
+)

@@ -5,17 +5,24 @@ from dataclasses import dataclass, field
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import exit_code
-from unictl.journal.event import Event, Failed, Finished, Interrupting, Reverted, Skipped, Started
+from unictl.journal.event import Event, Failed, Finished, Interrupting, Reverted, Skipped, Started, Told
+from unictl.plan.course import Mixture
 from unictl.plan.step import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was done, what failed, what was reverted, what never started; by step id."""
+    """What was done, what failed, what never started, what was taken back.
+
+    ``done`` are steps of the way forth, ``returned`` those of the way back, among them ``reverted``: each took a new
+    generation down. ``mixtures`` say how it stands with the services of which not all was done.
+    """
 
     done: tuple[Step, ...] = ()
     failed: tuple[tuple[Step, Diagnostic], ...] = ()
     reverted: tuple[Step, ...] = ()
+    returned: tuple[Step, ...] = ()
+    mixtures: tuple[Mixture, ...] = ()
     skipped: tuple[tuple[Step, str], ...] = ()
     in_flight: tuple[Step, ...] = ()
     interrupted: bool = False
@@ -39,13 +46,15 @@ class Report:
 
     @property
     def held(self) -> frozenset[int]:
-        """Every exit code that holds: 130 interrupted, 8 taken back, 1 failed otherwise, ``codes``."""
+        """Every exit code that holds: 130 interrupted, 8 taken back, 1 failed, not all taken back, ``codes``."""
         found = set(self.codes)
         if self.interrupted:
             found.add(130)
         if self.reverted:
             found.add(8)
         elif self.failed or (self.in_flight and not self.interrupted):
+            found.add(1)
+        if self.failed and any(each.mixed for each in self.mixtures):
             found.add(1)
         return frozenset(found)
 
@@ -56,6 +65,8 @@ def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
     failed: list[tuple[Step, Diagnostic]] = []
     reverted: list[Step] = []
     skipped: list[tuple[Step, str]] = []
+    returned: list[Step] = []
+    mixtures: list[Mixture] = []
     running: dict[str, Step] = {}
     interrupted = False
     for event in events:
@@ -64,12 +75,14 @@ def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
                 running[step.id] = step
             case Finished(step=step):
                 running.pop(step.id, None)
-                done.append(step)
+                (returned if step.undo else done).append(step)
             case Failed(step=step, problem=problem):
                 running.pop(step.id, None)
                 failed.append((step, problem))
             case Reverted(step=step):
                 reverted.append(step)
+            case Told(mixture=mixture):
+                mixtures.append(mixture)
             case Skipped(step=step, cause=cause):
                 skipped.append((step, cause))
             case Interrupting():
@@ -80,6 +93,8 @@ def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
         done=tuple(done),
         failed=tuple(failed),
         reverted=tuple(reverted),
+        returned=tuple(returned),
+        mixtures=tuple(mixtures),
         skipped=tuple(skipped),
         in_flight=tuple(running.values()),
         interrupted=interrupted,

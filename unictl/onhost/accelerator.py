@@ -7,11 +7,12 @@ got to its end is taken. This module only knows the answer; ``trials`` finds it.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
 
-from . import privilege, records, wire
+from . import locks, privilege, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,23 @@ def choose(root: records.Root, qemu: str) -> dict[str, Any] | None:
     known = _remembered(path, key)
     if known is None:
         with _ONE_AT_A_TIME:
-            known = _remembered(path, key) or _find(root, path, key, qemu)
+            lock = _alone(path)
+            try:
+                known = _remembered(path, key) or _find(root, path, key, qemu)
+            finally:
+                if lock is not None:
+                    os.close(lock)
     return known
+
+
+def _alone(path: str) -> int | None:
+    """Nobody else on this host tries at the same time; None on a disk so full that there is no place for a lock."""
+    try:
+        return locks.take(os.path.dirname(path) + "/probe.lock", wait=True)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return None
+        raise
 
 
 def _key(root: records.Root, qemu: str) -> list[Any] | None:

@@ -32,6 +32,10 @@ class Call:
         """Tell the control side something on the way."""
         self.connection.send(wire.frame(self.stream, wire.EVENT, wire.encode(document)))
 
+    def give(self, offset: int, piece: bytes) -> None:
+        """Bytes for the control side."""
+        self.connection.send(wire.frame(self.stream, wire.DATA, wire.OFFSET.pack(offset) + piece))
+
     def pull(self, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
         """The pieces of ranges (offset, length) of the upload, in order; several are asked for ahead."""
         wanted = _pieces(ranges)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, intact, kept, lease, locks, records, retire, store, supervise
+from . import claims, intact, kept, lease, locks, records, retire, store, supervise, unit_files, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     images = _images(root, owner if end else "")
     if end:
         _end(root, owner)
+    if units.here():
+        unit_files.settle(root)
     return {"images": images, "retired": retired}
 
 
@@ -75,6 +77,8 @@ def _end(root: records.Root, owner: str) -> None:
             records.remove_tree(f"{fleet}/{name}")
     if not os.listdir(fleet):
         os.rmdir(fleet)
+    if units.here():
+        unit_files.remove(root, units.name(root, owner))
     _forget_keeper(root, owner)
 
 

@@ -20,6 +20,29 @@ LAST_CHUNKS = 64
 """Chunks still read of each source when the process has ended."""
 
 
+def bound(path: str) -> int:
+    """A socket that listens at a path; it waits for its first client until there is one."""
+    records.remove_file(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(4)
+        return listener.detach()
+    finally:
+        listener.close()
+
+
+def greet(path: str) -> None:
+    """Be that first client, and go: for a hypervisor that nobody listens to yet."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1)
+        try:
+            client.connect(path)
+        except OSError:
+            return
+
+
 class Console:
     """Pipe and connection of one run of one guest."""
 
@@ -45,16 +68,9 @@ class Console:
 
     def listener(self) -> int:
         """A listening socket for the hypervisor to inherit; we are its first client before it has run a step."""
-        records.remove_file(self.path)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            listener.bind(self.path)
-            os.chmod(self.path, 0o600)
-            listener.listen(4)
-            self.connect()
-            return listener.detach()
-        finally:
-            listener.close()
+        listener = bound(self.path)
+        self.connect()
+        return listener
 
     def connect(self) -> None:
         """Listen to a serial port, where it has a socket; it lets go of a client that is gone by itself."""

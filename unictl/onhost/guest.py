@@ -192,6 +192,10 @@ class Guest:
                 end["signal"] = os.WTERMSIG(status)
             else:
                 end["status"] = os.WEXITSTATUS(status)
+        self._finish(end)
+
+    def _finish(self, end: dict[str, Any]) -> None:
+        """Hear what is left, judge, and go on as the verdict says."""
         self._executed()
         self._drain(end)
         if self._unstarted is not None:

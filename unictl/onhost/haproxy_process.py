@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 
-from . import lives, processes, records, substitute, wire
+from . import lives, processes, records, substitute, unit_files, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class Place:
     """Where the ingress of one fleet lies: configuration in the fleet's folder, sockets in a run folder."""
 
     def __init__(self, root: records.Root, owner: str):
+        self.root = root
         self.owner = owner
+        self.unit = units.name(root, owner, "ingress")
         self.token = records.token(owner, "ingress")
         self.folder = root.fleet(owner) + "/ingress"
         self.config = self.folder + "/haproxy.cfg"
@@ -51,6 +53,7 @@ class Place:
         self.admin = self.run + "/admin"
         self.alive = self.run + "/alive"
         self.pidfile = self.run + "/pid"
+        self.said = self.run + "/said"
         self.lock = lives.keeper_folder(root, owner) + "/ingress"
 
     def text(self) -> str:
@@ -131,6 +134,12 @@ def newest(place: Place) -> int:
     return found
 
 
+def wished(place: Place) -> str:
+    """The digest of the text in place."""
+    rows = [line.split() for line in place.text().splitlines() if line.startswith("    description ")]
+    return rows[0][-1] if rows else ""
+
+
 def mine(place: Place) -> dict[int, int]:
     """Every HAProxy of this ingress: pid -> pidfd, to be closed by ``close``."""
     found = {}
@@ -179,13 +188,25 @@ def start(place: Place, old: list[int], handover: bool) -> None:
 
     Returns when it listens: HAProxy's parent ends then. One that cannot start leaves the old ones as they are.
     """
-    alive = share(place.alive)
-    try:
-        done = _run(command(place, old, handover), [alive])
-    finally:
-        os.close(alive)
-    if done.returncode:
-        raise wire.Problem("failed", f"HAProxy did not start: {words(done.stderr)}", "the ingress is as it was before")
+    if units.here():
+        failed, said = _start_unit(place)
+    else:
+        alive = share(place.alive)
+        try:
+            done = _run(command(place, old, handover), [alive])
+        finally:
+            os.close(alive)
+        failed, said = bool(done.returncode), done.stderr
+    if failed:
+        raise wire.Problem("failed", f"HAProxy did not start: {words(said)}", "the ingress is as it was before")
+
+
+def _start_unit(place: Place) -> tuple[bool, bytes]:
+    """Start or reload by the unit, whose start program finds the current one itself: (failed, what was said)."""
+    unit_files.ingress(place.root, place.owner, place.run)
+    records.remove_file(place.said)
+    done = units.systemctl("reload-or-restart", place.unit)
+    return bool(done.returncode), records.read_bytes(place.said) or done.stderr
 
 
 def command(place: Place, old: list[int], handover: bool) -> list[str]:

@@ -12,7 +12,20 @@ import resource
 import signal
 import time
 
-from . import facts, haproxy_ports, haproxy_process, lease, lives, locks, privilege, records, supervise, wire
+from . import (
+    facts,
+    haproxy_ports,
+    haproxy_process,
+    lease,
+    lives,
+    locks,
+    privilege,
+    records,
+    supervise,
+    unit_files,
+    units,
+    wire,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +58,7 @@ def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     # The keeper starts one that ended: not beside us.
     with locks.Held(place.lock):
         if not ask.get("text"):
-            return _stop(place, wait, call)
+            return _stop(root, place, wait, call)
         current, changed = _put(root, place, ask, held.descriptor)
     supervise.attend(root, ask["owner"])
     return {"changed": changed, "drained": _drain(place, current, wait, call)}
@@ -73,6 +86,8 @@ def survey(root: records.Root, owner: str) -> dict[str, Any]:
     ends = sum(1 for entry in past if entry.get("event") == "ended")
     if said is None:
         row: dict[str, Any] = {"state": _silent(place), "hash": "", "since": 0.0, "servers": {}}
+        if row["state"] == "starting":
+            row["hash"] = haproxy_process.wished(place)
         if row["state"] != "absent":
             why = past[-1].get("why", "") if past else ""
             row.update(ends=ends, restarting=lives.keeper_lives(root, owner), why=why)
@@ -118,6 +133,8 @@ def _silent(place: Place) -> str:
     text = place.text()
     if not text:
         return "absent"
+    if units.enabled(place.unit) and units.coming(place.unit):
+        return "starting"
     if locks.held(place.alive):
         return "dead"
     taken = any(haproxy_ports.listening(port) for _, port in haproxy_ports.of_text(text))
@@ -245,9 +262,11 @@ def _drain(place: Place, current: tuple[int, str] | None, wait: float, call: Any
             haproxy_process.close(pidfds)
 
 
-def _stop(place: Place, wait: float, call: Any) -> dict[str, Any]:
+def _stop(root: records.Root, place: Place, wait: float, call: Any) -> dict[str, Any]:
     """Stop listening, drain, end, then remove the files: a survey between them sees ``dead`` and it is done again."""
     there = os.path.isdir(place.folder) or os.path.isdir(place.run)
+    if units.here():
+        unit_files.disable(place.unit)
     pidfds = haproxy_process.mine(place)
     there = there or bool(pidfds)
     haproxy_process.tell(pidfds, signal.SIGUSR1)
@@ -255,6 +274,8 @@ def _stop(place: Place, wait: float, call: Any) -> dict[str, Any]:
     haproxy_process.tell(pidfds, signal.SIGKILL)
     haproxy_process.await_end(pidfds, KILL, None)
     haproxy_process.close(pidfds)
+    if units.here():
+        unit_files.remove(root, place.unit)
     records.remove_tree(place.run)
     records.remove_aside(place.folder)
     return {"changed": there, "drained": drained}

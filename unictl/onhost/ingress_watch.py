@@ -83,13 +83,17 @@ class Watch:
         """Begin a start; the lock is held until it has come to something."""
         self._level += 1
         try:
-            self._start = haproxy_start.Start(self.place, lock)
+            self._start = self.begin(lock)
         except OSError as error:
             os.close(lock)
             self._failed(f"{error.filename or self.place.run}: {error.strerror}")
             return
         self.loop.watch(self._start.pidfd, self._begun)
         self._timer = self.loop.after(haproxy_process.START, self._start.kill)
+
+    def begin(self, lock: int) -> haproxy_start.Start:
+        """Have the next HAProxy started; it takes over the lock."""
+        return haproxy_start.Start(self.place, lock)
 
     def _begun(self) -> None:
         start, self._start = self._start, None

@@ -44,16 +44,17 @@ class Keeper:
     def run(self) -> None:
         """Keep until there is nothing left to keep."""
         for key in records.names(self.root.instances(self.owner)):
-            self.loop.safely(self._guest(key).found)
+            self.loop.safely(self.kept(key).found)
         self.loop.safely(self.ingress.look)
         while True:
             self._start_one()
             self.idle = False
-            self.loop.turn(0 if self.queue else (60.0 if self._busy() else LINGER))
-            if not self._busy() and not self._heard():
+            self.loop.turn(0 if self.queue else (60.0 if self.busy() else LINGER))
+            if not self.busy() and not self._heard():
                 return
 
-    def _busy(self) -> bool:
+    def busy(self) -> bool:
+        """Whether there is anything to keep, or to answer."""
         for key in [key for key, one in self.guests.items() if one.state == "idle"]:
             del self.guests[key]
         return bool(self.guests or self.queue or self.clients) or self.ingress.state != "absent"
@@ -63,19 +64,24 @@ class Keeper:
         if not self.idle:
             self.idle = True
             self.loop.turn(LINGER)
-        return self._busy()
+        return self.busy()
 
-    def _guest(self, key: str) -> guest.Guest:
+    def kept(self, key: str) -> guest.Guest:
+        """Who looks after an instance, from now on."""
         if key not in self.guests:
-            self.guests[key] = guest.Guest(self.loop, self.root, self.owner, key)
+            self.guests[key] = self.made(key)
         return self.guests[key]
+
+    def made(self, key: str) -> guest.Guest:
+        """The one that looks after an instance."""
+        return guest.Guest(self.loop, self.root, self.owner, key)
 
     def _start_one(self) -> None:
         if not self.queue:
             return
         key, batch = self.queue.popleft()
         try:
-            self._guest(key).start(lambda error: batch.done(key, records.problem(error) if error else None))
+            self.kept(key).start(lambda error: batch.done(key, records.problem(error) if error else None))
         except wire.Problem as problem:
             batch.done(key, problem)
         except OSError as error:
@@ -110,7 +116,7 @@ class Keeper:
             batch = Batch(client, len(ask["keys"]))
             self.queue.extend((key, batch) for key in ask["keys"])
         elif ask.get("do") == "stop":
-            one = self._guest(ask["key"])
+            one = self.kept(ask["key"])
             one.stop(float(ask["grace"]) / 1000, lambda: client.reply({"ended": True}))
         elif ask.get("do") == "ingress":
             self.ingress.look()

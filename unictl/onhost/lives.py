@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import facts, locks, records
+from . import facts, locks, records, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def state(root: records.Root, owner: str, key: str, kept: bool | None = None) ->
     elif running:
         row.update(state="running" if kept else "unsupervised", end=None)
     elif last is not None:
-        _not_running(row, last)
+        _not_running(row, last, units.name(root, owner, key))
     return row
 
 
@@ -50,10 +50,10 @@ def _judged(folder: str, last: dict[str, Any] | None) -> dict[str, Any] | None:
     return last
 
 
-def _not_running(row: dict[str, Any], last: dict[str, Any]) -> None:
+def _not_running(row: dict[str, Any], last: dict[str, Any], unit: str) -> None:
     rebooted = last.get("boot") != records.boot_id()
     if rebooted and (last["event"] == "started" or last.get("restarting")):
-        row["state"] = "lost"
+        row.update(state="starting" if units.enabled(unit) and units.coming(unit) else "lost", end=None)
     else:
         row["state"] = "ended"
         row["end"] = row["end"] or dict(facts.UNWATCHED, at=time.time())

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import facts, lease, records, ring, supervise, wire
+from . import facts, lease, records, ring, store, supervise, wire
 from .retired import launches, listed, name_of
 
 __all__ = ["launches", "listed", "name_of", "prune", "retire"]
@@ -25,6 +25,7 @@ def retire(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
     there = os.path.isdir(folder)
     if there:
         _intend(folder)
+        _pin_images(root, owner, folder)
         supervise.stop(root, owner, key, int(ask.get("grace", 10_000)))
         _lay_down(root, owner, key, folder)
     prune(root, owner, name_of(key), int(ask.get("keep", 5)))
@@ -43,6 +44,18 @@ def _intend(folder: str) -> None:
             raise
         os.link(folder + "/record.json", folder + "/intent")
         records.sync_folder(folder)
+
+
+def _pin_images(root: records.Root, owner: str, folder: str) -> None:
+    """Keep its images until an apply has ended complete: it may have to be launched anew."""
+    try:
+        record = records.read_json(folder + "/record.json") or {}
+        for sha in record["run"].get("images", ()):
+            if os.path.exists(f"{root.images}/{records.digest(sha)}"):
+                store.pin(root, owner, sha)
+    except (wire.Problem, KeyError, TypeError, AttributeError, OSError):
+        # Of a damaged record nobody knows its images, and on a full disk a pin is not worth a failed retirement.
+        return
 
 
 def _lay_down(root: records.Root, owner: str, key: str, folder: str) -> None:

@@ -36,6 +36,7 @@ HANDLERS = {
     "remember": ("ledger", "remember"),
     "collect": ("collect", "collect"),
     "inventory": ("inventory", "inventory"),
+    "read": ("store", "read"),
 }
 CANCELLABLE = ("stage", "await", "health", "tail", "lease", "ingress")
 """Of the rest, a cancel is ignored: they end by themselves, soon."""

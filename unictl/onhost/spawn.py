@@ -98,23 +98,29 @@ def _become(
     """In the child: never returns."""
     try:
         os.setsid()
-        _streams(held)
-        for sent in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sent, signal.SIG_DFL)
-        resource.setrlimit(resource.RLIMIT_NOFILE, _files())
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
+        streams(held)
         facts.append(facts_folder, started(os.getpid(), number))
-        os.umask(0o077)
-        os.chdir(run)
-        privilege.drop(uid)
-        os.execve(argv[0], argv, ENVIRONMENT)
+        change(argv, run, uid)
     except OSError as error:
         os.write(writing, str(error.errno or 1).encode())
     finally:
         os._exit(127)
 
 
-def _streams(held: Inherited) -> None:
+def change(argv: list[str], run: str, uid: int | None) -> None:
+    """Become the program, as its user, in its run folder. Returns only by OSError."""
+    for sent in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sent, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_NOFILE, _files())
+    os.setpriority(os.PRIO_PROCESS, 0, 0)
+    os.umask(0o077)
+    os.chdir(run)
+    privilege.drop(uid)
+    os.execve(argv[0], argv, ENVIRONMENT)
+
+
+def streams(held: Inherited) -> None:
+    """Put what it inherits where it looks for it."""
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(held.output, 1)

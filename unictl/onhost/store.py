@@ -42,6 +42,22 @@ def stage(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     return {"had": False}
 
 
+def read(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+    """Send a range of an image that is here: another host may lack it."""
+    sha, at, end = records.digest(ask["digest"]), int(ask["offset"]), int(ask["offset"]) + int(ask["length"])
+    try:
+        descriptor = os.open(f"{root.images}/{sha}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise wire.Problem("no-image", f"image {sha[:12]} is not on this host any more", "plan again") from None
+    try:
+        while at < end and (piece := os.pread(descriptor, min(wire.DATA_LIMIT, end - at), at)):
+            call.give(at, piece)
+            at += len(piece)
+    finally:
+        os.close(descriptor)
+    return {}
+
+
 def pin(root: records.Root, owner: str, sha: str) -> None:
     """Say that this fleet wants an image."""
     folder = root.fleet(owner) + "/wanted"

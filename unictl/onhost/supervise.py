@@ -1,4 +1,5 @@
-"""The way to an owner's keeper (the state of an instance, from disk, is ``lives``).
+"""Who starts and stops instances: systemd by units where it runs, else the owner's keeper. Which of both, is told here;
+the state of an instance, from disk, is ``lives``.
 
 ``ensure`` makes the socket, takes the keeper's lock and hands both down: the keeper is reachable before it has run a
 line, and two cannot be. Only a lease holder calls what starts one.
@@ -7,12 +8,13 @@ line, and two cannot be. Only a lease holder calls what starts one.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
 import time
 
-from . import locks, records, wire
+from . import locks, processes, records, unit_files, unit_starts, units, wire
 from .lives import keeper_folder, keeper_lives, state
 
 TYPE_CHECKING = False
@@ -28,17 +30,47 @@ PATIENCE = 10.0
 
 
 def revive(root: records.Root, owner: str) -> None:
-    """Start a keeper where something runs, or waits to run again, without one."""
-    if keeper_lives(root, owner):
-        return
-    if os.path.exists(root.fleet(owner) + "/ingress/haproxy.cfg"):
-        ensure(root, owner).close()
-        return
-    for key in records.names(root.instances(owner)):
-        row = state(root, owner, key, False)
-        if row["state"] == "unsupervised" or (row["state"] == "ended" and row["end"]["restarting"]):
+    """Start a keeper where something runs, or waits to run again, without one; a unit for what has none."""
+    if not units.here():
+        if not keeper_lives(root, owner) and (_has_ingress(root, owner) or _going(root, owner)):
             ensure(root, owner).close()
-            return
+        return
+    going = _going(root, owner)
+    if going or _has_ingress(root, owner):
+        _end_detached(root, owner)
+        unit_starts.adopt(root, owner, going)
+        if _has_ingress(root, owner) and not units.written(units.name(root, owner, "ingress")):
+            unit_files.ingress(root, owner, root.run(records.token(owner, "ingress")))
+        if not keeper_lives(root, owner):
+            ensure(root, owner).close()
+
+
+def _has_ingress(root: records.Root, owner: str) -> bool:
+    return os.path.exists(root.fleet(owner) + "/ingress/haproxy.cfg")
+
+
+def _going(root: records.Root, owner: str) -> list[str]:
+    """What runs, or waits to run again."""
+    rows = {key: state(root, owner, key, False) for key in records.names(root.instances(owner))}
+    return [
+        key
+        for key, row in rows.items()
+        if row["state"] == "unsupervised" or (row["state"] == "ended" and row["end"]["restarting"])
+    ]
+
+
+def _end_detached(root: records.Root, owner: str) -> None:
+    """End the keeper from before systemd supervised here: its guests run on, and the keeper's unit takes them over."""
+    lock = keeper_folder(root, owner) + "/lock"
+    pid = int(records.read_bytes(lock) or 0) if locks.held(lock) else 0
+    if not pid or units.owns(units.name(root, owner), pid):
+        return
+    processes.end(pid, processes.ticks(pid), signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    while locks.held(lock):
+        if time.monotonic() > deadline:
+            raise _mute(root, owner)
+        time.sleep(0.005)
 
 
 def wake(root: records.Root, owner: str) -> None:
@@ -50,7 +82,10 @@ def wake(root: records.Root, owner: str) -> None:
 
 
 def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
-    """Have the keeper start these; key -> {ok, problem?}."""
+    """Have these started; key -> {ok, problem?}."""
+    if units.here():
+        _end_detached(root, owner)
+        return unit_starts.start(root, owner, keys)
     outcomes: dict[str, Any] = ask(root, owner, {"do": "start", "keys": keys}, 30 + len(keys))["outcomes"]
     return outcomes
 
@@ -64,7 +99,18 @@ def attend(root: records.Root, owner: str) -> None:
 
 
 def stop(root: records.Root, owner: str, key: str, grace: int) -> None:
-    """Have it stopped, and any restart forgotten; returns when it is gone. Without a keeper and a process: nothing."""
+    """Have it stopped, and any restart forgotten; returns when it is gone, and its unit with it."""
+    if not units.here():
+        _stop(root, owner, key, grace)
+        return
+    unit = units.name(root, owner, key)
+    unit_files.disable(unit)
+    _stop(root, owner, key, grace)
+    unit_files.remove(root, unit)
+
+
+def _stop(root: records.Root, owner: str, key: str, grace: int) -> None:
+    """Without a keeper and a process: nothing."""
     alive = root.run(records.token(owner, key)) + "/alive"
     if not locks.held(alive) and not keeper_lives(root, owner):
         return
@@ -134,6 +180,10 @@ def ensure(root: records.Root, owner: str) -> socket.socket:
         connection = _connect(path)
         if connection is not None:
             return connection
+        if units.here():
+            unit_files.keeper(root, owner)
+            units.told_to("start", units.name(root, owner))
+            continue
         lock = locks.take(folder + "/lock")
         if lock is not None:
             _begin(root, owner, path, lock)

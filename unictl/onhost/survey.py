@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, elsewhere, holders, intact, lives, privilege, programs, records, retired, wire
+from . import claims, elsewhere, holders, intact, lives, privilege, programs, records, retired, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
 
 
 def instances(root: records.Root, owner: str, full: dict[str, str]) -> list[dict[str, Any]]:
-    """Short rows of all live records; the whole spec only where the fingerprint is not the wished one."""
+    """Short rows of all live records; spec and launch only where the fingerprint is not the wished one."""
     kept = lives.keeper_lives(root, owner)
     return [_row(root, owner, key, full, kept) for key in records.names(root.instances(owner))]
 
@@ -73,10 +73,12 @@ def _read(root: records.Root, owner: str, key: str, full: dict[str, str], kept: 
     row.update({name: record["run"].get(name) for name in RUN_FACTS})
     row.update(records.read_json(folder + "/marks.json") or {})
     row.update(lives.state(root, owner, key, kept))
+    row["supervision"] = units.supervision(root, owner, key)
     row["since"] = row["since"] or record.get("at", 0.0)
     wished = full.get(record["name"]) or full.get(str(record.get("service")))
     if wished and wished != record["fingerprint"]:
         row["spec"] = record.get("spec")
+        row["launched"] = {"restart": record.get("restart"), "run": record["run"]}
     return row
 
 
@@ -109,7 +111,7 @@ def host(root: records.Root) -> dict[str, Any]:
         "memory_free": free,
         "cpus": len(os.sched_getaffinity(0)),
         "disk_free": records.free_bytes(root.path),
-        "supervision": "detached",
+        "supervision": "systemd" if units.here() else "detached",
         "hypervisors": {"qemu": qemu} if qemu else {},
         "accelerator": _accelerator(root, qemu),
         "lacks": _lacks(root, qemu),
@@ -178,7 +180,20 @@ def _lacks(root: records.Root, qemu: dict[str, Any] | None) -> list[dict[str, st
     if os.geteuid() == 0 and privilege.why_not(root):
         text = f"hypervisors run as root: {privilege.why_not(root)}"
         rows.append({"code": "privileged-hypervisors", "text": text, "hint": "put the store elsewhere (`root:`)"})
-    return rows
+    return rows + _lacks_of_systemd()
+
+
+def _lacks_of_systemd() -> list[dict[str, str]]:
+    """What supervision by systemd does not hold here; nothing where it does not run."""
+    if why := units.why_not():
+        text = f"what ends or reboots is started by the next apply only: {why}"
+        hint = "set `become: true` for the host, so that systemd supervises"
+        return [{"code": "no-units", "text": text, "hint": hint}]
+    if not units.here():
+        return []
+    from . import limits
+
+    return limits.lacks()
 
 
 def _ingress(root: records.Root, owner: str) -> tuple[dict[str, Any], set[int]]:

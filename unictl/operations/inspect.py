@@ -121,11 +121,12 @@ def _host(said: Survey | Silent) -> dict[str, Any]:
     }
 
 
-_STATES = {"running": "running", "unsupervised": "running"}
+_STATES = {"running": "running", "unsupervised": "running", "starting": "running"}
 _DETAILS = {
     "unsupervised": "nobody watches over it, for its keeper is gone; the next apply brings one back",
     "begun": "it was recorded and never started; the next apply goes on with it",
     "leaving": "it is being retired; the next apply finishes that",
+    "starting": "its host was rebooted, and starts it now",
     "lost": "the host was rebooted under it; the next apply starts it again",
     "damaged": "its record on the host cannot be read",
 }
@@ -147,6 +148,7 @@ def _instance(fleet: Fleet, live: LiveInstance, health: str) -> dict[str, Any]:
         "fingerprint": live.fingerprint,
         "since": live.since,
         "starts": live.starts,
+        "supervision": live.supervision,
         "exit": live.end,
         "detail": _DETAILS.get(live.state, ""),
     }

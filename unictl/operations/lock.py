@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from unictl.images.store import Store, place
+from unictl.operations.bring import fetcher
 from unictl.operations.request import FleetRequest
 from unictl.operations.settle import settle, write_lock
 
@@ -17,5 +19,5 @@ class LockResult:
 
 def lock(request: FleetRequest) -> LockResult:
     """Pins the digests of the images as they are now, and a number for every endpoint."""
-    settled = settle(replace(request, locked=False))
+    settled = settle(replace(request, locked=False), fetch=fetcher(Store(place(request.process_environment))))
     return LockResult(changed=settled.relocked, path=write_lock(settled))

@@ -7,8 +7,10 @@ from pathlib import Path
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.execution import look
 from unictl.hosts.connect import connect
+from unictl.images.store import Store, place
 from unictl.instances.desired import fingerprints, wish
 from unictl.instances.live import Survey, World
+from unictl.operations import bring
 from unictl.operations.request import FleetRequest, PlanOptions
 from unictl.operations.settle import Settled, revision, settle, write_lock
 from unictl.plan import planfile
@@ -19,7 +21,8 @@ from unictl.plan.plan import Plan
 
 def plan(request: FleetRequest, options: PlanOptions) -> Plan:
     """The plan of a fleet against its hosts; Failures where there can be none. Writes what ``fleet.lock`` lacks."""
-    settled = settle(request)
+    store = Store(place(request.process_environment))
+    settled = settle(request, fetch=bring.fetcher(store))
     if settled.relocked and not (request.locked or request.at):
         write_lock(settled)
     world = _world(settled)
@@ -32,10 +35,12 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
             revision=revision(settled),
             options=_options(options),
             places=settled.read.loaded.places,
+            at_hand=bring.at_hand(settled, store),
         )
     except ValueError as error:
         # A selector that cannot be read; everything else a plan has to say is in the plan.
         raise UsageFailure(str(error)) from None
+    bring.keep(made, settled, store)
     return replace(made, facts={**made.facts, **_display(settled, made), "reached": _reached(world)})
 
 

@@ -14,7 +14,7 @@ from unictl.fleet.finding import Findings
 from unictl.fleet.model import Fleet
 from unictl.images import lock as lockfile
 from unictl.images.lock import Facts, Lock
-from unictl.images.resolve import resolve
+from unictl.images.resolve import Fetch, resolve
 from unictl.instances.preflight import preflight
 from unictl.operations.request import FleetRequest
 from unictl.operations.shipped import fleet_schema
@@ -90,15 +90,18 @@ def _tree(request: FleetRequest, folder: Path) -> tuple[Tree, Revision]:
     return tree, Revision(commit=commit, clean=True, subject=subject)
 
 
-def settle(request: FleetRequest) -> Settled:
-    """Everything up to the hosts; InvalidFleet with all problems of the files, the images and the lock."""
+def settle(request: FleetRequest, fetch: Fetch | None = None) -> Settled:
+    """Everything up to the hosts; InvalidFleet with all problems of the files, the images and the lock.
+
+    ``fetch``: what gets the bytes of a URL that the lock does not know yet; without it such an image is a problem.
+    """
     found = read(request)
     fleet = found.loaded.fleet
     if fleet is None:
         raise InvalidFleet(_count(found.loaded.problems), problems=found.loaded.problems)
     lock = _lock(found.tree)
     locked = request.locked or bool(request.at)
-    resolved = resolve(fleet, found.tree, lock.images, locked=locked)
+    resolved = resolve(fleet, found.tree, lock.images, locked=locked, fetch=fetch)
     # What a template says wrong is found once for every service that extends it.
     problems = tuple(dict.fromkeys((*diagnose(resolved.problems, found), *_cannot_work(fleet, resolved.facts, found))))
     if errors(problems):

@@ -85,16 +85,21 @@ def launch(draft: Draft, new: Located, wave: int, needs: Iterable[str]) -> str:
 
 def prove(draft: Draft, service: Service, new: Located, wave: int, needs: Iterable[str]) -> str:
     """Wait until it is healthy; of a job, until it has ended well."""
+    return draft.add(_own(f"prove:{new.key}", Kind.PROVE, new, wave, needs, proof(service, new.key, new.forwards)))
+
+
+def proof(service: Service, key: str, forwards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What an instance has to pass, with these forwards."""
     probes = service.health
     data: dict[str, Any] = {
-        "key": new.key,
-        "probes": [asked(probe, new.forwards) for probe in probes],
+        "key": key,
+        "probes": [asked(probe, forwards) for probe in probes],
         "min_healthy_time": max((p.min_healthy_time for p in probes), default=_BARE.min_healthy_time),
         "healthy_deadline": max((p.healthy_deadline for p in probes), default=_BARE.healthy_deadline),
     }
     if service.kind == "job":
         data |= {"job": True, "healthy_deadline": service.update.progress_deadline}
-    return draft.add(_own(f"prove:{new.key}", Kind.PROVE, new, wave, needs, data))
+    return data
 
 
 _BARE = Probe(kind="process")

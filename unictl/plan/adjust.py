@@ -59,7 +59,7 @@ def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Ch
     state = s.answered[host].ingress.get("state", "absent")
     found = s.answered[host].ingress.get("hash", "")
     runs = "running" if wanted else "absent"
-    if state == runs and found == wanted:
+    if (state == runs or (wanted and state == "starting")) and found == wanted:
         return
     if s.opaque:
         yield _held_ingress(s, host)

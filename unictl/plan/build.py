@@ -1,6 +1,7 @@
 """Fleet, images and surveys -> the Plan. Pure: the same inputs make the same plan, whatever their order."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,7 @@ from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
 from unictl.plan.options import BuildOptions
+from unictl.plan.origins import AtHand, missing, origins
 from unictl.plan.plan import Endpoint, Plan, Revision
 from unictl.plan.read import read, wanted_ports
 from unictl.plan.rollout import Rollout, rollout
@@ -36,18 +38,30 @@ def build(
     revision: Revision,
     options: BuildOptions = BuildOptions(),  # noqa: B008 - frozen
     places: Mapping[Path, Place] = _EMPTY,
+    at_hand: AtHand | None = None,
 ) -> Plan:
     """The plan that turns ``world`` into ``fleet``. What speaks against it is in it; ValueError for a bad selector.
 
     ``facts`` and ``endpoints`` are complete (``preflight`` has passed), or a KeyError tells what they lack.
+    ``at_hand``: see ``plan.origins``.
     """
     s = look(fleet, facts, endpoints, world, wished=wish(fleet, facts), options=options, commit=revision.commit)
     about = scope(s)
     found = difference(s, about)
     made = rollout(s, found.works)
-    changes = (*(row for work in found.works for row in (work.change, *work.twins)), *_extras(s, about, found, made))
-    problems = _problems(_findings(s, about, found, made, changes, revision), places)
-    return _plan(s, about, made, changes, _ordered(made), revision, problems, places)
+    rows = (*(row for work in found.works for row in (work.change, *work.twins)), *_extras(s, about, found, made))
+    changes = tuple(map(_slim, rows))
+    brought = origins(s, made.draft.steps(), at_hand)
+    findings = chain(_findings(s, about, found, made, changes, revision), missing(brought))
+    problems = _problems(findings, places)
+    return _plan(s, about, made, changes, _ordered(made), brought, revision, problems, places)
+
+
+def _slim(change: Change) -> Change:
+    """How the old one was launched stands in its wave's undo, where it is of use, and nowhere else."""
+    if change.old is None or change.old.launched is None:
+        return change
+    return replace(change, old=replace(change.old, launched=None))
 
 
 def _extras(s: Situation, about: Scope, found: Difference, made: Rollout) -> tuple[Change, ...]:
@@ -129,11 +143,13 @@ def _plan(
     made: Rollout,
     changes: tuple[Change, ...],
     steps: tuple[Step, ...],
+    brought: Mapping[str, Mapping[str, Any]],
     revision: Revision,
     problems: Problems,
     places: Mapping[Path, Place],
 ) -> Plan:
     touched = sorted({each.host for each in steps if each.host})
+    holders = {row["host"] for row in brought.values() if "host" in row}
     ports = wanted_ports(steps)
     return Plan(
         name=s.fleet.name,
@@ -142,13 +158,13 @@ def _plan(
         fleet_id=s.fleet.id,
         environment=s.fleet.environment,
         revision=revision,
-        hosts={name: _host(s, name) for name in touched},
+        hosts={name: _host(s, name) for name in sorted({*touched, *holders})},
         changes=changes,
         steps=steps,
         read={name: read(s.answered[name], ports.get(name, ())) for name in touched},
         membership=_memberships(made, steps),
         endpoints=() if s.options.destroy else _endpoints(s, made),
-        images=_images(s, steps),
+        images=brought,
         secrets=tuple(sorted({name for each in steps if each.kind is Kind.LAUNCH for name in each.data["secrets"]})),
         silent=s.silent,
         refusals=errors(problems),
@@ -195,22 +211,6 @@ def _endpoints(s: Situation, made: Rollout) -> tuple[Endpoint, ...]:
 
 def _endpoint(kind: str, service: str, port: str, address: str, number: int, hosts: tuple[str, ...]) -> Endpoint:
     return Endpoint(kind=kind, service=service, port=port, address=address, number=number, hosts=hosts)
-
-
-def _images(s: Situation, steps: Iterable[Step]) -> dict[str, Mapping[str, Any]]:
-    """Where the bytes come from of every image that is brought to a host."""
-    known = acts.files(s.facts)
-    staged = sorted({each.data["digest"] for each in steps if each.kind is Kind.STAGE})
-    return {sha: _image(s, known[sha]) for sha in staged if sha in known}
-
-
-def _image(s: Situation, file: acts.File) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": file.image, "part": file.part, "size": file.size}
-    image = s.fleet.images.get(file.image)
-    source = getattr(image, file.part, None) if image else None
-    if source is None:
-        return row | ({"path": file.image.removeprefix("file:")} if file.image.startswith("file:") else {})
-    return row | ({"url": source.url} if source.url else {"path": source.path})
 
 
 def _overrides(s: Situation) -> tuple[str, ...]:

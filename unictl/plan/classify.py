@@ -34,8 +34,8 @@ RUNNING = WISHED | {Class.CHANGED, Class.MISPLACED}
 
 
 def running(live: LiveInstance) -> bool:
-    """Whether a guest runs, or its supervisor is about to start it again."""
-    return live.state in ("running", "unsupervised") or (
+    """Whether a guest runs, or its supervisor is about to start it again (as systemd does after a reboot)."""
+    return live.state in ("running", "unsupervised", "starting") or (
         live.state == "ended" and bool((live.end or {}).get("restarting"))
     )
 

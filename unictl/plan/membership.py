@@ -93,6 +93,11 @@ class Roster:
         forms = self._orphans() if self._orphaned else self._forms
         return [{**form, "servers": self._servers(port)} for port, form in forms]
 
+    def rows(self, member: Member) -> dict[str, Mapping[str, Any]]:
+        """How a member stands in the listeners of its ports: listener -> server."""
+        ports = {form["name"]: port for port, form in self._forms}
+        return {name: _server(member, port, self._asked) for name, port in ports.items() if port in member.ports}
+
     def _servers(self, port: str) -> list[dict[str, Any]]:
         return [self._server(place, port) for place in self._order if port in self._members[place].ports]
 
@@ -121,6 +126,17 @@ def _forms(service: Service, endpoints: Mapping[str, int]) -> list[tuple[str, di
             found.append((port.name, {"name": name, "bind": LOOPBACK, "port": endpoints[name], **shared}))
         published = (p.port for p in service.publish if p.to == port.name)
         found += [(port.name, {"name": name, "bind": "*", "port": number, **shared}) for number in published]
+    return found
+
+
+def swapped(listeners: Listeners, swap: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Listeners with some servers more and some less: ``in`` are servers by listener, ``out`` are keys."""
+    found: list[Mapping[str, Any]] = []
+    for row in listeners:
+        new = swap["in"].get(row["name"], ())
+        gone = {*swap["out"], *(server["name"] for server in new)}
+        kept = [server for server in row["servers"] if server["name"] not in gone]
+        found.append({**row, "servers": sorted([*kept, *new], key=lambda server: str(server["name"]))})
     return found
 
 

@@ -49,11 +49,12 @@ class Endpoint:
 class Plan:
     """What will be done, in what order, and on what it rests.
 
-    ``hosts``: name -> {host_id, connect, root, become, address} of every host it touches; ``read``: host -> what the
+    ``hosts``: name -> {host_id, connect, root, become, address, keep} of every host it touches or gets an
+    image from; ``read``: host -> what the
     plan rests on there (``plan.stale``); ``membership``: host -> {service: listeners JSON} of the ingress before the
     first step (``plan.membership``); ``overrides``: what was allowed beyond policy;
     ``refusals`` stop an apply, ``warnings`` are told. ``silent`` hosts did not answer. ``images``: digest ->
-    {name, part, size, path or url}, where their bytes come from. ``facts`` are display only and in no hash.
+    {name, part, size, path, stored, host, url}, where their bytes come from. ``facts`` are display only and in no hash.
     """
 
     name: str

@@ -17,7 +17,7 @@ def read(said: Survey, ports: Iterable[int]) -> dict[str, Any]:
         "host_id": said.host_id,
         "records": {live.key: _record(live) for live in sorted(said.instances, key=lambda live: live.key)},
         "ports": {str(port): holder(said, port) for port in sorted(set(ports))},
-        "ingress": said.ingress.get("hash", "") if said.ingress.get("state") == "running" else "",
+        "ingress": said.ingress.get("hash", "") if said.ingress.get("state") in ("running", "starting") else "",
         "volumes": {volume.name: volume.used_by for volume in sorted(said.volumes, key=lambda volume: volume.name)},
     }
 

@@ -20,7 +20,8 @@ from unictl.plan.needs import by_needs, nearest
 from unictl.plan.routes import ingress_hosts, rosters, stop_ingress, superfluous_ingresses
 from unictl.plan.situation import Situation
 from unictl.plan.step import Kind
-from unictl.plan.waves import Item, Wave, describe, making, unmaking, waves
+from unictl.plan.undo import describe
+from unictl.plan.waves import Item, Wave, making, unmaking, waves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +79,12 @@ class _Rollout:
         items = making(self.works.get(service.name, ()))
         if not items:
             return
+        olds = {work.change.subject: work.change.old for work in self.works[service.name] if work.change.old}
         ended = self._start(service)
         joined: Ids = ()
         for wave in waves(service, items, missing=self._missing(service)):
+            self.told.append(describe(self.s, service, wave, self.rosters[service.name], olds))
             joined, ended = self._wave(service, wave, ended)
-            self.told.append(describe(wave))
         self.healthy[service.name] = joined
         self.ended[service.name] = ended
 

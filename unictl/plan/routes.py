@@ -21,7 +21,7 @@ def ingress_hosts(s: Situation) -> tuple[str, ...]:
 def superfluous_ingresses(s: Situation) -> tuple[str, ...]:
     """Hosts of the fleet that have an ingress and are to have none."""
     wanted = ingress_hosts(s)
-    has = (host for host, said in s.answered.items() if said.ingress.get("state") in ("running", "dead"))
+    has = (host for host, said in s.answered.items() if said.ingress.get("state") in ("running", "starting", "dead"))
     return tuple(host for host in has if host not in wanted)
 
 

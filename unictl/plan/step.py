@@ -15,6 +15,7 @@ class Kind(Enum):
     prove      data: key, probes, min_healthy_time, healthy_deadline; job: true where a clean end is health
     join       data: services {name: listeners JSON}    these services' listeners after it (new ones in, old ones still)
     leave      data: services {...}, drain              these services' listeners after it (old ones out)
+               of an undo step, data: swap {service: {in: {listener: servers}, out: keys}}, drain
     retire     data: key, grace, keep
     mark       data: key, protect, commit
     delete     data: volume                             a named volume is deleted
@@ -43,7 +44,7 @@ class Step:
 
     ``id`` is readable and unique, e.g. ``launch:api-2.7f3c9a1b``, ``join:hv1:api:1``; ``needs`` are ids of steps
     that must have ended well before this one begins. ``wave`` counts from 1 within ``service``;
-    0 is what makes way before the first.
+    0 is what makes way before the first. ``undo``: it takes a wave back, and is walked only where one has failed.
     """
 
     id: str
@@ -52,5 +53,6 @@ class Step:
     subject: str = ""
     service: str = ""
     wave: int = 0
+    undo: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()

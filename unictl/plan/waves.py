@@ -117,17 +117,3 @@ def _unavailable(service: Service) -> int:
 
 def _cut(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     return [items[at : at + size] for at in range(0, len(items), max(1, size))]
-
-
-def describe(wave: Wave) -> dict[str, object]:
-    """A wave for the plan: who is in it, and what takes it back when it fails."""
-    new = [item.new.key for item in wave.items if item.new]
-    gone = [live.key for item in wave.items for live in item.before if running(live)]
-    undo: dict[str, object] = {"remove": new, **({"start_again": gone} if gone else {})}
-    return {
-        "service": wave.service,
-        "wave": wave.number,
-        "instances": [item.name for item in wave.items],
-        "canary": wave.canary,
-        "undo": undo,
-    }

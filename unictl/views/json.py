@@ -5,12 +5,12 @@ A minor version adds, a major one changes meaning: readers ignore keys they do n
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems
 from unictl.diagnostics.failure import Failure
-from unictl.journal.event import Event, Failed
+from unictl.journal.event import Event, Failed, Told
 from unictl.journal.report import Report
 from unictl.plan import approval, planfile
 from unictl.plan.plan import Plan
@@ -44,7 +44,9 @@ def report(plan: Plan, report: Report, *, again: str = "") -> dict[str, Any]:
         "summary": {"text": outcome.summary(plan, report), **_counts(outcome.done(plan, report))},
         "done": [step.id for step in report.done],
         "failed": [{"step": step.id, "problem": problems.json((problem,))[0]} for step, problem in report.failed],
-        "reverted": [step.id for step in report.reverted],
+        "reverted": [step.subject for step in report.reverted],
+        "returned": [step.id for step in report.returned],
+        "services": [asdict(mixture) | {"mixed": mixture.mixed} for mixture in report.mixtures],
         "not_started": [{"step": step.id, "cause": cause} for step, cause in report.skipped],
         "in_flight": [step.id for step in report.in_flight],
         "exit_code": report.exit_code,
@@ -59,6 +61,8 @@ def event(event: Event, *, first: bool = False) -> dict[str, Any]:
     body = {each.name: getattr(event, each.name) for each in fields(event)}
     if "step" in body:
         body["step"] = _step(body["step"])
+    if isinstance(event, Told):
+        body["mixture"] = asdict(event.mixture)
     if isinstance(event, Failed):
         body["problem"] = problems.json((event.problem,))[0]
     return head | body

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from unictl.journal.report import Report
 from unictl.plan.change import Action, Change
+from unictl.plan.course import Mixture
 from unictl.plan.plan import Counts, Plan
 from unictl.plan.step import Kind, Step
 from unictl.views import problems
@@ -35,7 +36,8 @@ def report(plan: Plan, report: Report, width: int = 80, *, again: str = "") -> t
         return (last,)
     blocks = (
         _failed(report, width),
-        _names("Reverted, what was there before is untouched:", report.reverted, "warning"),
+        _removed(report, width),
+        _standing(report, width),
         _names("Still under way when this ended; the next apply takes it from there:", report.in_flight, "warning"),
         _skipped(report, width),
         (one(f"To go on: {clean(again)}"),) if again else (),
@@ -51,7 +53,7 @@ def summary(plan: Plan, report: Report) -> str:
         f"{len(found)} {word}"
         for found, word in (
             (report.failed, "failed"),
-            (report.reverted, "reverted"),
+            (report.returned, "taken back"),
             (report.in_flight, "in flight"),
             (report.skipped, "not started"),
         )
@@ -62,9 +64,9 @@ def summary(plan: Plan, report: Report) -> str:
 
 
 def done(plan: Plan, report: Report) -> Counts:
-    """How many changes are whole: every step that belongs to one has ended well and was not taken back."""
-    ended = {step.id for step in report.done} - {step.id for step in report.reverted}
-    undone = {_name(step) for step in report.reverted}
+    """How many changes are whole: every step that belongs to one has ended well and none was taken back."""
+    ended = {step.id for step in report.done}
+    undone = {_name(step) for step in report.returned}
     by_name: dict[str, list[Step]] = {}
     for step in plan.steps:
         by_name.setdefault(_name(step), []).append(step)
@@ -109,6 +111,36 @@ def _failed(report: Report, width: int) -> tuple[Line, ...]:
         lines += wrap(f"Failed: {doing(steps[0])}{more}", width, 0, "error")
         lines += problems.text((report.failed[group[0]][1],), width=width)
     return tuple(lines)
+
+
+def _removed(report: Report, width: int) -> tuple[Line, ...]:
+    """The new generations that were taken down again."""
+    keys = [clean(step.subject) for step in report.reverted]
+    return wrap(f"Removed again: {some(keys, 10)}.", width, 0, "warning") if keys else ()
+
+
+def _standing(report: Report, width: int) -> tuple[Line, ...]:
+    """Which services are as before, and which are neither one thing nor the other."""
+    told = (sentence for mixture in report.mixtures for sentence in standing(mixture))
+    return tuple(line for sentence, style in told for line in wrap(sentence, width, 0, style))
+
+
+def standing(mixture: Mixture) -> Iterable[tuple[str, str]]:
+    """How it stands with a service of which not all was done, in sentences with their style."""
+    name = clean(mixture.service)
+    if mixture.new and mixture.old:
+        yield f"{name} is mixed: {_these(mixture.new)} as planned, {_these(mixture.old)} as before.", "error"
+    elif mixture.old:
+        yield f"{name} is as it was before: {_these(mixture.old)}.", "warning"
+    if mixture.down:
+        yield f"{name} lacks {_these(mixture.down)}: the old one had to go first, and nothing took its place.", "error"
+    if mixture.apart:
+        others = _these(mixture.apart)
+        yield f"{name} is as before, and {others}, which it works with, as planned: see that they go together.", "error"
+
+
+def _these(names: Iterable[str]) -> str:
+    return some([clean(name) for name in names], 6)
 
 
 def _names(head: str, steps: Iterable[Step], style: str) -> tuple[Line, ...]:

@@ -44,7 +44,8 @@ def _problem(problem: Diagnostic, width: int) -> Iterable[Line]:
         yield tuple(Span(s.text, style if number == 0 else "") for s in line)
     yield from _snippet(problem, width)
     if problem.detail:
-        yield from wrap(problem.detail, width, 2)
+        for text in problem.detail.splitlines():
+            yield from wrap(text, width, 2)
     for place in problem.related:
         yield one(f"  see also {place}", "dim")
     if problem.hint:

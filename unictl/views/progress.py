@@ -15,9 +15,11 @@ from unictl.journal.event import (
     Finished,
     Interrupting,
     Progressed,
+    Returning,
     Reverted,
     Skipped,
     Started,
+    Told,
     Waiting,
 )
 from unictl.plan.step import Kind, Step
@@ -104,7 +106,9 @@ def advance(progress: Progress, event: Event) -> Progress:
             return replace(progress, stopping=True)
         case Ended():
             return replace(progress, running={}, waiting="")
-        case Reverted() | Skipped():
+        case Returning(steps=steps):
+            return replace(progress, steps=progress.steps + steps)
+        case Reverted() | Skipped() | Told():
             return progress
 
 
@@ -116,8 +120,8 @@ def told(progress: Progress, event: Event) -> Line | None:
             return (*_finished(step), Span(f"{more} [{_took(progress, step, at)}]", "dim"))
         case Failed(step=step, problem=problem):
             return (Span(f"{doing(step)} failed: ", "error"), Span(clean(problem.summary)))
-        case Reverted(step=step, text=text):
-            return one(f"{doing(step)}: reverted{'. ' + clean(text) if text else ''}", "warning")
+        case Returning(service=service, cause=cause):
+            return one(f"{clean(service)} goes back to what it was, since {clean(cause)} failed", "warning")
         case Waiting(text=text):
             return one(clean(text), "warning")
         case _:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from unictl.plan.change import Action, Field
 from unictl.plan.plan import Counts, Endpoint, Plan
-from unictl.views import problems, reasons
+from unictl.views import problems, reasons, rollout
 from unictl.views.fold import Row, natural, place, rows, values
 from unictl.views.layout import EMPTY, clean, counted, elide, one, plain, some, wrap
 from unictl.views.spans import Line, Span
@@ -43,6 +43,7 @@ def plan(plan: Plan, width: int = 80, *, verbose: bool = False, following: Itera
     told = [
         *_block(rows_of(plan, found, width, verbose=verbose)),
         *_block(endpoints(plan.endpoints, verbose=verbose) if plan.has_changes else ()),
+        *_block(rollout.way_back(plan, width, verbose=verbose)),
         *_block(notes(plan, width)),
         *_block(problems.text(plan.warnings, width=width, counting=False) if plan.warnings else ()),
         *_block(_refused(plan, width)),

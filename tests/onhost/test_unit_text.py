@@ -1,0 +1,83 @@
+"""Unit files as text: golden files in ``units``, and what must hold for any of them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.onhost.world import document
+from unictl.onhost import unit_text
+
+FOLDER = Path(__file__).with_name("units")
+ZIP = f"/var/lib/unictl/code/{'c' * 64}.zip"
+MIB = 1 << 20
+
+
+def instance(root: str = "/var/lib/unictl", **kw: object) -> str:
+    made = document("web-0", ("{qemu}",), **kw)
+    return unit_text.instance(
+        root=root,
+        owner="shop-5f0c2a",
+        key="web-0.0123abcd",
+        record=made,
+        run=root + "/run/0123456789abcdef",
+        keeper="unictl-aaaaaaaaaaaaaaaa.service",
+        python="/usr/bin/python3",
+        code=ZIP,
+    )
+
+
+def keeper() -> str:
+    return unit_text.keeper(
+        root="/var/lib/unictl",
+        owner="shop-5f0c2a",
+        units="/etc/systemd/system",
+        ingress="unictl-bbbbbbbbbbbbbbbb.service",
+        python="/usr/bin/python3",
+        code=ZIP,
+    )
+
+
+def ingress() -> str:
+    return unit_text.ingress(
+        root="/var/lib/unictl",
+        owner="shop-5f0c2a",
+        run="/var/lib/unictl/run/fedcba9876543210",
+        keeper="unictl-aaaaaaaaaaaaaaaa.service",
+        python="/usr/bin/python3",
+        code=ZIP,
+    )
+
+
+CASES = {
+    "instance": lambda: instance(memory=64 * MIB, overhead=32 * MIB, cpus=2, volumes=["orders"]),
+    "instance-of-a-store-at-home": lambda: instance("/home/ops/with space/100%"),
+    "ingress": ingress,
+    "keeper": keeper,
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_unit_is_as_its_golden_file(name: str, request: pytest.FixtureRequest) -> None:
+    path, came = FOLDER / f"{name}.service", CASES[name]()
+    if request.config.getoption("--accept", default=False):
+        path.write_text(came)
+    assert came == path.read_text()
+
+
+def test_the_memory_limit_holds_guest_and_overhead_and_is_none_where_none_is_told() -> None:
+    assert f"MemoryMax={96 * MIB + unit_text.MARGIN}\n" in instance(memory=64 * MIB, overhead=32 * MIB)
+    assert "MemoryMax" not in instance()
+
+
+def test_a_store_is_never_hidden_from_its_own_instances() -> None:
+    assert "PrivateTmp=no\n" in instance("/var/tmp/u") and "ProtectHome=yes\n" in instance("/var/tmp/u")
+    assert "ProtectHome=read-only\n" in instance("/root/u") and "PrivateTmp=yes\n" in instance("/root/u")
+
+
+def test_a_unit_names_the_code_it_runs() -> None:
+    assert {unit_text.code_of(make()) for make in CASES.values()} == {"c" * 64}
+    assert unit_text.code_of("[Service]\nExecStart=/bin/true\n") == ""
+
+
+def test_words_stay_words_whatever_they_hold() -> None:
+    assert unit_text.quoted('a "b" $c %d \\') == '"a \\"b\\" $$c %%d \\\\"'

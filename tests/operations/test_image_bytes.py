@@ -1,0 +1,94 @@
+"""Where image bytes come from: a URL, this machine's store, another host; and what is said when they are nowhere."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from tests.images.server import serving
+from tests.onhost.world import OWNER, World, short_folder
+from tests.operations.fleets import TryFleet
+from unictl.diagnostics.failure import Failure
+from unictl.execution.relay import relay
+from unictl.fleet.model import Host
+from unictl.hosts.connect import connect
+from unictl.images.store import Store
+
+
+@pytest.mark.real
+def test_an_image_behind_a_url_is_fetched_by_the_first_plan_and_never_again(
+    fleet: TryFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    elf = fleet.folder / "hello.elf"
+    digest = hashlib.sha256(elf.read_bytes()).hexdigest()
+    with serving(tmp_path) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        server.files["/hello.elf"] = elf.read_bytes()
+        elf.unlink()
+        fleet.edit("kernel: hello.elf", f'kernel: "{server.url("/hello.elf")}", sha256: {digest}')
+        for command in ("validate", "show"):
+            assert fleet.run(command).code == 0
+        unlocked = fleet.run("status")
+        assert (unlocked.code, server.asked) == (3, [])
+        assert "fleet.lock does not have it" in unlocked.err + unlocked.out
+        assert fleet.plan().code == 2
+        assert len(server.asked) == 1
+    applied = fleet.apply()
+    assert applied.code == 0, applied.out + applied.err
+    assert (tmp_path / "cache" / "unictl" / "images" / digest).is_file()
+    assert "hello" in fleet.get()
+    assert fleet.plan().code == 0
+
+
+@pytest.mark.real
+def test_a_url_that_fails_is_a_problem_with_its_place(
+    fleet: TryFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with serving(tmp_path) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        fleet.edit("kernel: hello.elf", f'kernel: "{server.url("/gone.elf")}", sha256: {"a" * 64}')
+        planned = fleet.plan()
+    assert planned.code == 3
+    said = planned.out + planned.err
+    assert "there is no such file (404)" in said
+    assert "fleet.yaml:" in said
+
+
+@pytest.mark.real
+def test_without_the_file_the_lock_and_the_hosts_are_enough_until_bytes_are_nowhere(
+    fleet: TryFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert fleet.apply().code == 0
+    (fleet.folder / "hello.elf").unlink()
+    assert fleet.plan().code == 0
+    fleet.edit("--greeting=hello", "--greeting=servus")
+    assert fleet.apply().code == 0
+    assert "servus" in fleet.get()
+    (image,) = (path for path in (fleet.root / "images").iterdir() if len(path.name) == 64)
+    image.unlink()
+    fleet.edit("--greeting=servus", "--greeting=moin")
+    planned = fleet.plan()
+    assert planned.code == 6
+    assert "are nowhere" in planned.out
+    assert fleet.apply().code == 6
+    assert "servus" in fleet.get()
+
+
+def test_an_image_that_only_another_host_has_is_relayed_and_taken_up_where_it_broke(tmp_path: Path) -> None:
+    data = b"kernel" * 500_000
+    world, store = World(short_folder()), Store(tmp_path / "images")
+    host = Host(name="hv1", root=world.root.path)
+    try:
+        world.acquire()
+        sha = world.stage(data)
+        with store.partial(sha) as file:
+            file.write(data[:1_000_000])
+        place = relay(host, connect, OWNER, sha, len(data), store)
+        assert place.read_bytes() == data
+        with pytest.raises(Failure, match="not on this host any more"):
+            relay(host, connect, OWNER, "a" * 64, len(data), store)
+    finally:
+        world.close()

@@ -1,0 +1,180 @@
+"""The start program of an instance's unit: it takes the locks, picks the accelerator, and becomes the hypervisor.
+
+It reads what to run from the record, so nothing of a plan is needed at boot. What passes (a volume that is still held,
+a full disk) it waits for; it never gives up. Its own words go to the journal.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+
+from . import console, facts, locks, privilege, records, spawn, unit_starts, wire
+from .notify import ready
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LONGEST = 60.0
+"""Seconds between two tries at most."""
+JUDGED = 1.0
+"""Seconds to wait for the keeper to judge the end before this start."""
+KEEPER = 5.0
+"""Seconds the keeper may take to listen."""
+CONFIGURATION = 78
+"""The exit status of a start that cannot be."""
+CAPABILITIES = 64
+"""Numbers of capabilities, those to come among them; dropping one that is none does nothing."""
+
+
+def main(folder: str, owner: str, key: str) -> None:
+    """Run one instance of a store; returns only where there is nothing to run."""
+    os.umask(0o022)
+    _reserve(spawn.CONSOLE)
+    start = Start(records.Root(folder), owner, key)
+    pause = 1.0
+    while True:
+        try:
+            if not start.wanted():
+                return
+            start.prepare()
+            break
+        except (OSError, wire.Problem) as error:
+            start.wait(error, pause)
+            pause = min(pause * 2, LONGEST)
+    start.become()
+
+
+class Start:
+    """One start on its way."""
+
+    def __init__(self, root: records.Root, owner: str, key: str):
+        self.root, self.owner, self.key = root, owner, key
+        self.folder = root.instance(owner, key)
+        self.token = records.token(owner, key)
+        self.run = root.run(self.token)
+        self.uid = privilege.user(root, self.token)
+        self.argv: list[str] = []
+        self.number = 0
+        self.held = spawn.Inherited()
+
+    def wanted(self) -> bool:
+        """Whether it is to run: recorded, not to be retired, not ended for good in an earlier boot, not running."""
+        if not os.path.exists(self.folder + "/record.json") or os.path.exists(self.folder + "/intent"):
+            return False
+        last = facts.last(self.folder) or {}
+        over = last.get("event") == "ended" and not last.get("restarting") and last.get("boot") != records.boot_id()
+        return not over and not locks.held(self.run + "/alive")
+
+    def prepare(self) -> None:
+        """Locks, command line, ears: everything that can fail, before anything is written down."""
+        record = records.read_json(self.folder + "/record.json")
+        if record is None:
+            raise wire.Problem("not-found", f"{self.key} is not on this host", "plan again")
+        run = record["run"]
+        spawn.run_folder(self.root, self.token, self.uid)
+        held = spawn.lock(self.root, self.owner, run, self.run, self.uid)
+        if held is None:
+            raise wire.Problem("taken", f"{self.key} is being started by somebody else", "wait for it")
+        self.held = held
+        try:
+            self.argv = spawn.command(self.root, self.owner, self.key, run)
+            self._open(run)
+        except BaseException:
+            held.close()
+            raise
+
+    def _open(self, run: dict[str, Any]) -> None:
+        self._after_judgement()
+        records.remove_file(self.run + "/qmp")
+        records.remove_file(self.run + unit_starts.PROBLEM)
+        for name in records.names(self.run):
+            if name.startswith("exit."):
+                records.remove_file(f"{self.run}/{name}")
+        self.held.reading, self.held.output = os.pipe2(os.O_CLOEXEC)
+        if "{console}" in run["argv"]:
+            self.held.console = console.bound(self.run + "/console")
+
+    def _after_judgement(self) -> None:
+        """The keeper writes down how the last run ended, from facts that this start takes away."""
+        deadline = time.monotonic() + JUDGED
+        while True:
+            last = facts.last(self.folder) or {}
+            unjudged = last.get("event") == "started" and last.get("boot") == records.boot_id()
+            if not unjudged or time.monotonic() > deadline:
+                self.number = int(last.get("n", 0)) + 1
+                return
+            time.sleep(0.005)
+
+    def wait(self, error: OSError | wire.Problem, pause: float) -> None:
+        """Say why it does not start yet, to whoever asked and to the journal, then wait."""
+        problem = error if isinstance(error, wire.Problem) else records.problem(error)
+        os.write(2, f"{problem.text}; trying again in {pause:.0f} s\n".encode())
+        try:
+            records.write_atomic(self.run + unit_starts.PROBLEM, wire.encode(problem.document()))
+        except (OSError, wire.Problem):
+            os.write(2, b"and that cannot be written down\n")
+        time.sleep(pause)
+
+    def become(self) -> None:
+        """Write down who runs, have the keeper listen, become the hypervisor. Never returns."""
+        entry = dict(spawn.started(os.getpid(), self.number), invocation=os.environ.get("INVOCATION_ID", ""))
+        if not os.access(self.argv[0], os.X_OK):
+            facts.append(self.folder, self._unstarted(entry, os.strerror(errno.ENOENT)))
+            os._exit(CONFIGURATION)
+        facts.append(self.folder, entry)
+        # Open before the user changes, who may not write there; closed by the change itself.
+        ends = os.open(self.folder + "/ends.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            spawn.streams(self.held)
+            self._call_keeper()
+            ready()
+            _bind_capabilities()
+            spawn.change(self.argv, self.run, self.uid)
+        except OSError as error:
+            wire.write_all(ends, wire.encode(self._unstarted(entry, str(error.strerror))) + b"\n")
+        os._exit(CONFIGURATION)
+
+    def _call_keeper(self) -> None:
+        """Have it listen before the first step; where it does not, the guest runs unheard until it is back."""
+        try:
+            path = self.root.run(records.token(self.owner)) + "/socket"
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as keeper:
+                keeper.settimeout(KEEPER)
+                keeper.connect(path)
+                keeper.sendall(wire.encode({"do": "adopt", "key": self.key}) + b"\n")
+                if keeper.recv(64):
+                    return
+        except OSError:
+            pass
+        if self.held.console >= 0:
+            console.greet(self.run + "/console")
+
+    def _unstarted(self, entry: dict[str, Any], why: str) -> dict[str, Any]:
+        """What cannot be executed is a configuration error: written down, never tried again by itself."""
+        end: dict[str, Any] = {"status": None, "signal": None, "reason": f"cannot start {self.argv[0]}: {why}"}
+        end.update(event="ended", verdict="configuration", code=None, restarting=False, at=time.time(), console=[])
+        return {**entry, **end}
+
+
+def _reserve(wanted: int) -> None:
+    """Keep a descriptor's number free of what is opened from here on."""
+    try:
+        os.fstat(wanted)
+    except OSError:
+        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        if null != wanted:
+            os.dup2(null, wanted, inheritable=False)
+            os.close(null)
+
+
+def _bind_capabilities() -> None:
+    """Nothing that runs from here on can have any: what the unit leaves is for this program alone."""
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    for number in range(CAPABILITIES):
+        library.prctl(24, number, 0, 0, 0)

@@ -1,0 +1,175 @@
+"""Our unit files on this host, and the code they run: written, enabled, disabled, removed.
+
+The code is a zip of this package named by its content, kept while a unit names it. A new unit needs no daemon-reload:
+systemd reads it when it is first asked for. A reload is owed only where systemd may know another text.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import locks, records, unit_text, units
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def code(root: records.Root) -> str:
+    """The path of this very code on disk, put there if need be."""
+    place = next(place for place in sys.path if place.startswith("/proc/self/fd/") or place.endswith(".zip"))
+    data = records.read_bytes(place) or b""
+    found = f"{_folder(root)}/{_digest(data)}.zip"
+    if not os.path.exists(found):
+        records.folders(_folder(root))
+        records.write_atomic(found, data)
+    return found
+
+
+def _folder(root: records.Root) -> str:
+    return root.path + "/code"
+
+
+def _digest(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def instances(root: records.Root, owner: str, found: dict[str, dict[str, Any]]) -> None:
+    """Units of these records (key -> record), enabled, and that of their keeper; all durable when this returns."""
+    with locks.Held(root.host_lock):
+        zipped = code(root)
+        changed = _put(units.name(root, owner), _keeper(root, owner, zipped))
+        for key, record in found.items():
+            text = unit_text.instance(
+                root=root.path,
+                owner=owner,
+                key=key,
+                record=record,
+                run=root.run(records.token(owner, key)),
+                keeper=units.name(root, owner),
+                python=sys.executable,
+                code=zipped,
+            )
+            changed = _put(units.name(root, owner, key), text) or changed
+        records.sync_folder(units.FOLDER)
+        for key in found:
+            enable(units.name(root, owner, key))
+        _sync_wants()
+    if changed:
+        units.told_to("daemon-reload")
+
+
+def keeper(root: records.Root, owner: str) -> None:
+    """The unit of the keeper alone."""
+    with locks.Held(root.host_lock):
+        changed = _put(units.name(root, owner), _keeper(root, owner, code(root)))
+        records.sync_folder(units.FOLDER)
+    if changed:
+        units.told_to("daemon-reload")
+
+
+def _keeper(root: records.Root, owner: str, zipped: str) -> str:
+    return unit_text.keeper(
+        root=root.path,
+        owner=owner,
+        units=units.FOLDER,
+        ingress=units.name(root, owner, "ingress"),
+        python=sys.executable,
+        code=zipped,
+    )
+
+
+def ingress(root: records.Root, owner: str, run: str) -> None:
+    """The unit of the fleet's ingress, enabled, and that of the keeper."""
+    unit = units.name(root, owner, "ingress")
+    with locks.Held(root.host_lock):
+        zipped = code(root)
+        changed = _put(units.name(root, owner), _keeper(root, owner, zipped))
+        text = unit_text.ingress(
+            root=root.path,
+            owner=owner,
+            run=run,
+            keeper=units.name(root, owner),
+            python=sys.executable,
+            code=zipped,
+        )
+        changed = _put(unit, text) or changed
+        records.sync_folder(units.FOLDER)
+        enable(unit)
+        _sync_wants()
+    if changed:
+        units.told_to("daemon-reload")
+
+
+def _put(unit: str, text: str) -> bool:
+    """Write a unit file; whether another text stood there. The folder is synced by the caller, once for many."""
+    path = units.path(unit)
+    there = records.read_bytes(path)
+    if there == text.encode():
+        return False
+    aside = f"{units.FOLDER}/.new-{unit}"
+    records.write_plain(aside, text.encode())
+    os.rename(aside, path)
+    return there is not None
+
+
+def enable(unit: str) -> None:
+    """Have it started at boot: the very link that ``systemctl enable`` makes."""
+    records.folders(units.WANTS, 0o755)
+    try:
+        os.symlink(units.path(unit), f"{units.WANTS}/{unit}")
+    except FileExistsError:
+        return
+
+
+def disable(unit: str) -> None:
+    """Not at boot any more."""
+    if units.enabled(unit):
+        records.remove_file(f"{units.WANTS}/{unit}")
+        _sync_wants()
+
+
+def _sync_wants() -> None:
+    if os.path.isdir(units.WANTS):
+        records.sync_folder(units.WANTS)
+
+
+def remove(root: records.Root, unit: str) -> None:
+    """Disable, stop, take the file away. What systemd still has in mind of it goes with the next ``settle``."""
+    disable(unit)
+    if units.written(unit):
+        records.write_plain(_owed(root), b"", sync=False)
+        units.systemctl("stop", unit)
+        records.remove_file(units.path(unit))
+        records.sync_folder(units.FOLDER)
+
+
+def _owed(root: records.Root) -> str:
+    return root.path + "/reload-owed"
+
+
+def settle(root: records.Root) -> None:
+    """One daemon-reload for all units that were removed, and away with code that no unit names."""
+    if os.path.exists(_owed(root)):
+        units.told_to("daemon-reload")
+        records.remove_file(_owed(root))
+    if os.path.isdir(_folder(root)):
+        with locks.Held(root.host_lock):
+            _collect(root)
+
+
+def _collect(root: records.Root) -> None:
+    ours = [name for name in records.names(units.FOLDER) if name.startswith("unictl-")]
+    texts = ((records.read_bytes(units.path(name)) or b"").decode("utf-8", "replace") for name in ours)
+    named = {unit_text.code_of(text) for text in texts}
+    for name in os.listdir(_folder(root)):
+        if name.rpartition(".")[0] not in named:
+            records.remove_file(f"{_folder(root)}/{name}")
+    if not os.listdir(_folder(root)):
+        os.rmdir(_folder(root))
+    for name in os.listdir(units.FOLDER):
+        if name.startswith(".new-unictl-"):
+            records.remove_file(f"{units.FOLDER}/{name}")

@@ -1,0 +1,119 @@
+"""Starting instances by their units: units written for the whole list, one order to systemd, then each one's outcome.
+
+What runs already, started by a keeper before this host was supervised by systemd, gets its unit too and runs on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import facts, locks, records, unit_files, units, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIMIT = 30.0
+"""Seconds that one may take to start, and one more for each that starts beside it."""
+POLL = 0.005
+PROBLEM = "/problem"
+"""In the run folder: why the start program waits."""
+
+
+def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
+    """Have systemd start these; key -> {ok, problem?}."""
+    outcomes: dict[str, Any] = {}
+    found: dict[str, dict[str, Any]] = {}
+    for key in keys:
+        try:
+            found[key] = _record(root, owner, key)
+        except wire.Problem as problem:
+            outcomes[key] = {"ok": False, "problem": problem.document()}
+    begun = {key: Begun(root, owner, key) for key in found}
+    unit_files.instances(root, owner, found)
+    waiting = [one for one in begun.values() if not one.running()]
+    if waiting:
+        units.told_to("start", "--no-block", *(one.unit for one in waiting))
+    deadline = time.monotonic() + LIMIT + len(keys)
+    for key, one in begun.items():
+        why = one.outcome(deadline) if one in waiting else None
+        outcomes[key] = {"ok": False, "problem": why.document()} if why else {"ok": True}
+    return outcomes
+
+
+def _record(root: records.Root, owner: str, key: str) -> dict[str, Any]:
+    folder = root.instance(owner, key)
+    record: dict[str, Any] | None = records.read_json(folder + "/record.json")
+    if record is None:
+        raise wire.Problem("not-found", f"{key} is not on this host", "plan again")
+    if os.path.exists(folder + "/intent"):
+        raise wire.Problem("failed", f"{key} is being retired", "run apply again: it finishes that first")
+    return record
+
+
+class Begun:
+    """One start that was ordered: how it goes."""
+
+    def __init__(self, root: records.Root, owner: str, key: str):
+        self.root, self.key = root, key
+        self.unit = units.name(root, owner, key)
+        self.folder = root.instance(owner, key)
+        self.run = root.run(records.token(owner, key))
+        self.before = int((facts.last(self.folder) or {}).get("n", 0))
+        if not self.running():
+            records.remove_file(self.run + PROBLEM)
+
+    def running(self) -> bool:
+        """Whether its hypervisor runs."""
+        return locks.held(self.run + "/alive")
+
+    def outcome(self, deadline: float) -> wire.Problem | None:
+        """None once it runs, or ran; else why it does not, its unit put to rest until somebody asks again."""
+        while True:
+            last = facts.last(self.folder) or {}
+            if int(last.get("n", 0)) > self.before and (last["event"] == "ended" or self.running()):
+                return self._unstarted(last)
+            problem = self._problem() or self._gone(deadline)
+            if problem is not None:
+                unit_files.disable(self.unit)
+                units.systemctl("stop", self.unit)
+                return problem
+            time.sleep(POLL)
+
+    def _unstarted(self, last: dict[str, Any]) -> wire.Problem | None:
+        if last["event"] != "ended" or last.get("verdict") != "configuration":
+            return None
+        unit_files.disable(self.unit)
+        return wire.Problem("failed", f"{self.key}: {last.get('reason')}", "the start is not tried again by itself")
+
+    def _problem(self) -> wire.Problem | None:
+        try:
+            told = records.read_json(self.run + PROBLEM)
+        except wire.Problem:
+            return None
+        if told is None:
+            return None
+        return wire.Problem(told["kind"], told["text"], told["hint"], told.get("path"), told.get("errno"))
+
+    def _gone(self, deadline: float) -> wire.Problem | None:
+        """The start program itself failed, or takes too long."""
+        hint = f"`journalctl -u {self.unit}` on the host tells why"
+        if time.monotonic() > deadline:
+            return wire.Problem("failed", f"{self.key} did not start in {LIMIT:.0f} s", hint)
+        if any(name.startswith("exit.") for name in records.names(self.run)) and not units.coming(self.unit):
+            return wire.Problem("failed", f"the start of {self.key} failed", hint)
+        return None
+
+
+def adopt(root: records.Root, owner: str, keys: list[str]) -> None:
+    """Give units to what runs, or waits to run again, without one."""
+    found = {}
+    for key in keys:
+        if not units.written(units.name(root, owner, key)):
+            try:
+                found[key] = _record(root, owner, key)
+            except wire.Problem:
+                continue
+    if found:
+        unit_files.instances(root, owner, found)

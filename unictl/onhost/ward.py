@@ -1,0 +1,143 @@
+"""One instance of a unit as its keeper sees it: systemd is the parent, so it starts it and tells how it ended.
+
+All else is as with the keeper's own children: console, monitor, verdict, back-off.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from . import facts, guest, locks, records, unit_files, units, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+TOLD = 3.0
+"""Seconds that systemd may take to tell how a process ended."""
+POLL = 0.005
+UNHEARD = "nobody heard why it ended with status 0"
+
+
+class Ward(guest.Guest):
+    """``state`` is idle, running, waiting (back-off) or asked (systemd is to start it)."""
+
+    @property
+    def unit(self) -> str:
+        """Its unit."""
+        return units.name(self.root, self.owner, self.key)
+
+    def adopt(self) -> None:
+        """Listen to the one that runs; from now on it also starts at boot."""
+        if self.state == "running":
+            if (facts.last(self.folder) or {}).get("pid") == self._pid:
+                return
+            self._close()
+        super().adopt()
+        if not self._leaving():
+            unit_files.enable(self.unit)
+
+    def _ended(self) -> None:
+        """Systemd reaps it, so wait for what it tells; of one that it did not start nobody knows."""
+        self.loop.forget(self._pidfd)
+        invocation = (facts.last(self.folder) or {}).get("invocation", "")
+        self._await_facts(invocation, time.monotonic() + (TOLD if invocation else 0))
+
+    def _await_facts(self, invocation: str, deadline: float) -> None:
+        end = told(self.run, invocation)
+        if end is None and time.monotonic() < deadline:
+            self.loop.after(POLL, lambda: self._await_facts(invocation, deadline))
+            return
+        end = end or {"status": None, "signal": None}
+        self._reason = self._reason or end.pop("cause", None)
+        self._finish(dict(end, reason=self._reason))
+
+    def _drain(self, end: dict[str, Any]) -> None:
+        monitored = self._monitor is not None
+        super()._drain(end)
+        unheard(end, monitored)
+
+    def _judge(self, end: dict[str, Any]) -> None:
+        last = facts.last(self.folder) or {}
+        if last.get("event") == "ended" and last.get("n") == self.number:
+            # The start program wrote itself that it could not become the hypervisor.
+            self._after_end(False)
+        elif self._with_host(end):
+            self._write_end(dict(end, reason="the host shut down"), "stopped", None, True)
+            self._at_rest()
+        else:
+            super()._judge(end)
+
+    def _with_host(self, end: dict[str, Any]) -> bool:
+        """Whether it ended because the host goes down: then it starts again with it."""
+        sent = end.get("reason") == "host-signal" or end.get("signal") in (signal.SIGTERM, signal.SIGKILL)
+        return sent and not self._stopping and not self._leaving() and units.shutting_down()
+
+    def _after_end(self, again: bool) -> None:
+        if not again:
+            unit_files.disable(self.unit)
+        super()._after_end(again)
+
+    def _at_rest(self) -> None:
+        self.state = "asked"
+        self._cancel()
+
+    def _again(self) -> None:
+        self._timer = None
+        if self._leaving() or not os.path.exists(self.folder):
+            self.state = "idle"
+            return
+        try:
+            units.told_to("start", "--no-block", self.unit)
+            self._at_rest()
+        except wire.Problem:
+            self.wait()
+
+    def found(self) -> None:
+        """As with a keeper's own, but an end that nobody saw is known to systemd."""
+        last = facts.last(self.folder) or {}
+        unseen = last.get("event") == "started" and last.get("boot") == records.boot_id()
+        end = told(self.run, last.get("invocation", "")) if unseen else None
+        if end is None or self._leaving() or locks.held(self.run + "/alive"):
+            super().found()
+            return
+        self.state, self.number = "idle", int(last.get("n", 0))
+        self._reason = end.pop("cause", None)
+        end["reason"] = self._reason
+        unheard(end, self._monitored())
+        self._judge(end)
+
+    def _monitored(self) -> bool:
+        try:
+            record = records.read_json(self.folder + "/record.json") or {}
+        except wire.Problem:
+            return True
+        return any("{run}/qmp" in word for word in record.get("run", {}).get("argv", ()))
+
+
+def unheard(end: dict[str, Any], monitored: bool) -> None:
+    """QEMU ends with status 0 for a shutdown, a reset and a triple fault alike: without its reason nothing is known."""
+    if monitored and end.get("status") == 0 and end.get("reason") is None:
+        end.update(status=None, reason=UNHEARD)
+
+
+def told(run: str, invocation: str) -> dict[str, Any] | None:
+    """{status, signal, cause} as systemd told after that start of a unit; None while it did not."""
+    said = (records.read_bytes(f"{run}/exit.{invocation}") or b"").decode().split() if invocation else []
+    if len(said) != 3:
+        return None
+    result, kind, value = said
+    cause = "out-of-memory" if result == "oom-kill" else None
+    if kind == "exited":
+        return {"status": int(value), "signal": None, "cause": cause}
+    return {"status": None, "signal": _number(value), "cause": cause}
+
+
+def _number(name: str) -> int:
+    """``KILL`` or ``9`` as a number."""
+    if name.isdigit():
+        return int(name)
+    found = getattr(signal, "SIG" + name, None)
+    return int(found) if found is not None else 0
