@@ -88,6 +88,12 @@ def test_what_several_hosts_lack_is_said_once() -> None:
     assert "hv0, hv1, hv2: there is no HAProxy (install it).\n" in layout.text(status.status(document))
 
 
+def test_a_full_disk_is_told_before_the_next_apply_fails() -> None:
+    host = {**samples.STATUS["hosts"][1], "free": {"memory": 1 << 30, "disk": 12 << 10}}
+    shown = " ".join(layout.text(status.status({"fleet": "shop", "hosts": [host]})).split())
+    assert "hv1: its disk is full: 12 KiB are free where the store is" in shown
+
+
 def test_a_healthy_fleet_has_no_sentences() -> None:
     quiet = {**samples.STATUS["hosts"][1], "capabilities": [], "lease": None, "ingress": {"state": "running"}}
     up = {key: value for key, value in samples.STATUS["instances"][1].items() if key != "starts"}

@@ -87,6 +87,11 @@ def _read(tree: Tree, source: Source, path: Path, known: ImageFacts | None) -> I
             return known
         text = f"there is no file {source.path} in the fleet's folder"
         return Finding(path=path, code="image-missing", text=text, hint="build it, or correct the path")
+    except IsADirectoryError:
+        text = f"{source.path} is a folder"
+        return Finding(
+            path=path, code="image-unreadable", text=text, hint="name the file in it that the guest boots from"
+        )
     except OSError as error:
         text = f"{source.path} cannot be read: {error.strerror}"
         return Finding(path=path, code="image-unreadable", text=text, hint="make it readable for your user")

@@ -88,7 +88,8 @@ def _bar(host: Host, world: World, require: Mapping[str, str], hypervisor: str) 
 
 def _hypervisor_bar(host: Host, said: Survey, hypervisor: str) -> Bar | None:
     if hypervisor not in said.hypervisors:
-        return Bar(dimension="hypervisor", text=f"has no {hypervisor}")
+        remedy = next((f" ({lack.hint})" for lack in said.lacks if lack.code == f"no-{hypervisor}" and lack.hint), "")
+        return Bar(dimension="hypervisor", text=f"has no {hypervisor}{remedy}")
     if host.hypervisors and hypervisor not in host.hypervisors:
         return Bar(dimension="hypervisor", text=f"allows no {hypervisor} (hosts.{host.name}.hypervisors)")
     return None

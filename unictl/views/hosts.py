@@ -10,6 +10,8 @@ from unictl.views.layout import clean, counted, some
 Document = Mapping[str, Any]
 
 HEAD = ("HOST", "STATE", "ACCELERATOR", "USED", "FREE", "SUPERVISION")
+LITTLE = 16 << 20
+"""Bytes of disk below which the next apply may fail to write its records."""
 _INGRESS = {
     "dead": "its ingress has ended: endpoints and published ports are closed",
     "foreign": "its ingress has ended, and another program listens on one of its ports",
@@ -63,6 +65,10 @@ def _told(host: Document) -> Iterable[tuple[str, str]]:
     ingress = host.get("ingress")
     if isinstance(ingress, Mapping):
         yield from _ingress(ingress, host.get("clock"))
+    free = host.get("free")
+    room = free.get("disk") if isinstance(free, Mapping) else None
+    if isinstance(room, int) and room < LITTLE:
+        yield "error", f"its disk is full: {amount(room)} are free where the store is (free some space there)"
     for lack in host.get("capabilities") or ():
         hint = f" ({lack['hint']})" if lack.get("hint") else ""
         yield "warning", f"{lack.get('text', lack.get('code'))}{hint}"
