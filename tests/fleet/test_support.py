@@ -36,7 +36,6 @@ def test_everything_that_has_no_machinery_is_told_with_its_path() -> None:
         "services.api.publish.0.tls",
         "services.dns.ports",
         "services.dns.activation",
-        "services.migrate.kind",
         "policy.signed",
         "notify",
     }

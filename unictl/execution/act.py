@@ -77,7 +77,8 @@ async def _stage(step: Step, host: Connection, tools: Tools) -> str:
 
 async def _prove(step: Step, host: Connection, owner: str) -> str:
     data = step.data
-    answer = await host.prove(owner, data["key"], data["probes"], data["min_healthy_time"], data["healthy_deadline"])
+    times = (data["min_healthy_time"], data["healthy_deadline"])
+    answer = await host.prove(owner, data["key"], data["probes"], *times, job=data.get("job", False))
     if not answer["healthy"]:
         why, _, console = str(answer["why"]).partition(CONSOLE)
         problem = HostProblem(step.host, "failed", why, hint=f"unictl logs {step.subject.partition('.')[0]} -previous")

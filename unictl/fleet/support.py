@@ -36,7 +36,6 @@ _SECRET: Mapping[str, tuple[Asks, str]] = {
     "visible_on_host": (lambda secret: secret.visible_on_host, "secrets that the host may see"),
 }
 _SERVICE: Mapping[str, tuple[Asks, str]] = {
-    "kind": (lambda service: service.kind == "job", "jobs"),
     "hypervisor": (lambda service: service.hypervisor not in HYPERVISORS, "this hypervisor"),
     "files": (lambda service: service.files, "files put into guests"),
     "ports": (_udp, "UDP ports"),

@@ -65,7 +65,14 @@ class Host(Protocol):
         self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
     ) -> list[dict[str, Any]]: ...
     async def prove(
-        self, owner: str, key: str, probes: Sequence[Document], min_healthy_time: int, healthy_deadline: int
+        self,
+        owner: str,
+        key: str,
+        probes: Sequence[Document],
+        min_healthy_time: int,
+        healthy_deadline: int,
+        *,
+        job: bool = False,
     ) -> dict[str, Any]: ...
     async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]: ...
     async def mark(self, owner: str, key: str, marks: Document) -> None: ...
@@ -181,11 +188,18 @@ class RemoteHost:
         return outcomes
 
     async def prove(
-        self, owner: str, key: str, probes: Sequence[Document], min_healthy_time: int, healthy_deadline: int
+        self,
+        owner: str,
+        key: str,
+        probes: Sequence[Document],
+        min_healthy_time: int,
+        healthy_deadline: int,
+        *,
+        job: bool = False,
     ) -> dict[str, Any]:
-        """Wait until healthy for so long, or the deadline (ms): {healthy, took, why}."""
+        """Wait until healthy for so long, or the deadline (ms): {healthy, took, why}. A job is once it ended well."""
         times: dict[str, Any] = {"min_healthy_time": min_healthy_time, "healthy_deadline": healthy_deadline}
-        return await self._ask("await", owner, key=key, probes=list(probes), **times)
+        return await self._ask("await", owner, key=key, probes=list(probes), job=job, **times)
 
     async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]:
         """One round of checks now: {healthy, why}."""

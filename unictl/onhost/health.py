@@ -77,8 +77,9 @@ class Probe:
 
 
 def await_(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
-    """Wait until every probe has passed without a break for ``min_healthy_time``, at most ``healthy_deadline`` (ms)."""
-    gate = Gate(root, ask)
+    """Wait until every probe has passed without a break for ``min_healthy_time``, at most ``healthy_deadline`` (ms); of
+    a ``job``, until it has ended well."""
+    gate = JobGate(root, ask) if ask.get("job") else Gate(root, ask)
     while True:
         why = gate.ended()
         if why or gate.over():
@@ -203,6 +204,30 @@ class Gate:
             return f"{within}: it has passed for {passing} of {_seconds(self.enough)}"
         why = "; ".join(failing) or f"it is {self.state['state']}"
         return _with_console(f"{within}: {why}", ring.tail(self.folder))
+
+
+class JobGate(Gate):
+    """One run of a job on its way to its end: proven by a clean one."""
+
+    def ended(self) -> str:
+        """Why it will not end well any more; empty while it may, and when it has."""
+        why = super().ended()
+        return "" if self.proven() else why
+
+    def check(self) -> None:
+        """Nothing is asked of a job."""
+
+    def proven(self) -> bool:
+        """Whether it ended well."""
+        return (self.state["end"] or {}).get("verdict") == "clean"
+
+    def late(self) -> str:
+        """What is said at the deadline."""
+        return _with_console(f"it did not end within {_seconds(self.deadline - self.begun)}", ring.tail(self.folder))
+
+    def told(self) -> str:
+        """What is said of a good end."""
+        return "ended well"
 
 
 def _http(probe: Probe, deadline: float) -> str:

@@ -32,8 +32,9 @@ def describe(s: Situation, service: Service, wave: Wave, roster: Roster, olds: M
     """
     back: list[dict[str, Any]] = []
     stays: dict[str, str] = {}
-    fresh = [item.new.key for item in wave.items if item.new and item.name not in olds]
-    for item in wave.items:
+    fresh = [item.new.key for item in wave.items if item.new and item.name not in olds and service.kind != "job"]
+    # A job is not run again because something after it failed: what it did is done.
+    for item in wave.items if service.kind != "job" else ():
         old = olds.get(item.name)
         if old is not None and item.new is not None:
             why = _barred(old, item.new)

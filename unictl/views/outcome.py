@@ -86,7 +86,8 @@ def done(plan: Plan, report: Report) -> Counts:
 def doing(step: Step) -> str:
     """A step in words: ``api-2.7f3c9a1b: launch on hv1``."""
     subject = clean(step.subject or step.service or step.id)
-    return f"{subject}: {_DOING[step.kind]} {clean(step.host or step.id)}"
+    act = "wait until it has ended well on" if step.data.get("job") else _DOING[step.kind]
+    return f"{subject}: {act} {clean(step.host or step.id)}"
 
 
 def _numbers(counts: Counts) -> str:

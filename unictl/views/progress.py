@@ -168,7 +168,8 @@ def _without(progress: Progress, step: Step) -> Mapping[str, Running]:
 def _finished(step: Step) -> Line:
     subject = clean(step.subject or step.service or step.id)
     style = "destroy" if step.kind in (Kind.RETIRE, Kind.DELETE, Kind.CLOSE) else "create"
-    return (Span(subject, style), Span(f": {_DONE[step.kind]} {clean(step.host)}"))
+    done = "ended well on" if step.data.get("job") else _DONE[step.kind]
+    return (Span(subject, style), Span(f": {done} {clean(step.host)}"))
 
 
 def _took(progress: Progress, step: Step, at: float) -> str:
