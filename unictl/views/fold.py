@@ -32,9 +32,11 @@ class Row:
 
     @property
     def label(self) -> str:
-        """What it is about: ``api-2`` for one, ``api`` for several."""
+        """What it is about: ``api-2`` for one, ``api`` for several, ``28 services`` for those of many."""
         if len(self.changes) == 1:
             return clean(self.first.subject)
+        if len(self.services) > 1:
+            return counted(len(self.services), "service")
         return clean(self.first.service or _kind(self.first.subject))
 
     @property
@@ -58,6 +60,11 @@ class Row:
         return ", ".join(map(clean, self.hosts))
 
     @property
+    def services(self) -> tuple[str, ...]:
+        """Of which services, in natural order."""
+        return tuple(sorted({each.service for each in self.changes if each.service}, key=natural))
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """On which hosts, in natural order."""
         return tuple(
@@ -69,6 +76,8 @@ _NOUNS = {"ingress": "host", "policy": "host", "volume": "volume"}
 _OF_HOSTS = ("ingress", "policy")
 _NAMED = 16
 """Characters that the names of a row's hosts may take."""
+_MANY = 5
+"""From as many services on, one row says what they have in common."""
 _SIZES = ("memory", "overhead", "size")
 
 
@@ -78,7 +87,23 @@ def rows(changes: Iterable[Change], *, expand: bool = False) -> tuple[Row, ...]:
     for change in sorted((each for each in changes if each.action in _RANK), key=_order):
         alone = expand or change.action is Action.DESTROY
         groups.setdefault((change.subject, change.host) if alone else _alike(change), []).append(change)
-    return tuple(Row(changes=tuple(group)) for group in groups.values())
+    found = tuple(Row(changes=tuple(group)) for group in groups.values())
+    return found if expand else _joined(found)
+
+
+def _joined(found: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows of many services that one line of the fleet file changed alike, such as an image they share, as one."""
+    groups: dict[Any, list[Row]] = {}
+    for n, row in enumerate(found):
+        first = row.first
+        apart = first.action is Action.DESTROY or not first.fields or first.origin[:1] in ((), ("services",))
+        groups.setdefault(n if apart else tuple(part for part in _alike(first) if part != first.service), []).append(
+            row
+        )
+    joined = [
+        group for rows in groups.values() for group in ([rows] if len(rows) >= _MANY else [[row] for row in rows])
+    ]
+    return tuple(Row(changes=tuple(change for row in group for change in row.changes)) for group in joined)
 
 
 def natural(text: str) -> list[tuple[int, str]]:

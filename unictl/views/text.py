@@ -148,7 +148,8 @@ def _line(row: Row, places: Mapping[str, str], width: int, label: int, amount: i
 def _body(row: Row, width: int, verbose: bool) -> tuple[Line, ...]:
     """Why, in a sentence, with the code that machines know it by; then the fields in columns."""
     on = f" On {some([clean(host) for host in row.hosts])}." if len(row.hosts) > 1 and row.crowded else ""
-    told = wrap(reasons.sentence(row.first) + on, width, _INDENT)
+    of = f" Of {some(list(map(clean, row.services)), most=6)}." if len(row.services) > 1 else ""
+    told = wrap(reasons.sentence(row.first) + of + on, width, _INDENT)
     code = Span(f"({clean(row.first.reason)})", "dim")
     fits = bool(told) and len(plain(told[-1])) + 1 + len(code.text) <= width
     told = (*told[:-1], (*told[-1], Span(" "), code)) if fits else (*told, (Span(" " * _INDENT), code))
