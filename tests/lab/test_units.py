@@ -1,0 +1,76 @@
+"""Hosts where systemd is PID 1: instances, keeper and ingress are units, and come back with nobody's help."""
+
+import os
+import signal
+
+import pytest
+
+from tests.lab.fleets import NAMES, STORE, LabFleet
+from tests.lab.lab import LabHost, until
+
+pytestmark = pytest.mark.real
+KEEPER = "unit_keeper as module"
+BOOTED = "/run/systemd/system"
+
+
+def units(host: LabHost) -> list[str]:
+    """Unit files of ours, links to them, and what systemd has in mind."""
+    listed = "ls /etc/systemd/system /etc/systemd/system/*.wants; systemctl list-units --all --plain --no-legend"
+    return [line for line in host.enter(f"({listed}) | grep unictl- || true").out.splitlines() if line]
+
+
+def healthy(fleet: LabFleet) -> bool:
+    rows = fleet.rows()
+    assert {row["state"] for row in rows.values()} <= {"running"}, rows
+    return set(rows) == NAMES and {row["health"] for row in rows.values()} == {"healthy"}
+
+
+def test_after_all_hosts_went_down_at_once_all_is_as_declared_and_destroy_leaves_no_unit(fleet: LabFleet) -> None:
+    fleet.converge()
+    before = fleet.rows()
+    assert {row["supervision"] for row in before.values()} == {"systemd"}
+    last, _ = fleet.guest("counter-0")
+    last.power_cut()
+    for host in fleet.lab:
+        if host is not last:
+            host.reboot(wait=False)
+    last.start()
+    until(lambda: healthy(fleet), "all of it is healthy again")
+    after = fleet.rows()
+    assert {name: row["generation"] for name, row in after.items()} == {
+        name: row["generation"] for name, row in before.items()
+    }
+    assert fleet.run("plan", "-detailed-exitcode").code == 0
+    assert {fleet.get(host)["name"] for host in fleet.lab for _ in range(6)} == {"front-0", "front-1", "front-2"}
+    assert fleet.run("destroy", "-auto-approve", "-allow-destroy", "volume:count").code == 0
+    for host in fleet.lab:
+        assert units(host) == []
+        assert not host.path(f"{STORE}/code").exists()
+
+
+def test_a_killed_keeper_and_a_killed_ingress_are_back_and_no_guest_noticed(fleet: LabFleet) -> None:
+    fleet.converge()
+    host, guest = fleet.guest("front-0")
+    for word in (KEEPER, "haproxy"):
+        (old,) = host.processes(word)
+        os.kill(old, signal.SIGKILL)
+        until(lambda word=word, old=old: set(host.processes(word)) - {old}, f"{word} is there again")
+    until(lambda: fleet.get(host)["name"], "the ingress answers")
+    assert fleet.guest("front-0") == (host, guest)
+    until(lambda: healthy(fleet), "all of it is healthy")
+
+
+def test_what_a_keeper_started_before_systemd_supervised_runs_on_and_gets_its_unit(fleet: LabFleet) -> None:
+    fleet.lab.each(lambda host: host.enter(f"mv {BOOTED} {BOOTED}.hidden"))
+    fleet.converge()
+    assert {row["supervision"] for row in fleet.rows().values()} == {"detached"}
+    fleet.lab.each(lambda host: host.enter(f"mv {BOOTED}.hidden {BOOTED}"))
+    kept = {name: fleet.guest(name) for name in NAMES if not name.startswith("front-")}
+    fleet.edit("--greeting=front", "--greeting=door")
+    assert fleet.run("plan").out.splitlines()[-1].startswith("Plan: 0 to add, 3 to replace, 0 to destroy")
+    fleet.converge()
+    assert {name: fleet.guest(name) for name in kept} == kept
+    assert {row["supervision"] for row in fleet.rows().values()} == {"systemd"}
+    fleet.lab.each(LabHost.power_cut)
+    fleet.lab.each(LabHost.start)
+    until(lambda: healthy(fleet), "all of it is healthy again")
