@@ -125,8 +125,9 @@ def test_an_image_that_a_record_of_any_fleet_names_is_kept(held: World) -> None:
     assert collected(held, "c1", named) == [surplus]
     assert set(held.survey()["images"]) == {foreign, named}
     other.do("retire", owner="other", key="db-0.0123abcd", grace=0, keep=1)
+    assert collected(held, "c1", named) == [], "what was retired may have to come back until that apply has ended"
+    assert other.do("collect", owner="other")["images"] == [foreign]
     other.do("release", owner="other")
-    assert collected(held, "c1", named) == [foreign]
 
 
 def test_the_images_of_the_last_revisions_stay_so_that_going_back_works(held: World) -> None:
