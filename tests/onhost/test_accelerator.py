@@ -31,7 +31,7 @@ REFUSED = "echo 'qemu-system-x86_64: Could not access KVM kernel module: Permiss
 def root(world: World, monkeypatch: pytest.MonkeyPatch) -> records.Root:
     """A store, on a machine whose accelerators are called one, two, three and may not hang for long."""
     monkeypatch.setattr(trials, "CANDIDATES", (("one", "a"), ("two", "b"), ("three", "c")))
-    monkeypatch.setattr(trials, "LIMIT", 0.4)
+    monkeypatch.setattr(trials, "LIMIT", 4.0)
     # The stand-ins lie in a folder of the test, which is closed to other users.
     monkeypatch.setattr(privilege, "user", lambda *_: None)
     return world.root
@@ -84,25 +84,26 @@ def test_one_that_hangs_is_ended_and_named_with_where_it_hung(root: records.Root
     before = children()
     began = time.monotonic()
     chosen = found(root, one=GOOD, two=HUNG, three=HUNG)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     assert chosen["accel"] == "one"
     assert (row(chosen, "two")["works"], row(chosen, "two")["stage"]) == (False, "sse")
     assert "hung at sse" in row(chosen, "two")["why"]
     assert children() == before
 
 
-def test_one_that_is_paused_by_a_fault_is_not_waited_for(root: records.Root) -> None:
+def test_one_that_is_paused_by_a_fault_is_not_waited_for(root: records.Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "LIMIT", 40.0)
     began = time.monotonic()
     chosen = found(root, one=GOOD, two=BROKEN, three=BROKEN)
-    assert time.monotonic() - began < 0.35
+    assert time.monotonic() - began < 30
     assert row(chosen, "two")["why"] == "stopped at sse: KVM internal error. Suberror: 1"
 
 
 def test_one_that_cannot_win_any_more_is_not_waited_for(root: records.Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "LIMIT", 20.0)
+    monkeypatch.setattr(trials, "LIMIT", 40.0)
     began = time.monotonic()
     chosen = found(root, one=GOOD, two=SLOW, three=SLOW)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert (row(chosen, "two")["stage"], row(chosen, "two")["why"]) == ("loop", "slower than another accelerator")
 
 

@@ -83,7 +83,7 @@ def test_what_does_not_hear_sigterm_is_killed_after_its_grace(held: World) -> No
     time.sleep(0.1)
     begin = time.monotonic()
     held.retire(KEY, grace=300)
-    assert 0.25 < time.monotonic() - begin < 3
+    assert 0.25 < time.monotonic() - begin < 30
 
 
 def test_retired_ones_are_pruned_by_name_but_never_the_last(held: World) -> None:

@@ -90,7 +90,7 @@ def test_a_real_guest_says_something_and_its_exit_code_is_told(held: World) -> N
 def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: World) -> None:
     real(held, "-S")
     path = held.root.run(records.token(OWNER, KEY)) + "/qmp"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not os.path.exists(path):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -102,8 +102,8 @@ def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: 
     held.until(KEY, "running")
     assert held.pid(KEY) == pid
     begin = time.monotonic()
-    assert held.retire(KEY, grace=5000)
-    assert time.monotonic() - begin < 3
+    assert held.retire(KEY, grace=60_000)
+    assert time.monotonic() - begin < 30
     assert "qemu" not in text_of(held).lower() or "terminating on signal" in text_of(held)
 
 

@@ -60,7 +60,7 @@ def test_a_silent_control_side_loses_its_lease(world: World, monkeypatch: pytest
     talk = Talk(world)
     assert "ok" in talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
     assert holders.holder(world.root, OWNER)
-    talk.thread.join(3)
+    talk.thread.join(60)
     assert not talk.thread.is_alive()
     # The process would end here; its lease is freed with it.
     talk.connection.lease.close()
@@ -75,7 +75,7 @@ def test_pings_keep_it_alive(world: World, monkeypatch: pytest.MonkeyPatch) -> N
         assert talk.read()[1] == wire.PING
     assert talk.thread.is_alive()
     os.close(talk.writing)
-    talk.thread.join(3)
+    talk.thread.join(60)
     assert not talk.thread.is_alive()
 
 
@@ -86,7 +86,7 @@ def test_the_end_of_input_ends_what_may_be_cancelled(world: World) -> None:
     other.ask(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
     time.sleep(0.1)
     os.close(other.writing)
-    other.thread.join(3)
+    other.thread.join(60)
     assert not other.thread.is_alive()
 
 

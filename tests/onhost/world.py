@@ -99,7 +99,7 @@ class World:
     def states(self) -> dict[str, str]:
         return {f"{row['name']}.{row['generation']}": row["state"] for row in self.survey()["instances"]}
 
-    def until(self, key: str, state: str, seconds: float = 5.0, **end: Any) -> dict[str, Any]:
+    def until(self, key: str, state: str, seconds: float = 60.0, **end: Any) -> dict[str, Any]:
         """Wait for a state (and end facts); the row."""
         deadline = time.monotonic() + seconds
         while True:
@@ -121,7 +121,7 @@ class World:
         folder = supervise.keeper_folder(self.root, owner)
         if not locks.held(folder + "/lock"):
             return 0
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 60
         while not (told := records.read_bytes(folder + "/lock")) and time.monotonic() < deadline:
             time.sleep(0.005)
         return int(told or 0)
