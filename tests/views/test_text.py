@@ -1,13 +1,19 @@
 """The plan as text."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
+from tests.plan import builders
+from tests.plan.builders import Share, empty, fleet, service
 from tests.views import samples
+from unictl.fleet.model import Update
+from unictl.instances.live import LiveInstance
 from unictl.plan.change import Action, Change
-from unictl.plan.plan import Endpoint
+from unictl.plan.plan import Endpoint, Plan
+from unictl.plan.step import Kind
 from unictl.views import layout, text
 
 Golden = Callable[[str, str], None]
@@ -55,6 +61,28 @@ def test_a_thousand_equal_changes_fit_a_screen() -> None:
     shown = _rendered(samples.plan((*samples.bump(1000), *samples.kept(19_000))))
     assert len(shown.splitlines()) <= 40 and len(shown) <= 10_000
     assert "+/- api  1000 instances on 7 hosts  fleet.yaml:31:7" in shown
+
+
+def test_one_image_bump_of_a_thousand_planned_instances_fits_a_screen() -> None:
+    half = Update(max_parallel=Share(number=50, percent=True))
+    services = (service(name, replicas=n, ports=(), health=(), update=half) for name, n in (("api", 600), ("web", 400)))
+    one = fleet(*services, hosts=20)
+    world = _running(builders.plan(one, empty(one)), empty(one))
+    shown = _rendered(builders.plan(one, world, versions={"app": "2"}))
+    assert shown.splitlines()[-1] == "Plan: 0 to add, 1000 to replace, 0 to destroy, 0 to adjust, 0 unchanged."
+    assert len(shown.splitlines()) <= 40 and len(shown) <= 10_000
+
+
+def _running(made: Plan, world: dict[str, Any]) -> dict[str, Any]:
+    """The world in which all that a plan launches runs."""
+    lives: dict[str, list[LiveInstance]] = {name: [] for name in world}
+    for step in made.steps:
+        if step.kind is Kind.LAUNCH:
+            document, known = step.data["document"], {each.name for each in fields(LiveInstance)}
+            row = {**document["run"], **document, "host": step.host, "state": "running"}
+            given = {key: value for key, value in row.items() if key in known}
+            lives[step.host].append(LiveInstance(**given | {"volumes": (), "images": tuple(row["images"])}))
+    return {name: replace(said, instances=tuple(lives[name])) for name, said in world.items()}
 
 
 def test_verbose_gives_every_instance_its_row() -> None:
