@@ -106,7 +106,7 @@ def test_nothing_that_a_fleet_file_holds_becomes_markup() -> None:
         silent={CANARY: CANARY},
         partial=CANARY,
         steps=(replace(samples.STEP, subject=f"{CANARY}.x", service=CANARY, host=CANARY, id=CANARY),),
-        waves=({"service": CANARY, "wave": 1, "instances": [CANARY], "canary": True, "undo": {"remove": [CANARY]}},),
+        waves=({"service": CANARY, "wave": 1, "instances": [CANARY], "canary": True, "undo": {"line": CANARY}},),
         endpoints=(Endpoint(kind="endpoint", service=CANARY, port=CANARY, address=CANARY, number=1, hosts=(CANARY,)),),
         facts={"places": {CANARY: CANARY}},
     )
@@ -130,6 +130,13 @@ def test_what_is_destroyed_comes_first_and_is_never_in_a_fold() -> None:
     for n in range(3):
         before = text[: text.index(f"<b>cache-{n}</b>")]
         assert before.count("<details") == before.count("</details>") == 0
+
+
+def test_every_wave_says_what_takes_it_back() -> None:
+    made = cases.hello_again()
+    text = Reader(page.plan(made)).text
+    for wave in made.waves:
+        assert f"If it fails: {wave['undo']['line']}." in text
 
 
 def test_memory_is_counted_by_host() -> None:

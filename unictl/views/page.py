@@ -264,13 +264,12 @@ def _wave(wave: Mapping[str, Any]) -> Html:
     names = list(map(str, wave["instances"]))
     undo = wave.get("undo", {})
     told = f"{counted(len(names), 'instance')}{', canary' if wave.get('canary') else ''}"
-    back = [f"remove {', '.join(undo['remove'])}"] if undo.get("remove") else []
-    back += [f"start again {', '.join(undo['start_again'])}"] if undo.get("start_again") else []
+    back = str(undo.get("line", "")).rstrip(".")
     return element(
         "details",
         element("summary", f"{wave['wave']}: {told}"),
         element("p", ", ".join(names)),
-        element("p", f"If it fails: {'; '.join(back)}.") if back else None,
+        element("p", f"If it fails: {back}.") if back else None,
         class_="wave",
     )
 
