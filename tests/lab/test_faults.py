@@ -22,7 +22,7 @@ from tests.lab.fleets import NAMES, OWNER, PLAYBOOK, STORE, LabFleet, ended
 from tests.lab.lab import Lab, LabHost, until
 
 pytestmark = pytest.mark.real
-STEPS = (1, 9, 17)
+STEPS = (1, 17)
 """After how many done steps the control process is killed, unless all of them are asked for."""
 CONSOLE = 1 << 20
 """The playbook's bound of one console file (of two)."""
@@ -192,6 +192,7 @@ def test_a_host_that_reboots_in_the_middle_of_an_apply_is_made_whole_by_the_next
     fleet.converge()
 
 
+@pytest.mark.soak
 def test_a_host_that_loses_power_in_the_middle_of_an_apply_is_made_whole_by_the_next(fleet: LabFleet) -> None:
     change(fleet, "dark", "4s")
     process = fleet.start("apply", "-auto-approve")
