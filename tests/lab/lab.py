@@ -40,6 +40,8 @@ $word"
 done
 exec /usr/bin/python3.real "$@"
 """
+ELSEWHERE = 97
+"""How a command ends that came to another root than its host's."""
 PATIENCE = 90.0
 """Seconds for a host to answer: two when nothing else runs, many more on a loaded machine."""
 
@@ -67,9 +69,18 @@ class LabHost:
         return _run(["ssh", f"{user}@{self.name}", command], self.lab.env, check, timeout, stdin)
 
     def enter(self, command: str, *, check: bool = True, timeout: float = 60) -> Ran:
-        """A command line in its namespaces, as root: needs neither its network nor its sshd."""
-        words = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-n", "-p", "-C", "--", "sh", "-c", command]
-        return _run(words, None, check, timeout)
+        """A command line in its namespaces, as root: needs neither its network nor its sshd.
+
+        Nothing of it runs unless the root it came to is that host's: while a host starts, and where this machine's own
+        root is not its mount namespace's, a namespace alone may lead to this machine's files.
+        """
+        words = ["nsenter", "-t", str(self.leader), "-r", "-w", "-m", "-u", "-i", "-n", "-p", "-C", "--", "sh", "-c"]
+        here = f'[ -x /etc/lab-entry ] && [ "$(cat /etc/hostname)" = {self.name} ] || exit {ELSEWHERE}\n'
+        ran = _run([*words, here + command], None, False, timeout)
+        if ran.code == ELSEWHERE:
+            raise RuntimeError(f"{self.name} is not up: its process 1 has another root yet")
+        assert not check or ran.code == 0, f"{command} on {self.name} ended with {ran.code}:\n{ran.out}{ran.err}"
+        return ran
 
     @property
     def leader(self) -> int:

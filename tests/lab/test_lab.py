@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import recipe
-from tests.lab.lab import Lab, sweep, until
+from tests.lab.lab import Lab, LabHost, sweep, until
 
 pytestmark = pytest.mark.real
 
@@ -34,6 +34,17 @@ def test_two_releases_stand_side_by_side() -> None:
 def test_memory_limits_of_units_hold_there(lab: Lab) -> None:
     greedy = "systemd-run -q --wait -p MemoryMax=32M -p MemorySwapMax=0 python3 -c 'b\"x\" * (200 << 20)'"
     assert lab["hv1"].run(greedy, check=False).code != 0
+
+
+def test_nothing_meant_for_a_host_runs_on_this_machine(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = lab["hv1"]
+    assert host.enter("cat /etc/hostname").out == "hv1\n"
+    monkeypatch.setattr(LabHost, "leader", os.getpid())
+    with pytest.raises(RuntimeError, match="not up"):
+        host.enter(f"touch {tmp_path}/here")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_host_keeps_its_disk_over_reboots_and_power_cuts_and_loses_it_when_made_fresh(lab: Lab) -> None:
