@@ -7,6 +7,7 @@ from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.journal.entry import Entry, entry
 from unictl.journal.report import Report
 from unictl.plan.plan import Plan
+from unictl.plan.step import Kind
 
 
 def _plan() -> Plan:
@@ -32,8 +33,16 @@ def test_what_failed_is_named_and_its_service_has_no_last_good_state() -> None:
     assert set(made.services) == {"counter"}
 
 
+def test_of_each_kind_of_step_the_median_and_how_many_are_kept() -> None:
+    launches = [step for step in _plan().steps if step.kind is Kind.LAUNCH][:3]
+    took = dict(zip((step.id for step in launches), (0.1, 9.0, 0.25), strict=True))
+    assert entry(_plan(), Report(done=tuple(launches), took=took), at=1.0, user="ann").took == {"launch": (250, 3)}
+
+
 def test_an_entry_survives_json() -> None:
-    made = entry(_plan(), Report(), at=1.0, user="ann")
+    plan = _plan()
+    made = entry(plan, Report(done=plan.steps, took={step.id: 0.5 for step in plan.steps}), at=1.0, user="ann")
+    assert made.took
     assert Entry.from_json(json.loads(json.dumps(made.to_json()))) == made
 
 

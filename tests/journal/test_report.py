@@ -32,6 +32,10 @@ def test_what_ends_well_is_done_and_complete() -> None:
     assert report.exit_code == 0
 
 
+def test_it_knows_how_long_what_is_done_took() -> None:
+    assert fold(_walk(*DONE, *BROKEN)).took == {"one": 1}
+
+
 def test_a_failure_and_what_waited_for_it_are_told_apart() -> None:
     report = fold(_walk(*DONE, *BROKEN))
     assert report.failed == ((TWO, PROBLEM),)

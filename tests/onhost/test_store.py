@@ -219,6 +219,16 @@ def test_the_ledger_is_bounded(held: World) -> None:
     assert entries[-1]["n"] == 49
 
 
+def test_a_survey_tells_how_long_the_last_complete_applies_took_from_the_end_of_the_ledger(held: World) -> None:
+    assert held.do("survey")["applies"] == []
+    for at in range(5):
+        held.do("ledger", append={"at": at, "end": "complete", "took": {"launch": [at, 1]}, "services": "x" * 20_000})
+        held.do("ledger", append={"at": at, "end": "failed", "took": {"launch": [9, 1]}})
+    with Path(held.root.fleet(OWNER) + "/ledger.jsonl").open("ab") as file:
+        file.write(b'{"token": 1, "wha')
+    assert held.do("survey")["applies"] == [{"at": at, "took": {"launch": [at, 1]}} for at in (2, 3, 4)]
+
+
 @pytest.fixture
 def small() -> Iterator[World]:
     """A host whose disk holds one MiB."""

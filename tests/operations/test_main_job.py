@@ -70,6 +70,14 @@ def test_replacing_what_others_call_leaves_them_untouched_and_keeps_its_data(fle
     fleet.get()
 
 
+def test_a_plan_says_how_long_it_takes_once_applies_have_done_the_like(fleet: TryFleet) -> None:
+    assert "Takes about" not in fleet.plan().out
+    assert fleet.apply().code == 0
+    assert fleet.apply("-replace", "front-0").code == 0
+    planned = fleet.plan("-replace", "front-1").out
+    assert re.search(r"^Takes about [1-9][0-9]* s, as earlier applies did\.$", planned, re.MULTILINE), planned
+
+
 def test_back_and_forth_never_uses_a_directory_twice(fleet: TryFleet) -> None:
     seen: list[str] = []
     for words in ((), ("-replace", "front-0"), ("-replace", "front-0")):

@@ -39,3 +39,4 @@ def test_what_does_not_start_when_one_fails() -> None:
 def test_the_longest_path_decides_how_long_it_takes() -> None:
     cost = {"a": 1.0, "b": 1.0, "c": 5.0, "d": 1.0}
     assert [step.id for step in graph.critical_path(DIAMOND, lambda step: cost[step.id])] == ["a", "c", "d"]
+    assert graph.longest(graph.order(DIAMOND), lambda step: cost[step.id]) == 7.0

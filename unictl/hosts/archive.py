@@ -18,6 +18,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _FIRST = (
     "__init__",
     "accelerator",
+    "applies",
     "call",
     "claims",
     "elsewhere",

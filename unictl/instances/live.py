@@ -115,6 +115,7 @@ class Survey:
     other stores {root, id} of that machine with something of this fleet.
     How it was asked: ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may
     explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took.
+    ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many)}.
     """
 
     host: str
@@ -144,6 +145,7 @@ class Survey:
     namesakes: tuple[str, ...] = ()
     elsewhere: tuple[Mapping[str, Any], ...] = ()
     leftovers: int = 0
+    applies: tuple[Mapping[str, Any], ...] = ()
     skew: float = 0.0
     took: float = 0.0
     round_trips: int = 0
@@ -196,6 +198,7 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         namesakes=tuple(reply.get("namesakes", ())),
         elsewhere=tuple(reply.get("elsewhere", ())),
         leftovers=reply.get("leftovers", 0),
+        applies=tuple(reply.get("applies", ())),
     )
 
 

@@ -5,6 +5,7 @@ Hosts keep it as JSON; the token of the lease is what orders entries, never the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from statistics import median
 from typing import Any
 
 from unictl.journal.report import Report
@@ -21,6 +22,7 @@ class Entry:
     ``at`` in seconds of the control machine's clock; ``plan`` and ``approval`` are hashes; ``end`` is complete, failed,
     rolled-back or interrupted; the numbers are what was planned. ``services``: service -> the fingerprints it has when
     the apply ended complete for it, which is what a later failure goes back to; those in ``unfinished`` have none.
+    ``took``: kind of step -> (median milliseconds, how many) of the steps done.
     """
 
     at: float
@@ -42,12 +44,14 @@ class Entry:
     reverted: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
     services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    took: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The plain form, with defaults left out; ``from_json`` reads it."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
         plain |= {key: list(plain[key]) for key in _TUPLES}
         plain["services"] = {name: list(each) for name, each in sorted(self.services.items())}
+        plain["took"] = {kind: list(each) for kind, each in sorted(self.took.items())}
         return {key: value for key, value in plain.items() if key in ("at", "user", "end") or value}
 
     @classmethod
@@ -57,6 +61,7 @@ class Entry:
         known |= {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
         known |= {key: tuple(plain.get(key, ())) for key in _TUPLES}
         known["services"] = {name: tuple(each) for name, each in plain.get("services", {}).items()}
+        known["took"] = {kind: tuple(each) for kind, each in plain.get("took", {}).items()}
         return cls(**known)
 
 
@@ -82,6 +87,7 @@ def entry(plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = 
         reverted=tuple(step.id for step in report.reverted),
         unfinished=report.unfinished,
         services=_services(plan, report),
+        took=_took(report),
     )
 
 
@@ -105,3 +111,11 @@ def _services(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
         elif change.action is Action.KEEP and change.old:
             found.setdefault(change.service, set()).add(change.old.fingerprint)
     return {name: tuple(sorted(each)) for name, each in sorted(found.items())}
+
+
+def _took(report: Report) -> Mapping[str, tuple[int, int]]:
+    found: dict[str, list[float]] = {}
+    for step in report.done:
+        if step.id in report.took:
+            found.setdefault(step.kind.value, []).append(report.took[step.id])
+    return {kind: (round(1000 * median(each)), len(each)) for kind, each in sorted(found.items())}

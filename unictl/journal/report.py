@@ -1,6 +1,6 @@
 """Events folded into what an apply amounts to. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from unictl.diagnostics.diagnostic import Diagnostic
@@ -15,7 +15,8 @@ class Report:
     """What was done, what failed, what never started, what was taken back.
 
     ``done`` are steps of the way forth, ``returned`` those of the way back, among them ``reverted``: each took a new
-    generation down. ``mixtures`` say how it stands with the services of which not all was done.
+    generation down. ``mixtures`` say how it stands with the services of which not all was done. ``took``: id of a
+    done step -> seconds from its beginning to its end.
     """
 
     done: tuple[Step, ...] = ()
@@ -27,6 +28,7 @@ class Report:
     in_flight: tuple[Step, ...] = ()
     interrupted: bool = False
     codes: tuple[int, ...] = field(default=())
+    took: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -68,14 +70,18 @@ def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
     returned: list[Step] = []
     mixtures: list[Mixture] = []
     running: dict[str, Step] = {}
+    began: dict[str, float] = {}
+    took: dict[str, float] = {}
     interrupted = False
     for event in events:
         match event:
-            case Started(step=step):
-                running[step.id] = step
-            case Finished(step=step):
+            case Started(at=at, step=step):
+                running[step.id], began[step.id] = step, at
+            case Finished(at=at, step=step):
                 running.pop(step.id, None)
                 (returned if step.undo else done).append(step)
+                if step.id in began and not step.undo:
+                    took[step.id] = at - began[step.id]
             case Failed(step=step, problem=problem):
                 running.pop(step.id, None)
                 failed.append((step, problem))
@@ -99,4 +105,5 @@ def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
         in_flight=tuple(running.values()),
         interrupted=interrupted,
         codes=codes,
+        took=took,
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
-from . import lease, records, wire
+from . import applies, lease, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,15 +35,7 @@ def remember(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, An
 
 def entries(root: records.Root, owner: str) -> list[dict[str, Any]]:
     """All readable entries, oldest first; a torn line is ignored."""
-    found = []
-    for line in (records.read_bytes(root.fleet(owner) + "/ledger.jsonl") or b"").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
-    return sorted(found, key=lambda entry: int(entry.get("token", 0)))
+    return applies.readable(records.read_bytes(root.fleet(owner) + "/ledger.jsonl") or b"")
 
 
 def _append(root: records.Root, owner: str, token: int, told: dict[str, Any], bound: int) -> None:

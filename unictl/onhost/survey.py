@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, elsewhere, holders, intact, lives, privilege, programs, records, retired, units, wire
+from . import applies, claims, elsewhere, holders, intact, lives, privilege, programs, records, retired, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
         "namesakes": _namesakes(root, owner, str(ask.get("mark", ""))),
         "elsewhere": elsewhere.stores(root, owner),
         "leftovers": len(holders.leftovers(root, owner)),
+        "applies": applies.last(root, owner),
     }
 
 

@@ -1,5 +1,6 @@
 """Fleet, images and surveys -> the Plan. Pure: the same inputs make the same plan, whatever their order."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -13,7 +14,7 @@ from unictl.instances.desired import wish
 from unictl.instances.live import World
 from unictl.instances.placement import Placement
 from unictl.instances.spec import FleetFacts
-from unictl.plan import acts, adjust, budget, emptied, graph, guards
+from unictl.plan import acts, adjust, budget, duration, emptied, graph, guards
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
@@ -173,8 +174,13 @@ def _plan(
         destroys_all=s.options.destroy and about.whole,
         overrides=_overrides(s),
         waves=made.waves,
-        facts={"places": _shown(changes, places), "images": sorted(acts.files(s.facts))},
+        facts={"places": _shown(changes, places), "images": sorted(acts.files(s.facts)), **_lasting(s, steps)},
     )
+
+
+def _lasting(s: Situation, steps: tuple[Step, ...]) -> dict[str, int]:
+    seconds = duration.estimate(steps, s.world)
+    return {} if seconds is None else {"seconds": math.ceil(seconds)}
 
 
 def _host(s: Situation, name: str) -> dict[str, Any]:

@@ -80,6 +80,14 @@ def critical_path(steps: Sequence[Step], cost: Callable[[Step], float]) -> tuple
     return tuple(by_id[name] for name in networkx.dag_longest_path(graph))
 
 
+def longest(ordered: Sequence[Step], cost: Callable[[Step], float]) -> float:
+    """What the longest path costs; the steps come in ``order``."""
+    ends: dict[str, float] = {}
+    for step in ordered:
+        ends[step.id] = cost(step) + max((ends[need] for need in step.needs), default=0.0)
+    return max(ends.values(), default=0.0)
+
+
 def edges(steps: Iterable[Step]) -> int:
     """How many there are."""
     return sum(len(step.needs) for step in steps)

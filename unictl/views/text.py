@@ -47,6 +47,7 @@ def plan(plan: Plan, width: int = 80, *, verbose: bool = False, following: Itera
         *_block(notes(plan, width)),
         *_block(problems.text(plan.warnings, width=width, counting=False) if plan.warnings else ()),
         *_block(_refused(plan, width)),
+        *_block(one(clean(note)) for note in lasting(plan)),
         *_block(one(clean(note)) for note in following),
     ]
     head = [*_head(plan), *legend(found, width), EMPTY] if found else []
@@ -185,6 +186,15 @@ def notes(plan: Plan, width: int) -> list[Line]:
     if plan.destroys_all:
         told.append((f"This takes down all of {plan.mark}.", "destroy"))
     return [line for note, style in told for line in wrap(note, width, 0, style)]
+
+
+def lasting(plan: Plan) -> tuple[str, ...]:
+    """How long it may take, where earlier applies tell."""
+    seconds = plan.facts.get("seconds")
+    if not isinstance(seconds, int) or not plan.can_apply:
+        return ()
+    told = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
+    return (f"Takes about {told}, as earlier applies did.",)
 
 
 def _refused(plan: Plan, width: int) -> tuple[Line, ...]:
