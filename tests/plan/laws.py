@@ -9,6 +9,7 @@ from tests.plan.builders import endpoints, facts, plan
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import LOOSE, Story, applied, settled
 from unictl.fleet.model import Fleet, Order
+from unictl.instances import capacity
 from unictl.instances.live import Claim, Survey
 from unictl.plan import graph, planfile
 from unictl.plan.build import build
@@ -228,6 +229,37 @@ def _watch_floors(story: Story, made: Plan, sim: Simulator) -> None:
                 assert len(names) >= floor, f"{name} by {host}: {sorted(names)} of {floor}"
 
     sim.watch = watch
+
+
+def never_tighter_than_told(story: Story) -> None:
+    """At every moment of a rollout, also of one that fails and goes back, no less is free than the plan says."""
+    sim = applied(story.before, story.seed)
+    for name, said in sim.hosts.items():
+        claim = Claim(kind="memory", owner="other-fleet", holder=FOREIGN, amount=builders.GIB)
+        sim.hosts[name] = replace(said, claims=(*said.claims, claim))
+    made = plan(story.after, sim.world(), **LOOSE)
+    if not made.can_apply:
+        return
+    moving = {step.host for step in made.steps if step.kind in (Kind.LAUNCH, Kind.RETIRE, Kind.VOLUME)}
+    assert made.tightest.keys() == moving
+    there = {volume.name for said in sim.hosts.values() for volume in said.volumes}
+
+    def watch(sim: Simulator) -> None:
+        for name, told in made.tightest.items():
+            said = sim.hosts[name]
+            total = said.memory - capacity.reserve(story.after.hosts[name], said.memory) - builders.GIB
+            held = sum(live.memory + live.overhead for live in said.instances)
+            assert told["of"] == total
+            assert total - held >= told["memory"], f"{name}: {total - held} free, told {told['memory']}"
+            assert sum(live.cpus for live in said.instances) <= told["cpus"]
+            grown = sum(volume.size for volume in said.volumes if volume.name not in there)
+            assert said.disk_free - grown >= told["disk"]
+
+    watch(sim)
+    sim.watch = watch
+    random = story.random
+    broken = random.choice(made.steps).id if made.steps and random.random() < 0.5 else ""
+    sim.run(made, random=random, fails=lambda step: step.id == broken)
 
 
 def a_failed_wave_goes_back(story: Story) -> None:

@@ -17,6 +17,7 @@ LAWS = (
     laws.graph_is_sound,
     laws.old_stays_until_new_is_there,
     laws.never_more_down_than_allowed,
+    laws.never_tighter_than_told,
     laws.a_failed_wave_goes_back,
 )
 SETTINGS = settings(

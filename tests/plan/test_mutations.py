@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.plan import laws
 from tests.plan.builders import fleet, service
 from tests.plan.worlds import Story, stories
-from unictl.instances import addresses
+from unictl.instances import addresses, capacity
 from unictl.plan import classify, diff, draft, rollout, routes, verdict, waves, wayback
 from unictl.plan.classify import Class
 from unictl.plan.drift import Drift
@@ -103,6 +103,11 @@ def test_taking_all_down_at_once_breaks_the_floor(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(waves, "may_be_down", lambda service, _: 99)
 
     caught(laws.never_more_down_than_allowed, monkeypatch, everything, examples=400)
+
+
+def test_waves_that_are_not_counted_twice_break_the_tightest_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutation = _set(capacity.Wave, "grown", lambda *_: (0, 0))
+    caught(laws.never_tighter_than_told, monkeypatch, mutation, examples=300)
 
 
 def test_an_ingress_that_is_not_written_breaks_apply_then_plan(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,15 @@ def test_a_file_of_the_first_format_still_opens() -> None:
     assert "launch:front-0.af441d55" in {step.id for step in made.steps} and made.can_apply
 
 
+def test_what_is_free_at_the_tightest_moment_is_in_no_hash_and_may_be_absent() -> None:
+    made = cases.hello_again()
+    again = planfile.load(_changed(lambda plain: plain.pop("tightest")))
+    assert made.tightest and not again.tightest
+    assert planfile.plan_hash(again) == planfile.plan_hash(made)
+    with pytest.raises(InvalidFleet, match="damaged"):
+        planfile.load(_changed(lambda plain: plain.update(tightest={"hv1": {"memory": "all"}})))
+
+
 def test_a_newer_major_version_is_refused_and_says_to_upgrade() -> None:
     with pytest.raises(InvalidFleet, match=r"written by a newer unictl: its format is 2\.0") as told:
         planfile.load(_changed(lambda plain: plain.update({"format_version": "2.0"})))

@@ -142,6 +142,7 @@ def test_every_wave_says_what_takes_it_back() -> None:
 def test_memory_is_counted_by_host() -> None:
     text = Reader(page.plan(cases.hello_again())).text
     assert "Capacity memory of guests and their hypervisors" in text and "hv1 3 instances, 288MiB" in text
+    assert "57 GiB of 58 GiB" in text
 
 
 def test_a_plan_without_changes_is_a_short_page() -> None:

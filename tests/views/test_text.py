@@ -156,6 +156,37 @@ def test_notes_stand_right_before_the_summary() -> None:
     assert lines[-3:] == ["To apply this: unictl apply", "", lines[-1]] and lines[-1].startswith("Plan: 1 to add")
 
 
+def _tight(**hosts: tuple[int, int]) -> Plan:
+    rows = {
+        host: {"memory": free << 20, "of": of << 20, "cpus": 1, "cores": 4, "disk": 1}
+        for host, (free, of) in hosts.items()
+    }
+    return samples.plan(samples.bump(3), tightest=rows)
+
+
+def test_what_is_free_at_the_tightest_moment_is_one_line_where_one_host_is_all() -> None:
+    assert "\nTightest moment: 4.5 GiB of 23 GiB free on local\n" in _rendered(_tight(local=(4608, 23552)))
+    assert "Tightest" not in _rendered(samples.plan(samples.bump(3)))
+
+
+def test_the_tightest_hosts_come_first_and_roomy_ones_are_only_counted() -> None:
+    made = _tight(hv1=(900, 1000), hv2=(100, 1000), hv3=(-5, 1000), hv10=(100, 1000), hv4=(700, 1000), hv5=(800, 1000))
+    told = """
+Tightest moment:
+  0 B of 1000 MiB free on hv3
+  100 MiB of 1000 MiB free on hv2, hv10
+  more on 3 other hosts
+"""
+    assert told in _rendered(made)
+    assert "  700 MiB of 1000 MiB free on hv4\n  800 MiB" in _rendered(made, verbose=True)
+
+
+def test_a_thousand_hosts_have_at_most_five_lines_for_their_tightest_moment() -> None:
+    made = _tight(**{f"hv{n}": (n, 5000) for n in range(1000)})
+    told = _rendered(made).partition("Tightest moment:")[2].partition("\n\n")[0]
+    assert told.count("\n") == 4 and told.endswith("more on 997 other hosts")
+
+
 def test_many_endpoints_are_cut_and_verbose_shows_them() -> None:
     many = tuple(
         Endpoint(kind="endpoint", service=f"s{n}", port="http", address="10.0.0.1", number=20000 + n, hosts=("hv1",))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from unictl.fleet.model import Fleet, Service
 from unictl.instances.anchors import Anchor, Anchors, anchors, stops_first
 from unictl.instances.board import Board
-from unictl.instances.capacity import Need, rooms, volume_sizes
+from unictl.instances.capacity import Need, Room, rooms, volume_sizes
 from unictl.instances.collisions import ingress_refusals
 from unictl.instances.desired import Wished
 from unictl.instances.evenness import even
@@ -28,7 +28,8 @@ class Placement:
     cannot have; ``nearest`` says of those instances what would have to change at least. ``held``: instances that stay
     where they should not because a volume is there, with why. ``unknown`` are instances that no host shows while a
     host is silent: they may be there, so they are neither placed nor refused. ``evened``: instances that could
-    stay, and move since that was asked for.
+    stay, and move since that was asked for. ``left``: what every host that
+    answered has left at the worst moment of the rollout.
     """
 
     hosts: Mapping[str, str]
@@ -38,6 +39,7 @@ class Placement:
     held: Mapping[str, str] = field(default_factory=dict)
     nearest: Mapping[str, str] = field(default_factory=dict)
     evened: frozenset[str] = frozenset()
+    left: Mapping[str, Room] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ def place(
         held=run.held,
         nearest=run.nearest,
         evened=evened,
+        left=run.board.rooms,
     )
 
 

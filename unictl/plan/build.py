@@ -26,6 +26,7 @@ from unictl.plan.rollout import Rollout, rollout
 from unictl.plan.scope import Scope, scope
 from unictl.plan.situation import Situation, look
 from unictl.plan.step import Kind, Step
+from unictl.plan.tightest import tightest
 
 _EMPTY: Mapping[Path, Place] = {}
 
@@ -55,7 +56,8 @@ def build(
     brought = origins(s, made.draft.steps(), at_hand)
     findings = chain(_findings(s, about, found, made, changes, revision), missing(brought))
     problems = _problems(findings, places)
-    return _plan(s, about, made, changes, _ordered(made), brought, revision, problems, places)
+    plan = _plan(s, about, made, changes, _ordered(made), brought, revision, problems, places)
+    return replace(plan, tightest=tightest(s, found.placement.left, plan.steps))
 
 
 def _slim(change: Change) -> Change:

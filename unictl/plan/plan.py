@@ -54,7 +54,8 @@ class Plan:
     plan rests on there (``plan.stale``); ``membership``: host -> {service: listeners JSON} of the ingress before the
     first step (``plan.membership``); ``overrides``: what was allowed beyond policy;
     ``refusals`` stop an apply, ``warnings`` are told. ``silent`` hosts did not answer. ``images``: digest ->
-    {name, part, size, path, stored, host, url}, where their bytes come from. ``facts`` are display only and in no hash.
+    {name, part, size, path, stored, host, url}, where their bytes come from. ``tightest``: what is free at the tightest
+    moment of the rollout (``plan.tightest``). It and ``facts`` are display only and in no hash.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Plan:
     destroys_all: bool = False
     overrides: tuple[str, ...] = ()
     waves: tuple[Mapping[str, Any], ...] = ()
+    tightest: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property

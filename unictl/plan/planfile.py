@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, replace
 from hashlib import sha256
+from operator import index
 from typing import Any
 
 from unictl.diagnostics.diagnostic import Diagnostic, Severity
@@ -22,8 +23,9 @@ from unictl.plan.change import Action, Change, Field
 from unictl.plan.membership import Membership
 from unictl.plan.plan import FORMAT_VERSION, Endpoint, Plan, Revision
 from unictl.plan.step import Kind, Step
+from unictl.plan.tightest import AMOUNTS
 
-_HASHED = ({each.name for each in fields(Plan)} | {"servers"}) - {"facts", "warnings"}
+_HASHED = ({each.name for each in fields(Plan)} | {"servers"}) - {"facts", "tightest", "warnings"}
 _MAJOR, _MINOR = (int(part) for part in FORMAT_VERSION.split("."))
 _AGAIN = "plan again with this unictl"
 
@@ -179,10 +181,16 @@ def _plan(plain: Mapping[str, Any]) -> Plan:
             "secrets": tuple(plain["secrets"]),
             "overrides": tuple(plain.get("overrides", ())),
             "waves": tuple(plain["waves"]),
+            "tightest": {host: _amounts(row) for host, row in plain.get("tightest", {}).items()},
             "refusals": tuple(_problem(row) for row in plain["refusals"]),
             "warnings": tuple(_problem(row) for row in plain["warnings"]),
         }
     )
+
+
+def _amounts(row: Mapping[str, Any]) -> Mapping[str, int]:
+    """No hash covers them, so each is looked at."""
+    return {each: index(row[each]) for each in AMOUNTS}
 
 
 def _step(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> Step:

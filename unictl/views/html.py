@@ -40,3 +40,23 @@ def _child(child: str | Html) -> str:
 
 def _attribute(key: str, value: str | bool) -> str:
     return f" {key}" if value is True else f' {key}="{escape(clean(str(value)))}"'
+
+
+def section(title: str, note: str, *children: Child) -> Html:
+    """A part of the page; nothing where there is nothing in it."""
+    inner = joined(children)
+    if not inner:
+        return Html("")
+    return element("section", element("h2", title, element("small", note) if note else None), inner)
+
+
+def table(head: Iterable[str], lines: Iterable[Html]) -> Html:
+    """Lines of cells under a head; it scrolls by itself where the page is narrow."""
+    columns = (element("th", each, scope="col") for each in head)
+    inner = element("table", element("thead", element("tr", *columns)), element("tbody", *lines))
+    return element("div", inner, class_="wide")
+
+
+def where(told: str) -> tuple[Child, ...]:
+    """A place in a fleet file, after what it is the place of; nothing where it is not known."""
+    return (" ", element("span", told, class_="place")) if told else ()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from unictl.plan import approval, planfile
 from unictl.plan.change import Action
 from unictl.plan.plan import Plan
-from unictl.views import problems, text
+from unictl.views import problems, rollout, text
 from unictl.views.fold import rows
 from unictl.views.layout import clean, counted, elide, plain
 from unictl.views.spans import Line
@@ -83,6 +83,7 @@ def _body(plan: Plan) -> list[str]:
         [_unmarked(line) for line in text.legend(found, _WIDTH)] if found else [],
         [_marked(line) for line in text.rows_of(plan, found, _WIDTH)],
         [_unmarked(line) for line in text.endpoints(plan.endpoints)] if plan.has_changes else [],
+        [_unmarked(line) for line in rollout.tightest(plan, _WIDTH)],
         [_unmarked(line) for line in problems.text(plan.warnings, width=_WIDTH, counting=False)]
         if plan.warnings
         else [],

@@ -1,14 +1,18 @@
-"""How a plan is carried out, in a few lines: what it goes back to where it fails. Pure."""
+"""How a plan is carried out, in a few lines: how tight it gets, what it goes back to where it fails. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unictl.plan.plan import Plan
+from unictl.views.ages import amount
 from unictl.views.fold import natural
-from unictl.views.layout import clean, one, wrap
+from unictl.views.layout import clean, counted, one, some, wrap
 from unictl.views.spans import Line
 
 _MOST = 6
+_TIGHT = 3
+"""So many lines say what is free, the tightest first; hosts with at least half free are only counted."""
 Wave = Mapping[str, Any]
 
 
@@ -27,6 +31,30 @@ def way_back(plan: Plan, width: int = 80, *, verbose: bool = False) -> tuple[Lin
     rows = [f"{clean(name).ljust(label)}  {clean(text)}" for name, text in told[:_MOST]]
     more = [one(f"  and {len(told) - _MOST} more services (-verbose shows them)", "dim")] if len(told) > _MOST else []
     return (head, *(line for row in rows for line in wrap(row, width, 2)), *more)
+
+
+def tightest(plan: Plan, width: int = 80, *, verbose: bool = False) -> tuple[Line, ...]:
+    """What is free at the tightest moment of the rollout: hosts with as much together, the tightest first."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for host in sorted(plan.tightest, key=lambda host: (_share(plan.tightest[host]), natural(host))):
+        groups[free(plan.tightest[host])].append(host)
+    tight = [n < _TIGHT and _share(plan.tightest[hosts[0]]) < 0.5 for n, hosts in enumerate(groups.values())]
+    shown = list(groups.items()) if verbose else list(groups.items())[: max(1, sum(tight))]
+    lines = [f"{told} free on {some(list(map(clean, hosts)))}" for told, hosts in shown]
+    rest = sum(map(len, groups.values())) - sum(len(hosts) for _, hosts in shown)
+    lines += [f"more on {counted(rest, 'other host')}"] if rest else []
+    if len(shown) <= 1:
+        return wrap(f"Tightest moment: {'; '.join(lines)}", width) if lines else ()
+    return (one("Tightest moment:", "bold"), *(row for line in lines for row in wrap(line, width, 2)))
+
+
+def free(row: Mapping[str, int]) -> str:
+    """``12 GiB of 23 GiB``: the memory free on a host at its tightest moment."""
+    return f"{amount(max(0, row['memory']))} of {amount(row['of'])}"
+
+
+def _share(row: Mapping[str, int]) -> float:
+    return row["memory"] / max(1, row["of"])
 
 
 def _sentence(waves: Sequence[Wave]) -> str:

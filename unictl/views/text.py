@@ -43,6 +43,7 @@ def plan(plan: Plan, width: int = 80, *, verbose: bool = False, following: Itera
     told = [
         *_block(rows_of(plan, found, width, verbose=verbose)),
         *_block(endpoints(plan.endpoints, verbose=verbose) if plan.has_changes else ()),
+        *_block(rollout.tightest(plan, width, verbose=verbose)),
         *_block(rollout.way_back(plan, width, verbose=verbose)),
         *_block(notes(plan, width)),
         *_block(problems.text(plan.warnings, width=width, counting=False) if plan.warnings else ()),
