@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.plan import builders
-from unictl.plan import planfile
+from unictl.operations.request import ApplyOptions
+from unictl.plan import duration, planfile
 from unictl.plan.plan import Plan
 from unictl.views.layout import plain
 from unictl.views.text import plan as shown
@@ -36,6 +37,13 @@ def test_every_host_keeps_the_same_entry_and_it_counts_once() -> None:
 def test_only_the_last_applies_count() -> None:
     slow = {"at": 1.0, "took": TOOK | {"prove": [900_000, 4]}}
     assert _planned(slow, *({"at": at, "took": TOOK} for at in (2.0, 3.0, 4.0))).facts["seconds"] == 4
+
+
+def test_so_many_that_they_wait_for_each_other_take_longer_than_the_longest_path() -> None:
+    assert ApplyOptions().parallelism == duration.AT_ONCE
+    fleet = builders.fleet(builders.service("api", replicas=400), hosts=20)
+    made = builders.plan(fleet, builders.empty(fleet, applies=({"at": 1.0, "took": TOOK},)))
+    assert 400 * 0.5 / 10 <= made.facts["seconds"] <= 25
 
 
 def test_without_history_or_with_a_kind_of_step_never_seen_nothing_is_said() -> None:

@@ -12,9 +12,13 @@ _LAST = 3
 _SLOW = (Kind.STAGE, Kind.LAUNCH, Kind.PROVE, Kind.JOIN, Kind.LEAVE, Kind.RETIRE)
 """What takes time; the rest is a file written, and costs nothing where nobody has measured it."""
 
+AT_ONCE = 10
+"""Steps in flight at once, unless an apply is told otherwise; a proof only waits, and does not count."""
+
 
 def estimate(ordered: Sequence[Step], world: World) -> float | None:
-    """Seconds along the longest path of ``ordered`` steps (``graph.order``) at the cost each kind had.
+    """Seconds that ``ordered`` steps (``graph.order``) take at the cost each kind had: along the longest path, or what
+    so few at once need for all of them, whichever is more.
 
     None where nothing takes time, or where the hosts remember no apply that had a kind of step which this one needs.
     """
@@ -22,7 +26,12 @@ def estimate(ordered: Sequence[Step], world: World) -> float | None:
     kinds = {step.kind for step in ordered if not step.undo}
     if not costs or kinds.isdisjoint(_SLOW) or any(kind in _SLOW and kind.value not in costs for kind in kinds):
         return None
-    return graph.longest(ordered, lambda step: 0.0 if step.undo else costs.get(step.kind.value, 0.0))
+    path = graph.longest(ordered, lambda step: _cost(step, costs))
+    return max(path, sum(_cost(step, costs) for step in ordered if step.kind is not Kind.PROVE) / AT_ONCE)
+
+
+def _cost(step: Step, costs: Mapping[str, float]) -> float:
+    return 0.0 if step.undo else costs.get(step.kind.value, 0.0)
 
 
 def _costs(world: World) -> Mapping[str, float]:
