@@ -232,12 +232,14 @@ def _watch_floors(story: Story, made: Plan, sim: Simulator) -> None:
 
 
 def never_tighter_than_told(story: Story) -> None:
-    """At every moment of a rollout, also of one that fails and goes back, no less is free than the plan says."""
+    """At every moment of a rollout, also of a partial one or one that goes back, no less is free than the plan says."""
     sim = applied(story.before, story.seed)
     for name, said in sim.hosts.items():
         claim = Claim(kind="memory", owner="other-fleet", holder=FOREIGN, amount=builders.GIB)
         sim.hosts[name] = replace(said, claims=(*said.claims, claim))
-    made = plan(story.after, sim.world(), **LOOSE)
+    random = story.random
+    partial = {"target": random.choice(sorted(story.after.services))} if random.random() < 0.3 else {}
+    made = plan(story.after, sim.world(), **LOOSE, **partial)
     if not made.can_apply:
         return
     moving = {step.host for step in made.steps if step.kind in (Kind.LAUNCH, Kind.RETIRE, Kind.VOLUME)}
@@ -257,7 +259,6 @@ def never_tighter_than_told(story: Story) -> None:
 
     watch(sim)
     sim.watch = watch
-    random = story.random
     broken = random.choice(made.steps).id if made.steps and random.random() < 0.5 else ""
     sim.run(made, random=random, fails=lambda step: step.id == broken)
 

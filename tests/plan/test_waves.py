@@ -99,3 +99,18 @@ def test_a_job_has_until_its_progress_deadline() -> None:
     proof = next(step for step in plan(one, empty(one)).steps if step.kind is Kind.PROVE)
     assert proof.data["job"]
     assert proof.data["healthy_deadline"] == 99_000
+
+
+def test_what_is_free_at_the_tightest_moment_counts_one_wave_twice_and_no_more() -> None:
+    made = _rolled(4, max_parallel=Share(number=1))
+    held = [change.old.memory + change.old.overhead for change in made.changes if change.old]
+    assert {host: row["of"] - row["memory"] for host, row in made.tightest.items()} == {"hv1": sum(held) + held[0]}
+
+
+def test_the_tightest_moment_of_a_partial_plan_counts_nothing_that_it_leaves_alone() -> None:
+    one = fleet(service("api"), service("other"))
+    two = change(change(one, "api", args=("--new",)), "other", args=("--new",))
+    world = applied(one).world()
+    whole, partial = plan(two, world), plan(two, world, target="api")
+    size = next(each.old.memory + each.old.overhead for each in whole.changes if each.old)
+    assert partial.tightest["hv1"]["memory"] - whole.tightest["hv1"]["memory"] == size

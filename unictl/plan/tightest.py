@@ -1,8 +1,13 @@
-"""What is free on each host at the tightest moment of a rollout: what placement left there. Pure."""
+"""What is free on each host at the tightest moment of a rollout. Pure.
 
+Two bounds hold in whatever order the steps come, and the nearer one is told: what placement left, which counts all of
+a wave twice; and what is free now without all that is launched, which is nearer where a plan is partial.
+"""
+
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from unictl.instances.capacity import Room, free_memory
+from unictl.instances.capacity import Room, free_memory, held_memory
 from unictl.plan.situation import Situation
 from unictl.plan.step import Kind, Step
 
@@ -13,14 +18,25 @@ _MOVING = (Kind.LAUNCH, Kind.RETIRE, Kind.VOLUME)
 def tightest(s: Situation, left: Mapping[str, Room], steps: Iterable[Step]) -> Mapping[str, Mapping[str, int]]:
     """host -> {memory, of, cpus, cores, disk} of the hosts where something is launched, retired or given a volume.
 
-    ``memory``: bytes free of ``of``, which is what the fleet may have there in all: never less is free, whatever order
-    the steps come in; below 0 where more is promised already. ``cpus``: promised, of ``cores``. ``disk``: bytes free
-    beside the volumes that are made.
+    ``memory``: bytes free of ``of``, which is what the fleet may have there in all: never less is free; below 0 where
+    more is promised already. ``cpus``: promised, of ``cores``. ``disk``: bytes free beside the volumes that are made.
     """
-    touched = {each.host for each in steps if each.kind in _MOVING}
-    return {host: _amounts(s, host, left[host]) for host in sorted(touched & left.keys())}
+    touched: defaultdict[str, list[Step]] = defaultdict(list)
+    for step in steps:
+        if step.kind in _MOVING:
+            touched[step.host].append(step)
+    return {host: _amounts(s, left[host], host, touched[host]) for host in sorted(touched.keys() & left.keys())}
 
 
-def _amounts(s: Situation, host: str, left: Room) -> Mapping[str, int]:
-    of = free_memory(s.fleet.hosts[host], s.answered[host])
-    return dict(zip(AMOUNTS, (left.memory, of, left.cpus, left.cores, left.disk), strict=True))
+def _amounts(s: Situation, left: Room, host: str, steps: Iterable[Step]) -> Mapping[str, int]:
+    said = s.answered[host]
+    of = free_memory(s.fleet.hosts[host], said)
+    memory, cpus, disk = of - sum(map(held_memory, said.instances)), sum(i.cpus for i in said.instances), said.disk_free
+    for step in steps:
+        if step.kind is Kind.LAUNCH:
+            run = step.data["document"]["run"]
+            memory, cpus = memory - run["memory"] - run["overhead"], cpus + run["cpus"]
+        elif step.kind is Kind.VOLUME:
+            disk -= step.data["size"]
+    told = (max(memory, left.memory), of, min(cpus, left.cpus), left.cores, max(disk, left.disk))
+    return dict(zip(AMOUNTS, told, strict=True))
