@@ -266,6 +266,7 @@ def test_ssh_is_spoken_to_with_one_quoted_word() -> None:
         ("ops@hv1: Permission denied (publickey).", "login"),
         ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", "changed"),
         ("kex_exchange_identification: read: Connection reset by peer", "cut"),
+        ("", "cut"),
         ("something new", "ssh failed"),
     ],
 )

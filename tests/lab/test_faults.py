@@ -125,6 +125,7 @@ def test_a_clock_two_hours_off_is_told_and_changes_nothing_else(fleet: LabFleet)
         host.clock(0)
 
 
+@pytest.mark.soak
 def test_a_guest_that_floods_its_console_does_not_fill_the_disk(fleet: LabFleet) -> None:
     change(fleet, 'loud", "--flood', "2s, healthy_deadline: 4s")
     fleet.apply()
@@ -205,6 +206,7 @@ def test_a_host_that_loses_power_in_the_middle_of_an_apply_is_made_whole_by_the_
     fleet.converge()
 
 
+@pytest.mark.soak
 def test_a_link_cut_while_an_image_travels_ends_the_apply_in_time_and_the_next_sends_the_rest(fleet: LabFleet) -> None:
     host, image = fleet.lab["hv2"], fleet.folder / "hello.elf"
     image.write_bytes(image.read_bytes() + secrets.token_bytes(12 << 20))
@@ -229,6 +231,7 @@ def test_a_link_cut_while_an_image_travels_ends_the_apply_in_time_and_the_next_s
 # -- processes that die
 
 
+@pytest.mark.soak
 def test_a_killed_host_side_and_a_killed_ssh_are_told_and_the_next_apply_goes_on(fleet: LabFleet) -> None:
     change(fleet, "cut-short", "4s")
     process = fleet.start("apply", "-auto-approve")

@@ -23,6 +23,7 @@ def test_a_host_is_a_debian_with_everything_up_and_reaches_its_neighbours(lab: L
     assert host.run("python3 -c 'import socket; print(socket.create_connection((\"hv2\", 22)).recv(4))'").out
 
 
+@pytest.mark.soak
 def test_two_releases_stand_side_by_side() -> None:
     made = Lab.up(2, suites=("bookworm", "trixie"))
     try:

@@ -34,7 +34,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm"},
+            env={**{key: value for key, value in os.environ.items() if key != "CI"}, "TERM": "xterm"},
         )
         self.theirs = theirs
 

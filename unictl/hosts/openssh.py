@@ -18,6 +18,7 @@ OPTIONS = (
 )
 
 _BY_HAND = "try the same with `ssh` by hand"
+_CUT = ("the connection was cut", "run the same command again")
 _SENTENCES = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|[Hh]ost key for .* has changed",
@@ -55,8 +56,7 @@ _SENTENCES = (
     ),
     (
         r"(?:Connection (?:to .* )?closed|Connection reset|Broken pipe|not responding)",
-        "the connection was cut",
-        "run the same command again",
+        *_CUT,
     ),
 )
 
@@ -78,5 +78,7 @@ def explain(code: int, said: str) -> tuple[str, str]:
             # A jump host's login may be meant: so say whose.
             who = found.groupdict().get("who")
             return f"{why} ({who})" if who else why, hint
-    last = said.strip().splitlines()[-1:] or ["it said nothing"]
-    return f"ssh failed ({last[0].strip()})", _BY_HAND
+    if not said.strip():
+        # Its word on keep-alives that nobody answered is below the level of errors.
+        return _CUT
+    return f"ssh failed ({said.strip().splitlines()[-1].strip()})", _BY_HAND
