@@ -63,10 +63,10 @@ class Terminal:
 
 
 @contextmanager
-def applying(fleet: TryFleet) -> Iterator[Terminal]:
-    """An apply whose counter takes two seconds to be proven, with the fronts waiting for it."""
+def applying(fleet: TryFleet, proven: str = "2s") -> Iterator[Terminal]:
+    """An apply whose counter takes so long to be proven, with the fronts waiting for it."""
     fleet.edit("replicas: 3", "replicas: 1")
-    fleet.edit("min_healthy_time: 500ms", "min_healthy_time: 2s")
+    fleet.edit("min_healthy_time: 500ms", f"min_healthy_time: {proven}")
     terminal = Terminal(fleet)
     try:
         yield terminal
@@ -99,7 +99,8 @@ def test_the_first_signal_lets_what_is_in_flight_end_and_says_how_to_go_on(
 
 
 def test_the_second_signal_leaves_at_once_and_nothing_is_lost(fleet: TryFleet) -> None:
-    with applying(fleet) as terminal:
+    # Long enough that the second signal comes before the end, also on a busy machine.
+    with applying(fleet, "15s") as terminal:
         terminal.read_until("counter-0", "launched on")
         terminal.process.send_signal(signal.SIGINT)
         terminal.read_until("Stopping: steps in flight end")
@@ -108,5 +109,6 @@ def test_the_second_signal_leaves_at_once_and_nothing_is_lost(fleet: TryFleet) -
         assert "Left at once." in terminal.text
         assert SHOWN in terminal.text
         assert termios.tcgetattr(terminal.theirs) == terminal.before
+    fleet.edit("min_healthy_time: 15s", "min_healthy_time: 500ms")
     assert fleet.apply("-lock-timeout", "30s").code == 0
     assert sorted(fleet.rows()) == ["counter-0", "front-0"]
