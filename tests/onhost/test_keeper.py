@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document
-from unictl.onhost import facts, guest, records, ring, tail
+from unictl.onhost import backoff, ends, facts, records, ring, tail
 
 KEY = "web-0.0123abcd"
 FOREVER = "exec sleep 1000"
@@ -80,10 +80,13 @@ def test_it_is_started_again_after_a_second_and_then_after_two(held: World) -> N
     assert 1.9 < at[2] - at[1] < 20
 
 
-def test_the_back_off_ends_at_a_minute() -> None:
-    pauses = [min(guest.BACKOFF_FIRST * 2**level, guest.BACKOFF_MOST) for level in range(10)]
-    assert pauses[:7] == [1, 2, 4, 8, 16, 32, 60]
-    assert pauses[-1] == 60
+def test_the_back_off_ends_at_a_minute_and_begins_anew_after_a_steady_run(tmp_path: Path) -> None:
+    pauses = []
+    for n in range(10):
+        pauses.append(backoff.after(str(tmp_path), ran=1.0))
+        ends.write(str(tmp_path), n, {}, "crash", pause=pauses[-1])
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert backoff.after(str(tmp_path), ran=backoff.STEADY) == 1
 
 
 def test_retire_ends_a_back_off(held: World) -> None:

@@ -47,7 +47,7 @@ class Ended:
     sentence: str = ""
 
 
-_CRASH_REASONS = ("internal-error", "guest-panic")
+_CRASH_REASONS = ("internal-error", "guest-panic", "io-error", "paused", "out-of-memory")
 _CRASH_SIGNALS = (4, 5, 6, 7, 8, 11, 31)
 """ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: the hypervisor's own faults. Any other signal was sent by somebody."""
 
@@ -139,5 +139,8 @@ def _because(facts: Mapping[str, Any]) -> str:
         "guest-reset": " (it reset the machine)",
         "guest-panic": " (it reported a panic)",
         "internal-error": " (the hypervisor could not go on with it)",
+        "io-error": " (one of its disks could not be written)",
+        "paused": " (its hypervisor stood still)",
+        "out-of-memory": " (its hypervisor took more memory than it may, or than the host had)",
     }
     return reasons.get(facts.get("reason") or "", "")

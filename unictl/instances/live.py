@@ -16,7 +16,7 @@ class LiveInstance:
     ``state``: begun (recorded, never started), running, unsupervised (runs, keeper dead), ended, leaving (stop was
     decided), starting (the host rebooted, and systemd starts it), lost (the host rebooted under it), damaged (its
     record cannot be read). ``supervision``: systemd or detached, who would start it again. ``end`` holds the judged end
-    facts of the last run, if any. ``proven``: whether it passed its gate.
+    facts of the last run, if any, ``why`` what hinders the next. ``proven``: whether it passed its gate.
     ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant; ``launched`` how it was
     started ({restart, run} of its launch document). That and the spec come only where its fingerprint is not as wished.
     """
@@ -46,6 +46,7 @@ class LiveInstance:
     health: str = ""
     proven: bool = True
     supervision: str = "detached"
+    why: str = ""
 
     @property
     def key(self) -> str:
@@ -240,4 +241,5 @@ def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
         health=row.get("health", ""),
         proven=row.get("proven", False),
         supervision=row.get("supervision", "detached"),
+        why=row.get("why", ""),
     )

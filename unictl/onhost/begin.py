@@ -11,7 +11,7 @@ import os
 import socket
 import time
 
-from . import console, facts, locks, privilege, records, spawn, unit_starts, wire
+from . import console, facts, lives, locks, privilege, records, spawn, wire
 from .notify import ready
 
 TYPE_CHECKING = False
@@ -90,7 +90,7 @@ class Start:
     def _open(self, run: dict[str, Any]) -> None:
         self._after_judgement()
         records.remove_file(self.run + "/qmp")
-        records.remove_file(self.run + unit_starts.PROBLEM)
+        records.remove_file(self.run + lives.PROBLEM)
         for name in records.names(self.run):
             if name.startswith("exit."):
                 records.remove_file(f"{self.run}/{name}")
@@ -114,7 +114,7 @@ class Start:
         problem = error if isinstance(error, wire.Problem) else records.problem(error)
         os.write(2, f"{problem.text}; trying again in {pause:.0f} s\n".encode())
         try:
-            records.write_atomic(self.run + unit_starts.PROBLEM, wire.encode(problem.document()))
+            records.write_atomic(self.run + lives.PROBLEM, wire.encode(problem.document()))
         except (OSError, wire.Problem):
             os.write(2, b"and that cannot be written down\n")
         time.sleep(pause)

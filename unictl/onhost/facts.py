@@ -66,7 +66,7 @@ def last(folder: str) -> dict[str, Any] | None:
     return None
 
 
-END_KEYS = ("verdict", "code", "status", "signal", "reason", "at", "console", "restarting")
+END_KEYS = ("verdict", "code", "status", "signal", "reason", "at", "console", "restarting", "pause")
 
 
 def end_of(entry: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -85,4 +85,5 @@ UNWATCHED: dict[str, Any] = {
     "at": 0.0,
     "console": [],
     "restarting": False,
+    "pause": None,
 }

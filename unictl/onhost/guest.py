@@ -9,7 +9,7 @@ import os
 import signal
 import time
 
-from . import console, facts, locks, privilege, processes, qmp, records, ring, spawn, verdicts, wire
+from . import backoff, console, ends, facts, locks, privilege, processes, qmp, records, spawn, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 
     from .loop import Loop, Timer
 
-BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0
 RETRY = 0.5
 """Seconds until a process that could not be found is looked for again."""
-STEADY = 60.0
-"""Seconds of running after which the back-off begins anew."""
 
 
 class Guest:
@@ -38,7 +35,7 @@ class Guest:
         self.uid = privilege.user(root, self.token)
         self.state = "idle"
         self.number = 0
-        self.level = 0
+        self.pause = 0.0
         self._child = False
         self._pid = 0
         self._pidfd = -1
@@ -122,6 +119,7 @@ class Guest:
         self._console.reopen(f"/proc/{self._pid}/fd/1")
         self._console.connect()
         self._watch(pidfd, run)
+        self._since -= max(0.0, time.time() - float((facts.last(self.folder) or {}).get("at", time.time())))
 
     def _find(self) -> int | None:
         """A pidfd of the process that holds ``alive``: as it was written down, else by looking through /proc."""
@@ -206,7 +204,7 @@ class Guest:
     def _never_ran(self, error: OSError) -> None:
         """What cannot be executed is a configuration error: written down, never tried again by itself."""
         reason = f"cannot start {error.filename}: {error.strerror}"
-        self._write_end({"status": None, "signal": None, "reason": reason}, "configuration", None, False)
+        ends.write(self.folder, self.number, {"status": None, "signal": None, "reason": reason}, "configuration")
         self._after_end(False)
 
     def _drain(self, end: dict[str, Any]) -> None:
@@ -218,37 +216,33 @@ class Guest:
         self._close()
 
     def _judge(self, end: dict[str, Any]) -> None:
-        try:
-            record = records.read_json(self.folder + "/record.json") or {}
-        except wire.Problem:
-            record = {}
         if self._reason is not None:
             # We killed it because its guest was dead: the signal is ours, the reason is the guest's.
             end["signal"] = None
-        text = ring.clean(ring.content(self.folder, ring.TAIL_BYTES))
-        rules = record.get("run", {}).get("exits", [])
-        verdict, code = verdicts.judge(rules, end, text, self._stopping)
-        again = not self._leaving() and verdicts.restarts(str(record.get("restart", "never")), verdict)
-        self._write_end(end, verdict, code, again)
+        verdict, code, wanted = ends.judged(self.folder, end, self._stopping)
+        again = wanted and not self._leaving()
+        self.pause = backoff.after(self.folder, time.monotonic() - self._since)
+        ends.write(self.folder, self.number, end, verdict, code, self.pause if again else None)
         self._after_end(again)
 
     def _after_end(self, again: bool) -> None:
-        steady = time.monotonic() - self._since >= STEADY
         self.state = "idle"
         self._cancel()
         if again:
-            self.level = 0 if steady else self.level
-            self.wait()
+            self.wait(self.pause)
         waiting, self._waiting = self._waiting, []
         for done in waiting:
             done()
 
-    def wait(self) -> None:
-        """Start again after the back-off's pause."""
-        pause = min(BACKOFF_FIRST * 2**self.level, BACKOFF_MOST)
-        self.level = min(self.level + 1, 6)
+    def wait(self, pause: float) -> None:
+        """Start again after so many seconds."""
         self.state = "waiting"
         self._timer = self.loop.after(pause, self._again)
+
+    def wait_longer(self) -> None:
+        """A start that came to nothing is tried again after a longer pause."""
+        self.pause = backoff.longer(self.pause)
+        self.wait(self.pause)
 
     def _again(self) -> None:
         self._timer = None
@@ -260,7 +254,7 @@ class Guest:
         except (OSError, wire.Problem):
             # A volume still held, a full disk: what passes. A program that cannot be executed ends otherwise.
             self._close()
-            self.wait()
+            self.wait_longer()
 
     def _leaving(self) -> bool:
         return os.path.exists(self.folder + "/intent")
@@ -280,16 +274,6 @@ class Guest:
             os.close(self._pidfd)
             self._pidfd = -1
 
-    def _write_end(self, end: dict[str, Any], verdict: str, code: int | None, again: bool) -> None:
-        entry = {"format": records.FORMAT, "event": "ended", "n": self.number, "boot": records.boot_id()}
-        entry.update(end, verdict=verdict, code=code, at=time.time(), restarting=again, console=ring.tail(self.folder))
-        try:
-            facts.append(self.folder, entry)
-            facts.bound(self.folder)
-        except OSError:
-            # A full disk, or the folder has been retired: `alive` is free, which every reader understands.
-            return
-
     def found(self) -> None:
         """At a keeper's start: take over, go on with a back-off, or write down an end nobody saw."""
         self.state = "idle"
@@ -302,6 +286,7 @@ class Guest:
         if last.get("event") == "started":
             self.number = int(last.get("n", 0))
             unseen = {"status": None, "signal": None, "reason": facts.UNWATCHED["reason"]}
-            self._write_end(unseen, "unknown", None, False)
+            ends.write(self.folder, self.number, unseen, "unknown")
         elif last.get("restarting"):
-            self.wait()
+            self.pause = float(last.get("pause") or backoff.FIRST)
+            self.wait(backoff.left(last))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import facts, locks, records, units
+from . import facts, locks, records, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +16,14 @@ KEEPER_PAUSE = 0.25
 """Seconds a survey waits for a keeper to judge an end that it must have noticed."""
 
 
+PROBLEM = "/problem"
+"""In the run folder: why the start program of its unit waits."""
+
+
 def state(root: records.Root, owner: str, key: str, kept: bool | None = None) -> dict[str, Any]:
-    """{state, end, since, starts} of one instance. ``kept``: whether its keeper lives, if the caller knows."""
-    folder, alive = root.instance(owner, key), root.run(records.token(owner, key)) + "/alive"
+    """{state, end, since, starts, why?} of one instance. ``kept``: whether its keeper lives, if the caller knows."""
+    folder, run = root.instance(owner, key), root.run(records.token(owner, key))
+    alive = run + "/alive"
     last = facts.last(folder)
     kept = keeper_lives(root, owner) if kept is None else kept
     running = locks.held(alive)
@@ -36,7 +41,18 @@ def state(root: records.Root, owner: str, key: str, kept: bool | None = None) ->
         row.update(state="running" if kept else "unsupervised", end=None)
     elif last is not None:
         _not_running(row, last, units.name(root, owner, key))
+        if row["state"] == "starting" or (row["end"] or {}).get("restarting"):
+            row["why"] = _waits(run)
     return row
+
+
+def _waits(run: str) -> str:
+    """Why it does not start yet although it is tried; empty where nothing hinders it."""
+    try:
+        told = records.read_json(run + PROBLEM) or {}
+    except wire.Problem:
+        return ""
+    return str(told.get("text", ""))
 
 
 def _judged(folder: str, last: dict[str, Any] | None) -> dict[str, Any] | None:

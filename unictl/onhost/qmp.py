@@ -1,6 +1,7 @@
 """The keeper's end of a QMP socket: why a guest ended, and whether a live process holds a dead guest.
 
-After an internal error QEMU stays up, paused: its process lives, its guest does not. So a STOP is always asked about.
+After an internal error QEMU stays up, paused: its process lives, its guest does not. So a STOP is always asked about,
+and nobody here ever pauses one: whatever stands still is dead.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 
 FIRST, MOST = 0.01, 1.0
 """Seconds between two tries to connect: QEMU makes its socket some ten ms after its start."""
-DEAD = ("internal-error", "guest-panicked", "io-error")
+DEAD = {
+    "internal-error": "internal-error",
+    "guest-panicked": "guest-panic",
+    "io-error": "io-error",
+    "watchdog": "paused",
+    "debug": "paused",
+    "paused": "paused",
+}
+"""QMP status of a guest that takes no step any more -> why."""
 LINE_LIMIT = 1 << 20
 
 
@@ -113,5 +122,5 @@ class Monitor:
 
     def _status(self, told: dict[str, Any]) -> None:
         if told.get("status") in DEAD and "running" in told:
-            self.reason = "guest-panic" if told["status"] == "guest-panicked" else str(told["status"])
+            self.reason = DEAD[told["status"]]
             self.dead(self.reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import facts, locks, records, unit_files, units, wire
+from . import facts, lives, locks, records, unit_files, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 LIMIT = 30.0
 """Seconds that one may take to start, and one more for each that starts beside it."""
 POLL = 0.005
-PROBLEM = "/problem"
-"""In the run folder: why the start program waits."""
 
 
 def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
@@ -62,7 +60,7 @@ class Begun:
         self.run = root.run(records.token(owner, key))
         self.before = int((facts.last(self.folder) or {}).get("n", 0))
         if not self.running():
-            records.remove_file(self.run + PROBLEM)
+            records.remove_file(self.run + lives.PROBLEM)
 
     def running(self) -> bool:
         """Whether its hypervisor runs."""
@@ -89,7 +87,7 @@ class Begun:
 
     def _problem(self) -> wire.Problem | None:
         try:
-            told = records.read_json(self.run + PROBLEM)
+            told = records.read_json(self.run + lives.PROBLEM)
         except wire.Problem:
             return None
         if told is None:

@@ -36,6 +36,14 @@ _EVERYWHERE = (
     "SystemCallErrorNumber=EPERM",
     "UMask=0077",
 )
+_TELL = (
+    'o=0; while IFS=: read -r n c p; do for f in "/sys/fs/cgroup/$c$p/memory.oom_control" '
+    '"/sys/fs/cgroup$p/memory.events"; do [ -r "$f" ] && while read -r w x; do [ "$w" = oom_kill ] && o=$x; '
+    'done < "$f"; done; done < /proc/self/cgroup; '
+    'echo "$SERVICE_RESULT $EXIT_CODE $EXIT_STATUS $o" > "$0/exit.$INVOCATION_ID"'
+)
+"""How a run ended, and how many of its processes the kernel killed for want of memory: with control groups of version 1
+systemd cannot tell that from any other SIGKILL, and the count goes with the group."""
 _BEGIN = (
     "import sys; sys.path.insert(0, sys.argv[1]); from onhost import records, {module} as module; "
     "records.know_boot(sys.argv[2]); module.main(*sys.argv[3:])"
@@ -173,8 +181,7 @@ def code_of(text: str) -> str:
 
 
 def _facts(run: str) -> str:
-    said = 'echo "$SERVICE_RESULT $EXIT_CODE $EXIT_STATUS" > "$0/exit.$INVOCATION_ID"'
-    return f"{quoted(said)} {quoted(run)}"
+    return f"{quoted(_TELL)} {quoted(run)}"
 
 
 def _limits(launch: dict[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-CRASH_REASONS = ("internal-error", "guest-panic", "out-of-memory")
+CRASH_REASONS = ("internal-error", "guest-panic", "io-error", "paused", "out-of-memory")
 CRASH_SIGNALS = (
     signal.SIGSEGV,
     signal.SIGABRT,

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 
-from . import facts, guest, locks, records, unit_files, units, wire
+from . import ends, facts, guest, locks, records, unit_files, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Ward(guest.Guest):
             # The start program wrote itself that it could not become the hypervisor.
             self._after_end(False)
         elif self._with_host(end):
-            self._write_end(dict(end, reason="the host shut down"), "stopped", None, True)
+            ends.write(self.folder, self.number, dict(end, reason="the host shut down"), "stopped", pause=0.0)
             self._at_rest()
         else:
             super()._judge(end)
@@ -93,7 +93,7 @@ class Ward(guest.Guest):
             units.told_to("start", "--no-block", self.unit)
             self._at_rest()
         except wire.Problem:
-            self.wait()
+            self.wait_longer()
 
     def found(self) -> None:
         """As with a keeper's own, but an end that nobody saw is known to systemd."""
@@ -126,10 +126,11 @@ def unheard(end: dict[str, Any], monitored: bool) -> None:
 def told(run: str, invocation: str) -> dict[str, Any] | None:
     """{status, signal, cause} as systemd told after that start of a unit; None while it did not."""
     said = (records.read_bytes(f"{run}/exit.{invocation}") or b"").decode().split() if invocation else []
-    if len(said) != 3:
+    if len(said) < 3:
         return None
-    result, kind, value = said
-    cause = "out-of-memory" if result == "oom-kill" else None
+    result, kind, value, *killed = said
+    starved = result == "oom-kill" or (killed and killed[0] != "0" and value in ("KILL", "9"))
+    cause = "out-of-memory" if starved else None
     if kind == "exited":
         return {"status": int(value), "signal": None, "cause": cause}
     return {"status": None, "signal": _number(value), "cause": cause}

@@ -150,7 +150,7 @@ def _instance(fleet: Fleet, live: LiveInstance, health: str) -> dict[str, Any]:
         "starts": live.starts,
         "supervision": live.supervision,
         "exit": live.end,
-        "detail": _DETAILS.get(live.state, ""),
+        "detail": "; ".join(each for each in (_DETAILS.get(live.state), live.why) if each),
     }
 
 

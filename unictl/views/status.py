@@ -136,14 +136,23 @@ def _odd(instance: Document, now: Any, width: int) -> tuple[Line, ...]:
 
 
 def _ended(end: Document, now: Any) -> str:
-    """``it ended 3 min ago: crash (signal 11), and is started again by itself``."""
+    """``it ended 3 s ago: crash (signal 11), and is started again by itself in 5 s``."""
     since = age(now, end.get("at"))
     facts = [f"{key} {end[key]}" for key in ("code", "status", "signal") if end.get(key) is not None]
     facts += [str(end["reason"])] if end.get("reason") else []
     verdict = str(end.get("verdict") or "unknown")
     more = f" ({', '.join(facts)})" if facts else ""
-    again = ", and is started again by itself" if end.get("restarting") else ""
+    again = f", and is started again by itself{_in(end, now)}" if end.get("restarting") else ""
     return f"it ended{f' {since} ago' if since else ''}: {verdict}{more}{again}"
+
+
+def _in(end: Document, now: Any) -> str:
+    """When it is started again, where that is still to come."""
+    pause, at = end.get("pause"), end.get("at")
+    if not isinstance(pause, int | float) or not isinstance(at, int | float) or not isinstance(now, int | float):
+        return ""
+    left = min(pause, at + pause - now)
+    return f" in {round(left)} s" if left >= 1 else ""
 
 
 def _said(sentences: Sequence[tuple[str, str]], width: int) -> list[Line]:

@@ -1,0 +1,250 @@
+"""Faults of guests, hypervisors and keepers where systemd supervises: each is told as what it was, and mended as its
+record says. One fleet on one host stands for all tests here; each breaks a replica of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.fleets import OWNER, STORE, LabFleet
+from tests.lab.lab import Lab, LabHost, until
+from tests.operations.fleets import UNICTL
+from unictl.onhost import records
+
+pytestmark = pytest.mark.real
+KEEPER = "unit_keeper as module"
+CONSOLE = 1 << 20
+"""The bound of one console file (of two)."""
+FLEET = """\
+fleet: {name: lab, id: 1ab3e7}
+hosts:
+  hv1: {connect: "ssh://root@hv1", address: 10.77.0.11}
+images:
+  hello: {guest: plain, kernel: hello.elf}
+services:
+  web:
+    image: hello
+    memory: 16MiB
+    replicas: 7
+    ports: {http: 8080}
+    health: {http: /healthz, port: http, interval: 100ms, min_healthy_time: 100ms}
+    placement: {cpu_ratio: 40}
+    publish: {8080: http}
+"""
+THROUGH = """\
+import json, os, signal, socket, sys
+path, keeper, word, then = sys.argv[1], int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
+monitor = socket.socket(socket.AF_UNIX)
+monitor.settimeout(20)
+monitor.connect(path)
+os.kill(keeper, signal.SIGKILL)
+lines = monitor.makefile("rw")
+lines.readline()
+for command in ({"execute": "qmp_capabilities"}, {"execute": word, "arguments": then}):
+    lines.write(json.dumps(command) + "\\n")
+    lines.flush()
+    print(lines.readline())
+"""
+"""A QMP command of our own: one client at a time is heard, so we stand in line and end the one before us."""
+
+
+class House:
+    """One host with the fleet on it."""
+
+    def __init__(self, fleet: LabFleet, host: LabHost):
+        self.fleet = fleet
+        self.host = host
+
+    def row(self, name: str) -> dict[str, Any]:
+        return self.fleet.rows()[name]
+
+    def status(self) -> str:
+        return self.fleet.run("status").out
+
+    def facts(self, name: str, event: str = "ended") -> list[dict[str, Any]]:
+        """Entries of its starts or ends."""
+        path = self.folder(name) / "ends.jsonl"
+        found = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+        return [entry for entry in found if entry["event"] == event]
+
+    def folder(self, name: str) -> Path:
+        (found,) = self.host.path(f"{STORE}/fleets/{OWNER}/instances").glob(f"{name}.*")
+        return found
+
+    def running(self, name: str) -> bool:
+        return bool(self.host.processes(f"-name {name}."))
+
+    def behave(self, name: str, what: str) -> None:
+        """Have a guest do something."""
+        record = json.loads((self.folder(name) / "record.json").read_text())
+        port = record["run"]["forwards"][0]["host"]
+        words = ("curl", "-sSf", "-m", "10", "-X", "POST", f"http://127.0.0.1:{port}/behave/{what}")
+        inside = ("nsenter", "-t", str(self.host.leader), "-n", "--")
+        subprocess.run([*inside, *words], check=True, capture_output=True, timeout=30)
+
+    def ended(self, name: str, what: str) -> dict[str, Any]:
+        """Have it end, by its own doing; the facts of that end."""
+        before = len(self.facts(name))
+        self.behave(name, what)
+        return self.next_end(name, before)
+
+    def next_end(self, name: str, before: int) -> dict[str, Any]:
+        until(lambda: len(self.facts(name)) > before, f"{name} ends")
+        return self.facts(name)[before]
+
+    def back(self, name: str, starts: int) -> None:
+        """Until it was started so often, and is healthy."""
+        until(lambda: len(self.facts(name, "started")) >= starts, f"{name} is started again")
+        until(lambda: self.row(name)["health"] == "healthy", f"{name} is healthy again")
+
+    @property
+    def keeper(self) -> int:
+        until(lambda: self.host.processes(KEEPER), "there is a keeper")
+        return self.host.processes(KEEPER)[0]
+
+    def unit(self, name: str) -> str:
+        """Its unit's name."""
+        text = f"Description=Instance {self.folder(name).name} "
+        folder = self.host.path("/etc/systemd/system")
+        return next(path.name for path in folder.glob("unictl-*.service") if text in path.read_text())
+
+    @property
+    def keeper_unit(self) -> str:
+        """The name of the keeper's unit."""
+        text = f"Description=Keeper of fleet {OWNER}"
+        folder = self.host.path("/etc/systemd/system")
+        return next(path.name for path in folder.glob("unictl-*.service") if text in path.read_text())
+
+    def logs(self, name: str, *words: str) -> str:
+        told = subprocess.run(
+            [*UNICTL, "logs", name, str(self.fleet.folder), *words],
+            env=self.fleet.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return told.stdout
+
+    @contextmanager
+    def follow(self, name: str) -> Iterator[Iterator[str]]:
+        """The lines of ``logs -f`` as they come."""
+        words = [*UNICTL, "logs", name, str(self.fleet.folder), "-f"]
+        with subprocess.Popen(words, env=self.fleet.env, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield iter(process.stdout)
+            finally:
+                process.kill()
+
+    def tell_qemu(self, name: str, word: str, **arguments: Any) -> None:
+        """A command by QMP; the keeper dies of it."""
+        run = f"{STORE}/run/{records.token(OWNER, self.folder(name).name)}"
+        keeper = self.host.enter(f"cat {STORE}/run/{records.token(OWNER)}/lock").out.strip()
+        self.host.path("/root/through.py").write_text(THROUGH)
+        self.host.enter(f"python3 /root/through.py {run}/qmp {keeper} {word} '{json.dumps(arguments)}'", check=False)
+
+
+@pytest.fixture(scope="module")
+def house(standing_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    host = standing_lab["hv1"]
+    host.mend()
+    host.fresh()
+    fleet = LabFleet(standing_lab, tmp_path_factory.mktemp("units") / "fleet")
+    (fleet.folder / "fleet.yaml").write_text(FLEET)
+    (fleet.folder / "fleet.lock").unlink()
+    applied = fleet.apply()
+    assert applied.code == 0, applied.out
+    yield House(fleet, host)
+    host.fresh()
+
+
+def test_pauses_before_a_start_grow_and_outlive_the_keeper(house: House) -> None:
+    assert house.ended("web-0", "crash")["pause"] == 1
+    house.back("web-0", 2)
+    second = house.ended("web-0", "crash")
+    assert (second["verdict"], second["reason"], second["pause"]) == ("crash", "guest-reset", 2)
+    os.kill(house.keeper, signal.SIGKILL)
+    house.back("web-0", 3)
+    assert house.facts("web-0", "started")[2]["at"] >= second["at"] + 1.9
+    assert house.ended("web-0", "crash")["pause"] == 4
+    told = house.row("web-0")
+    assert (told["state"], told["exit"]["restarting"], told["exit"]["pause"]) == ("ended", True, 4)
+    assert re.search(r"web-0: it ended \d s ago: crash \(status 0, guest-reset\), and is\s+started", house.status())
+
+
+def test_a_paused_hypervisor_is_a_dead_guest_and_is_started_anew(house: House) -> None:
+    before = house.host.processes("-name web-1.")
+    house.tell_qemu("web-1", "stop")
+    end = house.next_end("web-1", 0)
+    assert (end["verdict"], end["reason"], end["restarting"]) == ("crash", "paused", True)
+    house.back("web-1", 2)
+    assert house.host.processes("-name web-1.") != before
+
+
+def test_memory_beyond_the_limit_ends_the_hypervisor_and_is_told_as_that(house: House) -> None:
+    too_much = {"qom-type": "memory-backend-ram", "id": "much", "size": 600 << 20, "prealloc": True}
+    house.tell_qemu("web-2", "object-add", **too_much)
+    end = house.next_end("web-2", 0)
+    assert (end["verdict"], end["reason"], end["restarting"]) == ("crash", "out-of-memory", True)
+    house.back("web-2", 2)
+
+
+def test_a_configuration_error_is_never_started_again(house: House) -> None:
+    end = house.ended("web-3", "exit/64")
+    assert (end["verdict"], end["code"], end["restarting"]) == ("configuration", 64, False)
+    assert house.row("web-3")["state"] == "ended"
+    unit = house.unit("web-3")
+    until(lambda: house.host.enter(f"systemctl is-enabled {unit}", check=False).out == "disabled\n", "it is disabled")
+    assert not house.running("web-3")
+
+
+def test_an_end_that_no_keeper_heard_is_told_as_unknown_and_started_again_by_the_next(house: House) -> None:
+    house.host.enter(f"systemctl stop {house.keeper_unit}")
+    house.behave("web-4", "crash")
+    until(lambda: not house.running("web-4"), "its hypervisor is gone")
+    told = house.row("web-4")
+    assert (told["state"], told["exit"]["verdict"]) == ("ended", "unknown")
+    house.host.enter(f"systemctl start {house.keeper_unit}")
+    end = house.next_end("web-4", 0)
+    assert (end["verdict"], end["status"], end["restarting"]) == ("unknown", None, True)
+    assert end["reason"] == "nobody heard why it ended with status 0"
+    house.back("web-4", 2)
+
+
+def test_a_console_is_followed_over_restarts_and_a_flood_fills_neither_disk_nor_journal(house: House) -> None:
+    unit = house.unit("web-5")
+    assert "hello: listening on :8080" in house.logs("web-5")
+    with house.follow("web-5") as lines:
+        assert house.ended("web-5", "exit/3")["code"] == 3
+        assert any("exits with 3" in line for line in lines)
+        assert any("listening on :8080" in line for line in lines)
+        house.behave("web-5", "flood")
+        assert any("flood line" in line for line in lines)
+    console = house.folder("web-5")
+    until((console / "console.0").exists, "the console has turned over")
+    assert max(path.stat().st_size for path in console.glob("console.*")) <= CONSOLE * 1.1
+    assert len(house.host.enter(f"journalctl -o cat -u {unit}").out) < 10_000
+    replaced = house.fleet.apply("-replace", "web-5")
+    assert replaced.code == 0, replaced.out
+    assert "flood line" in house.logs("web-5", "-previous")
+    assert "flood line" not in house.logs("web-5")
+
+
+def test_what_cannot_be_started_after_a_reboot_is_starting_until_it_can(house: House) -> None:
+    qemu = "/usr/bin/qemu-system-x86_64"
+    house.host.enter(f"mv {qemu} {qemu}.hidden")
+    house.host.reboot()
+    try:
+        waits = "its host was rebooted, and starts it now; there is no QEMU on this host"
+        until(lambda: house.row("web-6")["detail"] == waits, "it says why it does not start yet")
+    finally:
+        house.host.enter(f"mv {qemu}.hidden {qemu}")
+    until(lambda: house.row("web-6")["health"] == "healthy", "it is healthy again")
