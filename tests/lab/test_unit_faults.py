@@ -4,6 +4,7 @@ record says. One fleet on one host stands for all tests here; each breaks a repl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ import pytest
 from tests.lab.fleets import OWNER, STORE, LabFleet
 from tests.lab.lab import Lab, LabHost, until
 from tests.operations.fleets import UNICTL
+from unictl.hosts import archive
 from unictl.onhost import records
 
 pytestmark = pytest.mark.real
+TESTS = Path(__file__).parents[1]
 KEEPER = "unit_keeper as module"
 CONSOLE = 1 << 20
 """The bound of one console file (of two)."""
@@ -236,6 +239,27 @@ def test_a_console_is_followed_over_restarts_and_a_flood_fills_neither_disk_nor_
     assert replaced.code == 0, replaced.out
     assert "flood line" in house.logs("web-5", "-previous")
     assert "flood line" not in house.logs("web-5")
+
+
+def obeys(house: House, stride: int) -> None:
+    """The crash law, at every so many points; see ``law``."""
+    folder = house.host.path("/root/law")
+    folder.mkdir(exist_ok=True)
+    (folder / "onhost.zip").write_bytes(archive.packed(near=True)[0])
+    for source in (TESTS / "lab/law.py", TESTS / "onhost/world.py", TESTS / "onhost/counting.py"):
+        shutil.copy(source, folder)
+    for name in ("launch", "retire", "destroy"):
+        ran = house.host.enter(f"python3 /root/law/law.py /root/law/onhost.zip {name} 3 {stride}", timeout=600)
+        assert int(ran.out) >= 30 // stride
+
+
+def test_the_host_side_may_be_killed_between_its_writes(house: House) -> None:
+    obeys(house, 15)
+
+
+@pytest.mark.soak
+def test_the_host_side_may_be_killed_before_any_of_its_writes(house: House) -> None:
+    obeys(house, 1)
 
 
 def test_what_cannot_be_started_after_a_reboot_is_starting_until_it_can(house: House) -> None:

@@ -11,8 +11,8 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 LOCKING = (37, 38)
 """F_OFD_SETLK, F_OFD_SETLKW."""
 COUNTED = {
-    "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.chown", "os.chmod", "os.truncate",
-    "os.fork", "os.posix_spawn", "os.exec", "os.kill", "socket.connect", "socket.bind",
+    "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chown", "os.chmod", "os.truncate",
+    "os.fork", "os.posix_spawn", "subprocess.Popen", "os.exec", "os.kill", "socket.connect", "socket.bind",
 }  # fmt: skip
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

@@ -227,6 +227,7 @@ STATUS: dict[str, Any] = {
                 "reason": None,
                 "at": 1_790_000_193.0,
                 "restarting": True,
+                "pause": 16.0,
                 "console": [f"line {number}" for number in range(8)],
             },
         },

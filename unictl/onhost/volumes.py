@@ -85,7 +85,8 @@ def _delete(root: records.Root, owner: str, name: str) -> dict[str, Any]:
         raise wire.Problem("taken", f"volume {name} is in use by a process that still runs", "retire its user first")
     try:
         records.remove_aside(path)
-        records.sync_folder(root.volumes(owner))
+        if os.path.isdir(root.volumes(owner)):
+            records.sync_folder(root.volumes(owner))
     finally:
         if lock is not None:
             os.close(lock)

@@ -1,0 +1,176 @@
+"""Run on a host where systemd supervises: the host side is killed before its k-th mutation, for one k after the other,
+and the same command then converges with nothing doubled and nothing left over.
+
+    python3 law.py ZIP SCENARIO FIRST STRIDE
+
+The handlers are those of the zip as it is shipped, in this process and in forks of it; a sleeping stand-in is the
+hypervisor. Ends with 1 and one line where the law is broken; prints how many points were tried.
+"""
+
+import os
+import signal
+import sys
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+sys.path[:0] = [sys.argv[1], os.path.dirname(os.path.abspath(__file__))]
+import onhost
+from onhost import blocks, facts, lease, locks, processes, records, serve, supervise, unit_files, units
+
+# The tests' own modules know the host side by its name in the repository.
+_package: Any = types.ModuleType("unictl")
+_package.onhost = onhost
+sys.modules.update({"unictl": _package, "unictl.onhost": onhost})
+from counting import Counter
+from world import OWNER, World, document
+
+LOADED = (blocks, facts, lease, processes, serve, unit_files)
+"""What ``world`` looks for in the package."""
+KEY = "web-0.0123abcd"
+STORE = "/var/lib/law"
+STATES = {"begun", "running", "unsupervised", "ended", "leaving"}
+
+
+def launch(world: World) -> None:
+    world.acquire()
+    (outcome,) = world.launch(document(volumes=["orders"], config="append = x", argv=("/bin/sleep", "86399")))
+    assert outcome["ok"], outcome
+
+
+def retire(world: World) -> None:
+    world.acquire()
+    world.retire(KEY)
+
+
+def destroy(world: World) -> None:
+    world.acquire()
+    world.retire(KEY)
+    world.do("volume", action="delete", name="orders")
+    world.do("collect", end=True)
+
+
+def nothing(world: World) -> None:
+    world.acquire()
+    world.do("volume", action="create", name="orders", size=4096)
+
+
+def stands(world: World) -> None:
+    """It runs, once, by a unit that starts at boot."""
+    assert world.states() == {KEY: "running"}, world.states()
+    deadline = time.monotonic() + 60
+    while len(found := holders(world)) != 1:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.01)
+    (pid,) = found
+    unit = units.name(world.root, OWNER, KEY)
+    assert units.owns(unit, pid), pid
+    assert units.enabled(unit)
+    assert ours() == sorted([unit, units.name(world.root, OWNER), units.WANTS + "/" + unit]), ours()
+
+
+def gone(world: World) -> None:
+    """No process, no socket, no unit but the keeper's, which has no instance any more."""
+    assert world.states() == {}, world.states()
+    assert holders(world) == []
+    assert set(ours()) <= {units.name(world.root, OWNER)}, ours()
+    assert len(os.listdir(world.root.retired(OWNER))) == 1
+    assert not os.path.exists(world.root.run(records.token(OWNER, KEY)))
+
+
+def clean(world: World) -> None:
+    """As before the first apply, but for what was retired."""
+    gone(world)
+    assert ours() == [], ours()
+    assert records.names(world.root.runs) == []
+    assert not os.path.exists(world.root.path + "/code")
+    assert os.listdir(world.root.fleet(OWNER)) == ["retired"]
+
+
+SCENARIOS: dict[str, tuple[Callable[[World], None], Callable[[World], None], Callable[[World], None]]] = {
+    "launch": (nothing, launch, stands),
+    "retire": (lambda world: (nothing(world), launch(world)), retire, gone),  # type: ignore[dict-item,func-returns-value]
+    "destroy": (lambda world: (nothing(world), launch(world)), destroy, clean),  # type: ignore[dict-item,func-returns-value]
+}
+
+
+def holders(world: World) -> list[int]:
+    """Processes that have the instance's liveness lock file open."""
+    path = world.root.run(records.token(OWNER, KEY)) + "/alive"
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        except OSError:
+            continue
+        found += [int(pid)] if path in links else []
+    return found
+
+
+def ours() -> list[str]:
+    """Unit files, links to them and what lies aside there."""
+    files = [name for name in os.listdir(units.FOLDER) if "unictl-" in name]
+    links = [f"{units.WANTS}/{name}" for name in records.names(units.WANTS) if "unictl-" in name]
+    return sorted({*files, *links} - OTHERS)
+
+
+OTHERS: set[str] = set()
+"""What another fleet has there."""
+
+
+def killed(world: World, before: int, command: Callable[[World], None]) -> bool:
+    """Run a command in a child that dies before its k-th mutation; whether it did."""
+    counter = Counter(STORE + "/counter", before)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            sys.addaudithook(counter.hook)
+            command(world)
+            os._exit(0)
+        except BaseException as error:
+            os.write(2, f"{error!r}\n".encode())
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, status
+    return status != 0
+
+
+def tried(name: str, before: int) -> bool:
+    """One point of the law; whether there was one."""
+    setup, command, check = SCENARIOS[name]
+    world = World(STORE)
+    try:
+        setup(world)
+        world.release()
+        there = killed(world, before, command)
+        assert set(world.states().values()) <= STATES, world.states()
+        command(world)
+        assert world.survey()["leftovers"] == 0
+        check(world)
+        assert not world.fault(), world.fault()
+        destroy(world)
+        clean(world)
+    finally:
+        if world.connection.lease is not None:
+            world.connection.lease.close()
+    records.remove_tree(STORE)
+    return there
+
+
+def main() -> None:
+    name, at, stride = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    points = 0
+    OTHERS.update(ours())
+    try:
+        while tried(name, at):
+            points, at = points + 1, at + stride
+    except BaseException as error:
+        print(f"{name}, killed before mutation {at}: {error!r}", file=sys.stderr)
+        raise
+    assert not locks.held(supervise.keeper_folder(records.Root(STORE), OWNER) + "/lock")
+    print(points)
+
+
+if __name__ == "__main__":
+    main()
