@@ -20,7 +20,7 @@ import pytest
 from tests.onhost.test_crash import killed
 from tests.onhost.world import OWNER, Call, World, document, short_folder
 from unictl.fleet.model import Probe
-from unictl.onhost import haproxy_process, ingress, ingress_watch, privilege, processes, records, wire
+from unictl.onhost import haproxy_ports, haproxy_process, ingress, ingress_watch, privilege, processes, records, wire
 from unictl.plan.ingress import Listener, Server, digest, text
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
@@ -327,6 +327,49 @@ def test_a_port_of_another_fleet_is_not_shared(gate: Ingress, backends: Any) -> 
         assert not Ingress(other).pids()
     finally:
         other.close()
+
+
+def test_what_another_fleet_is_to_listen_on_is_taken_even_while_nothing_listens(gate: Ingress) -> None:
+    port = free_port()
+    gate.put(listener(port))
+    for pid in gate.pids():
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(wire.Problem, match=rf"\*:{port}, which is held by the ingress of fleet {OWNER}"):
+        haproxy_ports.check_claims(gate.world.root, [("", port)], {OWNER: ingress.ports(gate.world.root, OWNER)})
+
+
+def test_one_that_does_not_start_leaves_no_claim_and_what_was_there_before(
+    gate: Ingress, backends: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port is taken between the check and the start: told by HAProxy alone."""
+    port, (one,) = free_port(), backends("api-0.aa")
+    monkeypatch.setattr(haproxy_ports, "check_free", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        taken = listener(foreign.getsockname()[1], one, name="web")
+        assert "did not start" in problem(lambda: gate.put(taken)).text
+        assert gate.survey()["state"] == "absent"
+        assert ingress.ports(gate.world.root, OWNER) == []
+        gate.put(listener(port, one))
+        before = gate.survey()["hash"]
+        assert "did not start" in problem(lambda: gate.put(listener(port, one), taken)).text
+        assert ingress.ports(gate.world.root, OWNER) == [("127.0.0.1", port)]
+    assert gate.survey()["hash"] == before
+    assert fetch(port) == (200, "api-0.aa")
+
+
+def test_who_was_never_behind_it_is_out_without_a_port_that_another_program_has(gate: Ingress, backends: Any) -> None:
+    port, (one, two) = free_port(), backends("api-0.aa", "api-1.aa")
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        emptied = text(OWNER, [listener(foreign.getsockname()[1], name="web")])
+
+        def leave(*keys: str) -> dict[str, Any]:
+            return gate.world.do("ingress", text=emptied, hash=digest(emptied), wait=0, out=list(keys))
+
+        assert leave("web-0.bb") == {"changed": False, "drained": True}
+        assert gate.survey()["state"] == "absent"
+        gate.put(listener(port, one, two))
+        assert leave("web-0.bb") == {"changed": False, "drained": True}
+        assert problem(lambda: leave("web-0.bb", "api-1.aa")).kind == "taken"
 
 
 def test_a_port_that_moves_to_another_address_leaves_the_other_listeners_alone(gate: Ingress) -> None:

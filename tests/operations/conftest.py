@@ -16,5 +16,5 @@ def fleet() -> Iterator[TryFleet]:
         Path(place).chmod(0o755)
         made = TryFleet(Path(place))
         yield made
-        made.run("destroy", "-auto-approve")
-        assert made.processes() == []
+        destroyed = made.run("destroy", "-auto-approve")
+        assert made.processes() == [], destroyed.out + destroyed.err + made.running()

@@ -112,6 +112,10 @@ class TryFleet:
         """Everything that runs out of this fleet's store."""
         return [int(e.name) for e in Path("/proc").iterdir() if e.name.isdigit() and str(self.root) in _argv(e)]
 
+    def running(self) -> str:
+        """The command lines of what runs out of this fleet's store, a line each."""
+        return "\n".join(f"{pid}: {_argv(Path(f'/proc/{pid}'))}" for pid in self.processes())
+
     def get(self, path: str = "/") -> str:
         with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
             text: str = answer.read().decode()

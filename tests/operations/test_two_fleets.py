@@ -18,7 +18,8 @@ def second(fleet: TryFleet, tmp_path: Path) -> Iterator[TryFleet]:
     made.edit(str(made.root), str(fleet.root))
     made.edit("name: hello", "name: other")
     yield made
-    made.run("destroy", "-auto-approve")
+    destroyed = made.run("destroy", "-auto-approve")
+    assert destroyed.code == 0, destroyed.out
 
 
 def test_a_published_port_of_another_fleet_is_refused_by_the_plan_and_its_holder_named(

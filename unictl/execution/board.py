@@ -4,7 +4,7 @@ Changes of one moment on one host are one reload: whoever comes while a reload i
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,7 @@ class Board:
         text = membership.compose(self._owner, wished)
         drain = max((s.data.get("drain", 0) for s, _ in batch if s.kind is Kind.LEAVE), default=0)
         try:
-            answer = await host.ingress(self._owner, text, membership.digest(self._owner, wished), drain)
+            answer = await host.ingress(self._owner, text, membership.digest(self._owner, wished), drain, _out(batch))
         except BaseException as error:
             for _, told in batch:
                 if not told.done():
@@ -60,3 +60,14 @@ class Board:
         for step, told in batch:
             undrained = step.kind is Kind.LEAVE and not answer.get("drained", True)
             told.set_result("not every session ended in the drain time" if undrained else "")
+
+
+def _out(batch: Sequence[tuple[Step, Any]]) -> list[str]:
+    """Who leaves, where all that is asked for is that a service goes back; else nobody: then the whole is written.
+
+    What could not be joined (a port is taken) need not leave: then writing it would fail for the same reason.
+    """
+    swaps = [swap for step, _ in batch for swap in step.data.get("swap", {}).values()]
+    if len(swaps) < len(batch) or any(swap["in"] for swap in swaps):
+        return []
+    return [key for swap in swaps for key in swap["out"]]

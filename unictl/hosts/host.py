@@ -76,7 +76,14 @@ class Host(Protocol):
     ) -> dict[str, Any]: ...
     async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]: ...
     async def mark(self, owner: str, key: str, marks: Document) -> None: ...
-    async def ingress(self, owner: str, text: str, hash: str, wait: int) -> dict[str, Any]: ...  # noqa: A002
+    async def ingress(
+        self,
+        owner: str,
+        text: str,
+        hash: str,  # noqa: A002 - its name on the wire
+        wait: int,
+        out: Sequence[str] = (),
+    ) -> dict[str, Any]: ...
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool: ...
     def tail(
         self,
@@ -209,9 +216,19 @@ class RemoteHost:
         """Change what may change of an instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate)."""
         await self._ask("mark", owner, key=key, **marks)
 
-    async def ingress(self, owner: str, text: str, hash: str, wait: int) -> dict[str, Any]:  # noqa: A002
-        """Put a configuration in force and wait so many ms for draining: {changed, drained}. Empty text: stop it."""
-        return await self._ask("ingress", owner, text=text, hash=hash, wait=wait)
+    async def ingress(
+        self,
+        owner: str,
+        text: str,
+        hash: str,  # noqa: A002 - its name on the wire
+        wait: int,
+        out: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Put a configuration in force and wait so many ms for draining: {changed, drained}. Empty text: stop it.
+
+        ``out``: keys that are to be out of it and no more; where none of them is in it, nothing is done.
+        """
+        return await self._ask("ingress", owner, text=text, hash=hash, wait=wait, out=list(out))
 
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool:
         """Stop an instance (``grace`` ms until SIGKILL) and move its record away; False where it was gone."""

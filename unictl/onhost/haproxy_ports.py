@@ -10,6 +10,10 @@ import socket
 from . import claims, records, wire
 from .listening import address
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
+
 _BIND = re.compile(r"^[ \t]+bind[ \t]+(\S+):(\d+)[ \t]*$", re.MULTILINE)
 _LISTENING = "0A"
 
@@ -53,13 +57,24 @@ def inodes(pid: int) -> set[str]:
     return found
 
 
-def check_claims(root: records.Root, wanted: list[tuple[str, int]]) -> None:
-    """A ``taken`` Problem where an instance of any fleet has recorded a port; to be called under the host's lock."""
+def check_claims(root: records.Root, wanted: list[tuple[str, int]], others: dict[str, list[tuple[str, int]]]) -> None:
+    """A ``taken`` Problem where an instance of any fleet has recorded a port, or the ingress of another fleet is to
+    listen on it (``others``: owner -> its ports); to be called under the host's lock."""
+    for bind, port, holder in _claimed(root, others):
+        for where, number in wanted:
+            if number == port and _overlap(where, bind):
+                raise _taken(where, number, holder)
+
+
+def _claimed(root: records.Root, others: dict[str, list[tuple[str, int]]]) -> Iterator[tuple[str, int, str]]:
+    """(address, port, who) of every claim."""
     for owner, key, record in claims.all_records(root):
         for forward in record["run"].get("forwards", ()):
-            for bind, port in wanted:
-                if port == int(forward["host"]) and not forward.get("udp") and _overlap(bind, forward.get("bind", "")):
-                    raise _taken(bind, port, f"{key} of fleet {owner}")
+            if not forward.get("udp"):
+                yield forward.get("bind", ""), int(forward["host"]), f"{key} of fleet {owner}"
+    for owner, places in others.items():
+        for bind, port in places:
+            yield bind, port, f"the ingress of fleet {owner}"
 
 
 def check_free(wanted: list[tuple[str, int]], own: set[str]) -> None:
@@ -101,7 +116,7 @@ def _taken(bind: str, port: int, holder: str) -> wire.Problem:
     return wire.Problem(
         "taken",
         f"the ingress needs port {_where(bind, port)}, which is held by {holder}",
-        "stop that program, or publish another port",
+        "free it there, or publish another port",
     )
 
 

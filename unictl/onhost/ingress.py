@@ -48,7 +48,10 @@ STOP = 0.5
 
 
 def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
-    """Put a text in force (none: stop the ingress), then wait at most ``wait`` ms for what drains."""
+    """Put a text in force (none: stop the ingress), then wait at most ``wait`` ms for what drains.
+
+    ``out``: nothing is done where none of these servers stands in what is in force.
+    """
     held = lease.require(ask, call)
     place = haproxy_process.Place(root, ask["owner"])
     wait = float(ask.get("wait") or 0) / 1000
@@ -57,6 +60,8 @@ def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     records.folders(os.path.dirname(place.lock), 0o700)
     # The keeper starts one that ended: not beside us.
     with locks.Held(place.lock):
+        if ask.get("out") and _knows_none(place, ask["out"]):
+            return {"changed": False, "drained": True}
         if not ask.get("text"):
             return _stop(root, place, wait, call)
         current, changed = _put(root, place, ask, held.descriptor)
@@ -72,9 +77,34 @@ def _put(
     # The file is compared as well: a killed run may have left there what was never put in force.
     changed = current is None or current[1] != ask["hash"] or f" {ask['hash']}\n" not in place.text()
     if changed:
+        before = place.text()
         _prepare(root, place, ask, held)
-        current = _swap(place, ask["hash"], _make_way(place, current))
+        try:
+            current = _swap(place, ask["hash"], _make_way(place, current))
+        except wire.Problem:
+            _restore(root, place, before)
+            raise
     return current, changed
+
+
+def _restore(root: records.Root, place: Place, before: str) -> None:
+    """What could not be put in force claims no port: the text is what it was before."""
+    if before:
+        records.write_atomic(place.config, before.encode())
+        return
+    if units.here():
+        unit_files.disable(place.unit)
+        unit_files.remove(root, place.unit)
+    _silence(place)
+    records.remove_tree(place.run)
+    records.remove_aside(place.folder)
+
+
+def _knows_none(place: Place, keys: list[str]) -> bool:
+    """Whether none of these is a server of the text in place, and no other text is in force."""
+    current = haproxy_process.running(place)
+    listed = any(f"    server {key} " in place.text() for key in keys)
+    return not listed and (current is None or current[1] == haproxy_process.wished(place))
 
 
 def survey(root: records.Root, owner: str) -> dict[str, Any]:
@@ -164,7 +194,8 @@ def _prepare(root: records.Root, place: Place, ask: dict[str, Any], held: int | 
         haproxy_process.check(place.next, held)
         wanted = haproxy_ports.of_text(ask["text"])
         with locks.Held(root.host_lock):
-            haproxy_ports.check_claims(root, wanted)
+            others = {owner: ports(root, owner) for owner in root.owners() if owner != place.owner}
+            haproxy_ports.check_claims(root, wanted, others)
             haproxy_ports.check_free(wanted, _own_sockets(place))
             os.rename(place.next, place.config)
         records.sync_folder(place.folder)

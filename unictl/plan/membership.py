@@ -60,11 +60,13 @@ def routed(service: Service) -> tuple[Port, ...]:
 class Roster:
     """The members of one service while a plan is made, and their listeners at any moment of it.
 
-    A service that is gone, or has no ports any more, keeps its endpoints as long as its old instances are there.
+    A service that is gone, or has no ports any more, keeps its endpoints as long as its old instances are there; one
+    that ``goes`` keeps all its listeners as long, so that nothing has to listen anew for somebody to leave.
     """
 
-    def __init__(self, name: str, service: Service | None, endpoints: Mapping[str, int]):
+    def __init__(self, name: str, service: Service | None, endpoints: Mapping[str, int], *, goes: bool = False):
         self._name = name
+        self._goes = goes
         self._endpoints = endpoints
         self._forms = _forms(service, endpoints) if service else []
         self.routed = service is None or service.kind != "job"
@@ -90,6 +92,8 @@ class Roster:
 
     def listeners(self) -> list[dict[str, Any]]:
         """Every listener, endpoints and published, with who is a member now; there even when nobody answers."""
+        if self._goes and not self._members:
+            return []
         forms = self._orphans() if self._orphaned else self._forms
         return [{**form, "servers": self._servers(port)} for port, form in forms]
 

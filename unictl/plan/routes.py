@@ -32,7 +32,8 @@ def stop_ingress(draft: Draft, host: str) -> str:
 
 def rosters(s: Situation) -> dict[str, Roster]:
     """Who is behind the ingress before the first step, by service: what runs and has passed its gate."""
-    found = {name: Roster(name, service, s.endpoints) for name, service in s.fleet.services.items()}
+    goes = s.options.destroy
+    found = {name: Roster(name, service, s.endpoints, goes=goes) for name, service in s.fleet.services.items()}
     for name, lives in sorted(s.lives.items()):
         service = name.rpartition("-")[0]
         if service not in found:
