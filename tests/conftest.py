@@ -1,4 +1,6 @@
-"""What all tests share: goldens that can be accepted, long runs only when asked for, no check left out quietly."""
+"""What all tests share: goldens that can be accepted, long runs only when asked for, no check left out quietly, and
+which of them may run at one time.
+"""
 
 import os
 
@@ -10,12 +12,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long runs (marker ``soak``) are left out unless ``-m`` speaks of them; CI asks for them once."""
+    """Long runs (marker ``soak``) are left out unless ``-m`` speaks of them; CI asks for them once.
+
+    Where several run at a time, those of a file stay together, and those of the lab, which share its hosts; what takes
+    longest begins first.
+    """
+    for item in items:
+        folder, name = item.path.parent.name, item.path.name
+        item.add_marker(pytest.mark.xdist_group("lab" if folder == "lab" else f"{folder}/{name}"))
+    items.sort(key=_turn)
     if "soak" in (config.option.markexpr or ""):
         return
     long = [item for item in items if item.get_closest_marker("soak")]
     config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+def _turn(item: pytest.Item) -> int:
+    folders = ("lab", "operations", "onhost")
+    folder = item.path.parent.name
+    return folders.index(folder) if folder in folders else len(folders)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

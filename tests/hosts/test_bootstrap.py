@@ -50,3 +50,10 @@ def test_nothing_of_the_host_side_is_left_on_disk(tmp_path: Path) -> None:
     subprocess.run(words, input=data, capture_output=True, check=False, timeout=20, cwd=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
     assert not list(tmp_path.rglob("*.py*"))
+
+
+def test_a_host_without_a_place_for_its_store_says_which_and_why() -> None:
+    said = "Welcome\nunictl: the state folder /tmp/s lies under /tmp; set XDG_STATE_HOME elsewhere"
+    assert bootstrap.told(72, said) == ("the state folder /tmp/s lies under /tmp", "set XDG_STATE_HOME elsewhere")
+    assert bootstrap.told(72, "") == bootstrap.EXITS[72]
+    assert bootstrap.told(73, said) == bootstrap.EXITS[73]

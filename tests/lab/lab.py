@@ -85,19 +85,27 @@ class LabHost:
     @property
     def leader(self) -> int:
         """Its process 1, as numbered here."""
-        for shell in supervisor.children(self.lab.pid):
-            words = Path(f"/proc/{shell}/cmdline").read_bytes().split(b"\0")
-            if f"--machine={self.name}".encode() in words and (below := supervisor.children(shell)):
-                return below[0]
-        raise RuntimeError(f"{self.name} is not up")
+        found = self._leader()
+        if not found:
+            raise RuntimeError(f"{self.name} is not up")
+        return found
+
+    def _leader(self) -> int:
+        """The same; 0 while it is down."""
+        try:
+            for shell in supervisor.children(self.lab.pid):
+                words = Path(f"/proc/{shell}/cmdline").read_bytes().split(b"\0")
+                if f"--machine={self.name}".encode() in words and (below := supervisor.children(shell)):
+                    return below[0]
+        except OSError:
+            # It ended while it was looked at.
+            return 0
+        return 0
 
     @property
     def up(self) -> bool:
         """Whether it is powered on."""
-        try:
-            return bool(self.leader)
-        except (RuntimeError, OSError):
-            return False
+        return self._leader() > 0
 
     def path(self, inside: str) -> Path:
         """One of its files, seen from here; also while it is down."""
@@ -127,7 +135,7 @@ class LabHost:
         """An orderly reboot."""
         before = self.leader
         self.enter("systemctl --no-block reboot")
-        until(lambda: self.up and self.leader != before, f"{self.name} reboots")
+        until(lambda: self._leader() not in (0, before), f"{self.name} reboots")
         if wait:
             self.wait()
 

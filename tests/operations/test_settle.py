@@ -1,13 +1,14 @@
 """The common head of all that asks hosts: every problem of a fleet's files, each once."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.operations.fleets import PLAYBOOK
-from unictl.diagnostics.failure import InvalidFleet
+from unictl.diagnostics.failure import Failure, InvalidFleet
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import settle
+from unictl.operations.settle import settle, write_lock
 
 FLEET = """
 fleet: {name: shop, id: a1b2c3}
@@ -29,3 +30,12 @@ def test_what_is_not_supported_yet_is_said_once_with_its_place(tmp_path: Path) -
         settle(FleetRequest(path=tmp_path))
     found = [(each.code, str(each.place)) for each in raised.value.problems]
     assert found == [("not-supported-yet", "fleet.yaml:6:16"), ("not-supported-yet", "fleet.yaml:10:86")]
+
+
+def test_a_lock_that_cannot_be_written_is_said_with_what_it_is_for(tmp_path: Path) -> None:
+    shutil.copytree(PLAYBOOK, tmp_path / "hello")
+    (tmp_path / "hello" / "fleet.lock").unlink(missing_ok=True)
+    # In the way of what is written aside: whoever is root may write anywhere else.
+    (tmp_path / "hello" / "fleet.lock.new").mkdir()
+    with pytest.raises(Failure, match=r"fleet\.lock cannot be written, which pins images and endpoint numbers: "):
+        write_lock(settle(FleetRequest(path=tmp_path / "hello")))

@@ -21,6 +21,7 @@ from tests.playbooks.wire import (
     RST,
     SYN,
     Conversation,
+    Segment,
     Wire,
     checksum,
 )
@@ -70,10 +71,9 @@ def test_it_answers_a_ping(wire: Wire) -> None:
 @pytest.mark.usefixtures("guest")
 def test_an_unconfirmed_greeting_is_repeated_with_growing_pauses(wire: Wire) -> None:
     wire.send_segment(5000, SYN, seq=7)
-    greetings = [wire.expect() for _ in range(3)]
+    greetings = [wire.expect() for _ in range(4)]
     assert {(g.flags, g.seq, g.ack) for g in greetings} == {(SYN | ACK, greetings[0].seq, 8)}
-    first, second = greetings[1].at - greetings[0].at, greetings[2].at - greetings[1].at
-    assert 0.2 < first < 1 and second > 1.5 * first
+    assert grow(greetings)
 
 
 @pytest.mark.usefixtures("guest")
@@ -88,9 +88,9 @@ def test_a_greeting_twice_opens_one_connection(wire: Wire) -> None:
 def test_a_lost_answer_is_repeated_with_growing_pauses_until_it_is_confirmed(wire: Wire) -> None:
     talk = Conversation(wire, 5001)
     talk.ask(GET)
-    answers = [wire.expect() for _ in range(3)]
+    answers = [wire.expect() for _ in range(4)]
     assert {(a.seq, a.data) for a in answers} == {(talk.ack, answers[0].data)}
-    assert answers[2].at - answers[1].at > 1.5 * (answers[1].at - answers[0].at) > 0.3
+    assert grow(answers)
     talk.take(answers[0])
     assert wire.segment(1.5) is None
     talk.ask(GET)
@@ -105,7 +105,7 @@ def test_three_doubled_confirmations_bring_a_repetition_at_once(wire: Wire) -> N
     for _ in range(3):
         talk.send(ACK)
     again = wire.expect()
-    assert again.data == lost.data and again.at - lost.at < 0.2
+    assert again.data == lost.data and again.at - lost.at < 0.3
 
 
 @pytest.mark.usefixtures("guest")
@@ -255,3 +255,8 @@ def test_a_call_finds_the_way_and_repeats_a_lost_greeting(tmp_path: Path, starte
     assert len(greetings) >= 2
     assert len({(g.port, g.own_port, g.seq) for g in greetings}) == 1
     assert greetings[0].own_port == 9
+
+
+def grow(four: list[Segment]) -> bool:
+    """Whether the pauses double (300, 600, 1200 ms), as far as a busy machine lets one see when something came."""
+    return four[3].at - four[2].at > 2 * (four[1].at - four[0].at) > 0.2

@@ -42,10 +42,11 @@ _FIND = (
 )
 BECOME = ("sudo", "-n", "-H", "--")
 
+NO_STORE = 72
 EXITS = {
     70: ("its python3 is older than 3.9", "install Python 3.9 or later there"),
     71: ("its python3 has no json module", "install the whole python3 package there (python3-minimal is not enough)"),
-    72: ("there is no place for its store", "give the host a `root:` in the fleet file"),
+    NO_STORE: ("there is no place for its store", "give the host a `root:` in the fleet file"),
     73: ("the connection broke while the host side was sent", "run the same command again"),
     74: ("the host side arrived damaged", "run the same command again"),
     127: ("there is no python3 on it", "install python3 (3.9 or later) there"),
@@ -57,6 +58,15 @@ def argv(nonce: str, size: int, digest: str, *, root: str = "", become: bool = F
     """The command line on the host."""
     words = ("sh", "-c", _FIND, "unictl", _ONE_LINE, nonce, str(size), digest, root)
     return (*(BECOME if become else ()), *words)
+
+
+def told(code: int, said: str) -> tuple[str, str]:
+    """What is wrong with a host whose start ended so, and the next step: in its own words where it has some."""
+    own = said.rpartition("unictl: ")[2]
+    if code == NO_STORE and own != said:
+        why, _, hint = own.partition("; ")
+        return why, hint
+    return EXITS.get(code, ("", ""))
 
 
 def quoted(words: tuple[str, ...]) -> str:

@@ -192,7 +192,7 @@ class Conversation:
     def _told(self, code: int, said: str) -> tuple[str, str]:
         """What the end means: what sudo or ssh said comes first, since they share codes with the start."""
         explained = self._explain(code, said)
-        return explained if explained[0] else bootstrap.EXITS.get(code, ("", ""))
+        return explained if explained[0] else bootstrap.told(code, said)
 
     def _fail(self, failure: Unreachable) -> None:
         if self._failure is None:

@@ -23,7 +23,7 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
     """The plan of a fleet against its hosts; Failures where there can be none. Writes what ``fleet.lock`` lacks."""
     store = Store(place(request.process_environment))
     settled = settle(request, fetch=bring.fetcher(store))
-    if settled.relocked and not (request.locked or request.at):
+    if settled.relocked and not (request.locked or request.at or options.destroy):
         write_lock(settled)
     world = _world(settled)
     try:

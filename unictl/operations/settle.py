@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unictl.declaration.load import Loaded, load
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
-from unictl.diagnostics.failure import InvalidFleet, UsageFailure
+from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.diagnostics.place import Path as Where
 from unictl.diagnostics.place import Place
 from unictl.fleet.finding import Findings
@@ -124,13 +124,19 @@ def settle(request: FleetRequest, fetch: Fetch | None = None) -> Settled:
 
 
 def write_lock(settled: Settled) -> Path:
-    """Writes ``fleet.lock`` beside the fleet file; its path."""
+    """Writes ``fleet.lock`` beside the fleet file; its path. Failure where that may not be."""
     place = settled.read.folder / lockfile.NAME
     text = lockfile.write(settled.lock)
     if not place.is_file() or place.read_text() != text:
         aside = place.with_name(place.name + ".new")
-        aside.write_text(text)
-        aside.replace(place)
+        try:
+            aside.write_text(text)
+            aside.replace(place)
+        except OSError as error:
+            raise Failure(
+                f"{place} cannot be written, which pins images and endpoint numbers: {error.strerror}",
+                hint="run it where you may write, commit fleet.lock, and it is only read from then on",
+            ) from None
     return place
 
 
