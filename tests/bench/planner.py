@@ -32,7 +32,7 @@ from unictl.instances.live import decode
 from unictl.operations.shipped import fleet_schema
 from unictl.plan import membership
 from unictl.plan.build import build
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan, Revision
 from unictl.plan.step import Kind
 from unictl.views import layout, text
@@ -172,7 +172,7 @@ def plan(source: str, replies: Iterator[tuple[str, str]], bumped: int | None) ->
         endpoints(services),
         world,
         revision=Revision(commit="c" * 40, clean=True),
-        options=BuildOptions(),
+        options=PlanOptions(),
         places=loaded.places,
     )
     times.append(time.process_time())

@@ -12,7 +12,8 @@ from pathlib import Path
 from unictl.journal.event import Event
 from unictl.operations.apply import apply
 from unictl.operations.plan import plan
-from unictl.operations.request import ApplyOptions, FleetRequest, PlanOptions
+from unictl.operations.request import ApplyOptions, FleetRequest
+from unictl.plan.options import PlanOptions
 
 
 class Never:

@@ -10,7 +10,7 @@ from unictl.fleet.references import parse
 from unictl.guests.facts import ImageFacts
 from unictl.instances.live import Silent, Survey
 from unictl.plan.build import build
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan, Revision
 from unictl.plan.remember import hosts_json, policy_json
 
@@ -121,7 +121,7 @@ def plan(
 ) -> Plan:
     """The plan of a fleet in a world."""
     known = facts(fleet, **versions)
-    return build(fleet, known, endpoints(fleet), world, revision=revision, options=BuildOptions(**options))
+    return build(fleet, known, endpoints(fleet), world, revision=revision, options=PlanOptions(**options))
 
 
 def silent(world: Mapping[str, Survey | Silent], *names: str) -> dict[str, Survey | Silent]:

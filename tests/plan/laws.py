@@ -15,7 +15,7 @@ from unictl.plan import graph, planfile
 from unictl.plan.build import build
 from unictl.plan.change import Action
 from unictl.plan.classify import running, serving
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan
 from unictl.plan.step import Kind, Step
 
@@ -161,7 +161,7 @@ def order_never_matters(story: Story) -> None:
     )
     known = dict(_shuffled(tuple(facts(story.after).items()), random))
     numbers = dict(_shuffled(tuple(endpoints(story.after).items()), random))
-    made = build(after, known, numbers, world, revision=builders.REVISION, options=BuildOptions(**LOOSE))
+    made = build(after, known, numbers, world, revision=builders.REVISION, options=PlanOptions(**LOOSE))
     assert planfile.dump(made) == first
 
 

@@ -24,7 +24,7 @@ from unictl.diagnostics.place import Place
 from unictl.fleet.model import Placement, Policy, Publish, Volume
 from unictl.plan.budget import budget
 from unictl.plan.build import build
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan, Revision
 
 
@@ -65,7 +65,7 @@ def test_a_refusal_has_the_place_of_what_caused_it_or_of_what_encloses_it() -> N
         endpoints(one),
         applied(change(one, "front", args=())).world(),
         revision=REVISION,
-        options=BuildOptions(),
+        options=PlanOptions(),
         places={("policy",): place, ("services", "front"): lower},
     )
     assert [each.place for each in made.refusals if each.code == "budget"] == [place]

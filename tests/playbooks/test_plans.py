@@ -23,7 +23,7 @@ from unictl.instances.preflight import preflight
 from unictl.operations import scaffold, settle
 from unictl.operations.request import FleetRequest
 from unictl.plan.build import build
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan
 from unictl.revisions.worktree import WorkTree
 from unictl.views import layout, text
@@ -75,7 +75,7 @@ def numbered(fleet: Fleet) -> dict[str, int]:
 
 def planned(fleet: Fleet, known: Facts, world: Mapping[str, object] | None = None) -> Plan:
     there = world if world is not None else empty(fleet)
-    made = build(fleet, known, numbered(fleet), there, revision=REVISION, options=BuildOptions())  # type: ignore[arg-type]
+    made = build(fleet, known, numbered(fleet), there, revision=REVISION, options=PlanOptions())  # type: ignore[arg-type]
     return replace(made, refusals=tuple(each for each in made.refusals if each.code != "not-supported"))
 
 

@@ -9,7 +9,8 @@ from unictl.cli.arguments import Arguments
 from unictl.cli.vocabulary import APPLYING, NARROWING, READING
 from unictl.diagnostics.failure import UsageFailure
 from unictl.fleet import quantities
-from unictl.operations.request import ApplyOptions, FleetRequest, PlanOptions
+from unictl.operations.request import ApplyOptions, FleetRequest
+from unictl.plan.options import PlanOptions
 
 _FALSE = {"", "0", "false", "no", "off"}
 

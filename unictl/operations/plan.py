@@ -11,11 +11,11 @@ from unictl.images.store import Store, place
 from unictl.instances.desired import fingerprints, wish
 from unictl.instances.live import Survey, World
 from unictl.operations import bring
-from unictl.operations.request import FleetRequest, PlanOptions
+from unictl.operations.request import FleetRequest
 from unictl.operations.settle import Settled, revision, settle, write_lock
 from unictl.plan import planfile
 from unictl.plan.build import build
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan
 
 
@@ -33,7 +33,7 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
             settled.endpoints,
             world,
             revision=revision(settled),
-            options=_options(options),
+            options=options,
             places=settled.read.loaded.places,
             at_hand=bring.at_hand(settled, store),
         )
@@ -46,20 +46,6 @@ def plan(request: FleetRequest, options: PlanOptions) -> Plan:
 
 def _world(settled: Settled) -> World:
     return look.world(settled.fleet, connect, fingerprints(wish(settled.fleet, settled.facts)))
-
-
-def _options(options: PlanOptions) -> BuildOptions:
-    return BuildOptions(
-        target=options.target,
-        exclude=options.exclude,
-        replace=options.replace,
-        destroy=options.destroy,
-        allow_destroy=options.allow_destroy,
-        allow_changes=options.allow_changes,
-        allow_volumes=options.allow_volumes,
-        retry=options.retry,
-        rebalance=options.rebalance,
-    )
 
 
 def _display(settled: Settled, made: Plan) -> dict[str, object]:

@@ -23,21 +23,6 @@ class FleetRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOptions:
-    """What a plan is narrowed to or forced to do. ``allow_volumes`` are volumes that may be deleted, by name."""
-
-    target: str = ""
-    exclude: str = ""
-    replace: tuple[str, ...] = ()
-    destroy: bool = False
-    allow_destroy: int | None = None
-    allow_changes: int | None = None
-    allow_volumes: tuple[str, ...] = ()
-    retry: bool = False
-    rebalance: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
     """How a plan is carried out. ``lock_timeout`` in seconds; ``holder`` names the user in the lease;
     ``process_environment`` is what ``env:`` secrets are read from."""

@@ -18,7 +18,7 @@ from unictl.plan import acts, adjust, budget, duration, emptied, graph, guards
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.origins import AtHand, missing, origins
 from unictl.plan.plan import Endpoint, Plan, Revision
 from unictl.plan.read import read, wanted_ports
@@ -38,7 +38,7 @@ def build(
     world: World,
     *,
     revision: Revision,
-    options: BuildOptions = BuildOptions(),  # noqa: B008 - frozen
+    options: PlanOptions = PlanOptions(),  # noqa: B008 - frozen
     places: Mapping[Path, Place] = _EMPTY,
     at_hand: AtHand | None = None,
 ) -> Plan:

@@ -23,7 +23,7 @@ from unictl.instances.spec import FleetFacts
 from unictl.plan import budget, guards
 from unictl.plan.assumed import assumed
 from unictl.plan.diff import difference
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Revision
 from unictl.plan.scope import scope
 from unictl.plan.situation import look
@@ -200,12 +200,12 @@ def _destroys(case: _Case) -> Iterator[Finding]:
             yield Finding(path=path, code="may-begin-empty", text=text, hint=f"take `accept_loss` off {listed(empty)}")
 
 
-def _edits(fleet: Fleet, name: str) -> Iterator[tuple[str, Fleet, BuildOptions]]:
+def _edits(fleet: Fleet, name: str) -> Iterator[tuple[str, Fleet, PlanOptions]]:
     """Whatever may be asked for that takes instances of a service away, in words, and as a fleet."""
     service = fleet.services.get(name)
     if service is None:
         return
-    bare = BuildOptions()
+    bare = PlanOptions()
     yield f"{name} is taken out of the fleet file", supposed(fleet, Question(without=(name,))), bare
     for count in sorted({max(0, service.replicas - 1), 0}, reverse=True):
         if count < service.replicas:
@@ -213,10 +213,10 @@ def _edits(fleet: Fleet, name: str) -> Iterator[tuple[str, Fleet, BuildOptions]]
     for host in sorted(fleet.hosts):
         lost = replace(fleet, hosts={**fleet.hosts, host: replace(fleet.hosts[host], drain=True)})
         yield f"{host} is drained", lost, bare
-    yield "the whole fleet is destroyed", fleet, BuildOptions(destroy=True)
+    yield "the whole fleet is destroyed", fleet, PlanOptions(destroy=True)
 
 
-def _goes(case: _Case, name: str, after: Fleet, options: BuildOptions) -> bool:
+def _goes(case: _Case, name: str, after: Fleet, options: PlanOptions) -> bool:
     """Whether the plan takes an instance of ``name`` away for good, and is not refused."""
     s = look(after, case.facts, {}, case.world, wished=wish(after, case.facts), options=options)
     rows = [row for work in difference(s, scope(s), locating=False).works for row in (work.change, *work.twins)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOptions:
+class PlanOptions:
     """``target`` and ``exclude`` are selectors; ``replace`` names instances or services that get a new generation.
 
     ``destroy`` takes all of the fleet down; ``allow_destroy`` raises the budget to that many; ``allow_volumes`` are

@@ -13,7 +13,7 @@ from unictl.instances.addresses import resolve
 from unictl.instances.desired import Wished
 from unictl.instances.live import LiveInstance, Silent, Survey, World, remembered_host
 from unictl.instances.spec import FleetFacts
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 
 Lives = Mapping[str, tuple[LiveInstance, ...]]
 
@@ -30,7 +30,7 @@ class Situation:
     fleet: Fleet
     facts: FleetFacts
     endpoints: Mapping[str, int]
-    options: BuildOptions
+    options: PlanOptions
     wished: tuple[Wished, ...]
     world: World
     answered: Mapping[str, Survey]
@@ -67,7 +67,7 @@ def look(
     world: World,
     *,
     wished: tuple[Wished, ...],
-    options: BuildOptions,
+    options: PlanOptions,
     commit: str = "",
 ) -> Situation:
     """The situation of a fleet: its hosts sorted by whether they answered, its instances by name."""

@@ -20,7 +20,7 @@ from unictl.plan import budget, guards
 from unictl.plan.change import Action, Change
 from unictl.plan.classify import serving
 from unictl.plan.diff import Difference, Work, difference
-from unictl.plan.options import BuildOptions
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Revision
 from unictl.plan.scope import scope
 from unictl.plan.situation import Situation, look
@@ -143,7 +143,7 @@ def whatif(fleet: Fleet, facts: FleetFacts, endpoints: Mapping[str, int], world:
     """What would become of ``world`` under ``question``; ValueError where it names what is not there."""
     after = supposed(fleet, checked(fleet, question))
     left = {name: said for name, said in world.items() if name not in question.lose}
-    s = look(after, facts, endpoints, left, wished=wish(after, facts), options=BuildOptions())
+    s = look(after, facts, endpoints, left, wished=wish(after, facts), options=PlanOptions())
     found = difference(s, scope(s), locating=False)
     return _Answering(fleet, world, question, s, found).answer()
 
