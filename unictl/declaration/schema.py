@@ -1,17 +1,16 @@
 """Tree of one file -> the same with what is wrong marked, and the problems. Door to jsonschema.
 
 Entries (each host, each service ...) are checked one by one, and what was found clean once is not checked again:
-a hundred revisions of a fleet differ in few entries. Nothing is compiled at import time.
+a hundred revisions of a fleet differ in few entries. Nothing is compiled at import time, and jsonschema is imported
+where an entry is not surely right: it takes longer than all else of a valid fleet.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.validators import extend
-
 from unictl.declaration import kinds
+from unictl.declaration.sound import sound
 from unictl.declaration.tree import SPOILED, Loose, Map, changed, spot
 from unictl.declaration.wording import Issue, issues
 from unictl.diagnostics.diagnostic import Diagnostic
@@ -20,12 +19,6 @@ from unictl.diagnostics.place import Path
 _NOTES = frozenset(("description", "default", "examples", "x-column", "title", "$defs", "$schema", "$id"))
 _MOST_REMEMBERED = 50_000
 _compiled: dict[int, "Checker"] = {}
-
-
-def _kind(_: Any, kind: str, value: Any, __: Any) -> Iterator[ValidationError]:
-    said = kinds.why(kind, value) if isinstance(value, str) else ""
-    if said:
-        yield ValidationError(said)
 
 
 def _resolved(node: Any, definitions: Mapping[str, Any], *, named: bool = False) -> Any:
@@ -59,16 +52,16 @@ class Checker:
     def validator(self, name: str, node: Mapping[str, Any]) -> Any:
         """The compiled check of what stands under the top-level key ``name``."""
         if name not in self.validators:
-            make: Callable[..., Any] = extend(  # type: ignore[no-untyped-call]
-                Draft202012Validator, validators={"x-kind": _kind}
-            )
-            self.validators[name] = make(node)
+            self.validators[name] = _validator(node)
         return self.validators[name]
 
     def entry(self, name: str, node: Mapping[str, Any], value: Any, what: str) -> tuple[Any, tuple[Issue, ...]]:
         """``value`` with variables turned into what is wanted, and what is wrong in it."""
         known = (name, repr(value))
         if known in self.clean:
+            return value, ()
+        if sound(node, value):
+            self.remember(known)
             return value, ()
         validator = self.validator(name, node)
         errors = list(validator.iter_errors(value))
@@ -78,9 +71,28 @@ class Checker:
         if loose:
             errors = list(validator.iter_errors(value))
         found = issues(errors, value, what, self.elsewhere)
-        if not errors and len(self.clean) < _MOST_REMEMBERED:
-            self.clean.add(known)
+        if not errors:
+            self.remember(known)
         return value, found
+
+    def remember(self, known: tuple[str, str]) -> None:
+        """Nothing is wrong in this entry, whenever it is met again."""
+        if len(self.clean) < _MOST_REMEMBERED:
+            self.clean.add(known)
+
+
+def _validator(node: Mapping[str, Any]) -> Any:
+    """The check of jsonschema for ``node``, which also knows ``x-kind``."""
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def kind(_: Any, wanted: str, value: Any, __: Any) -> Any:
+        said = kinds.why(wanted, value) if isinstance(value, str) else ""
+        if said:
+            yield ValidationError(said)
+
+    make: Callable[..., Any] = extend(Draft202012Validator, validators={"x-kind": kind})  # type: ignore[no-untyped-call]
+    return make(node)
 
 
 def checker(schema: Mapping[str, Any]) -> Checker:

@@ -1,16 +1,19 @@
 """One complaint of JSON Schema -> what a person is told; its own text is never shown. Door to jsonschema."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from unictl.declaration.guesses import meant
 from unictl.declaration.kinds import why
 from unictl.declaration.tree import SPOILED, spot
 from unictl.diagnostics.place import Path
 from unictl.fleet.names import closest, listed, marked
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 _TYPES = {
     "string": "a text",
