@@ -18,7 +18,8 @@ from unictl.instances.desired import Located, Wished
 from unictl.instances.live import LiveInstance
 from unictl.plan import planfile
 from unictl.plan.change import Action, Change, Field
-from unictl.plan.plan import Endpoint, Plan, Revision
+from unictl.plan.plan import Endpoint, Plan
+from unictl.plan.revision import Revision
 from unictl.plan.step import Kind, Step
 from unictl.views import json as documents
 

@@ -33,7 +33,8 @@ from unictl.operations.shipped import fleet_schema
 from unictl.plan import membership
 from unictl.plan.build import build
 from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan, Revision
+from unictl.plan.plan import Plan
+from unictl.plan.revision import Revision
 from unictl.plan.step import Kind
 from unictl.views import layout, text
 

@@ -11,8 +11,9 @@ from unictl.guests.facts import ImageFacts
 from unictl.instances.live import Silent, Survey
 from unictl.plan.build import build
 from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan, Revision
+from unictl.plan.plan import Plan
 from unictl.plan.remember import hosts_json, policy_json
+from unictl.plan.revision import Revision
 
 GIB = 1 << 30
 REVISION = Revision(commit="c0ffee" * 6 + "c0ff", clean=True, subject="a commit")

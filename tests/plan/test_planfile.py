@@ -18,7 +18,7 @@ from unictl.declaration.load import load
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.plan import planfile
 from unictl.plan.approval import approval_hash, rows
-from unictl.plan.plan import Revision
+from unictl.plan.revision import Revision
 from unictl.views import json as documents
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "fleet.schema.json").read_text())

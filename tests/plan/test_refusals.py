@@ -25,7 +25,8 @@ from unictl.fleet.model import Placement, Policy, Publish, Volume
 from unictl.plan.budget import budget
 from unictl.plan.build import build
 from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan, Revision
+from unictl.plan.plan import Plan
+from unictl.plan.revision import Revision
 
 
 def _codes(made: Plan) -> set[str]:

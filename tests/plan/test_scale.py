@@ -8,7 +8,8 @@ from unictl.guests.facts import ImageFacts
 from unictl.instances.live import decode
 from unictl.operations.shipped import fleet_schema
 from unictl.plan.build import build
-from unictl.plan.plan import Plan, Revision
+from unictl.plan.plan import Plan
+from unictl.plan.revision import Revision
 from unictl.views import layout, text
 
 

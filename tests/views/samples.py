@@ -5,7 +5,8 @@ from typing import Any
 
 from unictl.diagnostics.diagnostic import Diagnostic, Severity
 from unictl.plan.change import Action, Change, Field
-from unictl.plan.plan import Endpoint, Plan, Revision
+from unictl.plan.plan import Endpoint, Plan
+from unictl.plan.revision import Revision
 from unictl.plan.step import Kind, Step
 
 OLD, NEW = "sha256:" + "a1b2c3d4" * 8, "sha256:" + "d4e5f6a7" * 8

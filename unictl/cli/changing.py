@@ -4,21 +4,24 @@ What would have to ask and cannot is refused before the fleet is read; what is r
 touched.
 """
 
+from __future__ import annotations
+
 import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unictl.cli import approved, asked, seeing
+from unictl.cli import asked, seeing
 from unictl.cli.arguments import Arguments
-from unictl.cli.interrupts import Interrupts
 from unictl.cli.streams import Streams
 from unictl.diagnostics.failure import UsageFailure, exit_code
-from unictl.journal.event import Event
-from unictl.journal.report import Report
-from unictl.operations.request import ApplyOptions, FleetRequest
-from unictl.plan import approval, planfile
-from unictl.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from unictl.journal.event import Event
+    from unictl.journal.report import Report
+    from unictl.operations.request import ApplyOptions, FleetRequest
+    from unictl.plan.plan import Plan
 
 NOT_APPLIED = "Not applied: nothing was touched."
 
@@ -37,6 +40,7 @@ def plan(arguments: Arguments, streams: Streams) -> int:
 
 def apply(arguments: Arguments, streams: Streams) -> int:
     """Carry out a plan: a saved one as it is, or one made now and approved."""
+    from unictl.cli import approved
     from unictl.operations import plan as planning
 
     if planning.is_planfile(Path(arguments.path)):
@@ -58,6 +62,7 @@ def destroy(arguments: Arguments, streams: Streams) -> int:
 
 
 def _apply_fleet(arguments: Arguments, streams: Streams) -> int:
+    from unictl.cli import approved
     from unictl.operations import plan as planning
 
     _must_be_able_to_ask(arguments, streams)
@@ -74,6 +79,8 @@ def _apply_fleet(arguments: Arguments, streams: Streams) -> int:
 
 def _check(made: Plan, hashes: frozenset[str]) -> None:
     """What is refused anyway, or does nothing, is not held against what was approved."""
+    from unictl.cli import approved
+
     if made.can_apply and made.has_changes:
         approved.check(made, hashes)
 
@@ -117,6 +124,7 @@ def _carry_out(made: Plan, request: FleetRequest | None, arguments: Arguments, s
 
 def _watched(made: Plan, options: ApplyOptions, arguments: Arguments, streams: Streams) -> Report:
     """The apply itself, while its events are shown or streamed."""
+    from unictl.cli.interrupts import Interrupts
     from unictl.operations import apply as applying
     from unictl.terminal.leave import leaver
     from unictl.terminal.screen import Screen
@@ -180,6 +188,8 @@ def _next(made: Plan, arguments: Arguments) -> tuple[str, ...]:
     if arguments.out and not made.can_apply:
         return (f"Not saved to {arguments.out}: a refused plan cannot be applied.",)
     if arguments.out:
+        from unictl.plan import approval, planfile
+
         file = shlex.join([arguments.out])
         return (
             f"Saved the plan to {arguments.out}. To apply exactly this: unictl apply {file}",

@@ -1,13 +1,18 @@
 """How a plan is seen: as text, JSON, Markdown, one HTML page, a graph. Looking at a saved one asks no host."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unictl.cli import asked
 from unictl.cli.arguments import Arguments
 from unictl.cli.streams import Streams
 from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
-from unictl.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from unictl.plan.plan import Plan
 
 FORMATS = ("mermaid", "dot", "svg")
 

@@ -5,25 +5,25 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
-from unictl.execution.surveys import Connect, Reached, survey_all
+from unictl.execution.surveys import Connect, Reached, Wished, survey_all
 from unictl.fleet.model import Fleet
 from unictl.hosts.host import Host
 from unictl.instances.live import LiveInstance, Silent, Survey, World
-from unictl.plan.acts import asked
 
 
-def world(fleet: Fleet, connect: Connect, full: Mapping[str, str] | None = None) -> World:
-    """What every host of the fleet says of itself. ``full``: instance name -> wished fingerprint."""
+def world(fleet: Fleet, connect: Connect, full: Wished | None = None) -> World:
+    """What every host of the fleet says of itself. ``full``: instance name -> wished fingerprint, or what works it
+    out while the hosts are being reached."""
     return asyncio.run(_world(fleet, connect, full or {}))
 
 
-async def _world(fleet: Fleet, connect: Connect, full: Mapping[str, str]) -> World:
+async def _world(fleet: Fleet, connect: Connect, full: Wished) -> World:
     reached = await _reach(fleet, connect, full)
     await reached.close()
     return reached.world
 
 
-async def _reach(fleet: Fleet, connect: Connect, full: Mapping[str, str]) -> Reached:
+async def _reach(fleet: Fleet, connect: Connect, full: Wished) -> Reached:
     hosts = {name: host for name, host in fleet.hosts.items() if not host.lost}
     return await survey_all(hosts, connect, owner=fleet.owner, mark=fleet.mark, full=full)
 
@@ -89,6 +89,9 @@ async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:
     service = fleet.services.get(live.service)
     if service is None or not service.health:
         return "process-only"
+    # Only here: what looks at hosts alone must not pay for all that makes a plan.
+    from unictl.plan.acts import asked
+
     probes = [asked(probe, live.forwards) for probe in service.health]
     try:
         answer = await reached.connections[live.host].health(fleet.owner, live.key, probes)

@@ -1,8 +1,10 @@
 """Ask every host of a fleet at once: connections in, a World out. A silent host is a value, not an error."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from unictl.diagnostics.failure import Failure
@@ -15,6 +17,8 @@ AT_ONCE = 32
 """Connections that are made at the same time (architecture, rule 12)."""
 
 Connect = Callable[[Host], Awaitable[Connection]]
+Wished = Mapping[str, str] | Callable[[], Mapping[str, str]]
+"""Instance name -> wished fingerprint; or what works that out, which is done while the hosts are being reached."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,35 +33,82 @@ class Reached:
         await asyncio.gather(*(each.close() for each in self.connections.values()), return_exceptions=True)
 
 
-async def survey_all(
-    hosts: Mapping[str, Host], connect: Connect, *, owner: str, mark: str, full: Mapping[str, str]
-) -> Reached:
-    """Connects to every host and takes one survey of each. ``full``: instance name -> wished fingerprint."""
+async def survey_all(hosts: Mapping[str, Host], connect: Connect, *, owner: str, mark: str, full: Wished) -> Reached:
+    """Connects to every host and takes one survey of each. ``full``: whose specs are asked for where they differ.
+
+    What working that out raises is raised here, and no host is asked anything.
+    """
     gate = asyncio.Semaphore(AT_ONCE)
     reached = Reached(connections={}, world={})
+    wished = _beside(full) if callable(full) else _known(full)
 
     async def one(host: Host) -> None:
         async with gate:
-            await _reach(reached, host, connect, owner, mark, full)
+            await _reach(reached, host, connect, owner, mark, wished)
 
-    await asyncio.gather(*(one(host) for _, host in sorted(hosts.items())))
+    tasks = [asyncio.ensure_future(one(host)) for _, host in sorted(hosts.items())]
+    try:
+        await asyncio.gather(wished, *tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await reached.close()
+        raise
     return reached
 
 
+def _known(full: Mapping[str, str]) -> "asyncio.Future[Mapping[str, str]]":
+    known: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
+    known.set_result(full)
+    return known
+
+
+def _beside(work: Callable[[], Mapping[str, str]]) -> "asyncio.Future[Mapping[str, str]]":
+    """Does it in a thread of its own, which holds nobody up who wants to leave."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Mapping[str, str]] = loop.create_future()
+
+    def settle(tell: Callable[..., None], told: object) -> None:
+        if not done.done():
+            tell(told)
+
+    def run() -> None:
+        tell: Callable[..., None] = done.set_result
+        try:
+            told: object = work()
+        except BaseException as problem:
+            tell, told = done.set_exception, problem
+        with suppress(RuntimeError):
+            # The loop is closed where somebody left meanwhile.
+            loop.call_soon_threadsafe(settle, tell, told)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
+
+
 async def _reach(
-    reached: Reached, host: Host, connect: Connect, owner: str, mark: str, full: Mapping[str, str]
+    reached: Reached,
+    host: Host,
+    connect: Connect,
+    owner: str,
+    mark: str,
+    wished: "asyncio.Future[Mapping[str, str]]",
 ) -> None:
-    connection = None
-    asked, began = time.time(), time.monotonic()
+    began = time.monotonic()
     try:
-        connection = await connect(host)
+        connection = reached.connections[host.name] = await connect(host)
+    except Failure as failure:
+        reached.world[host.name] = _silent(host.name, failure)
+        return
+    full, asked = await wished, time.time()
+    try:
         reply = await connection.survey(owner, mark, full)
     except Failure as failure:
         reached.world[host.name] = _silent(host.name, failure)
-        if connection is not None:
-            await connection.close()
+        del reached.connections[host.name]
+        await connection.close()
         return
-    reached.connections[host.name] = connection
     said = decode(host.name, reply)
     reached.world[host.name] = replace(
         said,

@@ -25,8 +25,9 @@ except ImportError:
     try: from _sha256 import sha256
     except ImportError: from hashlib import sha256
 if sha256(a).hexdigest()!=h: os.write(2,b"unictl: damaged on the way\n");os._exit(74)
+import zlib
 f=os.memfd_create("unictl")
-m=memoryview(a)
+m=memoryview(zlib.decompress(a))
 while m: m=m[os.write(f,m):]
 sys.path.insert(0,"/proc/self/fd/%d"%f)
 from onhost import serve

@@ -216,6 +216,9 @@ class Conversation:
         self._tasks[2].cancel()
         if self._process.stdin is not None:
             self._process.stdin.close()
+        if not self.asked:
+            # Nothing is in hand there; it may even not be reached yet, which can take long.
+            self._kill()
         try:
             await asyncio.wait_for(asyncio.shield(self._tasks[0]), CLOSE_PATIENCE)
         except (TimeoutError, asyncio.CancelledError):

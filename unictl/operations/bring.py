@@ -1,25 +1,28 @@
 """The bytes of images on this machine: in the fleet's folder or revision, in the local store, fetched, or relayed."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure, Refused
-from unictl.execution.relay import relay
-from unictl.execution.surveys import Connect
 from unictl.fleet.finding import Finding
 from unictl.fleet.model import Host, Source
 from unictl.images.resolve import Fetch
 from unictl.images.store import Store, sha256
-from unictl.journal.event import Event, Waiting
-from unictl.operations.settle import Settled
-from unictl.plan.origins import AtHand
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
 from unictl.views.ages import amount
 
-Emit = Callable[[Event], None]
+if TYPE_CHECKING:
+    from unictl.execution.surveys import Connect
+    from unictl.journal.event import Event, Waiting
+    from unictl.operations.settle import Settled
+    from unictl.plan.origins import AtHand
+    from unictl.plan.plan import Plan
+
+    Emit = Callable[[Event], None]
 
 
 def fetcher(store: Store) -> Fetch:
@@ -56,6 +59,9 @@ def gather(
     plan: Plan, folder: Path, store: Store, connect: Connect, hosts: Mapping[str, Host], emit: Emit
 ) -> Mapping[str, Path]:
     """Digest -> a file of this machine for every image that the plan brings; Refused before a host is touched."""
+    from unictl.execution.relay import relay
+    from unictl.plan.step import Kind
+
     staged = {step.data["digest"]: step for step in plan.steps if step.kind is Kind.STAGE}
     found: dict[str, Path] = {}
     problems: list[Diagnostic] = []
@@ -99,4 +105,6 @@ def _fetched(source: Source, store: Store) -> Path:
 
 
 def _waiting(text: str) -> Waiting:
+    from unictl.journal.event import Waiting
+
     return Waiting(at=time.monotonic(), text=text)

@@ -1,51 +1,106 @@
-"""Make a plan, save one, open one."""
+"""Make a plan, save one, open one.
 
+While the hosts are being reached, everything else is done that needs no host: most of a plan's time is ssh's.
+"""
+
+from __future__ import annotations
+
+import gc
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.execution import look
+from unictl.fleet.model import Fleet
 from unictl.hosts.connect import connect
-from unictl.images.store import Store, place
-from unictl.instances.desired import fingerprints, wish
 from unictl.instances.live import Survey, World
-from unictl.operations import bring
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import Settled, revision, settle, write_lock
-from unictl.plan import planfile
-from unictl.plan.build import build
-from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan
+from unictl.operations.settle import Read, Settled, declared, finish, read, revision, write_lock
+
+if TYPE_CHECKING:
+    from unictl.images.store import Store
+    from unictl.plan.options import PlanOptions
+    from unictl.plan.origins import AtHand
+    from unictl.plan.plan import Plan
+    from unictl.plan.revision import Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """All that a plan needs of this machine. ``wished``: instance name -> fingerprint."""
+
+    settled: Settled
+    store: Store
+    revision: Revision
+    at_hand: AtHand
+    wished: Mapping[str, str]
 
 
 def plan(request: FleetRequest, options: PlanOptions) -> Plan:
     """The plan of a fleet against its hosts; Failures where there can be none. Writes what ``fleet.lock`` lacks."""
+    gc.disable()
+    try:
+        return _plan(request, options)
+    finally:
+        gc.enable()
+
+
+def _plan(request: FleetRequest, options: PlanOptions) -> Plan:
+    found = read(request)
+    fleet = declared(found)
+    ready: list[_Ready] = []
+
+    def wished() -> Mapping[str, str]:
+        ready.append(_prepared(found, fleet, request, destroy=options.destroy))
+        return ready[0].wished
+
+    world = look.world(fleet, connect, wished)
+    return _built(ready[0], world, options)
+
+
+def _prepared(found: Read, fleet: Fleet, request: FleetRequest, *, destroy: bool) -> _Ready:
+    from unictl.images.store import Store, place
+    from unictl.instances.desired import fingerprints, wish
+    from unictl.operations import bring
+    from unictl.plan import build as _  # noqa: F401 - loaded now, needed when the hosts have answered
+
     store = Store(place(request.process_environment))
-    settled = settle(request, fetch=bring.fetcher(store))
-    if settled.relocked and not (request.locked or request.at or options.destroy):
+    settled = finish(found, fleet, request, fetch=bring.fetcher(store))
+    if settled.relocked and not (request.locked or request.at or destroy):
         write_lock(settled)
-    world = _world(settled)
+    return _Ready(
+        settled=settled,
+        store=store,
+        revision=revision(settled),
+        at_hand=bring.at_hand(settled, store),
+        wished=fingerprints(wish(settled.fleet, settled.facts)),
+    )
+
+
+def _built(ready: _Ready, world: World, options: PlanOptions) -> Plan:
+    from unictl.operations import bring
+    from unictl.plan.build import build
+
+    settled = ready.settled
     try:
         made = build(
             settled.fleet,
             settled.facts,
             settled.endpoints,
             world,
-            revision=revision(settled),
+            revision=ready.revision,
             options=options,
             places=settled.read.loaded.places,
-            at_hand=bring.at_hand(settled, store),
+            at_hand=ready.at_hand,
         )
     except ValueError as error:
         # A selector that cannot be read; everything else a plan has to say is in the plan.
         raise UsageFailure(str(error)) from None
-    bring.keep(made, settled, store)
+    bring.keep(made, settled, ready.store)
     return replace(made, facts={**made.facts, **_display(settled, made), "reached": _reached(world)})
-
-
-def _world(settled: Settled) -> World:
-    return look.world(settled.fleet, connect, fingerprints(wish(settled.fleet, settled.facts)))
 
 
 def _display(settled: Settled, made: Plan) -> dict[str, object]:
@@ -86,6 +141,8 @@ def is_planfile(path: Path) -> bool:
 
 def save(made: Plan, path: Path) -> None:
     """Writes a plan, readable by its owner only; whole or not at all."""
+    from unictl.plan import planfile
+
     write(path, planfile.dump(made))
 
 
@@ -102,6 +159,8 @@ def write(path: Path, text: str) -> None:
 
 def open_plan(path: Path) -> Plan:
     """A plan that ``save`` wrote; InvalidFleet where the file is none."""
+    from unictl.plan import planfile
+
     try:
         return planfile.load(path.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -1,26 +1,32 @@
-"""The common head of every use case: a request -> the fleet, its images and endpoint numbers, and its revision."""
+"""The common head of every use case: a request -> the fleet, its images and endpoint numbers, and its revision.
+
+Reading the files needs little of the rest, which is imported when they are read: while the hosts are being reached.
+"""
+
+from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unictl.declaration.load import Loaded, load
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
-from unictl.diagnostics.place import Path as Where
-from unictl.diagnostics.place import Place
-from unictl.fleet.finding import Findings
 from unictl.fleet.model import Fleet
-from unictl.images import lock as lockfile
-from unictl.images.lock import Facts, Lock
-from unictl.images.resolve import Fetch, resolve
-from unictl.instances.preflight import preflight
 from unictl.operations.request import FleetRequest
 from unictl.operations.shipped import fleet_schema
-from unictl.plan.plan import Revision
+from unictl.plan.revision import Revision
 from unictl.revisions.tree import Texts, Tree
 from unictl.revisions.worktree import WorkTree
+
+if TYPE_CHECKING:
+    from unictl.diagnostics.place import Path as Where
+    from unictl.diagnostics.place import Place
+    from unictl.fleet.finding import Findings
+    from unictl.images.lock import Facts, Lock
+    from unictl.images.resolve import Fetch
 
 ENTRY = "fleet.yaml"
 
@@ -58,11 +64,13 @@ class Settled:
 
 def read(request: FleetRequest) -> Read:
     """The fleet files; problems are in ``loaded``. UsageFailure where there is no fleet file."""
+    collecting = gc.isenabled()
     gc.disable()
     try:
         return _read(request)
     finally:
-        gc.enable()
+        if collecting:
+            gc.enable()
 
 
 def _read(request: FleetRequest) -> Read:
@@ -96,9 +104,21 @@ def settle(request: FleetRequest, fetch: Fetch | None = None) -> Settled:
     ``fetch``: what gets the bytes of a URL that the lock does not know yet; without it such an image is a problem.
     """
     found = read(request)
-    fleet = found.loaded.fleet
-    if fleet is None:
+    return finish(found, declared(found), request, fetch)
+
+
+def declared(found: Read) -> Fleet:
+    """The fleet that the files declare; InvalidFleet with all that is wrong in them."""
+    if found.loaded.fleet is None:
         raise InvalidFleet(_count(found.loaded.problems), problems=found.loaded.problems)
+    return found.loaded.fleet
+
+
+def finish(found: Read, fleet: Fleet, request: FleetRequest, fetch: Fetch | None = None) -> Settled:
+    """What ``settle`` does once the files are read."""
+    from unictl.images import lock as lockfile
+    from unictl.images.resolve import resolve
+
     lock = _lock(found.tree)
     locked = request.locked or bool(request.at)
     resolved = resolve(fleet, found.tree, lock.images, locked=locked, fetch=fetch)
@@ -118,13 +138,15 @@ def settle(request: FleetRequest, fetch: Fetch | None = None) -> Settled:
         facts=resolved.facts,
         endpoints=endpoints,
         sources=resolved.sources,
-        lock=Lock(images=resolved.facts, endpoints=endpoints),
+        lock=lockfile.Lock(images=resolved.facts, endpoints=endpoints),
         relocked=(*resolved.changed, *added),
     )
 
 
 def write_lock(settled: Settled) -> Path:
     """Writes ``fleet.lock`` beside the fleet file; its path. Failure where that may not be."""
+    from unictl.images import lock as lockfile
+
     place = settled.read.folder / lockfile.NAME
     text = lockfile.write(settled.lock)
     if not place.is_file() or place.read_text() != text:
@@ -144,9 +166,10 @@ def revision(settled: Settled) -> Revision:
     """The revision of the fleet's files; asks git only where there is a repository."""
     if settled.read.revision.commit:
         return settled.read.revision
+    from unictl.images.lock import NAME
     from unictl.revisions.repository import revision_of
 
-    files = (*settled.read.loaded.files, *settled.sources.values(), lockfile.NAME)
+    files = (*settled.read.loaded.files, *settled.sources.values(), NAME)
     commit, clean, subject = revision_of(settled.read.folder, files)
     return Revision(commit=commit, clean=clean, subject=subject)
 
@@ -198,6 +221,7 @@ def _rows(rows: Iterable[tuple[Where, str, str, str]], found: Read) -> Problems:
 def _cannot_work(fleet: Fleet, facts: Facts, found: Read) -> Problems:
     """What guests and hypervisors refuse, and what is not there yet; a place that is not supported says only that."""
     from unictl.fleet.support import unsupported
+    from unictl.instances.preflight import preflight
 
     missing = unsupported(fleet)
     told = {finding.path for finding in missing}
@@ -211,10 +235,12 @@ def pinned(found: Read) -> Facts:
 
 
 def _lock(tree: Tree) -> Lock:
+    from unictl.images import lock as lockfile
+
     try:
         text = tree.read(lockfile.NAME).decode()
     except (FileNotFoundError, UnicodeDecodeError):
-        return Lock()
+        return lockfile.Lock()
     return lockfile.read(text)
 
 

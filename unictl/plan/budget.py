@@ -10,9 +10,9 @@ from unictl.fleet.model import Policy
 from unictl.fleet.names import listed
 from unictl.fleet.quantities import Share
 from unictl.plan.change import Action, Change
-from unictl.plan.plan import Revision
 from unictl.plan.reasons import ENDS_A_REPLACEMENT
 from unictl.plan.remember import stricter
+from unictl.plan.revision import Revision
 from unictl.plan.situation import Situation
 
 _CHANGES = frozenset((Action.CREATE, Action.REPLACE, Action.MOVE, Action.DESTROY))

@@ -20,8 +20,9 @@ from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
 from unictl.plan.options import PlanOptions
 from unictl.plan.origins import AtHand, missing, origins
-from unictl.plan.plan import Endpoint, Plan, Revision
+from unictl.plan.plan import Endpoint, Plan
 from unictl.plan.read import read, wanted_ports
+from unictl.plan.revision import Revision
 from unictl.plan.rollout import Rollout, rollout
 from unictl.plan.scope import Scope, scope
 from unictl.plan.situation import Situation, look

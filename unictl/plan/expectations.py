@@ -24,7 +24,7 @@ from unictl.plan import budget, guards
 from unictl.plan.assumed import assumed
 from unictl.plan.diff import difference
 from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Revision
+from unictl.plan.revision import Revision
 from unictl.plan.scope import scope
 from unictl.plan.situation import look
 from unictl.plan.whatif import Question, supposed, whatif

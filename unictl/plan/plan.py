@@ -6,18 +6,10 @@ from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems, errors
 from unictl.plan.change import Action, Change
+from unictl.plan.revision import Revision
 from unictl.plan.step import Step
 
 FORMAT_VERSION = "1.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revision:
-    """Which commit the fleet files are of; ``clean`` when every file read equals it. Empty commit: no repository."""
-
-    commit: str = ""
-    clean: bool = False
-    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +55,7 @@ class Plan:
     owner: str
     fleet_id: str = ""
     environment: str = ""
-    revision: Revision = Revision()
+    revision: Revision = Revision()  # noqa: RUF009 - it is frozen
     hosts: Mapping[str, Mapping[str, Any]]
     changes: tuple[Change, ...]
     steps: tuple[Step, ...]

@@ -21,7 +21,8 @@ from unictl.instances.live import LiveInstance
 from unictl.plan.approval import approval_hash
 from unictl.plan.change import Action, Change, Field
 from unictl.plan.membership import Membership
-from unictl.plan.plan import FORMAT_VERSION, Endpoint, Plan, Revision
+from unictl.plan.plan import FORMAT_VERSION, Endpoint, Plan
+from unictl.plan.revision import Revision
 from unictl.plan.step import Kind, Step
 from unictl.plan.tightest import AMOUNTS
 

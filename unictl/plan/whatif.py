@@ -21,7 +21,7 @@ from unictl.plan.change import Action, Change
 from unictl.plan.classify import serving
 from unictl.plan.diff import Difference, Work, difference
 from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Revision
+from unictl.plan.revision import Revision
 from unictl.plan.scope import scope
 from unictl.plan.situation import Situation, look
 

@@ -1,0 +1,12 @@
+"""Which commit a fleet is of: a value by itself, since it is known before there is anything to plan."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """Which commit the fleet files are of; ``clean`` when every file read equals it. Empty commit: no repository."""
+
+    commit: str = ""
+    clean: bool = False
+    subject: str = ""
