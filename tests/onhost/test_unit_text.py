@@ -12,7 +12,7 @@ ZIP = f"/var/lib/unictl/code/{'c' * 64}.zip"
 MIB = 1 << 20
 
 
-def instance(root: str = "/var/lib/unictl", **kw: object) -> str:
+def instance(root: str = "/var/lib/unictl", *, own_user: bool = True, **kw: object) -> str:
     made = document("web-0", ("{qemu}",), **kw)
     return unit_text.instance(
         root=root,
@@ -23,6 +23,7 @@ def instance(root: str = "/var/lib/unictl", **kw: object) -> str:
         keeper="unictl-aaaaaaaaaaaaaaaa.service",
         python="/usr/bin/python3",
         code=ZIP,
+        own_user=own_user,
     )
 
 
@@ -81,3 +82,9 @@ def test_a_unit_names_the_code_it_runs() -> None:
 
 def test_words_stay_words_whatever_they_hold() -> None:
     assert unit_text.quoted('a "b" $c %d \\') == '"a \\"b\\" $$c %%d \\\\"'
+
+
+def test_what_a_user_of_its_own_cannot_do_anyway_is_barred_only_where_there_is_none() -> None:
+    barred = {"ProtectControlGroups=yes", "ProtectKernelLogs=yes", "ProtectKernelTunables=yes"}
+    plain, root = (set(instance(own_user=own).splitlines()) for own in (True, False))
+    assert root - plain == barred and not plain - root

@@ -132,7 +132,8 @@ class Start:
             spawn.streams(self.held)
             self._call_keeper()
             ready()
-            _bind_capabilities()
+            if self.uid is None:
+                _bind_capabilities()
             spawn.change(self.argv, self.run, self.uid)
         except OSError as error:
             wire.write_all(ends, wire.encode(self._unstarted(entry, str(error.strerror))) + b"\n")
@@ -172,7 +173,8 @@ def _reserve(wanted: int) -> None:
 
 
 def _bind_capabilities() -> None:
-    """Nothing that runs from here on can have any: what the unit leaves is for this program alone."""
+    """Nothing that runs from here on can have any: what the unit leaves is for this program alone. A user of its own
+    has none from the moment it is one, and no program gives it any (``NoNewPrivileges``)."""
     import ctypes
 
     library = ctypes.CDLL(None)

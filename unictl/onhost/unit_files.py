@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import locks, records, unit_text, units
+from . import locks, privilege, records, unit_text, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,15 +43,17 @@ def instances(root: records.Root, owner: str, found: dict[str, dict[str, Any]]) 
         zipped = code(root)
         changed = _put(units.name(root, owner), _keeper(root, owner, zipped))
         for key, record in found.items():
+            token = records.token(owner, key)
             text = unit_text.instance(
                 root=root.path,
                 owner=owner,
                 key=key,
                 record=record,
-                run=root.run(records.token(owner, key)),
+                run=root.run(token),
                 keeper=units.name(root, owner),
                 python=sys.executable,
                 code=zipped,
+                own_user=privilege.user(root, token) is not None,
             )
             changed = _put(units.name(root, owner, key), text) or changed
         records.sync_folder(units.FOLDER)

@@ -36,6 +36,9 @@ _EVERYWHERE = (
     "SystemCallErrorNumber=EPERM",
     "UMask=0077",
 )
+_ROOTS_ALONE = ("ProtectControlGroups=", "ProtectKernelLogs=", "ProtectKernelTunables=")
+"""What only root may write anyway, and a user of its own without capabilities never may. Hiding it from one all the
+same is a third of what the start of a unit costs: it is some forty mounts."""
 _TELL = (
     'o=0; while IFS=: read -r n c p; do for f in "/sys/fs/cgroup/$c$p/memory.oom_control" '
     '"/sys/fs/cgroup$p/memory.events"; do [ -r "$f" ] && while read -r w x; do [ "$w" = oom_kill ] && o=$x; '
@@ -72,9 +75,19 @@ def whole(path: str) -> str:
 
 
 def instance(
-    *, root: str, owner: str, key: str, record: dict[str, Any], run: str, keeper: str, python: str, code: str
+    *,
+    root: str,
+    owner: str,
+    key: str,
+    record: dict[str, Any],
+    run: str,
+    keeper: str,
+    python: str,
+    code: str,
+    own_user: bool = True,
 ) -> str:
-    """The unit of one instance. ``run``: its run folder; ``keeper``: the unit of the fleet's keeper.
+    """The unit of one instance. ``run``: its run folder; ``keeper``: the unit of the fleet's keeper; ``own_user``:
+    whether its hypervisor becomes a user of its own (else it stays root).
 
     It is never restarted by systemd: the keeper judges each end first, and waits longer each time.
     """
@@ -98,7 +111,7 @@ def instance(
         "StandardError=journal",
         f"SyslogIdentifier=unictl-{record['name']}",
         *_limits(launch),
-        *_EVERYWHERE,
+        *(line for line in _EVERYWHERE if not (own_user and line.startswith(_ROOTS_ALONE))),
         *_sight(root, python),
         "PrivateDevices=yes",
         "DevicePolicy=closed",
