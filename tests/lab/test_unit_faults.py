@@ -245,7 +245,7 @@ def obeys(house: House, stride: int) -> None:
     """The crash law, at every so many points; see ``law``."""
     folder = house.host.path("/root/law")
     folder.mkdir(exist_ok=True)
-    (folder / "onhost.zip").write_bytes(archive.packed(near=True)[0])
+    (folder / "onhost.zip").write_bytes(archive.pack(TESTS.parent / "unictl" / "onhost"))
     for source in (TESTS / "lab/law.py", TESTS / "onhost/world.py", TESTS / "onhost/counting.py"):
         shutil.copy(source, folder)
     for name in ("launch", "retire", "destroy"):
