@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,16 @@ class House:
         )
         return told.stdout
 
+    def kvm(self, name: str) -> str:
+        """What became of a hypervisor's wish to open /dev/kvm; empty while nothing is known."""
+        for pid in self.host.processes(f"-name {name}."):
+            with suppress(OSError):
+                if any("kvm-vm" in str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()):
+                    return "opened"
+        said = self.logs(name)
+        told = {"KVM internal error": "opened", "No such device": "there is none", "Could not access KVM": "denied"}
+        return next((what for words, what in told.items() if words in said), "")
+
     @contextmanager
     def follow(self, name: str) -> Iterator[Iterator[str]]:
         """The lines of ``logs -f`` as they come."""
@@ -239,6 +249,25 @@ def test_a_console_is_followed_over_restarts_and_a_flood_fills_neither_disk_nor_
     assert replaced.code == 0, replaced.out
     assert "flood line" in house.logs("web-5", "-previous")
     assert "flood line" not in house.logs("web-5")
+
+
+def test_a_units_sandbox_and_user_let_the_hypervisor_open_kvm(house: House) -> None:
+    """The accelerator is forced: whether it is worth having is for the probe to say."""
+    given = "[ -e /dev/kvm ] || mknod /dev/kvm c 10 232; chown root:60 /dev/kvm; chmod 660 /dev/kvm"
+    house.host.enter(given)
+    there = house.host.enter("python3 -c 'import os; os.open(\"/dev/kvm\", os.O_RDWR)'", check=False).code == 0
+    (known,) = house.host.path(STORE).glob("accelerator-*.json")
+    before = known.read_text()
+    forced = json.loads(before)
+    forced["answer"].update(accel="kvm", cpu="max,-arch-capabilities")
+    known.write_text(json.dumps(forced))
+    try:
+        house.ended("web-6", "crash")
+        until(lambda: len(house.facts("web-6", "started")) > 1, "it is started again")
+        until(lambda: house.kvm("web-6"), "QEMU has tried to open it")
+        assert house.kvm("web-6") == ("opened" if there else "there is none")
+    finally:
+        known.write_text(before)
 
 
 def obeys(house: House, stride: int) -> None:
