@@ -18,9 +18,10 @@ import pytest
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Unreachable
 from unictl.fleet.model import Connect, Host
-from unictl.hosts import archive, conversation, openssh
+from unictl.hosts import archive, openssh, start
 from unictl.hosts.connect import connect
-from unictl.hosts.host import HostBusy, HostProblem, HostTaken, RemoteHost
+from unictl.hosts.host import HostBusy, HostProblem, HostTaken
+from unictl.hosts.remote import RemoteHost
 from unictl.onhost import wire
 
 IMAGE = os.urandom(3_000_000)
@@ -171,15 +172,47 @@ def test_a_control_side_that_dies_leaves_no_lease(folder: str) -> None:
     run(again, folder)
 
 
-def test_a_host_side_that_is_killed_is_unreachable_with_a_next_step(folder: str) -> None:
+def test_a_host_side_that_is_killed_is_begun_again_once_and_then_unreachable_with_a_next_step(folder: str) -> None:
     async def act(host: RemoteHost) -> None:
-        told = await host.hello()
-        os.kill(told["pid"], signal.SIGKILL)
+        os.kill((await host.hello())["pid"], signal.SIGKILL)
+        for _ in range(3):
+            assert (await survey(host))["instances"] == []
+        assert host.notes == ("host here: the connection was lost in the middle, and was made again",)
+        os.kill((await host.hello())["pid"], signal.SIGKILL)
         with pytest.raises(Unreachable) as failure:
-            while True:
-                await survey(host)
+            await survey(host)
         assert "here" in failure.value.summary
         assert failure.value.hint
+
+    run(act, folder)
+
+
+def test_a_lost_connection_goes_on_under_its_lease_where_nobody_else_had_it(folder: str) -> None:
+    heard: list[str] = []
+
+    async def act(host: RemoteHost) -> None:
+        token = await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        os.kill((await host.hello())["pid"], signal.SIGKILL)
+        assert (await host.launch(OWNER, [document()], {}))[0]["ok"]
+        assert await host.ledger_append(OWNER, {"ended": "complete"}) == token + 1
+        assert len(heard) == 1
+
+    run(act, folder, tell=heard.append)
+
+
+def test_a_lost_connection_does_nothing_more_where_somebody_else_had_the_lease(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        os.kill((await host.hello())["pid"], signal.SIGKILL)
+        other = await connect(Host(name="other", root=folder))
+        await other.acquire(OWNER, "shop", "5f0c2a", HOLDER, 5)
+        await other.release(OWNER)
+        with pytest.raises(HostProblem) as failure:
+            await host.launch(OWNER, [document()], {})
+        assert failure.value.kind == "lost-lease"
+        assert "somebody else held it meanwhile" in failure.value.summary
+        assert (await other.survey(OWNER, "shop", {}))["instances"] == []
+        await other.close()
 
     run(act, folder)
 
@@ -197,7 +230,7 @@ def test_what_a_login_shell_prints_is_skipped(folder: str, tmp_path: Path) -> No
 
 def test_a_host_without_python_is_told_with_what_to_install() -> None:
     async def act() -> None:
-        begun = await conversation.begin("bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127"))
+        begun = await start.begin("bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127"))
         with pytest.raises(Unreachable) as failure:
             await begun.ask({"do": "survey"})
         assert "no python3" in failure.value.summary
@@ -254,7 +287,7 @@ def test_the_archive_is_the_same_bytes_for_the_same_sources() -> None:
 
 def test_ssh_is_spoken_to_with_one_quoted_word() -> None:
     argv = openssh.argv(Connect(kind="ssh", host="hv1", user="ops", port=2222), ("sh", "-c", "a 'b' $c"))
-    assert argv[0] == "ssh"
+    assert argv[argv.index("ssh") - 1].startswith("SSH_ASKPASS=")
     assert argv[-3:] == ("--", "hv1", "sh -c 'a '\"'\"'b'\"'\"' $c'")
     assert "BatchMode=yes" in argv
 
@@ -266,7 +299,7 @@ def test_ssh_is_spoken_to_with_one_quoted_word() -> None:
         ("ssh: connect to host hv1 port 22: Connection refused", "port"),
         ("ops@hv1: Permission denied (publickey).", "login"),
         ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", "changed"),
-        ("kex_exchange_identification: read: Connection reset by peer", "cut"),
+        ("kex_exchange_identification: read: Connection reset by peer", "drops"),
         ("", "cut"),
         ("something new", "ssh failed"),
     ],

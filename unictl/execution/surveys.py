@@ -115,6 +115,7 @@ async def _reach(
         skew=_outside(said.clock, asked, time.time()),
         took=time.monotonic() - began,
         round_trips=connection.round_trips,
+        notes=tuple(connection.notes),
     )
 
 

@@ -1,38 +1,36 @@
 """A declared host -> a connected one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from unictl.fleet import model
-from unictl.hosts import conversation, local, openssh
-from unictl.hosts.host import Host, RemoteHost
+from unictl.hosts import local, openssh, start
+from unictl.hosts.host import Host
+from unictl.hosts.remote import RemoteHost
 
 
 async def connect(
-    host: model.Host, *, command_prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
+    host: model.Host,
+    *,
+    command_prefix: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Host:
     """Start the conversation; returns at once, a host that cannot be reached is told by the first verb.
 
     ``command_prefix`` goes before the local command line (``ip netns exec ...`` of a lab, a test's own ssh).
-    ``env``: the environment of ssh or of the local host side; None: inherited.
+    ``env``: the environment of ssh or of the local host side; None: inherited. ``tell`` hears of a line that broke and
+    was made again.
     """
     prefix = tuple(command_prefix)
+    begin = partial(start.begin, host.name, root=host.root, become=host.become, env=env)
     if host.connect.kind == "local":
-        reached = await conversation.begin(
-            host.name,
-            lambda words: (*prefix, *local.argv(words)),
-            root=host.root,
-            become=host.become,
-            near=True,
-            explain=local.explain,
-            env=env,
-        )
+        begin = partial(begin, argv=lambda words: (*prefix, *local.argv(words)), near=True, explain=local.explain)
     else:
-        reached = await conversation.begin(
-            host.name,
-            lambda words: (*prefix, *openssh.argv(host.connect, words)),
-            root=host.root,
-            become=host.become,
+        begin = partial(
+            begin,
+            argv=lambda words: (*prefix, *openssh.argv(host.connect, words)),
             explain=openssh.explain,
-            env=env,
+            dropped=openssh.dropped,
         )
-    return RemoteHost(reached)
+    return RemoteHost(await begin(), begin, tell)

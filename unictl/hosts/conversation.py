@@ -1,31 +1,36 @@
 """One process, one conversation: frames, requests, events, uploads that the host pulls, heartbeat, the end.
 
-Nothing waits for the hello: the zip and the first requests leave in one write, so a survey costs one round trip.
+Nothing waits for the hello: the zip and the first requests leave in one write, so a survey costs one round trip. Where
+the other end hung up before anything was said, that is tried again, a few times.
 """
 
 import asyncio
 import json
 import os
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+import random
+import signal
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from unictl.diagnostics.failure import Unreachable
-from unictl.hosts import archive, bootstrap
-from unictl.hosts.upload import HIGH, LOW, Upload
+from unictl.hosts import bootstrap
+from unictl.hosts.upload import Upload
 from unictl.onhost import wire
-from unictl.processes import command
 
 PREAMBLE_LIMIT = 64 << 10
 """Bytes a login shell may print before the host side speaks."""
 STDERR_KEPT = 4096
 CLOSE_PATIENCE = 15.0
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each further try where the other end hangs up as the connection begins; a half more or less."""
 
 Event = Callable[[dict[str, Any]], None]
 Sink = Callable[[bytes], object]
 Reached = Callable[[tuple[str, ...], bool], tuple[str, ...]]
 Explain = Callable[[int, str], tuple[str, str]]
+Dropped = Callable[[int, str], bool]
+Start = Callable[[], Awaitable[asyncio.subprocess.Process]]
 
 
 class Stream:
@@ -43,22 +48,54 @@ class Conversation:
     """A started host side. ``name`` is the host's, for what people read; ``asked`` counts requests, each one round
     trip (the first leaves together with the host side itself)."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, nonce: str, explain: Explain, near: bool):
+    def __init__(
+        self,
+        name: str,
+        process: asyncio.subprocess.Process,
+        nonce: str,
+        explain: Explain,
+        near: bool,
+        start: Start | None = None,
+        dropped: Dropped = lambda _code, _said: False,
+    ):
         self.name = name
         self.near = near
         self.hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._process = process
         self._nonce = nonce
         self._explain = explain
+        self._start = start
+        self._dropped = dropped
         self._streams: dict[int, Stream] = {}
         self._next = 1
         self.asked = 0
+        self.drops = 0
+        self._opening: list[bytes] | None = []
         self._heard = asyncio.get_running_loop().time()
         self._said = b""
         self._skipped = b""
         self._failure: Unreachable | None = None
+        self._silent = False
         self._closing = False
-        self._tasks = [asyncio.create_task(task) for task in (self._read(), self._stderr(), self._beat())]
+        self._tasks = [asyncio.create_task(task) for task in (self._run(), self._stderr(), self._beat())]
+
+    @property
+    def spoken(self) -> bool:
+        """Whether the host side has said something: from then on nothing is tried again here."""
+        return self._opening is None
+
+    @property
+    def cut(self) -> bool:
+        """Whether it ended in the middle, and not by a silence or by us."""
+        return self.spoken and self._failure is not None and not self._silent and not self._closing
+
+    @property
+    def trouble(self) -> str:
+        """How the way there was found, where it was not found at once."""
+        if not self.drops or not self.spoken:
+            return ""
+        times = "once" if self.drops == 1 else f"{self.drops} times"
+        return f"host {self.name}: its sshd, or a jump host's, dropped the connection as it began, {times}"
 
     # -- asking
 
@@ -77,12 +114,12 @@ class Conversation:
         self.asked += 1
         if len(self._streams) == 1:
             self._heard = max(self._heard, asyncio.get_running_loop().time())
-        self._send(wire.frame(number, wire.REQUEST, wire.encode(request)))
+        self.say(wire.frame(number, wire.REQUEST, wire.encode(request)))
         sending = self._sending(number, upload)
         try:
             return await stream.reply
         except asyncio.CancelledError:
-            self._send(wire.frame(number, wire.CANCEL))
+            self.say(wire.frame(number, wire.CANCEL))
             raise
         finally:
             self._streams.pop(number, None)
@@ -98,7 +135,10 @@ class Conversation:
         sending.add_done_callback(lambda task: task.cancelled() or task.exception())
         return sending
 
-    def _send(self, data: bytes) -> None:
+    def say(self, data: bytes) -> None:
+        """Bytes for the host side; said again to another process while nothing was answered."""
+        if self._opening is not None:
+            self._opening.append(data)
         if self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(data)
 
@@ -108,10 +148,22 @@ class Conversation:
 
     # -- hearing
 
-    async def _read(self) -> None:
+    async def _run(self) -> None:
+        """Listen to the end; begin again where nothing was said and the other end may take it now."""
+        while True:
+            await self._listen()
+            code = await self._process.wait()
+            with suppress(Exception):
+                await asyncio.wait_for(asyncio.shield(self._tasks[1]), 1)
+            if not await self._begun_again(code):
+                break
+        self._fail(self._reason(code))
+
+    async def _listen(self) -> None:
         assert self._process.stdout is not None
         try:
             await self._preamble(self._process.stdout)
+            self._opening = None
             while True:
                 head = await self._process.stdout.readexactly(wire.HEAD.size)
                 size, number, kind = wire.HEAD.unpack(head)
@@ -122,7 +174,23 @@ class Conversation:
                 self._frame(number, kind, body)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             pass
-        await self._gone()
+
+    async def _begun_again(self, code: int) -> bool:
+        """Whether another process says what was said to the one that was dropped."""
+        said = self._said.decode("utf-8", "replace")
+        if self._start is None or self._opening is None or self.drops >= len(PAUSES) or not self._dropped(code, said):
+            return False
+        await asyncio.sleep(PAUSES[self.drops] * random.uniform(0.5, 1.5))
+        if self._closing or self._failure is not None:
+            return False
+        self.drops += 1
+        self._said = self._skipped = b""
+        self._process = await self._start()
+        self._heard = asyncio.get_running_loop().time()
+        self._tasks[1] = asyncio.create_task(self._stderr())
+        if self._process.stdin is not None:
+            self._process.stdin.write(b"".join(self._opening))
+        return True
 
     async def _preamble(self, reader: asyncio.StreamReader) -> None:
         """Skip what the login shell prints, up to the nonce; keep it for the error text."""
@@ -163,20 +231,16 @@ class Conversation:
         """Ping; a host that says nothing for so long while something is asked of it is silent."""
         while True:
             await asyncio.sleep(wire.PING_EVERY)
-            self._send(wire.frame(0, wire.PING))
+            if self.spoken:
+                self.say(wire.frame(0, wire.PING))
             quiet = asyncio.get_running_loop().time() - self._heard
             if self._streams and quiet > wire.SILENCE:
                 text = f"host {self.name}: it has said nothing for {quiet:.0f} s"
+                self._silent = True
                 self._fail(Unreachable(text, hint="look at the connection, and run the same command again"))
                 self._kill()
 
     # -- ending
-
-    async def _gone(self) -> None:
-        code = await self._process.wait()
-        with suppress(Exception):
-            await asyncio.wait_for(asyncio.shield(self._tasks[1]), 1)
-        self._fail(self._reason(code))
 
     def _reason(self, code: int) -> Unreachable:
         said = self._said.decode("utf-8", "replace").strip()
@@ -205,8 +269,12 @@ class Conversation:
             self.hello.exception()
 
     def _kill(self) -> None:
+        """An ssh goes with what it has started to jump; a host side of this very machine is not its children."""
         with suppress(ProcessLookupError):
-            self._process.kill()
+            if self.near or self._process.returncode is not None:
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """End it: the host side sees the end of its input, finishes what is in hand and frees the lease."""
@@ -228,29 +296,3 @@ class Conversation:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-async def begin(
-    name: str,
-    argv: Callable[[tuple[str, ...]], Sequence[str]],
-    *,
-    root: str = "",
-    become: bool = False,
-    near: bool = False,
-    explain: Explain = lambda _code, _said: ("", ""),
-    env: Mapping[str, str] | None = None,
-) -> Conversation:
-    """Start a host side; ``argv`` makes the local command line of the one on the host. ``near``: see ``archive``."""
-    data, digest = archive.packed(near)
-    nonce = secrets.token_hex(16)
-    words = argv(bootstrap.argv(nonce, len(data), digest, root=root, become=become))
-    try:
-        process = await command.spawn(words, own_session=True, env=env)
-    except OSError as error:
-        text = f"host {name}: cannot start {words[0]}: {error.strerror}"
-        raise Unreachable(text, hint=f"install {os.path.basename(words[0])} on this machine") from error  # noqa: PTH119
-    if process.stdin is not None:
-        process.stdin.transport.set_write_buffer_limits(HIGH, LOW)
-    conversation = Conversation(name, process, nonce, explain, near)
-    conversation._send(data)
-    return conversation

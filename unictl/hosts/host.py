@@ -1,13 +1,9 @@
-"""A host as typed verbs: the waist that everything above speaks through. Replies are the host side's own documents."""
+"""The waist that everything above speaks through: what can be asked of a host, and what it says no with."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 from unictl.diagnostics.failure import Failure, Locked, Refused
-from unictl.hosts.conversation import Conversation, Event, Sink
-from unictl.hosts.upload import Upload
-from unictl.onhost import blocks, wire
 
 Document = Mapping[str, Any]
 
@@ -38,13 +34,16 @@ class HostTaken(HostProblem, Refused):
 class Host(Protocol):
     """What can be asked of a host. ``owner`` is the fleet's (``Fleet.owner``), ``key`` an instance's (``api-2.7f3c``).
 
-    Failures: Unreachable where it is silent, HostProblem where it says no.
+    Failures: Unreachable where it is silent, HostProblem where it says no. ``notes`` are sentences about the way there:
+    what was lost and made again.
     """
 
     name: str
 
     @property
     def round_trips(self) -> int: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
     async def hello(self) -> dict[str, Any]: ...
     async def survey(self, owner: str, mark: str, full: Mapping[str, str]) -> dict[str, Any]: ...
     async def acquire(self, owner: str, mark: str, id: str, holder: Document, wait: float) -> int: ...  # noqa: A002
@@ -112,226 +111,8 @@ class Host(Protocol):
     async def close(self) -> None: ...
 
 
-BATCH_LIMIT = wire.BODY_LIMIT * 3 // 4
-"""Bytes of launch documents in one request; longer lists go in several."""
-
-
-class RemoteHost:
-    """A Host over one conversation."""
-
-    def __init__(self, conversation: Conversation):
-        self.name = conversation.name
-        self._conversation = conversation
-
-    @property
-    def round_trips(self) -> int:
-        """How often something was asked of it; nothing else waits for an answer."""
-        return self._conversation.asked
-
-    async def hello(self) -> dict[str, Any]:
-        """Python, user, root, boot id and clock of the host; a Problem where its store cannot be used."""
-        told = await asyncio.shield(self._conversation.hello)
-        if "problem" in told:
-            raise self._problem(told["problem"])
-        return told
-
-    async def survey(self, owner: str, mark: str, full: Mapping[str, str]) -> dict[str, Any]:
-        """Everything a plan reads; whole specs only of names whose wished fingerprint differs. No lease needed."""
-        return await self._ask("survey", owner, mark=mark, full=dict(full))
-
-    async def acquire(self, owner: str, mark: str, id: str, holder: Document, wait: float) -> int:  # noqa: A002
-        """Take the lease, waiting so many seconds; its token. HostBusy names the holder."""
-        asked: dict[str, Any] = {"mark": mark, "id": id, "holder": dict(holder), "wait": wait}
-        return int((await self._ask("lease", owner, **asked))["token"])
-
-    async def release(self, owner: str) -> None:
-        """Give the lease back."""
-        await self._ask("release", owner)
-
-    async def end_holder(self, owner: str) -> bool:
-        """End the process that holds the lease; False where nobody does."""
-        return bool((await self._ask("end-holder", owner))["ended"])
-
-    async def stage(
-        self,
-        owner: str,
-        digest: str,
-        size: int,
-        open_: Callable[[], BinaryIO],
-        progress: Callable[[int], None] | None = None,
-        like: Sequence[str] = (),
-    ) -> int | None:
-        """Have an image there; the bytes that travelled, None when it was there.
-
-        ``progress`` hears the bytes that are there so far; ``like`` names images there that it may resemble: what they
-        have in common does not travel.
-        """
-        heard: Event | None = (lambda event: progress(int(event["at"]))) if progress else None
-        # Where no line lies between, sending is cheaper than looking for what is alike.
-        alike = list(like) if size >= blocks.WORTH and not self._conversation.near else []
-        with open_() as source:
-            upload = Upload(source, self._conversation.near)
-            asked: dict[str, Any] = {"digest": digest, "size": size, "like": alike}
-            reply = await self._ask("stage", owner, event=heard, upload=upload, **asked)
-        return None if reply["had"] else upload.sent
-
-    async def read(self, owner: str, digest: str, offset: int, size: int, write: Callable[[bytes], object]) -> None:
-        """Give ``write`` the bytes of an image that the host has, from ``offset`` up to its ``size``, in order."""
-        for at in range(offset, size, wire.AHEAD):
-            asked: dict[str, Any] = {"digest": digest, "offset": at, "length": min(wire.AHEAD, size - at)}
-            await self._ask("read", owner, sink=write, **asked)
-
-    async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int:
-        """Create (or grow) or delete a volume; its size in bytes."""
-        return int((await self._ask("volume", owner, action=action, name=name, size=size)).get("size", 0))
-
-    async def launch(
-        self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
-    ) -> list[dict[str, Any]]:
-        """Start these; an outcome each {key, ok, adopted, problem?}."""
-        outcomes: list[dict[str, Any]] = []
-        for batch in _batches(documents):
-            outcomes += (await self._ask("launch", owner, instances=batch, secrets=dict(secrets)))["outcomes"]
-        return outcomes
-
-    async def prove(
-        self,
-        owner: str,
-        key: str,
-        probes: Sequence[Document],
-        min_healthy_time: int,
-        healthy_deadline: int,
-        *,
-        job: bool = False,
-    ) -> dict[str, Any]:
-        """Wait until healthy for so long, or the deadline (ms): {healthy, took, why}. A job is once it ended well."""
-        times: dict[str, Any] = {"min_healthy_time": min_healthy_time, "healthy_deadline": healthy_deadline}
-        return await self._ask("await", owner, key=key, probes=list(probes), job=job, **times)
-
-    async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]:
-        """One round of checks now: {healthy, why}."""
-        return await self._ask("health", owner, key=key, probes=list(probes))
-
-    async def mark(self, owner: str, key: str, marks: Document) -> None:
-        """Change what may change of an instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate)."""
-        await self._ask("mark", owner, key=key, **marks)
-
-    async def ingress(
-        self,
-        owner: str,
-        text: str,
-        hash: str,  # noqa: A002 - its name on the wire
-        wait: int,
-        out: Sequence[str] = (),
-    ) -> dict[str, Any]:
-        """Put a configuration in force and wait so many ms for draining: {changed, drained}. Empty text: stop it.
-
-        ``out``: keys that are to be out of it and no more; where none of them is in it, nothing is done.
-        """
-        return await self._ask("ingress", owner, text=text, hash=hash, wait=wait, out=list(out))
-
-    async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool:
-        """Stop an instance (``grace`` ms until SIGKILL) and move its record away; False where it was gone."""
-        return bool((await self._ask("retire", owner, key=key, grace=grace, keep=keep))["there"])
-
-    async def tail(
-        self,
-        owner: str,
-        name: str = "",
-        *,
-        key: str = "",
-        previous: bool = False,
-        follow: bool = False,
-        lines: int = 0,
-    ) -> AsyncIterator[str]:
-        """Console text of an instance by name (newest) or key, cleaned; ends at the end, or with ``follow`` when it is
-        retired or the iteration is given up."""
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        asked: dict[str, Any] = {"name": name, "key": key, "previous": previous, "follow": follow, "lines": lines}
-        asking = asyncio.create_task(
-            self._ask("tail", owner, event=lambda event: pieces.put_nowait(event["data"]), **asked)
-        )
-        asking.add_done_callback(lambda _task: pieces.put_nowait(None))
-        try:
-            while (piece := await pieces.get()) is not None:
-                yield piece
-            await asking
-        finally:
-            asking.cancel()
-
-    async def ledger_append(self, owner: str, entry: Document) -> int:
-        """Write down what was applied; the lease token it bears."""
-        return int((await self._ask("ledger", owner, append=dict(entry)))["token"])
-
-    async def ledger_read(self, owner: str, n: int) -> list[dict[str, Any]]:
-        """The last n entries, oldest first; 0: all."""
-        entries: list[dict[str, Any]] = (await self._ask("ledger", owner, read=n))["entries"]
-        return entries
-
-    async def remember(self, owner: str, policy: Document, hosts: Sequence[Any] | Document) -> None:
-        """What was last applied."""
-        await self._ask("remember", owner, policy=policy, hosts=hosts)
-
-    async def collect(
-        self,
-        owner: str,
-        *,
-        images: Sequence[str] = (),
-        revision: str = "",
-        keep_images: int = 10,
-        keep_retired: int = 5,
-        end: bool = False,
-    ) -> dict[str, Any]:
-        """Remove what nobody names any more; ``end``: everything but retired records and volumes.
-
-        ``images`` are those of the ``revision`` that was applied: those of the last ``keep_images`` stay.
-        """
-        asked: dict[str, Any] = {"images": list(images), "revision": revision, "keep_images": keep_images}
-        return await self._ask("collect", owner, **asked, keep_retired=keep_retired, end=end)
-
-    async def inventory(self, owner: str, check: bool = False) -> dict[str, Any]:
-        """What lies in the store: {images, volumes, disk_free}. ``check``: every image is read and hashed."""
-        return await self._ask("inventory", owner, check=check)
-
-    async def close(self) -> None:
-        """End the conversation; the lease is free then."""
-        await self._conversation.close()
-
-    async def _ask(
-        self,
-        do: str,
-        owner: str,
-        *,
-        event: Event | None = None,
-        upload: Upload | None = None,
-        sink: Sink | None = None,
-        **rest: Any,
-    ) -> dict[str, Any]:
-        reply = await self._conversation.ask({"do": do, "owner": owner, **rest}, event=event, upload=upload, sink=sink)
-        if "problem" in reply:
-            raise self._problem(reply["problem"])
-        answer: dict[str, Any] = reply["ok"]
-        return answer
-
-    def _problem(self, told: Document) -> HostProblem:
-        return problem(self.name, told)
-
-
 def problem(host: str, told: Document) -> HostProblem:
     """A problem document of the host side (a reply's, or an outcome's) as a Failure."""
     kind = str(told["kind"])
     cls = {"busy": HostBusy, "taken": HostTaken}.get(kind, HostProblem)
     return cls(host, kind, str(told["text"]), str(told.get("hint", "")), str(told.get("path") or ""))
-
-
-def _batches(documents: Sequence[Document]) -> list[list[Document]]:
-    batches: list[list[Document]] = [[]]
-    room = BATCH_LIMIT
-    for document in documents:
-        size = len(wire.encode(document))
-        if size > room and batches[-1]:
-            batches.append([])
-            room = BATCH_LIMIT
-        batches[-1].append(document)
-        room -= size
-    return batches if documents else []

@@ -17,6 +17,8 @@ OPTIONS = (
     "PermitLocalCommand=no",
 )
 
+QUIET = ("env", "SSH_ASKPASS_REQUIRE=never", "SSH_ASKPASS=false")
+_DROPS = "its sshd, or a jump host's, drops connections as they begin"
 _BY_HAND = "try the same with `ssh` by hand"
 _CUT = ("the connection was cut", "run the same command again")
 _SENTENCES = (
@@ -55,6 +57,12 @@ _SENTENCES = (
         "check that it is up, or set `lost: true` if it is dead",
     ),
     (
+        # Said where the other end hung up before either had proven who it is: nothing was run there.
+        r"(?:kex|ssh)_exchange_identification: ",
+        _DROPS,
+        "run the same command again; if it comes often, raise MaxStartups in the sshd_config there",
+    ),
+    (
         r"(?:Connection (?:to .* )?closed|Connection reset|Broken pipe|not responding)",
         *_CUT,
     ),
@@ -62,15 +70,26 @@ _SENTENCES = (
 
 
 def argv(connect: Connect, words: tuple[str, ...], program: tuple[str, ...] = ("ssh",)) -> tuple[str, ...]:
-    """``ssh -- HOST 'QUOTED'``; user and host were checked when the fleet was read."""
+    """``ssh -- HOST 'QUOTED'``; user and host were checked when the fleet was read.
+
+    A jump host's ssh is started by ssh itself, and hears of none of these options but of the variables: it has no
+    terminal to ask on, and must open no window either.
+    """
     options = tuple(word for option in OPTIONS for word in ("-o", option))
     port = ("-p", str(connect.port)) if connect.port else ()
     user = ("-l", connect.user) if connect.user else ()
-    return (*program, "-T", *options, *port, *user, "--", connect.host, bootstrap.quoted(words))
+    return (*QUIET, *program, "-T", *options, *port, *user, "--", connect.host, bootstrap.quoted(words))
+
+
+def dropped(code: int, said: str) -> bool:
+    """Whether the connection ended before anything was said on it, as an sshd does that has too many beginning."""
+    return explain(code, said)[0] == _DROPS
 
 
 def explain(code: int, said: str) -> tuple[str, str]:
     """What ssh said, as a sentence and a next step; empty where that is not known."""
+    if code == 127 and re.search(r"env: .?ssh.?: No such file", said):
+        return "there is no ssh on this machine", "install the OpenSSH client here"
     if code != 255:
         return local.explain(code, said)
     for pattern, why, hint in _SENTENCES:

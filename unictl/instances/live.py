@@ -115,7 +115,8 @@ class Survey:
     ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more. ``elsewhere`` are
     other stores {root, id} of that machine with something of this fleet.
     How it was asked: ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may
-    explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took.
+    explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took,
+    ``notes`` what on the way there was lost and made again.
     ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many)}.
     """
 
@@ -150,6 +151,7 @@ class Survey:
     skew: float = 0.0
     took: float = 0.0
     round_trips: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

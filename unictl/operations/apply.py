@@ -1,6 +1,8 @@
 """Carry out a plan."""
 
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from unictl.execution.walk import Interrupts
 from unictl.fleet.model import Connect, Host, Secret
 from unictl.hosts.connect import connect
 from unictl.images.store import Store, place
-from unictl.journal.event import Event
+from unictl.journal.event import Event, Waiting
 from unictl.journal.report import Report
 from unictl.operations.bring import gather
 from unictl.operations.request import ApplyOptions
@@ -42,7 +44,7 @@ def apply(
     secrets = _secrets(plan, options.process_environment, folder)
     means = Means(
         hosts=hosts,
-        connect=connect,
+        connect=partial(connect, tell=lambda text: on_event(Waiting(at=time.monotonic(), text=text))),
         open_image=local_images(gather(plan, folder, store, connect, hosts, on_event)),
         secrets=secrets,
         emit=on_event,

@@ -39,6 +39,9 @@ def hosts(s: Situation) -> Iterator[Finding]:
         if said.lease:
             text = f"{said.lease.get('user') or 'somebody'} holds the lease of {name} now: an apply would have to wait"
             yield Finding(path=("hosts", name), code="lease-held", text=text, severity=Severity.WARNING)
+        for text in said.notes:
+            hint = "if it comes often, look at the line and at MaxStartups in the sshd_config there"
+            yield Finding(path=("hosts", name), code="shaky-line", text=text, hint=hint, severity=Severity.WARNING)
         if abs(said.skew) > SKEW:
             way = "ahead of" if said.skew > 0 else "behind"
             text = f"the clock of {name} is {_span(abs(said.skew))} {way} this machine's"
