@@ -93,6 +93,16 @@ def test_nothing_is_changed_without_the_lease(world: World) -> None:
         assert problem.value.kind == "lost-lease"
 
 
+def test_whatever_a_holder_does_it_first_looks_whether_its_token_is_still_the_last(held: World) -> None:
+    with open(f"{holders.lease_path(held.root, OWNER)}.token", "w") as file:
+        file.write("7")
+    for name in ("launch", "retire", "stage", "volume", "mark", "remember", "collect", "ingress"):
+        with pytest.raises(wire.Problem) as problem:
+            held.do(name, key="web-0.0123abcd", instances=[])
+        assert problem.value.kind == "lost-lease"
+    assert not locks.held(holders.lease_path(held.root, OWNER))
+
+
 def test_a_lease_of_one_fleet_is_none_of_another(held: World) -> None:
     held.do("lease", mark="shop", id="5f0c2a")
     other = Call(held.connection)

@@ -20,7 +20,7 @@ def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     """Prune; with ``end`` also everything but retired records and volumes. Idempotent.
 
     ``images`` are those of the ``revision`` that was applied; those of the last ``keep_images`` revisions stay."""
-    lease.require(ask, call)
+    held = lease.require(ask, call)
     owner, end = ask["owner"], bool(ask.get("end"))
     if not end:
         kept.keep(root, owner, ask.get("revision", ""), list(ask.get("images", ())), int(ask.get("keep_images", 10)))
@@ -29,6 +29,7 @@ def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     retired = sum(
         retire.prune(root, owner, name, int(ask.get("keep_retired", 5))) for name in retire.launches(root, owner)
     )
+    held.check()
     images = _images(root, owner if end else "")
     if end:
         _end(root, owner)

@@ -64,13 +64,13 @@ def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
             return {"changed": False, "drained": True}
         if not ask.get("text"):
             return _stop(root, place, wait, call)
-        current, changed = _put(root, place, ask, held.descriptor)
+        current, changed = _put(root, place, ask, held)
     supervise.attend(root, ask["owner"])
     return {"changed": changed, "drained": _drain(place, current, wait, call)}
 
 
 def _put(
-    root: records.Root, place: Place, ask: dict[str, Any], held: int | None
+    root: records.Root, place: Place, ask: dict[str, Any], held: lease.Lease
 ) -> tuple[tuple[int, str] | None, bool]:
     """(who is current now, whether anything was changed) with the text in force."""
     current = haproxy_process.running(place)
@@ -184,19 +184,20 @@ def _servers(stat: str) -> dict[str, str]:
     return health
 
 
-def _prepare(root: records.Root, place: Place, ask: dict[str, Any], held: int | None) -> None:
+def _prepare(root: records.Root, place: Place, ask: dict[str, Any], held: lease.Lease) -> None:
     """Everything before the process: text aside, checked, ports claimed, renamed into place."""
     uid = privilege.user(root, place.token)
     for folder in (place.folder, place.run):
         records.folders(folder)
     records.write_plain(place.next, _substituted(place, ask, uid).encode())
     try:
-        haproxy_process.check(place.next, held)
+        haproxy_process.check(place.next, held.descriptor)
         wanted = haproxy_ports.of_text(ask["text"])
         with locks.Held(root.host_lock):
             others = {owner: ports(root, owner) for owner in root.owners() if owner != place.owner}
             haproxy_ports.check_claims(root, wanted, others)
             haproxy_ports.check_free(wanted, _own_sockets(place))
+            held.check()
             os.rename(place.next, place.config)
         records.sync_folder(place.folder)
     finally:

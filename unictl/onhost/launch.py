@@ -23,7 +23,6 @@ MANY = 16
 
 def launch(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Start the instances of a list; one outcome each: {key, ok, adopted, problem?}."""
-    lease.require(ask, call)
     owner, secrets = ask["owner"], ask.get("secrets") or {}
     batch = Batch(root, owner, secrets, lease.require(ask, call))
     for document in ask["instances"]:
@@ -142,6 +141,7 @@ class Batch:
         aside = folder + "/.new-boot"
         records.write_plain(aside, text.encode(), 0o600, sync)
         privilege.give(aside, privilege.user(self.root, records.token(self.owner, key)))
+        self.lease.check()
         os.rename(aside, folder + "/boot.cfg")
 
     def _sync(self, key: str) -> None:
@@ -173,6 +173,7 @@ class Batch:
         except wire.Problem:
             records.remove_tree(self._aside(key))
             raise
+        self.lease.check()
         os.rename(self._aside(key), self.root.instance(self.owner, key))
         others.append((self.owner, key, self.documents[key]))
 
@@ -182,9 +183,8 @@ class Batch:
         wanted = self.ready
         if not wanted:
             return
-        if not self.lease.open:
-            raise wire.Problem("lost-lease", "the lease was lost before the start", "run the same command again")
         self._choose(wanted)
+        self.lease.check()
         for key, outcome in supervise.start(self.root, self.owner, wanted).items():
             if not outcome["ok"]:
                 told = outcome["problem"]

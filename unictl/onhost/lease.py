@@ -3,7 +3,8 @@
 The lock file lies outside the fleet's folder, so that nothing ever unlinks it. Who holds it is written after the lock,
 for people; a reader believes it only while the lock is held. The token rises with every acquisition and orders the
 ledger. A holder that hears its control side beats: it writes the host's monotonic clock into the lock file. Whoever
-wants the lease ends a holder that has not beaten for long (stopped, or stuck): dead, it can write nothing any more.
+wants the lease ends a holder that has not beaten for long (stopped, or stuck): dead, it can write nothing any more. And
+before whatever cannot be taken back a holder looks whether the token is still its own.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ POLL = (0.02, 0.25)
 
 
 class Lease:
-    """One held lease. Open as long as ``descriptor`` is."""
+    """One held lease. Open as long as ``descriptor`` is, and until a check finds that another was given out."""
 
-    def __init__(self, owner: str, token: int, descriptor: int):
+    def __init__(self, owner: str, token: int, descriptor: int, path: str):
         self.owner = owner
         self.token = token
         self.descriptor = descriptor
+        self._path = path
         self._beaten = 0.0
         self.beat()
 
@@ -49,6 +51,22 @@ class Lease:
             except OSError:
                 # Nobody ends a holder of which no beat is known: better too long than the wrong one.
                 return
+
+    def check(self) -> None:
+        """Looked at before each thing that cannot be taken back: whoever slept through a take-over changes nothing.
+
+        The lock alone ends with its process; the token also tells of one that lost its lock file.
+        """
+        there = records.read_bytes(self._path + ".token")
+        if self.open and there == str(self.token).encode():
+            return
+        self.close()
+        now = f"its token is {there.decode('ascii', 'replace')} now" if there else "its token is gone"
+        raise wire.Problem(
+            "lost-lease",
+            f"the lease of fleet {self.owner}, held here under token {self.token}, was given to another: {now}",
+            "nothing more was written; look at `unictl locks`, then run the same command again",
+        )
 
     @property
     def open(self) -> bool:
@@ -71,6 +89,7 @@ def require(ask: dict[str, Any], call: Any) -> Lease:
             f"this connection does not hold the lease of fleet {ask['owner']}",
             "run the same command again",
         )
+    lease.check()
     return lease
 
 
@@ -81,7 +100,7 @@ def acquire(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
         return {"token": call.lease.token}
     descriptor = _wait(root, owner, float(ask.get("wait", 0)), call)
     try:
-        lease = Lease(owner, 0, descriptor)
+        lease = Lease(owner, 0, descriptor, lease_path(root, owner))
         token = _raise_token(root, owner)
         _announce(root, owner, token, ask.get("holder") or {})
         _introduce(root, ask)
@@ -113,6 +132,8 @@ def end_holder(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, 
     path = lease_path(root, owner)
     if not locks.held(path):
         return {"ended": False}
+    # First, so that whoever is ended finds by the token that the lease was not its own all the time.
+    _raise_token(root, owner)
     if not _end(path):
         raise wire.Problem(
             "not-found", f"the lease of fleet {owner} is held by a helper of a process that is gone", "wait a moment"

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 
 def retire(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Stop one instance and move its record away; what is gone already is fine."""
-    lease.require(ask, call)
+    held = lease.require(ask, call)
     owner, key = ask["owner"], records.part(ask["key"])
     folder = root.instance(owner, key)
     there = os.path.isdir(folder)
     if there:
         _intend(folder)
         _pin_images(root, owner, folder)
+        held.check()
         supervise.stop(root, owner, key, int(ask.get("grace", 10_000)))
+        held.check()
         _lay_down(root, owner, key, folder)
     prune(root, owner, name_of(key), int(ask.get("keep", 5)))
     return {"there": there}

@@ -22,7 +22,7 @@ _TOLD = 1 << 20
 
 def stage(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Have an image here, pulling what is missing; ``had`` when nothing was. ``like``: images it may be made from."""
-    lease.require(ask, call)
+    held = lease.require(ask, call)
     sha, size = records.digest(ask["digest"]), int(ask["size"])
     pin(root, ask["owner"], sha)
     path = f"{root.images}/{sha}"
@@ -35,6 +35,7 @@ def stage(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
             records.remove_file(partial)
             return {"had": True}
         _fill(root, lock, sha, size, ask.get("like") or (), call)
+        held.check()
         _publish(root, lock, partial, path)
         intact.note(root, sha)
     finally:

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 def volume(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Create (or grow) or delete one volume; both idempotent."""
-    lease.require(ask, call)
+    held = lease.require(ask, call)
     if ask["action"] == "create":
-        return _create(root, ask["owner"], records.part(ask["name"]), int(ask["size"]))
+        return _create(root, held, records.part(ask["name"]), int(ask["size"]))
     if ask["action"] == "delete":
-        return _delete(root, ask["owner"], records.part(ask["name"]))
+        return _delete(root, held, records.part(ask["name"]))
     raise wire.Problem("failed", f"unknown volume action {ask['action']!r}")
 
 
-def _create(root: records.Root, owner: str, name: str, size: int) -> dict[str, Any]:
+def _create(root: records.Root, held: lease.Lease, name: str, size: int) -> dict[str, Any]:
+    owner = held.owner
     path = root.volume(owner, name)
     if os.path.isdir(path):
         return _grow(path, name, size)
@@ -35,6 +36,7 @@ def _create(root: records.Root, owner: str, name: str, size: int) -> dict[str, A
         records.write_plain(aside + "/volume.json", wire.encode(told))
         records.write_plain(aside + "/lock", b"", 0o600)
         records.sync_folder(aside)
+        held.check()
         os.rename(aside, path)
         records.sync_folder(root.volumes(owner))
     except BaseException:
@@ -74,7 +76,8 @@ def _grow(path: str, name: str, size: int) -> dict[str, Any]:
     return {"size": size}
 
 
-def _delete(root: records.Root, owner: str, name: str) -> dict[str, Any]:
+def _delete(root: records.Root, held: lease.Lease, name: str) -> dict[str, Any]:
+    owner = held.owner
     for key in records.names(root.instances(owner)):
         record = records.read_json(root.instance(owner, key) + "/record.json") or {}
         if name in record.get("run", {}).get("volumes", ()):
@@ -84,6 +87,7 @@ def _delete(root: records.Root, owner: str, name: str) -> dict[str, Any]:
     if os.path.isdir(path) and lock is None:
         raise wire.Problem("taken", f"volume {name} is in use by a process that still runs", "retire its user first")
     try:
+        held.check()
         records.remove_aside(path)
         if os.path.isdir(root.volumes(owner)):
             records.sync_folder(root.volumes(owner))
