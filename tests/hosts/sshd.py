@@ -13,8 +13,8 @@ SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "
 
 
 @contextmanager
-def sshd(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The port it listens on, and an environment whose ``ssh`` knows its key."""
+def sshd(folder: Path, lines: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+    """The port it listens on, and an environment whose ``ssh`` knows its key. ``lines``: more of its configuration."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     for name in ("host", "user"):
@@ -23,7 +23,7 @@ def sshd(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
     (folder / "known").write_text(f"[127.0.0.1]:{port} {known}")
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
-        f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+        f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n{lines}"
     )
     (folder / "config").write_text(
         f"UserKnownHostsFile {folder}/known\nIdentityFile {folder}/user\nIdentitiesOnly yes\nIdentityAgent none\n"

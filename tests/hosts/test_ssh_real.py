@@ -3,7 +3,11 @@
 import asyncio
 import os
 import pwd
+import shutil
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from tests.hosts.sshd import sshd as daemon
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Unreachable
 from unictl.fleet.model import Connect, Host
+from unictl.hosts import conversation
 from unictl.hosts.connect import connect
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not SSHD, reason="needs sshd")]
@@ -76,3 +81,84 @@ def test_nobody_at_the_port_says_so(sshd: tuple[int, dict[str, str]]) -> None:
         await host.close()
 
     asyncio.run(act())
+
+
+@contextmanager
+def crowded(folder: Path) -> Iterator[tuple[Host, dict[str, str], socket.socket]]:
+    """A host whose sshd takes no other connection while the one that is given has not logged in."""
+    with daemon(folder, "MaxStartups 1\n") as (port, environment):
+        # The connection that found it listening may still count.
+        while (begun := socket.create_connection(("127.0.0.1", port))).recv(4) != b"SSH-":
+            begun.close()
+        root = short_folder()
+        try:
+            yield (
+                Host(name="hv1", connect=Connect(kind="ssh", host="127.0.0.1", port=port), root=root),
+                environment,
+                begun,
+            )
+        finally:
+            begun.close()
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def test_a_connection_that_is_dropped_as_it_begins_is_tried_again_and_that_is_told(tmp_path: Path) -> None:
+    async def act() -> None:
+        host = await connect(declared, env=environment)
+        asking = asyncio.create_task(host.survey(OWNER, "shop", {}))
+        while not host._way._conversation.drops:  # type: ignore[attr-defined]
+            assert not asking.done()
+            await asyncio.sleep(0.01)
+        begun.close()
+        assert (await asking)["instances"] == []
+        assert host.round_trips == 1
+        assert host.notes[0].startswith("host hv1: its sshd, or a jump host's, dropped the connection as it began, ")
+        await host.close()
+
+    with crowded(tmp_path) as (declared, environment, begun):
+        asyncio.run(act())
+
+
+def test_an_sshd_that_goes_on_dropping_is_given_up_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "PAUSES", (0.01, 0.02))
+
+    async def act() -> None:
+        host = await connect(declared, env=environment)
+        with pytest.raises(Unreachable) as failure:
+            await host.survey(OWNER, "shop", {})
+        assert "drops connections as they begin" in failure.value.summary
+        assert "MaxStartups" in failure.value.hint
+        await host.close()
+
+    with crowded(tmp_path) as (declared, environment, _):
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("missing", ["key", "host key"])
+def test_a_jump_host_never_asks_anything(sshd: tuple[int, dict[str, str]], tmp_path: Path, missing: str) -> None:
+    """Neither on the terminal nor in a window: the way to ask there is a program that leaves a trace."""
+    port, environment = sshd
+    asked = tmp_path / "asked"
+    program = tmp_path / "askpass"
+    program.write_text(f"#!/bin/sh\ntouch {asked}\necho yes\n")
+    program.chmod(0o755)
+    lacks = "IdentityFile none" if missing == "key" else "UserKnownHostsFile /dev/null"
+    config = tmp_path / "config"
+    jump = f"Host jump\n  HostName 127.0.0.1\n  Port {port}\n  {lacks}\n"
+    target = f"Host target\n  HostName 127.0.0.1\n  Port {port}\n  ProxyJump nobody@jump\n"
+    config.write_text(jump + target + "Host *\n" + config.read_text())
+    shown = {**environment, "DISPLAY": ":99", "SSH_ASKPASS": str(program), "SSH_ASKPASS_REQUIRE": "force"}
+
+    async def act() -> None:
+        host = await connect(Host(name="hv1", connect=Connect(kind="ssh", host="target")), env=shown)
+        began = time.monotonic()
+        with pytest.raises(Unreachable) as failure:
+            await host.survey(OWNER, "shop", {})
+        assert ("login" if missing == "key" else "not known here") in failure.value.summary
+        assert time.monotonic() - began < 10
+        await host.close()
+
+    asyncio.run(act())
+    assert not asked.exists()
