@@ -19,12 +19,23 @@ def standing_lab() -> Iterator[Lab]:
         made.down()
 
 
+def renewed(lab: Lab) -> Lab:
+    """The same hosts as just installed."""
+    lab.each(LabHost.mend)
+    lab.each(LabHost.fresh)
+    return lab
+
+
 @pytest.fixture
 def lab(standing_lab: Lab) -> Lab:
     """Three hosts as just installed."""
-    standing_lab.each(LabHost.mend)
-    standing_lab.each(LabHost.fresh)
-    return standing_lab
+    return renewed(standing_lab)
+
+
+@pytest.fixture(scope="module")
+def ready(standing_lab: Lab) -> Lab:
+    """The same for a whole module, whose tests put back what they change."""
+    return renewed(standing_lab)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tests.lab import supervisor
 from tests.lab.lab import Lab, LabHost, until
 from tests.operations.fleets import UNICTL, Ran
 
@@ -109,6 +110,13 @@ class LabFleet:
             for pid in host.processes(f"-name {name}."):
                 return host, pid
         raise AssertionError(f"{name} runs nowhere")
+
+    def ssh_to(self, parent: int, host: LabHost) -> int:
+        """The ssh of a running command that leads to one host."""
+        for pid in supervisor.children(parent):
+            if host.name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return pid
+        raise AssertionError(f"no ssh leads to {host.name}")
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """Live instances by name."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import supervisor
 from tests.lab.fleets import OWNER, STORE, LabFleet, ended, kill, wait_for_record
 from tests.lab.lab import LabHost, until
 
@@ -59,7 +58,7 @@ def test_no_writer_that_went_deaf_holds_a_lease_longer_than_stated_and_none_writ
     first = fleet.start("apply", "-auto-approve")
     wait_for_record(stopped)
     before = {host.name: _token(host) for host in fleet.lab}
-    side, ssh = stopped.processes("binascii")[0], _ssh_to(first.pid, sleeping)
+    side, ssh = stopped.processes("binascii")[0], fleet.ssh_to(first.pid, sleeping)
     os.kill(side, signal.SIGSTOP)
     os.kill(ssh, signal.SIGSTOP)
     cut.drop()
@@ -108,11 +107,3 @@ def _holds(host: LabHost) -> bool:
 
 def _token(host: LabHost) -> int:
     return int(host.path(f"{STORE}/leases/{OWNER}.token").read_text())
-
-
-def _ssh_to(parent: int, host: LabHost) -> int:
-    """The ssh of a running command that leads to one host."""
-    for pid in supervisor.children(parent):
-        if host.name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-            return pid
-    raise AssertionError(f"no ssh leads to {host.name}")

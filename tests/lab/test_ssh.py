@@ -49,14 +49,6 @@ def silence(lab: Lab, one: Host, env: Mapping[str, str] | None = None) -> str:
     return f"{said.why} -> {said.hint}"
 
 
-@pytest.fixture(scope="module")
-def ready(standing_lab: Lab) -> Lab:
-    """Hosts as just installed; every test here puts back what it changes."""
-    standing_lab.each(LabHost.mend)
-    standing_lab.each(LabHost.fresh)
-    return standing_lab
-
-
 @pytest.fixture
 def configured(ready: Lab, tmp_path: Path) -> Configured:
     """An environment whose ssh reads these lines of a user's configuration before the lab's."""

@@ -57,10 +57,18 @@ def hosts(s: Situation) -> Iterator[Finding]:
         if isinstance(told, Silent) and told.newer:
             yield Finding(path=("hosts", name), code="newer-format", text=told.why, hint=told.hint)
     yield from _other_stores(s)
+    nowhere = [wished.name for wished in s.wished if wished.name not in s.lives]
+    may = f"; {listed(nowhere)} may run there, since no other host has {_them(nowhere)}" if nowhere else ""
     for name, where in remember.left(s).items():
-        text = f"{name} is not in the fleet file any more, and was when the fleet was last applied (so {where} says)"
+        text = (
+            f"{name} is not in the fleet file any more, and was when the fleet was last applied (so {where} says){may}"
+        )
         hint = f"put {name} back with `drain: true` and apply, or with `lost: true` if it is dead, before you remove it"
         yield Finding(path=("hosts",), code="host-left", text=text, hint=hint)
+
+
+def _them(names: Sequence[str]) -> str:
+    return "them" if len(names) > 1 else "it"
 
 
 def _span(seconds: float) -> str:
