@@ -1,7 +1,8 @@
 """What an image costs to bring: ``python -m tests.bench.wire [FILE]``. Prints; asserts nothing.
 
 A 40 MB image (of FILE's bytes, or of this machine's programs) and the same with 1 % of it changed in three ways: sent
-to a host that is this machine, to one behind an sshd of our own on a loopback port, and over lines of known rates.
+to a host that is this machine, to one behind an sshd of our own on a loopback port, over lines of known rates, and to
+several hosts at once, one of which has it already.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,7 @@ from unictl.hosts.connect import connect
 from unictl.onhost import blocks
 
 SIZE = 40_000_000
+SEVERAL = 4
 LINES = (12.5e6, 50e6)
 """Bytes a second: 100 Mbit/s, 400 Mbit/s."""
 
@@ -90,6 +92,39 @@ def bench(title: str, way: Connect, env: Mapping[str, str] | None, data: bytes) 
         shutil.rmtree(folder, ignore_errors=True)
 
 
+async def spread(hosts: Sequence[Host], env: Mapping[str, str] | None, data: bytes) -> list[int]:
+    """Bytes sent to each, all at once."""
+
+    async def one(host: Host) -> int:
+        connection = await connect(host, env=env)
+        try:
+            await connection.acquire(OWNER, "shop", "5f0c2a", {"user": "bench"}, 0)
+            digest = hashlib.sha256(data).hexdigest()
+            return await connection.stage(OWNER, digest, len(data), lambda: io.BytesIO(data)) or 0
+        finally:
+            await connection.close()
+
+    return list(await asyncio.gather(*(one(host) for host in hosts)))
+
+
+def several(way: Connect, env: Mapping[str, str] | None, data: bytes, number: int) -> None:
+    """One host alone, then the others while the first has it."""
+    folders = [short_folder() for _ in range(number)]
+    hosts = [Host(name=f"bench{n}", connect=way, root=folder) for n, folder in enumerate(folders)]
+    try:
+        for those in (hosts[:1], hosts):
+            begin = time.monotonic()
+            sent = asyncio.run(spread(those, env, data))
+            took = time.monotonic() - begin
+            rate = sum(each > 0 for each in sent) * len(data) / took / 1e6
+            told = ", ".join(f"{each / 1e6:.2f}" for each in sent)
+            say(f"  {len(those)} at once: {told} MB sent, {took:5.2f} s, {rate:5.0f} MB/s together")
+    finally:
+        for folder in folders:
+            World(folder).close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", nargs="?", default="")
@@ -101,10 +136,15 @@ def main() -> None:
         bench("local", Connect(), None, data)
         if SSHD:
             with sshd(Path(place)) as (port, env):
-                bench("ssh over loopback", Connect(kind="ssh", host="127.0.0.1", port=port), env, data)
+                way = Connect(kind="ssh", host="127.0.0.1", port=port)
+                bench("ssh over loopback", way, env, data)
+                say("several hosts over ssh on loopback")
+                several(way, env, data, SEVERAL)
         for rate in LINES:
             env = environment(Path(place) / str(rate), rate)
             bench(f"a line of {rate / 1e6:g} MB/s", Connect(kind="ssh", host="bench"), env, data)
+        say(f"several hosts, each behind a line of {LINES[0] / 1e6:g} MB/s")
+        several(Connect(kind="ssh", host="bench"), environment(Path(place) / "all", LINES[0]), data, SEVERAL)
 
 
 if __name__ == "__main__":
