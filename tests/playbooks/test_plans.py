@@ -169,3 +169,8 @@ def test_a_fleet_begun_from_a_playbook_is_whole_and_has_an_id_of_its_own(playboo
 def test_every_playbook_boots_the_same_small_guest() -> None:
     kernels = {path.read_bytes() for path in PLAYBOOKS.rglob("*.elf")}
     assert len(kernels) == 1
+
+
+def test_every_playbook_carries_the_same_unikernel() -> None:
+    copies = {path.read_bytes() for path in PLAYBOOKS.rglob("hello.elf")}
+    assert len(copies) == 1
