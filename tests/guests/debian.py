@@ -1,9 +1,12 @@
-"""A Linux guest for tests: Debian's cloud kernel, its virtio modules, and an init of our own in a cpio archive.
+"""A Linux guest for tests: the cloud kernel of Debian or Ubuntu, its virtio modules, and an init of our own in a cpio
+archive.
 
-Needs on the machine: the Debian package that ``linux-image-cloud-amd64`` depends on, installed or downloadable by apt;
+Needs on the machine: the package that ``linux-image-cloud-amd64`` (Debian) or ``linux-image-virtual`` (Ubuntu) depends
+on, installed or downloadable by apt;
 ``gcc`` with ``libc6-dev``, or the ``ziglang`` package from PyPI.
 """
 
+import lzma
 import re
 import shutil
 import subprocess
@@ -25,27 +28,41 @@ MODULES = (
 """In the order they are loaded: each needs only those before it."""
 
 
+PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual")
+IMAGES = ("boot/vmlinuz-*-cloud-amd64", "boot/vmlinuz-*-generic")
+
+
 def kernel(cache: Path) -> tuple[Path, Path]:
-    """(vmlinuz, folder of its modules): the installed cloud kernel, else Debian's package unpacked into ``cache``.
+    """(vmlinuz, folder of its modules): the installed cloud kernel, else the package's, unpacked into ``cache``.
 
     FileNotFoundError with a sentence where there is neither the package nor an archive to get it from.
     """
-    for root in (Path("/"), cache):
-        for image in sorted(root.glob("boot/vmlinuz-*-cloud-amd64"), reverse=True):
-            modules = root / "lib/modules" / image.name.removeprefix("vmlinuz-") / "kernel"
-            if modules.is_dir():
-                return image, modules
-    _download(cache)
-    return kernel(cache)
+    found = _kernel(Path("/")) or _kernel(cache)
+    if found is None:
+        _download(cache)
+        found = _kernel(cache)
+    if found is None:
+        raise FileNotFoundError(f"the kernel package has none of {', '.join(IMAGES)}")
+    return found
+
+
+def _kernel(root: Path) -> tuple[Path, Path] | None:
+    for image in sorted((image for form in IMAGES for image in root.glob(form)), reverse=True):
+        inside = f"lib/modules/{image.name.removeprefix('vmlinuz-')}/kernel"
+        # Ubuntu's has the drivers of virtio built in, and its modules in a package of their own.
+        places = [place for place in (root / inside, root / "usr" / inside) if place.is_dir()]
+        if places or image.name.endswith("-generic"):
+            return image, (*places, root / inside)[0]
+    return None
 
 
 def _download(cache: Path) -> None:
     if not shutil.which("apt-get"):
-        raise FileNotFoundError("no Debian cloud kernel here, and no apt to download it with")
-    said = _run(["apt-cache", "depends", "linux-image-cloud-amd64"], cache)
-    name = re.search(r"Depends: (linux-image-\S+)", said.stdout)
+        raise FileNotFoundError("no cloud kernel here, and no apt to download one with")
+    said = [_run(["apt-cache", "depends", name], cache).stdout for name in PACKAGES]
+    name = re.search(r"Depends: (linux-image-\S+)", "".join(said))
     if name is None:
-        raise FileNotFoundError("apt knows no linux-image-cloud-amd64: run apt-get update")
+        raise FileNotFoundError(f"apt knows neither of {', '.join(PACKAGES)}: run apt-get update")
     done = _run(["apt-get", "download", name[1]], cache)
     packages = list(cache.glob("linux-image-*.deb"))
     if done.returncode or not packages:
@@ -59,10 +76,13 @@ def _run(argv: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def initrd(modules: Path, cache: Path) -> bytes:
-    """The archive: ``/init`` and the modules as ``/modules/NN-NAME.ko``."""
+    """The archive: ``/init`` and the modules, as far as they are not built in, as ``/modules/NN-NAME.ko``."""
     files = {"init": init(cache).read_bytes()}
     for index, name in enumerate(MODULES):
-        files[f"modules/{index:02}-{Path(name).name}.ko"] = (modules / f"{name}.ko").read_bytes()
+        plain, packed = modules / f"{name}.ko", modules / f"{name}.ko.xz"
+        if plain.is_file() or packed.is_file():
+            content = plain.read_bytes() if plain.is_file() else lzma.decompress(packed.read_bytes())
+            files[f"modules/{index:02}-{Path(name).name}.ko"] = content
     return cpio(files)
 
 
