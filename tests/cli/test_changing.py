@@ -13,6 +13,8 @@ from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.journal.report import Report
 from unictl.plan import planfile
 from unictl.plan.approval import approval_hash
+from unictl.plan.change import Action
+from unictl.plan.reasons import Reason
 from unictl.plan.step import Kind, Step
 
 _SILENT = {"hv9": "no route to host"}
@@ -52,6 +54,14 @@ def test_a_refused_plan_is_not_saved_and_says_so(world: World) -> None:
 def test_the_exit_code_of_a_plan_is_the_gravest_that_holds(world: World, more: dict, argv: list, code: int) -> None:
     world.plan = samples.plan(samples.bump(1), **more)
     assert world.run("plan", *argv).code == code
+
+
+def test_what_failed_before_is_a_failure_still(world: World) -> None:
+    held = replace(samples.kept(1)[0], action=Action.HELD, reason=Reason.FAILED_BEFORE)
+    world.plan = samples.plan((held,))
+    assert world.run("plan", "-detailed-exitcode").code == 1
+    assert world.run("apply", "-auto-approve").code == 1
+    assert "apply" not in world.asked
 
 
 def test_nothing_to_do_is_one_line_and_0_also_in_detail(world: World) -> None:

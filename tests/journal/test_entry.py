@@ -1,11 +1,12 @@
 """Ledger entries: what an apply leaves, as a value and as JSON."""
 
 import json
+from dataclasses import replace
 
 from tests.plan import cases
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.journal.entry import Entry, entry
-from unictl.journal.report import Report
+from unictl.journal.report import UNHEALTHY, Report
 from unictl.plan.plan import Plan
 from unictl.plan.step import Kind
 
@@ -39,9 +40,41 @@ def test_of_each_kind_of_step_the_median_and_how_many_are_kept() -> None:
     assert entry(_plan(), Report(done=tuple(launches), took=took), at=1.0, user="ann").took == {"launch": (250, 3)}
 
 
+def _failed(plan: Plan, code: str, **more: bool) -> Report:
+    proof = next(step for step in plan.steps if step.service == "front" and step.kind is Kind.PROVE)
+    problem = Diagnostic(code=code, summary="no")
+    return Report(failed=((replace(proof, undo=more.pop("undo", False)), problem),), reverted=(proof,), **more)
+
+
+def _fronts(plan: Plan) -> tuple[str, ...]:
+    return tuple({change.new.wished.fingerprint for change in plan.changes if change.new and change.service == "front"})
+
+
+def test_what_its_gate_found_unhealthy_is_kept_by_service() -> None:
+    plan = _plan()
+    assert entry(plan, _failed(plan, UNHEALTHY), at=1.0, user="ann").unhealthy == {"front": _fronts(plan)}
+
+
+def test_what_no_gate_came_to_judge_is_not() -> None:
+    plan = _plan()
+    silent, stopped = _failed(plan, "step-prove-failed"), _failed(plan, UNHEALTHY, interrupted=True)
+    back = _failed(plan, UNHEALTHY, undo=True)
+    assert all(not entry(plan, each, at=1.0, user="ann").unhealthy for each in (silent, stopped, back))
+
+
+def test_what_failed_before_and_is_healthy_now_is_said_to_be() -> None:
+    plan = _plan()
+    plan = replace(
+        plan, facts={**plan.facts, "failed_before": {"front": [*_fronts(plan), "1:another"], "gone": ["1:x"]}}
+    )
+    assert entry(plan, Report(done=plan.steps), at=1.0, user="ann").proved == {"front": _fronts(plan)}
+    assert entry(plan, _failed(plan, UNHEALTHY), at=1.0, user="ann").proved == {}
+
+
 def test_an_entry_survives_json() -> None:
     plan = _plan()
     made = entry(plan, Report(done=plan.steps, took={step.id: 0.5 for step in plan.steps}), at=1.0, user="ann")
+    made = replace(made, unhealthy={"front": ("1:ab",)}, proved={"front": ("1:cd",)})
     assert made.took
     assert Entry.from_json(json.loads(json.dumps(made.to_json()))) == made
 

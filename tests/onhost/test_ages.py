@@ -54,6 +54,7 @@ def test_a_survey_reads_what_lies_in_a_store_of_format_1(old: World) -> None:
     assert rows["counter-0.d3c26168"]["volumes"] == ["count"]
     assert told["retired"] == {"front-0": 1}
     assert [volume["name"] for volume in told["volumes"]] == ["count"]
+    assert told["gates"] == []
     assert told["policy"]["max_destroy"] == "20%"
     assert told["hosts"] == ["local 72975bb58bbdb90eaafa88e5f477ade7 ingress"]
     assert told["host"]["id"] == "72975bb58bbdb90eaafa88e5f477ade7"

@@ -229,6 +229,22 @@ def test_a_survey_tells_how_long_the_last_complete_applies_took_from_the_end_of_
     assert held.do("survey")["applies"] == [{"at": at, "took": {"launch": [at, 1]}} for at in (2, 3, 4)]
 
 
+def test_a_survey_tells_the_latest_word_of_the_gates_however_long_the_ledger_is(held: World) -> None:
+    assert held.do("survey")["gates"] == []
+    held.do("ledger", append={"at": 1.0, "unhealthy": {"api": ["1:ab", "1:cd"]}})
+    held.do("ledger", append={"at": 2.0, "text": "x" * 100_000, "proved": {"api": ["1:ab"]}})
+    assert held.do("survey")["gates"] == [
+        {"service": "api", "fingerprint": "1:cd", "at": 1.0, "healthy": False},
+        {"service": "api", "fingerprint": "1:ab", "at": 2.0, "healthy": True},
+    ]
+    held.do("ledger", append={"at": 3.0, "unhealthy": {"db": [f"1:{n}" for n in range(1000)]}})
+    told = held.do("survey")["gates"]
+    assert len(told) == 256
+    assert told[-1]["fingerprint"] == "1:999"
+    Path(held.root.fleet(OWNER) + "/gates.json").write_bytes(b"{")
+    assert held.do("survey")["gates"] == []
+
+
 @pytest.fixture
 def small() -> Iterator[World]:
     """A host whose disk holds one MiB."""

@@ -99,7 +99,16 @@ def test_a_generation_that_never_answers_is_removed_and_the_old_one_stays(fleet:
     assert applied.code == 8, applied.out + applied.err
     assert {n: fleet.pid(f"front-{n}") for n in range(3)} == pids
     assert "hello" in fleet.get()
+    began = set(fleet.root.glob("fleets/*/retired/*"))
+    planned, again = fleet.plan(), fleet.apply()
+    assert (planned.code, again.code) == (1, 1), planned.out + again.out + again.err
+    assert "held_because_failed_before" in again.out
+    assert set(fleet.root.glob("fleets/*/retired/*")) == began
+    fleet.edit('"--mute"', '"--unhealthy-until=500"')
     assert fleet.plan().code == 2
+    fleet.edit('"--unhealthy-until=500"', '"--mute"')
+    assert fleet.apply("-retry").code == 8
+    assert len(set(fleet.root.glob("fleets/*/retired/*"))) > len(began)
 
 
 def test_destroy_leaves_nothing_but_retired_records_and_volumes(fleet: TryFleet) -> None:

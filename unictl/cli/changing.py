@@ -202,6 +202,13 @@ def _next(made: Plan, arguments: Arguments) -> tuple[str, ...]:
 
 
 def _codes(made: Plan, detailed: bool = False) -> set[int]:
-    """All exit codes that hold of a plan."""
-    held = {2: detailed and made.has_changes, 5: bool(made.silent), 6: not made.can_apply}
+    """All exit codes that hold of a plan. What failed before and was not changed since is still a failure."""
+    from unictl.plan.reasons import Reason
+
+    held = {
+        1: any(change.reason == Reason.FAILED_BEFORE for change in made.changes),
+        2: detailed and made.has_changes,
+        5: bool(made.silent),
+        6: not made.can_apply,
+    }
     return {0} | {code for code, holds in held.items() if holds}

@@ -22,6 +22,10 @@ NOT_THERE = "it was not there"
 """What is said of a generation that was to be taken down and is gone."""
 
 
+class Unhealthy(HostProblem):
+    """A gate said no: the guest was asked, or watched, and is not as it has to be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
     """What acting needs besides a connection: the fleet's owner, image bytes, secret values, where progress goes."""
@@ -81,7 +85,7 @@ async def _prove(step: Step, host: Connection, owner: str) -> str:
     answer = await host.prove(owner, data["key"], data["probes"], *times, job=data.get("job", False))
     if not answer["healthy"]:
         why, _, console = str(answer["why"]).partition(CONSOLE)
-        problem = HostProblem(step.host, "failed", why, hint=f"unictl logs {step.subject.partition('.')[0]} -previous")
+        problem = Unhealthy(step.host, "failed", why, hint=f"unictl logs {step.subject.partition('.')[0]} -previous")
         problem.detail = f"its console last said:\n{console}" if console else ""
         raise problem
     await host.mark(owner, data["key"], {"proven": True})

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure, Unreachable
-from unictl.execution.act import NOT_THERE, Tools, act, launch
+from unictl.execution.act import NOT_THERE, Tools, Unhealthy, act, launch
 from unictl.execution.board import Board
 from unictl.hosts.host import Host as Connection
 from unictl.journal.event import (
@@ -29,6 +29,7 @@ from unictl.journal.event import (
     Started,
     Told,
 )
+from unictl.journal.report import UNHEALTHY
 from unictl.plan.course import Course
 from unictl.plan.step import Kind, Step
 
@@ -144,7 +145,7 @@ class Walk:
 
 def _problem(step: Step, failure: Failure) -> Diagnostic:
     return Diagnostic(
-        code=f"step-{step.kind.value}-failed",
+        code=UNHEALTHY if isinstance(failure, Unhealthy) else f"step-{step.kind.value}-failed",
         summary=f"{step.subject or step.id}: {failure.summary}",
         detail=failure.detail,
         hint=failure.hint,

@@ -117,7 +117,8 @@ class Survey:
     How it was asked: ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may
     explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took,
     ``notes`` what on the way there was lost and made again.
-    ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many)}.
+    ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many)}. ``gates``: what
+    they said last, of what ever failed one: {service, fingerprint, at, healthy}.
     """
 
     host: str
@@ -148,6 +149,7 @@ class Survey:
     elsewhere: tuple[Mapping[str, Any], ...] = ()
     leftovers: int = 0
     applies: tuple[Mapping[str, Any], ...] = ()
+    gates: tuple[Mapping[str, Any], ...] = ()
     skew: float = 0.0
     took: float = 0.0
     round_trips: int = 0
@@ -202,6 +204,7 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         elsewhere=tuple(reply.get("elsewhere", ())),
         leftovers=reply.get("leftovers", 0),
         applies=tuple(reply.get("applies", ())),
+        gates=tuple(reply.get("gates", ())),
     )
 
 

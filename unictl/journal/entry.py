@@ -3,16 +3,17 @@
 Hosts keep it as JSON; the token of the lease is what orders entries, never the clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from statistics import median
 from typing import Any
 
-from unictl.journal.report import Report
+from unictl.journal.report import UNHEALTHY, Report
 from unictl.plan.change import Action
 from unictl.plan.plan import Plan
 
 _TUPLES = ("failed", "reverted", "unfinished", "overrides")
+_FINGERPRINTS = ("services", "unhealthy", "proved")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Entry:
     ``at`` in seconds of the control machine's clock; ``plan`` and ``approval`` are hashes; ``end`` is complete, failed,
     rolled-back or interrupted; the numbers are what was planned. ``services``: service -> the fingerprints it has when
     the apply ended complete for it, which is what a later failure goes back to; those in ``unfinished`` have none.
+    ``unhealthy``: service -> the fingerprints whose gate failed, which are not tried again by themselves; ``proved``:
+    those of them, of earlier applies, that this one found healthy.
     ``took``: kind of step -> (median milliseconds, how many) of the steps done.
     """
 
@@ -44,13 +47,16 @@ class Entry:
     reverted: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
     services: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unhealthy: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    proved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     took: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The plain form, with defaults left out; ``from_json`` reads it."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
         plain |= {key: list(plain[key]) for key in _TUPLES}
-        plain["services"] = {name: list(each) for name, each in sorted(self.services.items())}
+        for key in _FINGERPRINTS:
+            plain[key] = {name: list(each) for name, each in sorted(plain[key].items())}
         plain["took"] = {kind: list(each) for kind, each in sorted(self.took.items())}
         return {key: value for key, value in plain.items() if key in ("at", "user", "end") or value}
 
@@ -60,7 +66,8 @@ class Entry:
         known: dict[str, Any] = {"at": 0.0, "user": "", "end": "unknown"}
         known |= {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
         known |= {key: tuple(plain.get(key, ())) for key in _TUPLES}
-        known["services"] = {name: tuple(each) for name, each in plain.get("services", {}).items()}
+        for key in _FINGERPRINTS:
+            known[key] = {name: tuple(each) for name, each in plain.get(key, {}).items()}
         known["took"] = {kind: tuple(each) for kind, each in plain.get("took", {}).items()}
         return cls(**known)
 
@@ -68,6 +75,7 @@ class Entry:
 def entry(plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = "", approval: str = "") -> Entry:
     """What one apply of ``plan`` leaves in the ledger."""
     counts = plan.counts
+    services = _services(plan, report)
     return Entry(
         at=at,
         user=user,
@@ -86,7 +94,9 @@ def entry(plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = 
         failed=tuple(step.id for step, _ in report.failed),
         reverted=tuple(step.id for step in report.reverted),
         unfinished=report.unfinished,
-        services=_services(plan, report),
+        services=services,
+        unhealthy={} if report.interrupted else _unhealthy(plan, report),
+        proved=_proved(services, plan.facts.get("failed_before", {})),
         took=_took(report),
     )
 
@@ -110,6 +120,28 @@ def _services(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
             found.setdefault(change.service, set()).add(change.new.wished.fingerprint)
         elif change.action is Action.KEEP and change.old:
             found.setdefault(change.service, set()).add(change.old.fingerprint)
+    return _sorted(found)
+
+
+def _unhealthy(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
+    """What a gate found not healthy: what it never came to judge, or is of the way back, says nothing of it."""
+    prints = {change.new.key: change.new.wished.fingerprint for change in plan.changes if change.new}
+    found: dict[str, set[str]] = {}
+    for step, problem in report.failed:
+        if problem.code == UNHEALTHY and not step.undo and step.data["key"] in prints:
+            found.setdefault(step.service, set()).add(prints[step.data["key"]])
+    return _sorted(found)
+
+
+def _proved(
+    services: Mapping[str, tuple[str, ...]], failed: Mapping[str, Iterable[str]]
+) -> Mapping[str, tuple[str, ...]]:
+    """Of what failed before, what a service has now."""
+    found = {name: set(failed.get(name, ())) & set(prints) for name, prints in services.items()}
+    return _sorted({name: each for name, each in found.items() if each})
+
+
+def _sorted(found: Mapping[str, Iterable[str]]) -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(sorted(each)) for name, each in sorted(found.items())}
 
 

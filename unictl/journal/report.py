@@ -9,6 +9,9 @@ from unictl.journal.event import Event, Failed, Finished, Interrupting, Reverted
 from unictl.plan.course import Mixture
 from unictl.plan.step import Step
 
+UNHEALTHY = "step-prove-unhealthy"
+"""The code of a proof that its gate judged: a host that fell silent meanwhile says nothing of the guest."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:

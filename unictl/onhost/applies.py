@@ -1,11 +1,11 @@
-"""What a survey tells of earlier applies: how long their steps took. Reads only."""
+"""What a survey tells of earlier applies: how long their steps took, what their gates said. Reads only."""
 
 from __future__ import annotations
 
 import json
 import os
 
-from . import records
+from . import records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,15 @@ def last(root: records.Root, owner: str) -> list[dict[str, Any]]:
         os.close(descriptor)
     known = [entry for entry in readable(tail) if entry.get("end") == "complete" and entry.get("took")]
     return [{"at": entry["at"], "took": entry["took"]} for entry in known[-LAST:]]
+
+
+def gates(root: records.Root, owner: str) -> list[dict[str, Any]]:
+    """What the gates said last as {service, fingerprint, at, healthy}: failures, and what took one back."""
+    try:
+        told = records.read_json(root.fleet(owner) + "/gates.json")
+    except wire.Problem:
+        return []
+    return [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
 
 
 def readable(text: bytes) -> list[dict[str, Any]]:

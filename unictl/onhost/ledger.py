@@ -1,4 +1,7 @@
-"""The ledger of a fleet on this host, and what was last applied: append-only, bounded, in the order of lease tokens."""
+"""The ledger of a fleet on this host, and what was last applied: append-only, bounded, in the order of lease tokens.
+
+Beside it lies what the gates said (``gates.json``): a survey tells it whole, however long the ledger is.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 BOUND = 16 << 20
+GATES = 256
 
 
 def ledger(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
@@ -19,6 +23,7 @@ def ledger(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
     if "append" in ask:
         held = lease.require(ask, call)
         _append(root, ask["owner"], held.token, ask["append"], int(ask.get("bound") or BOUND))
+        _judged(root, ask["owner"], ask["append"])
         return {"token": held.token}
     return {"entries": entries(root, ask["owner"])[-int(ask.get("read") or 0) or None :]}
 
@@ -54,6 +59,20 @@ def _append(root: records.Root, owner: str, token: int, told: dict[str, Any], bo
         raise records.problem(error, path) from error
     if size > bound:
         _cut(root, owner, path, bound)
+
+
+def _judged(root: records.Root, owner: str, told: dict[str, Any]) -> None:
+    """What the gates of this apply said; of more than so many the oldest are forgotten."""
+    rows = [
+        {"service": service, "fingerprint": each, "at": told.get("at", time.time()), "healthy": healthy}
+        for field, healthy in (("unhealthy", False), ("proved", True))
+        for service, fingerprints in (told.get(field) or {}).items()
+        for each in fingerprints
+    ]
+    if rows:
+        new = {(row["service"], row["fingerprint"]) for row in rows}
+        kept = [row for row in applies.gates(root, owner) if (row["service"], row["fingerprint"]) not in new]
+        records.write_atomic(f"{root.fleet(owner)}/gates.json", wire.encode((kept + rows)[-GATES:]))
 
 
 def _cut(root: records.Root, owner: str, path: str, bound: int) -> None:

@@ -39,6 +39,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
         "elsewhere": elsewhere.stores(root, owner),
         "leftovers": len(holders.leftovers(root, owner)),
         "applies": applies.last(root, owner),
+        "gates": applies.gates(root, owner),
     }
 
 

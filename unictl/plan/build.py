@@ -177,13 +177,15 @@ def _plan(
         destroys_all=s.options.destroy and about.whole,
         overrides=_overrides(s),
         waves=made.waves,
-        facts={"places": _shown(changes, places), "images": sorted(acts.files(s.facts)), **_lasting(s, steps)},
+        facts={"places": _shown(changes, places), "images": sorted(acts.files(s.facts)), **_known(s, steps)},
     )
 
 
-def _lasting(s: Situation, steps: tuple[Step, ...]) -> dict[str, int]:
+def _known(s: Situation, steps: tuple[Step, ...]) -> dict[str, Any]:
+    """What earlier applies tell of this one: how long it takes, and what failed, to be taken back once healthy."""
     seconds = duration.estimate(steps, s.world)
-    return {} if seconds is None else {"seconds": math.ceil(seconds)}
+    failed = {name: sorted(each) for name, each in s.failed.items()}
+    return ({} if seconds is None else {"seconds": math.ceil(seconds)}) | ({"failed_before": failed} if failed else {})
 
 
 def _host(s: Situation, name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from unictl.instances.addresses import resolve
 from unictl.instances.desired import Wished
 from unictl.instances.live import LiveInstance, Silent, Survey, World, remembered_host
 from unictl.instances.spec import FleetFacts
+from unictl.plan.memory import Failed, failed_before
 from unictl.plan.options import PlanOptions
 
 Lives = Mapping[str, tuple[LiveInstance, ...]]
@@ -24,7 +25,8 @@ class Situation:
 
     ``opaque``: somebody on a silent host may be behind an ingress, and where is not known: writing it anew would take
     them out. ``volumes`` are those that a host shows, and that host; ``retired`` the highest
-    launch number that was retired, by name; ``had_ingress``: as last applied. ``meant`` remembers what references mean.
+    launch number that was retired, by name; ``had_ingress``: as last applied; ``failed``: see ``plan.memory``.
+    ``meant`` remembers what references mean.
     """
 
     fleet: Fleet
@@ -41,6 +43,7 @@ class Situation:
     retired: Mapping[str, int]
     had_ingress: frozenset[str]
     opaque: bool
+    failed: Failed
     commit: str = ""
     meant: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -90,6 +93,7 @@ def look(
         volumes={volume.name: host for host, said in answered.items() for volume in said.volumes},
         retired=_retired(answered.values()),
         had_ingress=_had_ingress(answered.values()) if silent else frozenset(),
+        failed=failed_before(answered.values()),
         opaque=bool(silent) and any(w.ports and w.name not in lives for w in wished),
     )
 

@@ -16,6 +16,8 @@ from unictl.plan.situation import Situation
 
 CREATE_FIRST = Order.CREATE_FIRST.value
 STOP_FIRST = Order.STOP_FIRST.value
+WAITS = "an earlier apply launched this and found it not healthy; -retry tries it again"
+RETRIED = "an earlier apply found it not healthy; it is tried again, as asked for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,34 @@ Classed = tuple[tuple[LiveInstance, Class], ...]
 
 
 def verdict(s: Situation, wished: Wished, host: str, *, forced: bool) -> Verdict:
-    """What is to be done about ``wished`` on ``host``, where it is placed."""
+    """What is to be done about ``wished`` on ``host``, where it is placed; what failed its gate waits for -retry."""
+    found = _judged(s, wished, host, forced=forced)
+    if not found.launch or forced or wished.fingerprint not in s.failed.get(wished.service, ()):
+        return found
+    if s.options.retry:
+        return replace(found, detail="; ".join(filter(None, (found.detail, RETRIED))))
+    return _waits(found)
+
+
+def _waits(found: Verdict) -> Verdict:
+    """What would be launched is not; a record of it goes where another generation stays."""
+    record = found.relaunched
+    rest = (*found.rest, record) if record and found.old else found.rest
+    origin = found.origin or ("services", found.wished.service)
+    return Verdict(
+        action=Action.HELD,
+        reason=Reason.FAILED_BEFORE,
+        wished=found.wished,
+        host=found.old.host if found.old else found.host,
+        old=found.old or record,
+        rest=rest,
+        fields=found.fields,
+        detail=WAITS,
+        origin=origin,
+    )
+
+
+def _judged(s: Situation, wished: Wished, host: str, *, forced: bool) -> Verdict:
     lives = s.lives.get(wished.name, ())
     if len(lives) == 1 and not forced and _untainted(s, wished, host, lives[0]):
         return Verdict(action=Action.KEEP, reason=Reason.KEPT, wished=wished, host=host, old=lives[0])
