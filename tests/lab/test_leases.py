@@ -17,9 +17,9 @@ STATED = 30.0
 """Seconds that a dead writer may keep a lease."""
 
 
-def slow(fleet: LabFleet) -> None:
+def slow(fleet: LabFleet, proving: str = "20s") -> None:
     """Proving takes long enough to look at an apply while it is under way."""
-    fleet.edit("min_healthy_time: 500ms", "min_healthy_time: 20s, healthy_deadline: 60s")
+    fleet.edit("min_healthy_time: 500ms", f"min_healthy_time: {proving}, healthy_deadline: 60s")
 
 
 def held(fleet: LabFleet, host: LabHost) -> dict[str, object] | None:
@@ -49,6 +49,7 @@ def test_of_two_applies_one_waits_or_is_told_who_is_at_work_and_locks_shows_it(f
     fleet.converge()
 
 
+@pytest.mark.soak
 def test_no_writer_that_went_deaf_holds_a_lease_longer_than_stated_and_none_writes_when_it_wakes(
     fleet: LabFleet,
 ) -> None:
@@ -79,7 +80,7 @@ def test_no_writer_that_went_deaf_holds_a_lease_longer_than_stated_and_none_writ
 
 
 def test_the_holder_on_a_host_can_be_ended_by_name(fleet: LabFleet) -> None:
-    slow(fleet)
+    slow(fleet, "6s")
     first = fleet.start("apply", "-auto-approve")
     host = fleet.lab["hv2"]
     until(lambda: host.path(f"{STORE}/leases/{OWNER}.holder").exists(), "hv2 is held")
@@ -87,7 +88,7 @@ def test_the_holder_on_a_host_can_be_ended_by_name(fleet: LabFleet) -> None:
     assert held(fleet, host) is None
     assert ended(first).code != 0
     assert "Nobody holds the lease of hv2." in fleet.run("locks", "-end-holder", "hv2").out
-    fleet.edit("min_healthy_time: 20s, healthy_deadline: 60s", "min_healthy_time: 500ms")
+    fleet.edit("min_healthy_time: 6s, healthy_deadline: 60s", "min_healthy_time: 500ms")
     fleet.converge()
 
 

@@ -111,6 +111,7 @@ class Way:
             fresh = None
             try:
                 fresh = await begin()
+                await fresh.hello
                 await self._retake(fresh)
             except Unreachable:
                 # What the first one said is what happened.
