@@ -112,6 +112,10 @@ class House:
         until(lambda: self.host.processes(KEEPER), "there is a keeper")
         return self.host.processes(KEEPER)[0]
 
+    def replace(self, name: str) -> None:
+        applied = self.fleet.apply("-replace", name)
+        assert applied.code == 0, applied.out
+
     def unit(self, name: str) -> str:
         """Its unit's name."""
         text = f"Description=Instance {self.folder(name).name} "
@@ -239,16 +243,28 @@ def test_a_console_is_followed_over_restarts_and_a_flood_fills_neither_disk_nor_
         assert house.ended("web-5", "exit/3")["code"] == 3
         assert any("exits with 3" in line for line in lines)
         assert any("listening on :8080" in line for line in lines)
-        house.behave("web-5", "flood")
-        assert any("flood line" in line for line in lines)
+    house.behave("web-5", "flood")
     console = house.folder("web-5")
     until((console / "console.0").exists, "the console has turned over")
     assert max(path.stat().st_size for path in console.glob("console.*")) <= CONSOLE * 1.1
     assert len(house.host.enter(f"journalctl -o cat -u {unit}").out) < 10_000
-    replaced = house.fleet.apply("-replace", "web-5")
-    assert replaced.code == 0, replaced.out
+    house.replace("web-5")
     assert "flood line" in house.logs("web-5", "-previous")
     assert "flood line" not in house.logs("web-5")
+
+
+def test_a_keeper_and_units_of_other_code_change_to_that_of_the_unictl_that_applies(house: House) -> None:
+    keeper, guest = house.keeper, house.host.processes("-name web-6.")
+    code = house.host.path(f"{STORE}/run/{records.token(OWNER)}/code")
+    before = code.read_text()
+    code.write_text("another")
+    unit = house.host.path(f"/etc/systemd/system/{house.unit('web-6')}")
+    unit.write_text(unit.read_text().replace(before, "0" * 64))
+    house.replace("web-5")
+    assert code.read_text() == before in unit.read_text()
+    assert house.keeper != keeper
+    assert house.host.processes("-name web-6.") == guest
+    assert house.row("web-6")["health"] == "healthy"
 
 
 def test_a_units_sandbox_and_user_let_the_hypervisor_open_kvm(house: House) -> None:

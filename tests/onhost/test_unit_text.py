@@ -76,8 +76,9 @@ def test_a_store_is_never_hidden_from_its_own_instances() -> None:
 
 
 def test_a_unit_names_the_code_it_runs() -> None:
-    assert {unit_text.code_of(make()) for make in CASES.values()} == {"c" * 64}
-    assert unit_text.code_of("[Service]\nExecStart=/bin/true\n") == ""
+    assert all(unit_text.runs(make(), ZIP) for make in CASES.values())
+    assert not unit_text.runs(instance(), ZIP.replace("/var", "/srv"))
+    assert not unit_text.runs("[Service]\nExecStart=/bin/true\n", ZIP)
 
 
 def test_words_stay_words_whatever_they_hold() -> None:

@@ -102,7 +102,8 @@ class Guest:
             self._tried = None
 
     def adopt(self) -> None:
-        """Take over the hypervisor that holds ``alive``; this keeper is not its parent."""
+        """Take over the hypervisor that holds ``alive``; its child only where this process started it, with the code
+        that it had before."""
         self._reset()
         pidfd = self._find()
         if pidfd is None:
@@ -110,7 +111,7 @@ class Guest:
             self.state = "waiting"
             self._timer = self.loop.after(RETRY, self.found)
             return
-        self._child = False
+        self._child = processes.child(self._pid)
         try:
             run = (records.read_json(self.folder + "/record.json") or {})["run"]
         except (wire.Problem, KeyError, TypeError):
@@ -234,6 +235,11 @@ class Guest:
         for done in waiting:
             done()
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that is to be known of it stands on disk: it is neither just beginning nor being stopped."""
+        return not self._stopping and self._telling < 0
+
     def wait(self, pause: float) -> None:
         """Start again after so many seconds."""
         self.state = "waiting"
@@ -285,6 +291,11 @@ class Guest:
             return
         if last.get("event") == "started":
             self.number = int(last.get("n", 0))
+            if processes.child(int(last.get("pid", 0))):
+                # It ended while this process changed its code.
+                self._pid, self._child = int(last["pid"]), True
+                self._ended()
+                return
             unseen = {"status": None, "signal": None, "reason": facts.UNWATCHED["reason"]}
             ends.write(self.folder, self.number, unseen, "unknown")
         elif last.get("restarting"):

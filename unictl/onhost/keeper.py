@@ -14,7 +14,7 @@ import os
 import resource
 import socket
 
-from . import guest, ingress_watch, locks, loop, records, supervise, wire
+from . import guest, ingress_watch, locks, loop, records, shipped, supervise, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Keeper:
         self.clients = 0
         self.idle = False
         self.ingress = ingress_watch.Watch(self.loop, root, owner)
+        self.successor: tuple[int, list[str]] | None = None
         self.listener = listener
         listener.setblocking(False)
         self.loop.watch(listener.fileno(), self._accept)
@@ -50,6 +51,8 @@ class Keeper:
             self._start_one()
             self.idle = False
             self.loop.turn(0 if self.queue else (60.0 if self.busy() else LINGER))
+            if self.successor is not None:
+                return
             if not self.busy() and not self._heard():
                 return
 
@@ -111,7 +114,7 @@ class Keeper:
         Client(self, connection)
 
     def answer(self, client: Client, ask: dict[str, Any]) -> None:
-        """One request: start some, stop one, look at the ingress, or just say who is here."""
+        """One request: start some, stop one, look at the ingress, become another, or just say who is here."""
         if ask.get("do") == "start":
             batch = Batch(client, len(ask["keys"]))
             self.queue.extend((key, batch) for key in ask["keys"])
@@ -121,8 +124,20 @@ class Keeper:
         elif ask.get("do") == "ingress":
             self.ingress.look()
             client.reply({"ingress": self.ingress.state})
+        elif ask.get("do") == "become":
+            client.reply({"becomes": self._become(str(ask["archive"]), [str(word) for word in ask["argv"]])})
         else:
             client.reply({"format": records.FORMAT, "pid": os.getpid(), "guests": len(self.guests)})
+
+    def _become(self, archive: str, argv: list[str]) -> bool:
+        """Go on as what ``argv`` runs out of that archive, unless something is known here that is not on disk yet."""
+        if self.queue or not all(one.settled for one in self.guests.values()):
+            return False
+        try:
+            self.successor = os.open(archive, os.O_RDONLY | os.O_CLOEXEC), argv
+        except OSError:
+            return False
+        return True
 
 
 class Batch:
@@ -204,13 +219,25 @@ def main(folder: str, owner: str, path: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     _no_new_privileges()
     _come_first()
+    shipped.note(os.path.dirname(path))
     gc.freeze()
-    Keeper(records.Root(folder), owner, listener).run()
+    kept = Keeper(records.Root(folder), owner, listener)
+    kept.run()
+    if kept.successor is not None:
+        _become(*kept.successor)
     # Whoever connects from here on is refused and starts the next keeper. Never another keeper's socket: the whole
     # store may have been removed and made anew under our feet.
     if locks.is_path(lock, os.path.dirname(path) + "/lock"):
         records.remove_file(path)
     listener.close()
+
+
+def _become(archive: int, argv: list[str]) -> None:
+    """The same process with other code: lock and socket stay, and its children stay its own."""
+    os.dup2(archive, supervise.ARCHIVE)
+    for descriptor in (supervise.LOCK, supervise.LISTENER):
+        os.set_inheritable(descriptor, True)
+    os.execve(argv[0], argv, {"PATH": "/usr/bin:/bin"})
 
 
 def _come_first() -> None:

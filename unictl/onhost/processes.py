@@ -45,6 +45,15 @@ def open_pidfd(pid: int, started: Any) -> int | None:
     return descriptor
 
 
+def child(pid: int) -> bool:
+    """Whether it is a child of this process, running or waiting to be reaped."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def end(pid: int, started: Any, number: int) -> bool:
     """Send a signal to exactly that process; False where it is gone."""
     descriptor = open_pidfd(pid, started)

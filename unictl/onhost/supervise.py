@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from . import locks, processes, records, unit_files, unit_starts, units, wire
+from . import locks, processes, records, shipped, unit_files, unit_starts, units, wire
 from .lives import keeper_folder, keeper_lives, state
 
 TYPE_CHECKING = False
@@ -32,7 +32,9 @@ PATIENCE = 10.0
 def revive(root: records.Root, owner: str) -> None:
     """Start a keeper where something runs, or waits to run again, without one; a unit for what has none."""
     if not units.here():
-        if not keeper_lives(root, owner) and (_has_ingress(root, owner) or _going(root, owner)):
+        if keeper_lives(root, owner):
+            _renew(root, owner)
+        elif _has_ingress(root, owner) or _going(root, owner):
             ensure(root, owner).close()
         return
     going = _going(root, owner)
@@ -43,6 +45,23 @@ def revive(root: records.Root, owner: str) -> None:
             unit_files.ingress(root, owner, root.run(records.token(owner, "ingress")))
         if not keeper_lives(root, owner):
             ensure(root, owner).close()
+        elif not shipped.current(keeper_folder(root, owner)):
+            unit_starts.renew(root, owner)
+
+
+def _renew(root: records.Root, owner: str) -> None:
+    """Have a keeper of other code become one of this, as the same process: its guests stay its children and notice
+    nothing. One that is just stopping something, or too old to know how, stays as it is until it is asked again."""
+    if shipped.current(keeper_folder(root, owner)):
+        return
+    archive, place = code()
+    argv = command(place, root.path, owner, keeper_folder(root, owner) + "/socket")
+    try:
+        ask(root, owner, {"do": "become", "archive": f"/proc/{os.getpid()}/fd/{archive}", "argv": argv}, PATIENCE)
+    except (wire.Problem, OSError):
+        return
+    finally:
+        os.close(archive)
 
 
 def _has_ingress(root: records.Root, owner: str) -> bool:
@@ -233,11 +252,8 @@ LOCK, LISTENER, ARCHIVE = 3, 4, 5
 
 def code() -> tuple[int, str]:
     """Where this package lies: a descriptor to hand down, and the path of it there."""
-    if __package__ == "onhost":
-        place = next(place for place in sys.path if place.startswith("/proc/self/fd/"))
-        return os.dup(int(place.rsplit("/", 1)[1])), f"/proc/self/fd/{ARCHIVE}"
-    place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return os.open(place, os.O_RDONLY | os.O_CLOEXEC), place
+    archive, folder = shipped.handed()
+    return archive, folder or f"/proc/self/fd/{ARCHIVE}"
 
 
 def command(place: str, *arguments: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import locks, privilege, records, unit_text, units
+from . import locks, privilege, records, shipped, unit_text, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 
 def code(root: records.Root) -> str:
     """The path of this very code on disk, put there if need be."""
-    place = next(place for place in sys.path if place.startswith("/proc/self/fd/") or place.endswith(".zip"))
-    data = records.read_bytes(place) or b""
-    found = f"{_folder(root)}/{_digest(data)}.zip"
+    found = f"{_folder(root)}/{shipped.digest()}.zip"
     if not os.path.exists(found):
         records.folders(_folder(root))
-        records.write_atomic(found, data)
+        records.write_atomic(found, shipped.data())
     return found
 
 
@@ -31,14 +29,9 @@ def _folder(root: records.Root) -> str:
     return root.path + "/code"
 
 
-def _digest(data: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()
-
-
-def instances(root: records.Root, owner: str, found: dict[str, dict[str, Any]]) -> None:
-    """Units of these records (key -> record), enabled, and that of their keeper; all durable when this returns."""
+def instances(root: records.Root, owner: str, found: dict[str, dict[str, Any]], at_boot: bool = True) -> None:
+    """Units of these records (key -> record) and that of their keeper; all durable when this returns. ``at_boot``:
+    enabled too, else they stay as they are in that."""
     with locks.Held(root.host_lock):
         zipped = code(root)
         changed = _put(units.name(root, owner), _keeper(root, owner, zipped))
@@ -57,7 +50,7 @@ def instances(root: records.Root, owner: str, found: dict[str, dict[str, Any]]) 
             )
             changed = _put(units.name(root, owner, key), text) or changed
         records.sync_folder(units.FOLDER)
-        for key in found:
+        for key in found if at_boot else ():
             enable(units.name(root, owner, key))
         _sync_wants()
     if changed:
@@ -165,11 +158,11 @@ def settle(root: records.Root) -> None:
 
 def _collect(root: records.Root) -> None:
     ours = [name for name in records.names(units.FOLDER) if name.startswith("unictl-")]
-    texts = ((records.read_bytes(units.path(name)) or b"").decode("utf-8", "replace") for name in ours)
-    named = {unit_text.code_of(text) for text in texts}
+    texts = [(records.read_bytes(units.path(name)) or b"").decode("utf-8", "replace") for name in ours]
     for name in os.listdir(_folder(root)):
-        if name.rpartition(".")[0] not in named:
-            records.remove_file(f"{_folder(root)}/{name}")
+        path = f"{_folder(root)}/{name}"
+        if not any(unit_text.runs(text, path) for text in texts):
+            records.remove_file(path)
     if not os.listdir(_folder(root)):
         os.rmdir(_folder(root))
     for name in os.listdir(units.FOLDER):

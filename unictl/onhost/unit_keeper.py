@@ -23,6 +23,7 @@ from . import (
     lives,
     locks,
     records,
+    shipped,
     substitute,
     unit_files,
     units,
@@ -115,6 +116,7 @@ def main(folder: str, owner: str) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     listener = _listen(place + "/socket")
+    shipped.note(place)
     kept = UnitKeeper(root, owner, listener)
     _choose(root)
     gc.freeze()

@@ -186,11 +186,9 @@ def ingress(*, root: str, owner: str, run: str, keeper: str, python: str, code: 
     return _text(unit, service, install=True)
 
 
-def code_of(text: str) -> str:
-    """The digest of the zip that a unit's text names; empty where it names none."""
-    _, _, rest = text.partition("/code/")
-    name, dot, _ = rest.partition(".zip")
-    return name if dot and len(name) == 64 else ""
+def runs(text: str, code: str) -> bool:
+    """Whether a unit of that text runs the zip at that path."""
+    return quoted(code) in text
 
 
 def _facts(run: str) -> str:
