@@ -8,10 +8,10 @@ import pytest
 from tests.images.server import serving
 from tests.onhost.world import OWNER, World, short_folder
 from tests.operations.fleets import TryFleet
-from unictl.diagnostics.failure import Failure
-from unictl.execution.relay import relay
+from unictl.execution.relay import There, relay
 from unictl.fleet.model import Host
 from unictl.hosts.connect import connect
+from unictl.hosts.host import Host as Connection
 from unictl.images.store import Store
 
 
@@ -77,18 +77,29 @@ def test_without_the_file_the_lock_and_the_hosts_are_enough_until_bytes_are_nowh
     assert "servus" in fleet.get()
 
 
-def test_an_image_that_only_another_host_has_is_relayed_and_taken_up_where_it_broke(tmp_path: Path) -> None:
-    data = b"kernel" * 500_000
-    world, store = World(short_folder()), Store(tmp_path / "images")
-    host = Host(name="hv1", root=world.root.path)
+def test_images_that_only_other_hosts_have_are_relayed_over_one_connection_each_and_taken_up_where_they_broke(
+    tmp_path: Path,
+) -> None:
+    datas = [bytes([65 + n]) * 3_000_000 for n in range(3)]
+    worlds, store = [World(short_folder()) for _ in range(2)], Store(tmp_path / "images")
+    hosts = [Host(name=f"hv{n}", root=world.root.path) for n, world in enumerate(worlds)]
+    reached: list[str] = []
+
+    async def counted(host: Host) -> Connection:
+        reached.append(host.name)
+        return await connect(host)
+
     try:
-        world.acquire()
-        sha = world.stage(data)
-        with store.partial(sha) as file:
-            file.write(data[:1_000_000])
-        place = relay(host, connect, OWNER, sha, len(data), store)
-        assert place.read_bytes() == data
-        with pytest.raises(Failure, match="not on this host any more"):
-            relay(host, connect, OWNER, "a" * 64, len(data), store)
+        for world in worlds:
+            world.acquire()
+        shas = [worlds[n % 2].stage(data) for n, data in enumerate(datas)]
+        with store.partial(shas[0]) as file:
+            file.write(datas[0][:1_000_000])
+        wanted = [There(host=hosts[n % 2], digest=sha, size=3_000_000) for n, sha in enumerate(shas)]
+        found = relay([*wanted, There(host=hosts[0], digest="a" * 64, size=1)], counted, OWNER, store)
+        assert [found[sha].read_bytes() for sha in shas if isinstance(found[sha], Path)] == datas  # type: ignore[union-attr]
+        assert "not on this host any more" in str(found["a" * 64])
+        assert sorted(reached) == ["hv0", "hv1"]
     finally:
-        world.close()
+        for world in worlds:
+            world.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure, Refused
@@ -59,35 +59,41 @@ def gather(
     plan: Plan, folder: Path, store: Store, connect: Connect, hosts: Mapping[str, Host], emit: Emit
 ) -> Mapping[str, Path]:
     """Digest -> a file of this machine for every image that the plan brings; Refused before a host is touched."""
-    from unictl.execution.relay import relay
+    from unictl.execution.relay import There, relay
     from unictl.plan.step import Kind
 
     staged = {step.data["digest"]: step for step in plan.steps if step.kind is Kind.STAGE}
-    found: dict[str, Path] = {}
-    problems: list[Diagnostic] = []
-    for digest, step in staged.items():
-        row = plan.images.get(digest, {})
+    rows = {digest: plan.images.get(digest, {}) for digest in staged}
+    found: dict[str, Path | Failure] = {}
+    elsewhere: list[There] = []
+    for digest, row in rows.items():
         place = _here(digest, folder / row["path"] if row.get("path") else None, store)
-        try:
-            if place is None and row.get("host"):
-                emit(_waiting(f"getting {step.subject} from {row['host']} ({amount(row['size'])})"))
-                host = hosts[str(row["host"])]
-                place = relay(host, connect, plan.owner, digest, int(row["size"]), store)
-            if place is None and row.get("url"):
-                emit(_waiting(f"fetching {step.subject} ({amount(row['size'])})"))
-                place = _fetched(Source(url=str(row["url"]), sha256=digest), store)
-            if place is None:
-                raise Failure(
-                    f"the bytes of {step.subject} ({digest[:12]}) are nowhere",
-                    hint="the file was changed or removed since the plan was made: build it again, or plan again",
-                )
-        except Failure as failure:
-            problems.append(Diagnostic(code="image-nowhere", summary=failure.summary, hint=failure.hint))
-            continue
-        found[digest] = place
-    if problems:
-        raise Refused("an image that is to be brought to a host cannot be had", problems=tuple(problems))
-    return found
+        if place is not None:
+            found[digest] = place
+        elif row.get("host"):
+            emit(_waiting(f"getting {staged[digest].subject} from {row['host']} ({amount(row['size'])})"))
+            elsewhere.append(There(host=hosts[str(row["host"])], digest=digest, size=int(row["size"])))
+    found.update(relay(elsewhere, connect, plan.owner, store))
+    for digest in [each for each in staged if each not in found]:
+        found[digest] = _from_its_source(digest, staged[digest].subject, rows[digest], store, emit)
+    failures = [each for digest in staged if isinstance(each := found[digest], Failure)]
+    if failures:
+        problems = tuple(Diagnostic(code="image-nowhere", summary=f.summary, hint=f.hint) for f in failures)
+        raise Refused("an image that is to be brought to a host cannot be had", problems=problems)
+    return {digest: place for digest, place in found.items() if isinstance(place, Path)}
+
+
+def _from_its_source(digest: str, subject: str, row: Mapping[str, Any], store: Store, emit: Emit) -> Path | Failure:
+    if not row.get("url"):
+        return Failure(
+            f"the bytes of {subject} ({digest[:12]}) are nowhere",
+            hint="the file was changed or removed since the plan was made: build it again, or plan again",
+        )
+    emit(_waiting(f"fetching {subject} ({amount(row['size'])})"))
+    try:
+        return _fetched(Source(url=str(row["url"]), sha256=digest), store)
+    except Failure as failure:
+        return failure
 
 
 def _here(digest: str, file: Path | None, store: Store) -> Path | None:
