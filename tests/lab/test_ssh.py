@@ -285,34 +285,3 @@ def test_a_clock_that_is_off_is_measured(ready: Lab) -> None:
         ready["hv1"].clock(0)
     assert -7260 < said.skew < -7140
     assert answer(ready, host()).skew == 0
-
-
-def test_thirty_two_hosts_are_asked_at_once_and_no_more(tmp_path: Path) -> None:
-    """By forty host sides on this machine: how they are reached is no matter here."""
-    hosts = [Host(name=f"h{n}", connect=Connect(kind="local"), root=str(tmp_path / f"h{n}")) for n in range(40)]
-    under_way = most = 0
-
-    async def act() -> Reached:
-        async def counted(each: Host) -> Any:
-            nonlocal under_way, most
-            under_way += 1
-            most = max(most, under_way)
-            there = await connect(each)
-            ask = there.survey
-
-            async def survey(*words: Any) -> Any:
-                nonlocal under_way
-                told = await ask(*words)
-                under_way -= 1
-                return told
-
-            there.survey = survey  # type: ignore[method-assign]
-            return there
-
-        found = await survey_all({each.name: each for each in hosts}, counted, owner=OWNER, mark="lab", full={})
-        await found.close()
-        return found
-
-    world = asyncio.run(act()).world
-    assert all(isinstance(each, Survey) for each in world.values())
-    assert most == 32

@@ -1,0 +1,88 @@
+"""Hosts are asked all at once, and what a plan needs besides is worked out meanwhile."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unictl.diagnostics.failure import InvalidFleet
+from unictl.execution.surveys import Reached, survey_all
+from unictl.fleet.model import Connect, Host
+from unictl.hosts.connect import connect
+from unictl.instances.live import Survey
+
+OWNER = "shop-5f0c2a"
+
+
+def asked(hosts: list[Host], full: Callable[[], Mapping[str, str]], reach: Callable[[Host], Any] = connect) -> Reached:
+    async def act() -> Reached:
+        found = await survey_all({each.name: each for each in hosts}, reach, owner=OWNER, mark="shop", full=full)
+        await found.close()
+        return found
+
+    return asyncio.run(act())
+
+
+def test_what_is_wished_is_worked_out_while_the_hosts_are_being_reached(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    async def reach(host: Host) -> Any:
+        there = await connect(host)
+        begun.set()
+        return there
+
+    def full() -> Mapping[str, str]:
+        assert begun.wait(10), "no host was begun with before it was known what to ask"
+        return {}
+
+    found = asked([Host(name="h1", root=str(tmp_path / "h1"))], full, reach)
+    assert isinstance(found.world["h1"], Survey)
+
+
+def test_a_fleet_that_is_found_wrong_meanwhile_ends_it_at_once_though_a_host_is_not_reached_yet(tmp_path: Path) -> None:
+    def full() -> Mapping[str, str]:
+        raise InvalidFleet("1 problem in the fleet's files")
+
+    stub = tmp_path / "ssh"
+    stub.write_text("#!/bin/sh\nexec sleep 60\n")
+    stub.chmod(0o755)
+    slow = Host(name="h1", connect=Connect(kind="ssh", host="h1"))
+    began = time.monotonic()
+    with pytest.raises(InvalidFleet, match="1 problem"):
+        asked([slow], full, lambda each: connect(each, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}))
+    assert time.monotonic() - began < 10
+
+
+def test_thirty_two_hosts_are_asked_at_once_and_no_more(tmp_path: Path) -> None:
+    """By forty host sides on this machine: how they are reached is no matter here."""
+    hosts = [Host(name=f"h{n}", connect=Connect(kind="local"), root=str(tmp_path / f"h{n}")) for n in range(40)]
+    under_way = most = 0
+
+    async def act() -> Reached:
+        async def counted(each: Host) -> Any:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            there = await connect(each)
+            ask = there.survey
+
+            async def survey(*words: Any) -> Any:
+                nonlocal under_way
+                told = await ask(*words)
+                under_way -= 1
+                return told
+
+            there.survey = survey  # type: ignore[method-assign]
+            return there
+
+        found = await survey_all({each.name: each for each in hosts}, counted, owner=OWNER, mark="lab", full={})
+        await found.close()
+        return found
+
+    world = asyncio.run(act()).world
+    assert all(isinstance(each, Survey) for each in world.values())
+    assert most == 32
