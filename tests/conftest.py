@@ -3,6 +3,7 @@ which of them may run at one time.
 """
 
 import os
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long runs (marker ``soak``) are left out unless ``-m`` speaks of them; CI asks for them once.
 
-    Where several run at a time, those of a file stay together, and those of the lab, which share its hosts; what takes
-    longest begins first.
+    What takes longest begins first.
     """
-    for item in items:
-        folder, name = item.path.parent.name, item.path.name
-        item.add_marker(pytest.mark.xdist_group("lab" if folder == "lab" else f"{folder}/{name}"))
     items.sort(key=_turn)
     if "soak" in (config.option.markexpr or ""):
         return
@@ -32,6 +29,19 @@ def _turn(item: pytest.Item) -> int:
     folders = ("lab", "operations", "onhost")
     folder = item.path.parent.name
     return folders.index(folder) if folder in folders else len(folders)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several run at a time, those of a file stay together, and those of the lab, which share its hosts."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "tests/lab" if file.startswith("tests/lab/") else file
+
+    return Together(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
