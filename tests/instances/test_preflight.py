@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.instances.made import FACTS, HELLO, KERNEL, fleet, hello, service
-from unictl.fleet.model import MIB, Image, Network, Port
+from unictl.fleet.model import MIB, Image, Network, Port, Source
 from unictl.fleet.references import parse
 from unictl.instances.preflight import preflight
 
@@ -54,3 +54,6 @@ def test_what_two_services_have_in_common_is_said_once() -> None:
 def test_an_image_that_was_not_resolved_is_somebody_elses_problem() -> None:
     assert preflight(fleet(service(), images={"hello": HELLO}), {}) == ()
     assert preflight(fleet(service(image="missing")), FACTS) == ()
+    unreadable = {"hello": Image(name="hello", guest="plain", kernel=Source(path="a"), initrd=Source(path="b"))}
+    for facts in ({}, {"initrd": KERNEL}, {"kernel": KERNEL}):
+        assert preflight(fleet(service(), images=unreadable), {"hello": facts}) == ()

@@ -20,7 +20,17 @@ import pytest
 from tests.onhost.test_crash import killed
 from tests.onhost.world import OWNER, Call, World, document, short_folder
 from unictl.fleet.model import Probe
-from unictl.onhost import haproxy_ports, haproxy_process, ingress, ingress_watch, privilege, processes, records, wire
+from unictl.onhost import (
+    haproxy_ports,
+    haproxy_process,
+    ingress,
+    ingress_watch,
+    privilege,
+    processes,
+    records,
+    supervise,
+    wire,
+)
 from unictl.plan.ingress import Listener, Server, digest, text
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
@@ -451,6 +461,19 @@ def test_one_that_dies_is_started_again_by_the_keeper_as_it_was(gate: Ingress, b
     assert gate.until(lambda told: told["ends"] == 2, seconds=30)["restarting"] is True
     gate.until(lambda told: told["state"] == "running", seconds=30)
     assert fetch(port) == (200, "api-0.aa")
+
+
+def test_an_end_has_a_date_where_somebody_saw_it(gate: Ingress, backends: Any) -> None:
+    gate.put(listener(free_port(), *backends("api-0.aa")))
+    began = time.time()
+    kill(gate, signal.SIGKILL)
+    told = gate.until(lambda told: told["state"] == "running" and told["ends"] == 1, seconds=30)
+    assert began - 1 <= told["ended"] <= time.time()
+    gate.world.kill_keeper()
+    kill(gate, signal.SIGKILL)
+    assert gate.survey()["ended"] == 0
+    supervise.ensure(gate.world.root, OWNER).close()
+    assert gate.until(lambda told: told["state"] == "running" and told["ends"] == 2, seconds=30)["ended"] == 0
 
 
 def test_one_started_by_the_keeper_hands_over_as_any_other(gate: Ingress, backends: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document
-from unictl.onhost import backoff, ends, facts, records, ring, tail
+from unictl.onhost import backoff, elsewhere, ends, facts, records, ring, tail
 
 KEY = "web-0.0123abcd"
 FOREVER = "exec sleep 1000"
@@ -117,6 +117,17 @@ def test_guests_survive_their_keeper_and_the_next_lease_takes_them_over(held: Wo
     assert text_of(held).count("tick") > before
     os.kill(pid, signal.SIGKILL)
     assert held.until(KEY, "ended")["end"]["verdict"] == "unknown"
+
+
+def test_a_store_that_is_asked_under_another_root_tells_where_the_fleet_runs(held: World) -> None:
+    held.launch(document())
+    other = World(held.root.path + "-other")
+    try:
+        assert held.root.path in [each["root"] for each in elsewhere.stores(other.root, OWNER)]
+        assert elsewhere.stores(other.root, "another-5f0c2a") == []
+        assert held.survey()["elsewhere"] == []
+    finally:
+        other.close()
 
 
 def test_what_ended_while_nobody_watched_is_told_and_not_restarted(held: World) -> None:

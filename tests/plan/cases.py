@@ -286,6 +286,16 @@ def damaged_image_that_somebody_runs_from_is_brought_anew() -> Plan:
 
 
 @case
+def image_that_is_gone_under_those_that_run_from_it_is_brought_anew() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    live = sim.lives("api-1")[0]
+    said = sim.hosts[live.host]
+    sim.hosts[live.host] = replace(said, images=said.images - {*live.images})
+    return plan(one, sim.world())
+
+
+@case
 def host_under_a_new_name_is_an_adjust() -> Plan:
     one = two_hosts()
     sim = applied(one)

@@ -175,7 +175,7 @@ STATUS: dict[str, Any] = {
             "accelerator": {"accel": "kvm", "cpu": "host", "loops_per_second": 3_512_000_000, "tried": []},
             "capabilities": [{"code": "no-haproxy", "text": "there is no HAProxy", "hint": "install it"}],
             "supervision": "detached",
-            "ingress": {"state": "dead"},
+            "ingress": {"state": "dead", "ends": 1, "ended": 1_790_000_140.0},
             "used": {"memory": 1 << 30},
             "free": {"memory": 3 << 30},
             "lease": {

@@ -20,7 +20,8 @@ Row = tuple[Path, str, str, str]
 
 
 def preflight(fleet: Fleet, facts: FleetFacts) -> tuple[Row, ...]:
-    """Everything that speaks against launching, each once, by service; images without facts are passed over.
+    """Everything that speaks against launching, each once, by service; images without facts, or without those of one
+    of their files, are passed over.
 
     KeyError where a text refers to a port that no service has: the fleet's own rules say that first.
     """
@@ -31,7 +32,7 @@ def preflight(fleet: Fleet, facts: FleetFacts) -> tuple[Row, ...]:
 
 def _service(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Row]:
     image = fleet.images.get(service.image)
-    if image is None or image.name not in facts:
+    if image is None or image.name not in facts or not _parts(image) <= set(facts[image.name]):
         return
     found = [
         *_hypervisor(service),
@@ -39,6 +40,11 @@ def _service(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Row]
         *_family(service, image, facts[image.name]),
     ]
     yield from found or _launch(fleet, service, facts)
+
+
+def _parts(image: Image) -> set[str]:
+    """The files that it names; one without facts was told of by whoever looked for it."""
+    return {part for part in ("kernel", "initrd", "disk") if getattr(image, part) is not None}
 
 
 def _family(service: Service, image: Image, facts: Facts) -> Iterator[Row]:

@@ -1,7 +1,8 @@
 """Other stores of this machine that hold something of a fleet: it was once reached as another user.
 
 As root the store is the system's, as anybody else the user's own; who toggles ``become`` shows the same machine with
-another store, where nothing of the fleet lies, while all of it runs on. Looks only where unictl puts stores by itself.
+another store, where nothing of the fleet lies, while all of it runs on; as does who changes `root:`. Looks where
+unictl puts stores by itself, and, where there is nothing of the fleet here, where a keeper of it runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ SYSTEM = "/var/lib/unictl"
 def stores(root: records.Root, owner: str) -> list[dict[str, Any]]:
     """{root, id} of every other store where the fleet has instances or volumes."""
     here = os.path.realpath(root.path)
-    others = [path for path in _candidates() if os.path.realpath(path) != here]
+    places = [*_candidates(), *([] if _holds(root, owner) else _kept(owner))]
+    others = [path for path in dict.fromkeys(places) if os.path.realpath(path) != here]
     return [{"root": path, "id": _id(path)} for path in others if _holds(records.Root(path), owner)]
 
 
@@ -36,6 +38,20 @@ def _candidates() -> list[str]:
             continue
         paths.append(os.path.join(row.pw_dir, ".local", "state", "unictl"))
     return list(dict.fromkeys(paths))
+
+
+def _kept(owner: str) -> list[str]:
+    """Stores whose keepers of that fleet run on this machine, as far as this user can see."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = (records.read_bytes(f"/proc/{pid}/cmdline") or b"").decode("utf-8", "replace").split("\0")
+        except OSError:
+            continue
+        # The program, then the store, the fleet, and what else it is told (``supervise.command``, ``unit_text``).
+        if owner in words[2:] and any("keeper" in word and "onhost" in word for word in words):
+            found.append(words[words.index(owner) - 1])
+    return [path for path in found if path.startswith("/")]
 
 
 def _holds(store: records.Root, owner: str) -> bool:

@@ -108,19 +108,24 @@ def _knows_none(place: Place, keys: list[str]) -> bool:
 
 
 def survey(root: records.Root, owner: str) -> dict[str, Any]:
-    """What runs now: state, hash, since when, each server's health as HAProxy sees it, and how often it ended by
-    itself; of one that does not run, whether the keeper starts it again, and why its last try failed."""
+    """What runs now: state, hash, since when, each server's health as HAProxy sees it, how often it ended by itself and
+    when it last did so (0 where nobody saw it); of one that does not run, whether the keeper starts it again, and why
+    its last try failed."""
     place = haproxy_process.Place(root, owner)
     said = haproxy_process.answer(place, "show stat -1 4 -1")
     past = facts.entries(place.folder)
-    ends = sum(1 for entry in past if entry.get("event") == "ended")
+    ends = [entry for entry in past if entry.get("event") == "ended"]
+    told_of = {"ends": len(ends), "ended": float(ends[-1]["at"]) if ends and ends[-1].get("seen") else 0.0}
     if said is None:
         row: dict[str, Any] = {"state": _silent(place), "hash": "", "since": 0.0, "servers": {}}
         if row["state"] == "starting":
             row["hash"] = haproxy_process.wished(place)
         if row["state"] != "absent":
             why = past[-1].get("why", "") if past else ""
-            row.update(ends=ends, restarting=lives.keeper_lives(root, owner), why=why)
+            unseen = not past or past[-1].get("event") == "started"
+            row.update(
+                told_of, **({"ended": 0.0} if unseen else {}), restarting=lives.keeper_lives(root, owner), why=why
+            )
         return row
     told, stat = said[0], said[1].partition("\n# pxname,")[2]
     since = told.get("Start_time_sec") or time.time() - float(told.get("Uptime_sec") or 0)
@@ -129,7 +134,7 @@ def survey(root: records.Root, owner: str) -> dict[str, Any]:
         "hash": haproxy_process.digest_of(told),
         "since": float(since),
         "servers": _servers(stat),
-        "ends": ends,
+        **told_of,
     }
 
 

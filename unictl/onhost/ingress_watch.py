@@ -38,6 +38,7 @@ class Watch:
         self._start: haproxy_start.Start | None = None
         self._timer: Timer | None = None
         self._told = False
+        self._seen = False
 
     def look(self) -> None:
         """Watch the current one; start one where there should be one and is none."""
@@ -60,7 +61,7 @@ class Watch:
             self._missing(lock, at_once)
             return
         os.close(lock)
-        self.state, self._since, self._told = "running", time.monotonic(), False
+        self.state, self._since, self._told, self._seen = "running", time.monotonic(), False, True
         self.loop.watch(self._pidfd, self._ended)
 
     def _ended(self) -> None:
@@ -72,7 +73,8 @@ class Watch:
     def _missing(self, lock: int, at_once: bool) -> None:
         if not self._told:
             self._told = True
-            self._write({"event": "ended"})
+            # One that was never watched may have ended long ago.
+            self._write({"event": "ended", "seen": self._seen})
         if at_once:
             self._begin(lock)
         else:

@@ -76,14 +76,14 @@ def _held_ingress(s: Situation, host: str) -> Change:
 
 
 def images(s: Situation, draft: Draft) -> Iterator[Change]:
-    """Damaged images that somebody runs from: a guest that crashes would not come back. Others are just not there."""
+    """Damaged or missing images that somebody runs from: a guest that crashes would not come back."""
     known = acts.files(s.facts)
     for host, said in s.answered.items():
-        run = {sha for live in said.instances for sha in live.images} & said.damaged & set(known)
-        for sha in sorted(run):
+        run = {sha for live in said.instances for sha in live.images}
+        for sha in sorted(run & set(known) - said.images):
             draft.add(acts.stage(known, host, sha))
             subject = f"image:{known[sha].image}.{known[sha].part}"
-            yield _row(subject, Reason.IMAGE_DAMAGED, host)
+            yield _row(subject, Reason.IMAGE_DAMAGED if sha in said.damaged else Reason.IMAGE_MISSING, host)
 
 
 def volumes(s: Situation, draft: Draft, works: Sequence[Work]) -> Iterator[Change]:

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     UNSUPERVISED = "adjust_because_unsupervised"
     POLICY = "adjust_because_policy"
     IMAGE_DAMAGED = "adjust_because_image_damaged"
+    IMAGE_MISSING = "adjust_because_image_missing"
     UNREACHABLE = "unknown_because_unreachable"
     PROTECTED = "held_because_protected"
     INGRESS_UNKNOWN = "held_because_ingress_unknown"

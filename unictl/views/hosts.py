@@ -13,8 +13,8 @@ HEAD = ("HOST", "STATE", "ACCELERATOR", "USED", "FREE", "SUPERVISION")
 LITTLE = 16 << 20
 """Bytes of disk below which the next apply may fail to write its records."""
 _INGRESS = {
-    "dead": "its ingress has ended: endpoints and published ports are closed",
-    "foreign": "its ingress has ended, and another program listens on one of its ports",
+    "dead": "its ingress has ended{since}: endpoints and published ports are closed",
+    "foreign": "its ingress has ended{since}, and another program listens on one of its ports",
 }
 
 
@@ -78,11 +78,13 @@ def _ingress(told: Document, now: Any) -> Iterable[tuple[str, str]]:
     if told.get("state") in _INGRESS:
         remedy = "its keeper starts it again" if told.get("restarting") else "`unictl apply` starts it again"
         why = f" (the last try: {told['why']})" if told.get("why") else ""
-        yield "error", f"{_INGRESS[told['state']]}; {remedy}{why}"
+        since = age(now, told.get("ended"))
+        yield "error", f"{_INGRESS[told['state']].format(since=f' {since} ago' if since else '')}; {remedy}{why}"
     elif told.get("ends"):
-        since = age(now, told.get("since"))
-        times = counted(int(told["ends"]), "time")
-        yield "warning", f"its ingress ended by itself {times} and was started again{f', {since} ago' if since else ''}"
+        since, ended = age(now, told.get("since")), age(now, told.get("ended"))
+        times = counted(int(told["ends"]), "time") + (f", last {ended} ago," if ended else "")
+        runs = f"; what runs now was started {since} ago" if since else ""
+        yield "warning", f"its ingress ended by itself {times} and was started again{runs}"
 
 
 def holder(host: Document) -> str:

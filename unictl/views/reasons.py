@@ -52,6 +52,7 @@ _WORDS: Mapping[str, str] = {
     "destroy_because_requested": "asked for by -destroy",
     "destroy_because_volume_named": "named by -allow-destroy",
     "adjust_because_image_damaged": "its bytes on the host are not those of its name any more: it is brought anew",
+    "adjust_because_image_missing": "it is gone from the host, and what runs from it could not start again",
     "adjust_because_ingress": "who answers behind the ingress changes",
     "adjust_because_marks": "what is noted about it changes",
     "adjust_because_policy": "the host remembers another policy or other hosts of the fleet",
