@@ -123,15 +123,8 @@ class Guest:
         self._since -= max(0.0, time.time() - float((facts.last(self.folder) or {}).get("at", time.time())))
 
     def _find(self) -> int | None:
-        """A pidfd of the process that holds ``alive``: as it was written down, else by looking through /proc."""
-        last = facts.last(self.folder) or {}
-        self.number = int(last.get("n", 0)) or 1
-        self._pid, ticks = int(last.get("pid", 0)), last.get("ticks")
-        if last.get("event") != "started" or processes.ticks(self._pid) != ticks:
-            self._pid = processes.holder_of(self.run + "/alive")
-            ticks = processes.ticks(self._pid)
-            if ticks:
-                facts.append(self.folder, spawn.started(self._pid, self.number))
+        """A pidfd of the process that holds ``alive``."""
+        self._pid, ticks, self.number = spawn.found(self.folder, self.run)
         return processes.open_pidfd(self._pid, ticks) if ticks else None
 
     def _watch(self, pidfd: int, run: dict[str, Any]) -> None:

@@ -150,6 +150,19 @@ def started(pid: int, number: int) -> dict[str, Any]:
     }
 
 
+def found(folder: str, run: str) -> tuple[int, Any, int]:
+    """(pid, start time, number of its start) of the process that holds ``alive``: as it was written down, else by
+    looking through /proc, and then written down. No start time where there is none."""
+    last = facts.last(folder) or {}
+    number, pid, ticks = int(last.get("n", 0)) or 1, int(last.get("pid", 0)), last.get("ticks")
+    if last.get("event") != "started" or processes.ticks(pid) != ticks:
+        pid = processes.holder_of(run + "/alive")
+        ticks = processes.ticks(pid)
+        if ticks:
+            facts.append(folder, started(pid, number))
+    return pid, ticks, number
+
+
 def command(root: records.Root, owner: str, key: str, run: dict[str, Any]) -> list[str]:
     """The command line with a path to execute in front."""
     argv = substitute.argv(root, owner, key, run, LISTENING)
