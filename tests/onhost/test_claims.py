@@ -81,6 +81,12 @@ def test_what_another_fleet_holds_is_told_to_whoever_plans(held: World, other: W
     retired(held, other)
 
 
+def test_also_to_a_fleet_that_was_never_here(held: World) -> None:
+    held.launch(document(memory=1 << 20))
+    rows = held.do("survey", owner=OTHER, mark="mail", full={})["claims"]
+    assert [(row["kind"], row["amount"]) for row in rows if row["owner"] == OWNER] == [("memory", 1 << 20)]
+
+
 def test_another_store_of_this_machine_with_the_fleet_in_it_is_told(
     held: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,9 +122,10 @@ class World:
         if not locks.held(folder + "/lock"):
             return 0
         deadline = time.monotonic() + 60
-        while not (told := records.read_bytes(folder + "/lock")) and time.monotonic() < deadline:
+        # One that has just begun has not written its pid yet: that of the one before it may stand there.
+        while not Path(f"/proc/{(told := _pid(folder))}").exists() and time.monotonic() < deadline:
             time.sleep(0.005)
-        return int(told or 0)
+        return told
 
     def kill_keeper(self) -> None:
         pid = self.keeper()
@@ -150,6 +151,10 @@ class World:
                     if entry["event"] == "started":
                         processes.end(entry["pid"], entry["ticks"], signal.SIGKILL)
         shutil.rmtree(self.root.path, ignore_errors=True)
+
+
+def _pid(folder: str) -> int:
+    return int(records.read_bytes(folder + "/lock") or 0)
 
 
 def document(

@@ -23,6 +23,14 @@ class Broken(AssertionError):
     """A plan did what must never happen."""
 
 
+class Refused(Broken):
+    """It asked a host for what the host refuses; ``kind`` is the kind of problem the host has with it."""
+
+    def __init__(self, kind: str, text: str):
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
+
+
 @dataclass
 class Simulator:
     """All hosts as they are; ``ingress`` is host -> service -> listeners in force. ``deaf`` hosts take no step."""
@@ -199,22 +207,24 @@ class Simulator:
         run, key = document["run"], _key(document)
         missing = set(run["images"]) - said.images
         if missing:
-            raise Broken(f"{key} is launched on {said.host} without its images")
+            raise Refused("no-image", f"{key} on {said.host}")
+        known = {volume.name for volume in said.volumes}
+        if set(run["volumes"]) - known:
+            raise Refused("not-found", f"{key} needs volumes {run['volumes']}")
+        for name in run["volumes"]:
+            users = [live.key for each in self.hosts.values() for live in each.instances if name in live.volumes]
+            if users:
+                raise Refused("taken", f"{key} needs volume {name}, used by {users}")
         ports = {int(f["host"]) for live in said.instances for f in live.forwards}
         ports |= {claim.port for claim in said.claims if claim.kind == "port"}
         if ports & {int(f["host"]) for f in run["forwards"]}:
-            raise Broken(f"{key} takes a port of {said.host} that is held")
+            raise Refused("taken", f"{key} takes a port of {said.host} that is held")
         if document["launch"] <= said.retired.get(document["name"], 0):
             raise Broken(f"{key} has a launch number that was there")
-        known = {volume.name for volume in said.volumes}
-        for name in run["volumes"]:
-            users = [live.key for each in self.hosts.values() for live in each.instances if name in live.volumes]
-            if name not in known or users:
-                raise Broken(f"{key} needs volume {name}: there {name in known}, used by {users}")
         held = sum(live.memory + live.overhead for live in said.instances) + run["memory"] + run["overhead"]
         held += sum(claim.amount for claim in said.claims if claim.kind == "memory")
         if held > said.memory:
-            raise Broken(f"{said.host} is promised more memory than it has")
+            raise Refused("taken", f"{said.host} is promised more memory than it has")
 
     def _retire(self, host: str, key: str) -> None:
         said = self.hosts[host]
@@ -241,8 +251,10 @@ class Simulator:
     def _delete(self, step: Step) -> None:
         said = self.hosts[step.host]
         gone = [volume for volume in said.volumes if volume.name == step.data["volume"]]
-        if not gone or gone[0].used_by:
-            raise Broken(f"{step.id}: {gone}")
+        if not gone:
+            raise Broken(f"{step.id}: it is not there")
+        if gone[0].used_by:
+            raise Refused("taken", f"{step.id}: {gone}")
         self._set(step.host, volumes=tuple(volume for volume in said.volumes if volume not in gone))
 
     def _ingress(self, plan: Plan, host: str, services: Mapping[str, Any]) -> None:
@@ -257,7 +269,8 @@ class Simulator:
         if self.hosts[host].instances:
             raise Broken(f"the fleet leaves {host}, and {self.hosts[host].instances} are there")
         self.ingress.pop(host, None)
-        self._set(host, ingress={"state": "absent", "hash": ""}, policy=None, hosts=None)
+        gone = {"images": frozenset(), "damaged": frozenset()}
+        self._set(host, ingress={"state": "absent", "hash": ""}, policy=None, hosts=None, **gone)
 
     def _revive(self, host: str) -> None:
         for live in self.hosts[host].instances:
@@ -267,7 +280,7 @@ class Simulator:
     def _instance(self, host: str, key: str, **given: Any) -> None:
         rows = self.hosts[host].instances
         if key not in {live.key for live in rows}:
-            raise Broken(f"{key} is not on {host}")
+            raise Refused("not-found", f"{key} is not on {host}")
         self._set(host, instances=tuple(replace(live, **given) if live.key == key else live for live in rows))
 
     def _has(self, host: str, document: Mapping[str, Any]) -> bool:

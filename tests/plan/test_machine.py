@@ -119,8 +119,8 @@ class Life(RuleBasedStateMachine):
     @rule(host=NAMES)
     def die(self, host: str) -> None:
         """The machine and all that was on it is gone; the file says so."""
-        claims = self.sim.hosts[host].claims
-        self.sim.hosts[host] = builders.survey(host, host_id=f"{host} anew", claims=claims)
+        dead = self.sim.hosts[host]
+        self.sim.hosts[host] = builders.survey(host, host_id=f"{dead.host_id}0", claims=dead.claims)
         self.sim.ingress.pop(host, None)
         self.sim.deaf |= {host}
         self.quiet[host] = self.sim.hosts[host]
@@ -129,14 +129,16 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: any(host.lost for host in self.file.hosts.values()))
     @rule()
     def replace_the_dead(self) -> None:
-        """An empty machine stands in its place, once an apply has done without it."""
-        dead = [name for name, each in self.file.hosts.items() if each.lost]
-        if dead:
-            self.apply(0, 0.0, None)
-        for name in dead:
+        """An empty machine stands in its place, once an apply has done without it that everybody else has heard of."""
+        before = self.file, self.sim.deaf, dict(self.quiet)
+        dead = {name for name, each in self.file.hosts.items() if each.lost}
+        self.apply(0, 0.0, None)
+        for name in dead if dead == self.sim.deaf else ():
             self.mark(name, lost=False)
             self.sim.deaf -= {name}
             self.quiet.pop(name, None)
+        if any(each.code == "host-changed" for each in plan(self.file, self.sim.world(), **LOOSE).refusals):
+            self.file, self.sim.deaf, self.quiet = before
 
     @rule(host=NAMES, drain=st.booleans())
     def drain(self, host: str, drain: bool) -> None:
@@ -166,16 +168,25 @@ class Life(RuleBasedStateMachine):
         assert len(keys) == len(set(keys))
 
     def teardown(self) -> None:
-        """In the end everybody answers, and nobody is leaving."""
+        """In the end everybody answers, nobody is leaving, what was lost may begin empty: the hosts become the file."""
         if not hasattr(self, "sim"):
             return
-        self.replace_the_dead()
-        self.sim.deaf = frozenset()
+        self.sim.deaf = frozenset(name for name, each in self.file.hosts.items() if each.lost)
         for name in self.file.hosts:
             self.mark(name, drain=False)
+        volumes = {name: replace(each, accept_loss=True) for name, each in self.file.volumes.items()}
+        self.file = replace(self.file, volumes=volumes)
+        self._becomes()
+        if self.sim.deaf:
+            self.replace_the_dead()
+            self._becomes()
+        assert not self.sim.deaf
+        whole(self.file, self.sim)
+
+    def _becomes(self) -> None:
         last = settled(self.file, self.sim, most=6)
-        if last.can_apply and not any(change.action is Action.HELD for change in last.changes):
-            whole(self.file, self.sim)
+        assert last.can_apply, last.refusals
+        assert not [(change.subject, change.reason) for change in last.changes if change.action is not Action.KEEP]
 
 
 def _written(random: Random) -> Fleet:

@@ -41,7 +41,8 @@ def of_others(
     """
     rows: list[dict[str, Any]] = []
     known = set(own)
-    for other, key, record in all_records(root) if len(root.owners()) > 1 else []:
+    # A fleet that is new here has no folder yet.
+    for other, key, record in all_records(root) if set(root.owners()) - {owner} else []:
         if other != owner:
             rows += _rows(other, key, record["run"])
             known.update(int(forward["host"]) for forward in record["run"].get("forwards", ()))
