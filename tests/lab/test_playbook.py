@@ -34,3 +34,30 @@ def test_every_ingress_host_reaches_every_replica_on_all_hosts_and_destroy_leave
         assert fleet.left(host) == before[host.name]
         kept = {path.relative_to(host.path(STORE)).parts[2] for path in host.path(STORE).glob("fleets/*/*")}
         assert kept <= {"retired"}, kept
+
+
+@pytest.mark.soak
+def test_instances_move_off_a_drained_host_and_where_the_new_ones_fail_the_old_ones_stay(fleet: LabFleet) -> None:
+    fleet.edit("min_healthy_time: 500ms", "min_healthy_time: 500ms, healthy_deadline: 15s")
+    fleet.converge()
+    counter, _ = fleet.guest("counter-0")
+    leaving = next(host for host in fleet.lab if host is not counter)
+    here = {name: fleet.guest(name) for name in fleet.guests()}
+    moving = {name for name, (host, _) in here.items() if host is leaving}
+    assert {name.partition("-")[0] for name in moving} == {"api", "front"}
+    zone = {"hv1": "a", "hv2": "b", "hv3": "c"}[leaving.name]
+    fleet.edit(f"zone: {zone}", f"zone: {zone}, drain: true")
+    fleet.edit('"--greeting=front"', '"--greeting=front", "--unhealthy-until=100000"')
+    failed = fleet.apply()
+    assert failed.code == 8, failed.out
+    fronts = {name: at for name, at in here.items() if name.startswith("front-")}
+    assert {name: fleet.guest(name) for name in fronts} == fronts
+    assert {fleet.get(host)["name"] for host in fleet.lab for _ in range(6)} == set(fronts)
+    fleet.edit('"--greeting=front", "--unhealthy-until=100000"', '"--greeting=front"')
+    (front,) = moving & fronts.keys()
+    assert f"{front}  from {leaving.name} to " in fleet.run("plan").out
+    fleet.converge()
+    assert {name: fleet.guest(name) for name in here.keys() - moving} == {n: here[n] for n in here.keys() - moving}
+    assert all(fleet.guest(name)[0] is not leaving for name in moving)
+    # Its ingress still leads to all of them, wherever they went.
+    assert {fleet.get(leaving)["name"] for _ in range(9)} == set(fronts)
