@@ -13,6 +13,7 @@ import pytest
 
 from tests.hosts.line import environment
 from tests.onhost.world import OWNER, World, short_folder
+from unictl.diagnostics.failure import Failure
 from unictl.fleet.model import Connect, Host
 from unictl.hosts.connect import connect
 from unictl.hosts.remote import RemoteHost
@@ -123,3 +124,31 @@ def test_a_piece_that_unpacks_to_more_than_a_frame_may_hold_is_cut_and_one_that_
     assert (offset, len(piece)) == (7, wire.DATA_LIMIT)
     with pytest.raises(wire.Problem, match="unpacked"):
         wire.piece(wire.DEFLATED, wire.OFFSET.pack(0) + b"nonsense")
+
+
+def test_a_file_that_was_cut_short_ends_its_request_and_nobody_waits_for_it(root: str, tmp_path: Path) -> None:
+    """Over a line, where something alike is there: it is mapped to be compared."""
+    (tmp_path / "image").write_bytes(b"")
+
+    async def act(host: RemoteHost) -> None:
+        await send(host, NOISE)
+        changed = NOISE[:-1] + b"!"
+        digest, alike = hashlib.sha256(changed).hexdigest(), hashlib.sha256(NOISE).hexdigest()
+        cut = host.stage(OWNER, digest, len(changed), lambda: (tmp_path / "image").open("rb"), None, [alike])
+        with pytest.raises(Failure):
+            await asyncio.wait_for(cut, 30)
+
+    over(environment(tmp_path / "bin", 40e6), root, act)
+
+
+def test_a_fault_while_a_file_is_sent_ends_its_request_and_says_what_it_was(root: str, tmp_path: Path) -> None:
+    class Odd(io.BytesIO):
+        def seek(self, *_: int) -> int:
+            raise RuntimeError("no such place")
+
+    async def act(host: RemoteHost) -> None:
+        sending = host.stage(OWNER, hashlib.sha256(NOISE).hexdigest(), len(NOISE), lambda: Odd(NOISE), None, [])
+        with pytest.raises(Failure, match="cannot be read any more: no such place"):
+            await asyncio.wait_for(sending, 30)
+
+    over(environment(tmp_path / "bin", 40e6), root, act)

@@ -382,6 +382,49 @@ def test_who_was_never_behind_it_is_out_without_a_port_that_another_program_has(
         assert problem(lambda: leave("web-0.bb", "api-1.aa")).kind == "taken"
 
 
+def test_where_it_died_and_its_ports_are_taken_somebody_may_leave_all_the_same_and_nobody_join(
+    gate: Ingress, backends: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, (one, two) = free_port(), backends("api-0.aa", "api-1.aa")
+    gate.put(listener(port, one, two))
+    for pid in gate.pids():
+        os.kill(pid, signal.SIGKILL)
+    gate.until(lambda told: told["state"] == "dead")
+    with socket.create_server(("127.0.0.1", port)):
+        less = text(OWNER, [listener(port, one)])
+
+        def leave(wished: str = less) -> dict[str, Any]:
+            return gate.world.do("ingress", text=wished, hash=digest(wished), wait=0, leaves=True)
+
+        assert leave() == {"changed": True, "drained": True}
+        assert "api-1.aa" not in gate.place.text()
+        more = text(OWNER, [listener(port, one), listener(free_port(), name="web")])
+        assert problem(lambda: leave(more)).kind == "taken"
+        assert problem(lambda: gate.put(listener(port, one))).kind == "taken"
+        monkeypatch.setattr(haproxy_process, "program", lambda: "")
+        assert leave() == {"changed": True, "drained": True}
+
+
+def test_an_address_that_could_not_be_moved_is_served_as_before(
+    gate: Ingress, backends: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, (one,) = free_port(), backends("api-0.aa")
+    gate.put(listener(port, one))
+    before = gate.survey()["hash"]
+    start, starts = haproxy_process.start, []
+
+    def second_fails(*words: Any, **more: Any) -> None:
+        starts.append(words)
+        if len(starts) == 2:
+            raise wire.Problem("failed", "HAProxy did not start: no")
+        start(*words, **more)
+
+    monkeypatch.setattr(haproxy_process, "start", second_fails)
+    assert "did not start" in problem(lambda: gate.put(listener(port, one, bind="*"))).text
+    assert gate.survey()["hash"] == before
+    assert fetch(port) == (200, "api-0.aa")
+
+
 def test_a_port_that_moves_to_another_address_leaves_the_other_listeners_alone(gate: Ingress) -> None:
     port, other = free_port(), free_port()
     stop = threading.Event()

@@ -23,11 +23,11 @@ LIMIT = 60.0
 class Terminal:
     """An apply on a pseudo terminal of its own; ``text`` is all it wrote so far."""
 
-    def __init__(self, fleet: TryFleet):
+    def __init__(self, fleet: TryFleet, *words: str):
         self.ours, theirs = pty.openpty()
         self.before = termios.tcgetattr(theirs)
         self.text = ""
-        argv = [*UNICTL, "apply", str(fleet.folder), "-auto-approve"]
+        argv = [*UNICTL, "apply", str(fleet.folder), "-auto-approve", *words]
         self.process = subprocess.Popen(
             argv,
             stdin=theirs,
@@ -55,6 +55,14 @@ class Terminal:
             pass
         return self.process.returncode
 
+    def close(self) -> None:
+        """Whatever it does, it has ended after this."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+        os.close(self.theirs)
+
     def _read(self, patience: float) -> bool:
         if not select.select([self.ours], [], [], patience)[0]:
             return False
@@ -71,11 +79,7 @@ def applying(fleet: TryFleet, proven: str = "2s") -> Iterator[Terminal]:
     try:
         yield terminal
     finally:
-        if terminal.process.poll() is None:
-            terminal.process.kill()
-        terminal.process.wait()
-        os.close(terminal.ours)
-        os.close(terminal.theirs)
+        terminal.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -112,3 +116,27 @@ def test_the_second_signal_leaves_at_once_and_nothing_is_lost(fleet: TryFleet) -
     fleet.edit("min_healthy_time: 15s", "min_healthy_time: 500ms")
     assert fleet.apply("-lock-timeout", "30s").code == 0
     assert sorted(fleet.rows()) == ["counter-0", "front-0"]
+
+
+def test_a_signal_while_another_apply_is_waited_for_ends_the_wait_and_touches_nothing(fleet: TryFleet) -> None:
+    with applying(fleet, "8s") as first:
+        first.read_until("counter-0", "launched")
+        second = Terminal(fleet, "-lock-timeout", "50s")
+        try:
+            second.read_until("is being changed by")
+            second.process.send_signal(signal.SIGINT)
+            assert second.end() == 130, second.text
+            assert "nothing was touched" in " ".join(second.text.split())
+            assert first.process.poll() is None
+        finally:
+            second.close()
+
+
+def test_whoever_waited_for_another_apply_plans_anew_and_does_what_is_left(fleet: TryFleet) -> None:
+    with applying(fleet) as first:
+        first.read_until("counter-0", "launched")
+        second = fleet.apply("-replace", "front-0", "-lock-timeout", "50s")
+        assert first.end() == 0, first.text
+    assert second.code == 0, second.out + second.err
+    assert "planning again" in second.out
+    assert second.out.splitlines()[-1] == "Apply complete: 0 added, 1 replaced, 0 destroyed, 0 adjusted."

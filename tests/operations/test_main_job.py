@@ -3,11 +3,12 @@
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.operations.fleets import TryFleet
+from tests.operations.fleets import UNICTL, TryFleet
 
 pytestmark = pytest.mark.real
 
@@ -155,6 +156,13 @@ def test_what_guests_print_is_shown_also_of_the_generation_before(fleet: TryFlee
     assert fleet.apply("-replace", "front-0").code == 0
     assert generation not in fleet.logs("front-0").out
     assert generation in fleet.logs("front-0", "-previous").out
+    follow = [*UNICTL, "logs", "front", str(fleet.folder), "-f"]
+    with subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None and following.stderr is not None
+        assert following.stdout.readline().startswith("front-")
+        following.send_signal(signal.SIGINT)
+        assert following.wait(30) == 130
+        assert following.stderr.read().strip() == "Interrupted."
 
 
 def test_two_fleets_of_one_name_and_one_port_for_two_are_refused_by_name(fleet: TryFleet, tmp_path: Path) -> None:

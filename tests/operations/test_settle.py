@@ -39,3 +39,10 @@ def test_a_lock_that_cannot_be_written_is_said_with_what_it_is_for(tmp_path: Pat
     (tmp_path / "hello" / "fleet.lock.new").mkdir()
     with pytest.raises(Failure, match=r"fleet\.lock cannot be written, which pins images and endpoint numbers: "):
         write_lock(settle(FleetRequest(path=tmp_path / "hello")))
+
+
+def test_a_lock_that_is_no_text_is_not_taken_for_none(tmp_path: Path) -> None:
+    shutil.copytree(PLAYBOOK, tmp_path / "hello")
+    (tmp_path / "hello" / "fleet.lock").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidFleet, match=r"fleet\.lock is no text"):
+        settle(FleetRequest(path=tmp_path / "hello"))

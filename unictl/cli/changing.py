@@ -9,13 +9,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unictl.cli import asked, seeing
 from unictl.cli.arguments import Arguments
 from unictl.cli.streams import Streams
-from unictl.diagnostics.failure import UsageFailure, exit_code
+from unictl.diagnostics.failure import Failure, Stale, UsageFailure, exit_code
 
 if TYPE_CHECKING:
     from unictl.journal.event import Event
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from unictl.operations.request import ApplyOptions, FleetRequest
     from unictl.plan.plan import Plan
 
+PLANS = 3
+"""How often an apply that waits for others plans, before it gives up as stale."""
 NOT_APPLIED = "Not applied: nothing was touched."
 
 
@@ -68,13 +71,23 @@ def _apply_fleet(arguments: Arguments, streams: Streams) -> int:
     _must_be_able_to_ask(arguments, streams)
     hashes = approved.expected(arguments)
     request = asked.fleet(arguments, streams.environment)
-    made = planning.plan(request, asked.narrowing(arguments))
-    _show(made, arguments, streams)
-    _check(made, hashes)
-    if made.can_apply and made.has_changes and not _approved(made, arguments, streams):
-        streams.put(NOT_APPLIED + "\n")
-        return exit_code({1, *_codes(made)})
-    return _carry_out(made, request, arguments, streams, asked.again(arguments, arguments.command))
+    # Whoever waits for another apply finds the hosts as that one left them: what nobody has to approve is planned anew.
+    left = PLANS if arguments.auto_approve and arguments.lock_timeout else 1
+    while True:
+        left -= 1
+        made = planning.plan(request, asked.narrowing(arguments))
+        _show(made, arguments, streams)
+        _check(made, hashes)
+        if made.can_apply and made.has_changes and not _approved(made, arguments, streams):
+            streams.put(NOT_APPLIED + "\n")
+            return exit_code({1, *_codes(made)})
+        try:
+            return _carry_out(made, request, arguments, streams, asked.again(arguments, arguments.command))
+        except Stale:
+            if not left:
+                raise
+            if not arguments.json:
+                streams.put("\nThe hosts have moved since they were asked; planning again.\n\n")
 
 
 def _check(made: Plan, hashes: frozenset[str]) -> None:
@@ -118,7 +131,9 @@ def _carry_out(made: Plan, request: FleetRequest | None, arguments: Arguments, s
     report = _watched(made, asked.applying(arguments, streams.holder, streams.environment), arguments, streams)
     if not report.interrupted and (report.reverted or report.failed) and request is not None and not arguments.retry:
         again += " -retry"
-    _tell(made, report, "" if report.complete else again, arguments, streams)
+    # What was done was done, whether or not anybody reads of it: the exit code says how it went.
+    with suppress(BrokenPipeError, Failure):
+        _tell(made, report, "" if report.complete else again, arguments, streams)
     return exit_code(codes | {report.exit_code, *report.codes})
 
 
@@ -157,7 +172,7 @@ def _stream(streams: Streams) -> Callable[[Event], None]:
         if heard:
             try:
                 streams.put(json.line(json.event(event, first=first)))
-            except OSError:
+            except (OSError, Failure):
                 heard = False
         first = False
 

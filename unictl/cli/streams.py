@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from unictl.diagnostics.failure import Failure
 from unictl.terminal.paint import paint
 from unictl.views.spans import Line
 
@@ -25,15 +26,19 @@ class Streams:
     holder: str = ""
 
     def write(self, lines: Iterable[Line]) -> None:
-        """Lines to the output; each is there as soon as it is written."""
-        for line in lines:
-            self.stdout.write(paint(line, self.colour) + "\n")
-        self.stdout.flush()
+        """Lines to the output, as ``put``."""
+        self.put("".join(paint(line, self.colour) + "\n" for line in lines))
 
     def put(self, text: str) -> None:
-        """Text as it is to the output."""
-        self.stdout.write(text)
-        self.stdout.flush()
+        """Text as it is to the output. Failure where it cannot be taken; BrokenPipeError where the reader has gone."""
+        try:
+            self.stdout.write(text)
+            self.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            hint = "make room, or send it elsewhere"
+            raise Failure(f"the output cannot be written: {error.strerror}", hint=hint) from None
 
     def tell(self, lines: Iterable[Line]) -> None:
         """Lines to the error output."""

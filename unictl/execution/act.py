@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.diagnostics.failure import Failure
 from unictl.hosts.host import Host as Connection
 from unictl.hosts.host import HostProblem
 from unictl.plan.step import Kind, Step
@@ -119,6 +120,12 @@ def local_images(sources: Mapping[str, Path]) -> Opener:
     """Opens image bytes by digest from files of this machine."""
 
     def open_image(digest: str) -> BinaryIO:
-        return sources[digest].open("rb")
+        try:
+            return sources[digest].open("rb")
+        except OSError as error:
+            raise Failure(
+                f"the image {sources[digest]} cannot be read any more: {error.strerror}",
+                hint="it was there when the plan was made: build it again, or plan again",
+            ) from None
 
     return open_image

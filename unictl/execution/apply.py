@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
-from unictl.diagnostics.failure import Failure, Stale, Unreachable
+from unictl.diagnostics.failure import Failure, Interrupted, Stale, Unreachable
 from unictl.execution.act import Opener, Tools
 from unictl.execution.board import Board
 from unictl.execution.leases import acquire_all, release_all
 from unictl.execution.surveys import Connect, Reached, survey_again, survey_all
-from unictl.execution.walk import Interrupts, Walk
+from unictl.execution.walk import POLL, Interrupts, Walk
 from unictl.fleet.model import Host, Keep
 from unictl.hosts.host import Host as Connection
 from unictl.instances.live import Silent
@@ -71,7 +71,7 @@ async def _with_leases(plan: Plan, means: Means, connections: Mapping[str, Conne
     fleet = {"owner": plan.owner, "mark": plan.mark, "id": plan.fleet_id}
     ids = {name: str(plan.hosts[name]["host_id"]) for name in connections}
     holder = {"user": means.user, "revision": plan.revision.commit, "doing": "apply"}
-    tokens = await acquire_all(
+    acquiring = acquire_all(
         connections,
         ids,
         fleet=fleet,
@@ -79,6 +79,7 @@ async def _with_leases(plan: Plan, means: Means, connections: Mapping[str, Conne
         timeout=means.lock_timeout,
         waiting=lambda text: means.emit(Waiting(at=time.monotonic(), text=text)),
     )
+    tokens = await _unless_stopped(acquiring, means.interrupts)
     try:
         world = await survey_again(connections, owner=plan.owner, mark=plan.mark, full={})
         moved = stale.moved(plan, world)
@@ -89,6 +90,20 @@ async def _with_leases(plan: Plan, means: Means, connections: Mapping[str, Conne
         return report
     finally:
         await release_all(connections, plan.owner)
+
+
+async def _unless_stopped(acquiring: Coroutine[None, None, dict[str, int]], interrupts: Interrupts) -> dict[str, int]:
+    """What is waited for; Interrupted once the user asks to stop meanwhile."""
+    task = asyncio.ensure_future(acquiring)
+    while not task.done():
+        await asyncio.wait({task}, timeout=POLL)
+        if interrupts.count and not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise Interrupted(
+                "stopped before the hosts were free: nothing was touched", hint="run the same command again"
+            )
+    return task.result()
 
 
 async def _walk(plan: Plan, means: Means, connections: Mapping[str, Connection]) -> Report:

@@ -50,7 +50,8 @@ class Board:
         text = membership.compose(self._owner, wished)
         drain = max((s.data.get("drain", 0) for s, _ in batch if s.kind is Kind.LEAVE), default=0)
         try:
-            answer = await host.ingress(self._owner, text, membership.digest(self._owner, wished), drain, _out(batch))
+            digest, leaves = membership.digest(self._owner, wished), all(s.kind is Kind.LEAVE for s, _ in batch)
+            answer = await host.ingress(self._owner, text, digest, drain, _out(batch), leaves)
         except BaseException as error:
             for _, told in batch:
                 if not told.done():

@@ -106,12 +106,21 @@ def tail(fleet: Fleet, connect: Connect, selector: str, *, previous: bool, lines
     """The console of an instance, or of every instance of a service, as it comes."""
     loop = asyncio.new_event_loop()
     pieces = _tail(fleet, connect, selector, previous, lines, follow)
+    coming = loop.create_task(_next(pieces))
     try:
-        while (piece := loop.run_until_complete(anext(pieces, None))) is not None:
+        while (piece := loop.run_until_complete(coming)) is not None:
+            coming = loop.create_task(_next(pieces))
             yield piece
     finally:
+        # An interrupt leaves it waiting, and a generator that waits cannot be closed.
+        coming.cancel()
+        loop.run_until_complete(asyncio.gather(coming, return_exceptions=True))
         loop.run_until_complete(pieces.aclose())
         loop.close()
+
+
+async def _next(pieces: AsyncGenerator[str, None]) -> str | None:
+    return await anext(pieces, None)
 
 
 async def _tail(

@@ -110,7 +110,8 @@ class Walk:
             host = self.connections[step.host]
             joins = step.kind in (Kind.JOIN, Kind.LEAVE)
             text = await (self.board.put(step, host) if joins else act(step, host, self.tools))
-        except Failure as failure:
+        except Exception as error:
+            failure = _told(error)
             self._failed(step, _problem(step, failure), silent=isinstance(failure, Unreachable))
             return
         self._finished(step, text)
@@ -121,7 +122,8 @@ class Walk:
         silent = False
         try:
             problems = await launch(list(batch), self.connections[batch[0].host], self.tools)
-        except Failure as failure:
+        except Exception as error:
+            failure = _told(error)
             silent = isinstance(failure, Unreachable)
             problems = {step.id: _problem(step, failure) for step in batch}
         for step in batch:
@@ -141,6 +143,13 @@ class Walk:
         self.emit(Failed(at=time.monotonic(), step=step, problem=problem))
         for skipped, cause in self.course.fail(step.id, silent=silent):
             self.emit(Skipped(at=time.monotonic(), step=skipped, cause=cause))
+
+
+def _told(error: Exception) -> Failure:
+    """What a step failed by. A fault of ours must not take the others' leases away: it fails its step, and no more."""
+    if isinstance(error, Failure):
+        return error
+    return Failure(f"unexpected {type(error).__name__}: {error}", hint="this is a bug in unictl: report it")
 
 
 def _problem(step: Step, failure: Failure) -> Diagnostic:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from unictl.diagnostics.failure import Unreachable
+from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.hosts import bootstrap
 from unictl.hosts.upload import Upload
 from unictl.onhost import wire
@@ -115,7 +115,7 @@ class Conversation:
         if len(self._streams) == 1:
             self._heard = max(self._heard, asyncio.get_running_loop().time())
         self.say(wire.frame(number, wire.REQUEST, wire.encode(request)))
-        sending = self._sending(number, upload)
+        sending = self._sending(number, upload, stream)
         try:
             return await stream.reply
         except asyncio.CancelledError:
@@ -126,14 +126,22 @@ class Conversation:
             if sending is not None:
                 sending.cancel()
 
-    def _sending(self, number: int, upload: Upload | None) -> asyncio.Task[None] | None:
+    def _sending(self, number: int, upload: Upload | None, stream: Stream) -> asyncio.Task[None] | None:
         """What answers the host's wishes for pieces of a file."""
         if upload is None or self._process.stdin is None:
             return None
         sending = asyncio.create_task(upload.run(number, self._process.stdin))
-        # A line that broke ends the reader too, which tells it; what broke here is the same.
-        sending.add_done_callback(lambda task: task.cancelled() or task.exception())
+        sending.add_done_callback(lambda task: self._sent(number, task, stream))
         return sending
+
+    def _sent(self, number: int, task: asyncio.Task[None], stream: Stream) -> None:
+        """A file that cannot be sent ends its request. A line that broke ends the reader too, which tells it."""
+        error = None if task.cancelled() else task.exception()
+        if error is None or isinstance(error, ConnectionError) or stream.reply.done():
+            return
+        text = f"host {self.name}: the file that is sent there cannot be read any more: {error}"
+        stream.reply.set_exception(Failure(text, hint="it was changed meanwhile: plan again"))
+        self.say(wire.frame(number, wire.CANCEL))
 
     def say(self, data: bytes) -> None:
         """Bytes for the host side; said again to another process while nothing was answered."""

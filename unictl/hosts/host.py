@@ -82,6 +82,7 @@ class Host(Protocol):
         hash: str,  # noqa: A002 - its name on the wire
         wait: int,
         out: Sequence[str] = (),
+        leaves: bool = False,
     ) -> dict[str, Any]: ...
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool: ...
     def tail(

@@ -136,12 +136,14 @@ class RemoteHost:
         hash: str,  # noqa: A002 - its name on the wire
         wait: int,
         out: Sequence[str] = (),
+        leaves: bool = False,
     ) -> dict[str, Any]:
         """Put a configuration in force and wait so many ms for draining: {changed, drained}. Empty text: stop it.
 
-        ``out``: keys that are to be out of it and no more; where none of them is in it, nothing is done.
+        ``out``: keys that are to be out of it and no more; where none of them is in it, nothing is done. ``leaves``: it
+        only takes members away, which needs no port where it does not run.
         """
-        return await self._ask("ingress", owner, text=text, hash=hash, wait=wait, out=list(out))
+        return await self._ask("ingress", owner, text=text, hash=hash, wait=wait, out=list(out), leaves=leaves)
 
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool:
         """Stop an instance (``grace`` ms until SIGKILL) and move its record away; False where it was gone."""

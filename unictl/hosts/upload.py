@@ -84,6 +84,9 @@ def index(source: BinaryIO) -> bytes:
         source.seek(0)
         return blocks.index(source.read())
     key = (told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns)
+    if not told.st_size:
+        # Nothing can be mapped of it: it was cut short since the plan was made.
+        return blocks.index(b"")
     if key not in _indexes:
         with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as view:
             _indexes[key] = blocks.index(view)

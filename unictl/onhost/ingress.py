@@ -50,13 +50,12 @@ STOP = 0.5
 def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Put a text in force (none: stop the ingress), then wait at most ``wait`` ms for what drains.
 
-    ``out``: nothing is done where none of these servers stands in what is in force.
+    ``out``: nothing is done where none of these servers stands in what is in force. ``leaves``: it only takes servers
+    away, which needs no port where none runs: whoever starts it next has the new text.
     """
     held = lease.require(ask, call)
     place = haproxy_process.Place(root, ask["owner"])
     wait = float(ask.get("wait") or 0) / 1000
-    if ask.get("text") and not haproxy_process.program():
-        raise wire.Problem("unsupported", _LACK["text"], _LACK["hint"])
     records.folders(os.path.dirname(place.lock), 0o700)
     # The keeper starts one that ended: not beside us.
     with locks.Held(place.lock):
@@ -76,7 +75,11 @@ def _put(
     current = haproxy_process.running(place)
     # The file is compared as well: a killed run may have left there what was never put in force.
     changed = current is None or current[1] != ask["hash"] or f" {ask['hash']}\n" not in place.text()
-    if changed:
+    if changed and ask.get("leaves") and _fallen(place, ask["text"]):
+        records.write_atomic(place.config, _substituted(place, ask, privilege.user(root, place.token)).encode())
+    elif changed:
+        if not haproxy_process.program():
+            raise wire.Problem("unsupported", _LACK["text"], _LACK["hint"])
         before = place.text()
         _prepare(root, place, ask, held)
         try:
@@ -91,6 +94,9 @@ def _restore(root: records.Root, place: Place, before: str) -> None:
     """What could not be put in force claims no port: the text is what it was before."""
     if before:
         records.write_atomic(place.config, before.encode())
+        current = haproxy_process.running(place)
+        if current and current[1] == INTERIM:
+            _swap(place, haproxy_process.wished(place), current)
         return
     if units.here():
         unit_files.disable(place.unit)
@@ -98,6 +104,14 @@ def _restore(root: records.Root, place: Place, before: str) -> None:
     _silence(place)
     records.remove_tree(place.run)
     records.remove_aside(place.folder)
+
+
+def _fallen(place: Place, text: str) -> bool:
+    """Whether none of ours runs, and the text listens nowhere where the one in place does not."""
+    pidfds = haproxy_process.mine(place)
+    runs = bool(pidfds)
+    haproxy_process.close(pidfds)
+    return not runs and set(haproxy_ports.of_text(text)) <= set(haproxy_ports.of_text(place.text()))
 
 
 def _knows_none(place: Place, keys: list[str]) -> bool:

@@ -239,8 +239,11 @@ def _lock(tree: Tree) -> Lock:
 
     try:
         text = tree.read(lockfile.NAME).decode()
-    except (FileNotFoundError, UnicodeDecodeError):
+    except FileNotFoundError:
         return lockfile.Lock()
+    except UnicodeDecodeError:
+        hint = "take it from git again, or remove it and run `unictl lock`"
+        raise InvalidFleet(f"{lockfile.NAME} is no text in UTF-8", hint=hint) from None
     return lockfile.read(text)
 
 

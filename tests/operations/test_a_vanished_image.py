@@ -1,0 +1,36 @@
+"""An image that vanishes while an apply is under way fails what needs it, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.operations.dying import Never
+from tests.operations.fleets import TryFleet
+from unictl.journal.event import Began, Event
+from unictl.operations.apply import apply
+from unictl.operations.plan import plan
+from unictl.operations.request import ApplyOptions, FleetRequest
+from unictl.plan.options import PlanOptions
+from unictl.plan.step import Kind
+
+pytestmark = pytest.mark.real
+
+
+def test_its_step_fails_with_what_to_do_and_the_others_end_as_ever(fleet: TryFleet) -> None:
+    image = fleet.folder / "hello.elf"
+    content = image.read_bytes()
+    # Of its own, so that no other copy on this machine stands in for it.
+    image.write_bytes(content + b"\0")
+
+    def vanish(event: Event) -> None:
+        if isinstance(event, Began):
+            image.unlink()
+
+    made = plan(FleetRequest(path=Path(fleet.folder)), PlanOptions())
+    report = apply(made, ApplyOptions(holder="test"), vanish, Never())
+    problems = {step.kind: problem.summary for step, problem in report.failed}
+    assert list(problems) == [Kind.STAGE]
+    assert "hello.elf cannot be read any more: No such file or directory" in problems[Kind.STAGE]
+    assert Kind.VOLUME in {step.kind for step in report.done}
+    image.write_bytes(content + b"\0")
+    assert fleet.apply("-retry").code == 0
