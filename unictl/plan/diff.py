@@ -46,7 +46,9 @@ def difference(s: Situation, scope: Scope, *, locating: bool = True) -> Differen
     """
     wished = () if s.options.destroy else tuple(w for w in s.wished if scope.wished(w))
     barred = {w.name: held for w in wished if (held := _unknowable(s, w))}
-    kept = () if s.options.destroy else tuple(w for w in s.wished if w.name in s.lives or scope.wished(w))
+    # Who is chosen by its host goes where it goes when all are placed.
+    placed = () if s.options.destroy else s.wished
+    kept = tuple(w for w in placed if scope.placed or w.name in s.lives or scope.wished(w))
     there = tuple(w for w in kept if w.name not in barred)
     placement = place(s.fleet, there, s.world, replacing=s.options.replace, rebalance=s.options.rebalance)
     verdicts = [barred.get(w.name) or _verdict(s, w, placement, scope) for w in wished]

@@ -5,20 +5,25 @@ from dataclasses import dataclass
 
 from unictl.fleet.model import Fleet
 from unictl.fleet.names import listed
-from unictl.fleet.selection import Selection, parse
+from unictl.fleet.selection import Kind, Selection, parse
 from unictl.instances.desired import Wished
 from unictl.instances.live import LiveInstance
+from unictl.instances.placement import place
 from unictl.plan.situation import Situation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Who is planned. ``needed``: services that a target needs, of which only what does not exist is created."""
+    """Who is planned. ``needed``: services that a target needs, of which only what does not exist is created.
+
+    ``placed``: where what does not exist yet goes when all of the fleet is placed; only where hosts are selected by.
+    """
 
     situation: Situation
     target: Selection
     exclude: Selection
     needed: frozenset[str]
+    placed: Mapping[str, str]
 
     @property
     def whole(self) -> bool:
@@ -39,10 +44,14 @@ class Scope:
             return True
         lives = self.situation.lives.get(wished.name, ())
         labels = self.situation.service(wished).labels
-        hosts = {live.host for live in lives} or {""}
+        hosts = {live.host for live in lives} or {self.placed.get(wished.name, "")}
         if any(self._in(wished.service, wished.ordinal, host, labels) for host in hosts):
             return True
-        return wished.service in self.needed and not lives and not self._out(wished.service, wished.ordinal, "", labels)
+        return (
+            wished.service in self.needed
+            and not lives
+            and not any(self._out(wished.service, wished.ordinal, host, labels) for host in hosts)
+        )
 
     def live(self, live: LiveInstance) -> bool:
         """Whether a live instance that nobody wishes is planned."""
@@ -67,7 +76,14 @@ def scope(situation: Situation) -> Scope:
     """The scope that the options ask for; ValueError with a sentence where a selector cannot be read."""
     target, exclude = parse(situation.options.target), parse(situation.options.exclude)
     needed = _needed(situation.fleet, target) if target.terms else frozenset()
-    return Scope(situation=situation, target=target, exclude=exclude, needed=needed)
+    by_host = any(term.kind is Kind.HOST for term in (*target.terms, *exclude.terms))
+    placed = _placed(situation) if by_host and not situation.options.destroy else {}
+    return Scope(situation=situation, target=target, exclude=exclude, needed=needed, placed=placed)
+
+
+def _placed(s: Situation) -> Mapping[str, str]:
+    hosts = place(s.fleet, s.wished, s.world, replacing=s.options.replace, rebalance=s.options.rebalance).hosts
+    return {name: host for name, host in hosts.items() if name not in s.lives}
 
 
 def _needed(fleet: Fleet, target: Selection) -> frozenset[str]:
