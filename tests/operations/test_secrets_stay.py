@@ -93,3 +93,19 @@ def test_one_that_the_guest_cannot_be_told_is_refused_in_a_sentence_without_it(
     assert "holds a single quote, which its command line cannot carry" in " ".join(said(ran).split())
     assert CANARY not in said(ran)
     assert holders(fleet.root, CANARY) == set()
+
+
+def test_one_that_cannot_be_read_is_a_warning_of_the_plan_and_bars_an_apply_with_its_name_and_place(
+    fleet: TryFleet,
+) -> None:
+    planted(fleet)
+    planned, applied = fleet.plan(), fleet.apply()
+    text = " ".join(planned.out.split())
+    assert planned.code == 2
+    assert "warning: secret canary: the variable CANARY is not set; the plan takes it to be unchanged" in text
+    assert applied.code == 6
+    refused = " ".join(applied.err.split())
+    assert "error: secret canary: the variable CANARY is not set" in refused
+    line = fleet.yaml().splitlines().index("  canary: {env: CANARY}") + 1
+    assert f"fleet.yaml:{line}:" in planned.out and f"fleet.yaml:{line}:" in applied.err
+    assert fleet.processes() == []

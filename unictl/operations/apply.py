@@ -6,23 +6,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.failure import Refused
 from unictl.execution.act import local_images
 from unictl.execution.apply import Means
 from unictl.execution.apply import apply as carry_out
 from unictl.execution.walk import Interrupts
-from unictl.fleet.model import Connect, Host, Secret
+from unictl.fleet.model import Connect, Host
 from unictl.hosts.connect import connect
 from unictl.images.store import Store, place
 from unictl.journal.event import Event, Waiting
 from unictl.journal.report import Report
 from unictl.operations.bring import gather
 from unictl.operations.request import ApplyOptions
+from unictl.operations.values import told, values
 from unictl.plan import planfile
 from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
-from unictl.secrets.resolve import Value, read_all
+from unictl.secrets.resolve import Value
 
 
 def apply(
@@ -41,7 +41,7 @@ def apply(
     folder = Path(str(plan.facts["folder"]))
     hosts = {name: _host(name, facts) for name, facts in plan.hosts.items()}
     store = Store(place(options.process_environment))
-    secrets = _secrets(plan, options.process_environment, folder)
+    secrets = _secrets(plan, options.process_environment)
     means = Means(
         hosts=hosts,
         connect=partial(connect, tell=lambda text: on_event(Waiting(at=time.monotonic(), text=text))),
@@ -68,13 +68,9 @@ def _host(name: str, facts: Mapping[str, Any]) -> Host:
     )
 
 
-def _secrets(plan: Plan, environment: Mapping[str, str], folder: Path) -> Mapping[str, Value]:
-    wanted = {name for step in plan.steps if step.kind is Kind.LAUNCH for name in step.data["secrets"]}
-    wanted |= {name for wave in plan.waves for row in wave["undo"]["back"] for name in row["secrets"]}
-    known: Mapping[str, Mapping[str, str]] = plan.facts.get("secrets", {})
-    named = {name: Secret(name=name, env=known[name]["env"], file=known[name]["file"]) for name in sorted(wanted)}
-    found = read_all(named, environment, folder)
+def _secrets(plan: Plan, environment: Mapping[str, str]) -> Mapping[str, Value]:
+    found = values(plan, environment)
     if found.unread:
-        problems = tuple(Diagnostic(code=f.code, summary=f.text, hint=f.hint) for f in found.unread)
+        problems = told(plan, found.unread, Severity.ERROR)
         raise Refused("a secret that a new instance needs cannot be read", problems=problems)
     return found.values

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.execution import look
 from unictl.fleet.model import Fleet
@@ -58,7 +59,18 @@ def _plan(request: FleetRequest, options: PlanOptions) -> Plan:
         return ready[0].wished
 
     world = look.world(fleet, connect, wished)
-    return _built(ready[0], world, options)
+    return _warned(_built(ready[0], world, options), request.process_environment)
+
+
+def _warned(made: Plan, environment: Mapping[str, str]) -> Plan:
+    """The plan, with what it takes for granted since it cannot be read here."""
+    if not made.secrets:
+        return made
+    from unictl.operations.values import told, values
+
+    unread = values(made, environment).unread
+    more = "; the plan takes it to be unchanged, an apply needs it"
+    return replace(made, warnings=(*made.warnings, *told(made, unread, Severity.WARNING, more)))
 
 
 def _prepared(found: Read, fleet: Fleet, request: FleetRequest, *, destroy: bool) -> _Ready:
@@ -107,6 +119,7 @@ def _display(settled: Settled, made: Plan) -> dict[str, object]:
     """What a person is shown or an apply of a saved plan needs to find again; in no hash."""
     places = settled.read.loaded.places
     origins = {change.origin for change in made.changes if change.origin}
+    origins |= {("secrets", name) for name in made.secrets}
     shown = {origin: origin for origin in origins}
     for origin in origins:
         while shown[origin] and shown[origin] not in places:
