@@ -8,6 +8,7 @@ from tests.plan import builders
 from unictl.operations.request import ApplyOptions
 from unictl.plan import duration, planfile
 from unictl.plan.plan import Plan
+from unictl.views import markdown, page
 from unictl.views.layout import plain
 from unictl.views.text import plan as shown
 
@@ -27,6 +28,11 @@ def test_the_longest_path_at_earlier_costs_is_shown_once() -> None:
     made = _planned({"at": 1.0, "took": TOOK})
     assert made.facts["seconds"] == 4
     assert _text(made).count("Takes about 4 s, as earlier applies did.") == 1
+
+
+def test_a_comment_and_a_page_say_it_too() -> None:
+    made = _planned({"at": 1.0, "took": TOOK})
+    assert all("Takes about 4 s, as earlier applies did" in view(made) for view in (markdown.plan, page.plan))
 
 
 def test_every_host_keeps_the_same_entry_and_it_counts_once() -> None:

@@ -46,7 +46,7 @@ def header(plan: Plan) -> str:
 def _head(plan: Plan, title: str) -> str:
     commit = clean(plan.revision.commit)[:12]
     named = elide(title or f"Plan for {plan.mark}{f' at {commit}' if commit else ''}", 200)
-    parts = [header(plan), f"## {_inline(named)}", f"**{text.summary(plan)}**"]
+    parts = [header(plan), f"## {_inline(named)}", f"**{text.summary(plan)}**", *text.lasting(plan)]
     if plan.refusals:
         told = [plain(line) for line in problems.text(plan.refusals, width=_WIDTH, counting=False)]
         parts += [f"**Refused, for {counted(len(plan.refusals), 'reason')}**", _fenced(_cut(told, _TOLD))]

@@ -57,6 +57,7 @@ def _body(parts: Iterable[Html], script: str) -> Html:
 
 def _header(plan: Plan) -> Html:
     facts = [_revision(plan), *([f"environment {plan.environment}"] if plan.environment else []), *_subject(plan)]
+    facts += [told.rstrip(".") for told in text.lasting(plan)]
     return element(
         "header",
         element("p", "Plan for", class_="over"),
