@@ -103,3 +103,11 @@ def test_images_that_only_other_hosts_have_are_relayed_over_one_connection_each_
     finally:
         for world in worlds:
             world.close()
+
+
+def test_without_the_file_and_the_lock_one_still_sees_who_is_at_work_and_what_was_printed(fleet: TryFleet) -> None:
+    for name in ("hello.elf", "fleet.lock"):
+        (fleet.folder / name).unlink(missing_ok=True)
+    assert fleet.run("locks").code == 0
+    assert "no instance 'front'" in fleet.logs("front").err
+    assert fleet.plan().code == 3

@@ -11,7 +11,7 @@ from unictl.fleet.references import Reference, canonical
 from unictl.instances.live import LiveInstance, Silent, Survey
 from unictl.operations import shipped
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import read, settle
+from unictl.operations.settle import declared, read, settle
 
 FORMAT_VERSION = "1.0"
 
@@ -159,7 +159,7 @@ def locks(request: FleetRequest) -> dict[str, Any]:
     from unictl.execution import look
     from unictl.hosts.connect import connect
 
-    fleet = settle(request).fleet
+    fleet = declared(read(request))
     world = look.world(fleet, connect)
     return {
         "format_version": FORMAT_VERSION,
@@ -173,7 +173,7 @@ def end_holder(request: FleetRequest, host: str) -> bool:
     from unictl.execution import look
     from unictl.hosts.connect import connect
 
-    return look.end_holder(settle(request).fleet, connect, host)
+    return look.end_holder(declared(read(request)), connect, host)
 
 
 def logs(
@@ -183,5 +183,5 @@ def logs(
     from unictl.execution import look
     from unictl.hosts.connect import connect
 
-    fleet = settle(request).fleet
+    fleet = declared(read(request))
     return look.tail(fleet, connect, selector, previous=previous, lines=lines, follow=follow)
