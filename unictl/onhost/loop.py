@@ -53,8 +53,11 @@ class Loop:
         """One round: wait at most so many seconds, then call what is due."""
         now = time.monotonic()
         wait = max(0.0, min(most, self._timers[0][0] - now)) if self._timers else most
-        for descriptor, _ in self._poll.poll(wait):
-            self.safely(self._watched.get(descriptor))
+        # A callback may close what is told further down, and its number may be watched by another since.
+        told = [(descriptor, self._watched.get(descriptor)) for descriptor, _ in self._poll.poll(wait)]
+        for descriptor, call in told:
+            if self._watched.get(descriptor) is call:
+                self.safely(call)
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             self.safely(heapq.heappop(self._timers)[2].call)
