@@ -58,7 +58,7 @@ def test_one_dash_and_two_mean_the_same() -> None:
         one
         == two
         == Arguments(
-            command="plan", path="shop", out="p", detailed_exitcode=True, target="api", var=("a=b", "c=-d"), env="e"
+            command="plan", path="shop", out="p", detailed_exitcode=True, target=("api",), var=("a=b", "c=-d"), env="e"
         )
     )
 
@@ -108,6 +108,20 @@ def test_what_may_be_destroyed_is_a_number_or_volumes() -> None:
 def test_what_may_be_destroyed_is_nothing_else() -> None:
     with pytest.raises(UsageFailure, match="not 'all'"):
         asked.narrowing(parse(["apply", "-allow-destroy", "all"]))
+
+
+def test_a_selector_that_is_given_twice_selects_both() -> None:
+    options = asked.narrowing(
+        parse(["plan", "-target", "api", "-target", "web,db", "-exclude", "@x", "-exclude", "a-1"])
+    )
+    assert (options.target, options.exclude) == ("api,web,db", "@x,a-1")
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+@pytest.mark.parametrize("word", ["target", "exclude"])
+def test_an_empty_selector_is_a_usage_failure_and_not_the_whole_fleet(word: str, empty: str) -> None:
+    with pytest.raises(UsageFailure, match=f"-{word} has an empty selector"):
+        asked.narrowing(parse(["apply", f"-{word}", "api", f"-{word}", empty]))
 
 
 def test_destroy_is_an_apply_that_destroys() -> None:

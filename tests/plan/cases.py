@@ -487,12 +487,6 @@ def requested_replacement_is_a_new_launch() -> Plan:
 
 
 @case
-def unknown_name_in_replace_is_refused() -> Plan:
-    one = hello()
-    return plan(one, applied(one).world(), replace=("frnt-1",))
-
-
-@case
 def target_leaves_the_rest_alone_and_brings_what_it_needs() -> Plan:
     one = hello()
     return plan(one, empty(one), target="front-0")

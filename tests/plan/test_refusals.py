@@ -17,6 +17,7 @@ from tests.plan.builders import (
     plan,
     published,
     service,
+    silent,
     without,
 )
 from tests.plan.worlds import applied
@@ -24,6 +25,7 @@ from unictl.diagnostics.place import Place
 from unictl.fleet.model import Placement, Policy, Publish, Volume
 from unictl.plan.budget import budget
 from unictl.plan.build import build
+from unictl.plan.change import Action
 from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan
 from unictl.plan.revision import Revision
@@ -127,10 +129,48 @@ def test_a_held_lease_is_told_and_bars_no_plan() -> None:
     assert "bo@desk holds the lease of hv1" in made.warnings[0].summary
 
 
-def test_a_volume_named_that_no_host_has_is_told() -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"target": "frnt"}, "-target: 'frnt' selects nothing, did you mean front?"),
+        ({"exclude": "frnt"}, "-exclude: 'frnt' selects nothing, did you mean front?"),
+        ({"target": "front,!conter"}, "-target: 'conter' selects nothing, did you mean counter?"),
+        ({"target": "front-9"}, "-target: 'front-9' selects nothing, did you mean front-2?"),
+        ({"target": "host:hb1"}, "-target: 'host:hb1' selects nothing, did you mean hv1?"),
+        ({"target": "host:zz*"}, "-target: 'host:zz*' selects nothing: there is hv1"),
+        ({"target": "@edge"}, "-target: '@edge' selects nothing"),
+        ({"replace": ("frnt-1",)}, "-replace: the fleet has no 'frnt-1', did you mean front-1?"),
+        ({"allow_volumes": ("cuonter",)}, "-allow-destroy: no host has a volume 'cuonter', did you mean counter?"),
+    ],
+)
+def test_what_is_named_and_is_not_there_is_a_sentence_with_what_was_meant(
+    options: dict[str, object], said: str
+) -> None:
     one = cases.hello()
-    made = plan(one, applied(one).world(), allow_volumes=("cuonter",))
-    assert [each.code for each in made.warnings] == ["no-volume"]
+    with pytest.raises(ValueError) as failed:
+        plan(one, applied(one).world(), **options)
+    assert str(failed.value) == said
+
+
+def test_a_selector_of_who_lives_and_is_not_declared_any_more_selects() -> None:
+    one = cases.hello()
+    two = change(without(one, "counter"), "front", args=(), needs=())
+    world = applied(one).world()
+    for target in ("counter", "counter-0", "c*"):
+        changes = plan(two, world, target=target, allow_destroy=1).changes
+        assert [each.subject for each in changes if each.action is not Action.KEEP] == ["counter-0"]
+
+
+def test_a_target_names_of_what_it_needs_only_what_is_absent() -> None:
+    one = cases.hello()
+    assert "counter" in plan(one, empty(one), target="front").partial
+    assert plan(one, applied(one).world(), target="front").partial == "only front"
+
+
+def test_a_volume_named_that_a_silent_host_may_have_is_told() -> None:
+    one = cases.two_hosts()
+    made = plan(one, silent(applied(one).world(), "hv2"), allow_volumes=("cuonter",))
+    assert "no-volume" in {each.code for each in made.warnings}
 
 
 def test_a_volume_whose_user_has_gone_is_deleted_when_named() -> None:

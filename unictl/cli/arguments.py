@@ -36,8 +36,8 @@ class Arguments:
     var: tuple[str, ...] = ()
     at: str = ""
     locked: bool | None = None
-    target: str = ""
-    exclude: str = ""
+    target: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     replace: tuple[str, ...] = ()
     destroy: bool = False
     allow_destroy: tuple[str, ...] = ()

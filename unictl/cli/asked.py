@@ -32,8 +32,8 @@ def narrowing(arguments: Arguments) -> PlanOptions:
     """What a plan is narrowed to or forced to do."""
     numbers = [each for each in arguments.allow_destroy if not each.startswith("volume:")]
     return PlanOptions(
-        target=arguments.target,
-        exclude=arguments.exclude,
+        target=_selector("target", arguments.target),
+        exclude=_selector("exclude", arguments.exclude),
         replace=arguments.replace,
         destroy=arguments.destroy or arguments.command == "destroy",
         allow_destroy=_allowed(numbers),
@@ -42,6 +42,14 @@ def narrowing(arguments: Arguments) -> PlanOptions:
         retry=arguments.retry,
         rebalance=arguments.rebalance,
     )
+
+
+def _selector(word: str, given: tuple[str, ...]) -> str:
+    """Several are one: what any of them selects. An empty one would be everything, and was most likely a variable."""
+    if not all(each.strip() for each in given):
+        hint = f"leave -{word} out where the whole fleet is meant; was it a variable that is not set?"
+        raise UsageFailure(f"-{word} has an empty selector", hint=hint)
+    return ",".join(given)
 
 
 def applying(arguments: Arguments, holder: str, environment: Mapping[str, str]) -> ApplyOptions:

@@ -55,8 +55,13 @@ _LOCKED = Option(
 )
 READING = (_ENV, _VAR, _AT, _LOCKED)
 NARROWING = (
-    Option(word="target", value="SEL", help="Only this and what it needs: api, api-2, @label, host:hv*."),
-    Option(word="exclude", value="SEL", help="All but this."),
+    Option(
+        word="target",
+        value="SEL",
+        many=True,
+        help="Only this and what it needs: api, api-2, @label, host:hv*; may be repeated.",
+    ),
+    Option(word="exclude", value="SEL", many=True, help="All but this; may be repeated."),
     Option(
         word="replace", value="INSTANCE", many=True, help="Replace this one although nothing differs; may be repeated."
     ),

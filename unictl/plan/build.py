@@ -98,7 +98,6 @@ def _findings(
     wanted = {w.name for w in s.wished if about.wished(w)}
     return chain(
         guards.hosts(s),
-        guards.requests(s),
         guards.publishing(s),
         _placement(wanted, found.placement),
         guards.protection(s, changes),

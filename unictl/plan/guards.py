@@ -257,14 +257,3 @@ def _size(s: Situation, host: str, work: Work, name: str, has: int) -> Iterator[
     elif 0 < size < has:
         text = f"volume {name} on {host} has {memory_text(has)}, and cannot shrink to {memory_text(size)}"
         yield Finding(path=path, code="volume-shrinks", text=text, hint=f"write `size: {memory_text(has)}`")
-
-
-def requests(s: Situation) -> Iterator[Finding]:
-    """Names in ``-replace`` that are nothing."""
-    known = {name for w in s.wished for name in (w.name, w.service)}
-    unknown = sorted(set(s.options.replace) - known)
-    if unknown:
-        text = f"-replace names {listed(unknown)}, which the fleet does not have"
-        yield Finding(
-            path=("services",), code="unknown-instance", text=text, hint="name an instance, such as api-2, or a service"
-        )

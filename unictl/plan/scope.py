@@ -9,6 +9,7 @@ from unictl.fleet.selection import Kind, Selection, parse
 from unictl.instances.desired import Wished
 from unictl.instances.live import LiveInstance
 from unictl.instances.placement import place
+from unictl.plan import named
 from unictl.plan.situation import Situation
 
 
@@ -63,8 +64,8 @@ class Scope:
         return bool({wished.name, wished.service} & set(self.situation.options.replace))
 
     def _in(self, service: str, ordinal: int, host: str, labels: Mapping[str, str]) -> bool:
-        named = self.target.instance(service, ordinal, host=host, labels=labels)
-        return named and not self._out(service, ordinal, host, labels)
+        selected = self.target.instance(service, ordinal, host=host, labels=labels)
+        return selected and not self._out(service, ordinal, host, labels)
 
     def _out(self, service: str, ordinal: int, host: str, labels: Mapping[str, str]) -> bool:
         if not self.exclude.terms:
@@ -73,9 +74,13 @@ class Scope:
 
 
 def scope(situation: Situation) -> Scope:
-    """The scope that the options ask for; ValueError with a sentence where a selector cannot be read."""
+    """The scope that the options ask for; ValueError with a sentence where they name what is not there."""
     target, exclude = parse(situation.options.target), parse(situation.options.exclude)
-    needed = _needed(situation.fleet, target) if target.terms else frozenset()
+    named.selected(situation, "target", target)
+    named.selected(situation, "exclude", exclude)
+    named.requested(situation)
+    absent = {each.service for each in situation.wished if each.name not in situation.lives}
+    needed = _needed(situation.fleet, target) & absent if target.terms else frozenset()
     by_host = any(term.kind is Kind.HOST for term in (*target.terms, *exclude.terms))
     placed = _placed(situation) if by_host and not situation.options.destroy else {}
     return Scope(situation=situation, target=target, exclude=exclude, needed=needed, placed=placed)
@@ -88,16 +93,16 @@ def _placed(s: Situation) -> Mapping[str, str]:
 
 def _needed(fleet: Fleet, target: Selection) -> frozenset[str]:
     """The services that those selected need, and what these need."""
-    named = {
+    asked = {
         name
         for name, service in fleet.services.items()
         if any(target.instance(name, n, labels=service.labels) for n in range(service.replicas))
     }
     found: set[str] = set()
-    ahead = list(named)
+    ahead = list(asked)
     while ahead:
         for need in fleet.services[ahead.pop()].needs:
-            if need in fleet.services and need not in found | named:
+            if need in fleet.services and need not in found | asked:
                 found.add(need)
                 ahead.append(need)
     return frozenset(found)
