@@ -4,6 +4,7 @@ JSON Schema's patterns serve editors; these serve people, and they are the ones 
 """
 
 import ipaddress
+import posixpath
 import re
 from collections.abc import Callable
 
@@ -122,6 +123,9 @@ def _source(text: str) -> str:
         return _https(text)
     if "://" in text:
         return f"{text!r} cannot be fetched: only https:// URLs can"
+    # What lies elsewhere is in no revision of the fleet.
+    if text.startswith("/") or posixpath.normpath(text).split("/")[0] == "..":
+        return f"{text!r} leads out of the folder of the fleet file: only what lies in it or below can be named"
     return _path(text)
 
 

@@ -1,7 +1,8 @@
-"""``fleet.lock``: the digest and facts of every image's files, and the endpoint numbers. Read, merged, written.
+"""``fleet.lock``: the digest and facts of every image's files, and the endpoint numbers. Merged and written.
 
 Text in, text out: who reads and writes the file is the caller. The file is JSON with sorted keys, so that git merges
-and shows it line by line.
+and shows it line by line. What two branches each added may be merged without a conflict and still be wrong: two
+endpoints of one number.
 """
 
 import json
@@ -16,51 +17,50 @@ NAME = "fleet.lock"
 
 Facts = Mapping[str, Mapping[str, ImageFacts]]
 """Image name -> part (``kernel``, ``initrd``, ``disk``) -> facts."""
+Origins = Mapping[str, Mapping[str, str]]
+"""Image name -> part -> the path in the fleet's folder or the URL that it was resolved from."""
+Range = tuple[str, int, int]
+"""``service.port``, and the first and last number it may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """What the lock file pins: facts of images, and ``service.port`` -> endpoint number."""
+    """What the lock file pins: facts of images and where they came from, and ``service.port`` -> endpoint number.
+
+    ``origins`` lacks what an older unictl has locked.
+    """
 
     images: Facts = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
     endpoints: Mapping[str, int] = field(default_factory=dict)
-
-
-def read(text: str) -> Lock:
-    """The Lock in ``text``; InvalidFleet with a sentence where it is none, or was written by a newer unictl."""
-    try:
-        tree = json.loads(text)
-        if tree["format"] > FORMAT:
-            raise InvalidFleet(f"{NAME} was written by a newer unictl (format {tree['format']})", hint="upgrade unictl")
-        images = {
-            name: {part: ImageFacts.from_json(facts) for part, facts in parts.items()}
-            for name, parts in tree["images"].items()
-        }
-        return Lock(images=images, endpoints={key: int(number) for key, number in tree["endpoints"].items()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidFleet(
-            f"{NAME} cannot be read: {error}",
-            hint="it is written by the tool: restore it from git; deleting it gives every endpoint a new number",
-        ) from None
 
 
 def write(lock: Lock) -> str:
     """The text of the lock file."""
-    images = {n: {p: f.to_json() for p, f in parts.items()} for n, parts in lock.images.items()}
+    images = {
+        name: {part: facts.to_json() | _source(lock, name, part) for part, facts in parts.items()}
+        for name, parts in lock.images.items()
+    }
     tree = {"format": FORMAT, "images": images, "endpoints": dict(lock.endpoints)}
     return json.dumps(tree, indent=2, sort_keys=True) + "\n"
 
 
-def number_endpoints(pinned: Mapping[str, int], ranges: Iterable[tuple[str, int, int]]) -> dict[str, int]:
+def _source(lock: Lock, name: str, part: str) -> dict[str, str]:
+    origin = lock.origins.get(name, {}).get(part, "")
+    return {"source": origin} if origin else {}
+
+
+def number_endpoints(pinned: Mapping[str, int], ranges: Iterable[Range]) -> dict[str, int]:
     """A number for every ``(service.port, first, last)``: the pinned one, else the lowest that is free.
 
-    Nothing pinned is renumbered while it is used; numbers of ports that are gone are given back.
-    InvalidFleet where a range is used up.
+    Nothing pinned is renumbered while it is used; numbers of ports that are gone are given back. Of several with one
+    pinned number the first by name keeps it. InvalidFleet where a range is used up.
     """
-    wanted = list(ranges)
-    numbers = {key: pinned[key] for key, first, last in wanted if first <= pinned.get(key, -1) <= last}
+    wanted = sorted(ranges)
+    others = doubles(pinned, wanted)
+    numbers = {key: pinned[key] for key in _used(pinned, wanted) if key not in others}
     used = set(numbers.values())
-    for key, first, last in sorted(wanted):
+    for key, first, last in wanted:
         if key in numbers:
             continue
         free = next((n for n in range(first, last + 1) if n not in used), None)
@@ -69,3 +69,18 @@ def number_endpoints(pinned: Mapping[str, int], ranges: Iterable[tuple[str, int,
         numbers[key] = free
         used.add(free)
     return dict(sorted(numbers.items()))
+
+
+def doubles(pinned: Mapping[str, int], ranges: Iterable[Range]) -> dict[str, str]:
+    """Every endpoint that is used and has another's number -> the first by name that has it."""
+    holders: dict[int, str] = {}
+    found = {}
+    for key in sorted(_used(pinned, ranges)):
+        holder = holders.setdefault(pinned[key], key)
+        if holder != key:
+            found[key] = holder
+    return found
+
+
+def _used(pinned: Mapping[str, int], ranges: Iterable[Range]) -> list[str]:
+    return [key for key, first, last in ranges if first <= pinned.get(key, -1) <= last]

@@ -1,7 +1,8 @@
 """The images a fleet names -> their facts, against the lock: what is new, what was built anew, what is missing.
 
-A file that is not there is no problem where the lock knows its digest: its bytes may lie elsewhere, and a plan needs
-only its facts. Bytes behind a URL are fetched when the lock does not know them, and only where ``fetch`` is given.
+A file that is not there is no problem where the lock knows its digest, resolved from that same path: its bytes may lie
+elsewhere, and a plan needs only its facts. What leads out of the folder is one always. Bytes behind a URL are fetched
+when the lock does not know them, and only where ``fetch`` is given.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +14,8 @@ from unictl.fleet.finding import Finding, Findings
 from unictl.fleet.model import Fleet, Image, Source
 from unictl.guests.facts import ImageFacts
 from unictl.images.file import facts_of, facts_of_file
-from unictl.images.lock import Facts
-from unictl.revisions.tree import Tree
+from unictl.images.lock import Facts, Lock, Origins
+from unictl.revisions.tree import Outside, Tree
 
 PARTS = ("kernel", "initrd", "disk")
 Fetch = Callable[[Source], File | Finding]
@@ -23,43 +24,70 @@ Fetch = Callable[[Source], File | Finding]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """``facts`` of every image that could be read, ``sources`` digest -> path of its bytes in the tree,
-    ``changed`` what differs from the lock in words, ``problems`` what could not be read or contradicts the lock."""
+    """``facts`` of every image that could be read, ``origins`` what they came of, ``sources`` digest -> path of its
+    bytes in the tree, ``changed`` what differs from the lock in words, ``learned`` what an older lock does not say and
+    need not, ``problems`` what could not be read or contradicts the lock."""
 
     facts: Facts
+    origins: Origins
     sources: Mapping[str, str]
     changed: tuple[str, ...]
+    learned: tuple[str, ...]
     problems: Findings
 
 
-def resolve(fleet: Fleet, tree: Tree, pinned: Facts, *, locked: bool, fetch: Fetch | None = None) -> Resolved:
-    """Reads the files of every image. With ``locked`` a difference from ``pinned`` is a problem, else a change."""
+def resolve(fleet: Fleet, tree: Tree, lock: Lock, *, locked: bool, fetch: Fetch | None = None) -> Resolved:
+    """Reads the files of every image. With ``locked`` a difference from ``lock`` is a problem, else a change."""
     facts: dict[str, dict[str, ImageFacts]] = {}
+    origins: dict[str, dict[str, str]] = {}
     sources: dict[str, str] = {}
     changed: list[str] = []
+    learned: list[str] = []
     problems: list[Finding] = []
     for name, image in sorted(fleet.images.items()):
-        facts[name] = {}
+        facts[name], origins[name] = {}, {}
         for part, source in _parts(image):
-            path: Path = ("images", name, part)
-            known = pinned.get(name, {}).get(part)
-            found = _from_url(source, path, known, fetch) if source.url else _read(tree, source, path, known)
+            known = _Known(name, part, lock.images.get(name, {}).get(part), lock.origins.get(name, {}).get(part, ""))
+            found = _from_url(source, known, fetch) if source.url else _read(tree, source, known)
             if isinstance(found, Finding):
                 problems.append(found)
                 continue
             facts[name][part] = found
-            if source.path and found is not known:
+            if source.path and found is not known.facts:
                 sources[found.sha256] = source.path
-            words = _difference(name, part, found, pinned)
-            if words and locked:
-                problems.append(
-                    Finding(
-                        path=path, code="lock-contradicted", text=words, hint="run `unictl lock` and commit fleet.lock"
-                    )
-                )
-            elif words:
+            origin = source.url or (source.path if found is not known.facts else known.origin)
+            if origin:
+                origins[name][part] = origin
+            contradicted, words = _difference(known, found, origin)
+            if contradicted and locked:
+                hint = "run `unictl lock` and commit fleet.lock"
+                problems.append(Finding(path=known.path, code="lock-contradicted", text=contradicted, hint=hint))
+            elif contradicted:
                 changed.append(words)
-    return Resolved(facts=facts, sources=sources, changed=tuple(changed), problems=tuple(problems))
+            elif origin != known.origin:
+                learned.append(f"image {name}.{part} comes from {origin}")
+    return Resolved(
+        facts=facts,
+        origins=origins,
+        sources=sources,
+        changed=tuple(changed),
+        learned=tuple(learned),
+        problems=tuple(problems),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the lock says of one file of an image; ``origin`` is empty in a lock of an older unictl."""
+
+    image: str
+    part: str
+    facts: ImageFacts | None
+    origin: str
+
+    @property
+    def path(self) -> Path:
+        return ("images", self.image, self.part)
 
 
 def _parts(image: Image) -> list[tuple[str, Source]]:
@@ -67,26 +95,28 @@ def _parts(image: Image) -> list[tuple[str, Source]]:
     return [(part, source) for part, source in pairs if source is not None and (source.path or source.url)]
 
 
-def _from_url(source: Source, path: Path, known: ImageFacts | None, fetch: Fetch | None) -> ImageFacts | Finding:
-    if known is not None and known.sha256 == source.sha256:
-        return known
+def _from_url(source: Source, known: _Known, fetch: Fetch | None) -> ImageFacts | Finding:
+    if known.facts is not None and known.facts.sha256 == source.sha256:
+        return known.facts
     if fetch is None:
         text = f"what {source.url} is has not been looked at yet: fleet.lock does not have it"
-        return Finding(path=path, code="image-not-locked", text=text, hint="run `unictl lock`, which fetches it")
+        return Finding(path=known.path, code="image-not-locked", text=text, hint="run `unictl lock`, which fetches it")
     came = fetch(source)
     if isinstance(came, Finding):
-        return Finding(path=path, code=came.code, text=came.text, hint=came.hint)
+        return Finding(path=known.path, code=came.code, text=came.text, hint=came.hint)
     return facts_of_file(came)
 
 
-def _read(tree: Tree, source: Source, path: Path, known: ImageFacts | None) -> ImageFacts | Finding:
+def _read(tree: Tree, source: Source, known: _Known) -> ImageFacts | Finding:
+    path = known.path
     try:
         found = facts_of(tree, source.path)
+    except Outside:
+        text = f"{source.path} leads out of the fleet's folder, and only what lies in it is read"
+        hint = "put the file into the folder, and name it from there"
+        return Finding(path=path, code="image-outside", text=text, hint=hint)
     except FileNotFoundError:
-        if known is not None:
-            return known
-        text = f"there is no file {source.path} in the fleet's folder"
-        return Finding(path=path, code="image-missing", text=text, hint="build it, or correct the path")
+        return _not_there(source, known)
     except IsADirectoryError:
         text = f"{source.path} is a folder"
         return Finding(
@@ -101,10 +131,31 @@ def _read(tree: Tree, source: Source, path: Path, known: ImageFacts | None) -> I
     return found
 
 
-def _difference(name: str, part: str, found: ImageFacts, pinned: Facts) -> str:
-    old = pinned.get(name, {}).get(part)
-    if old is None:
-        return f"image {name}: {part} {found.sha256[:12]} is not in fleet.lock yet"
-    if old.sha256 != found.sha256:
-        return f"image {name}: {part} was {old.sha256[:12]} in fleet.lock, is {found.sha256[:12]} now"
-    return ""
+def _not_there(source: Source, known: _Known) -> ImageFacts | Finding:
+    """What the lock knows is enough, if it is of this path; a lock without paths is taken at its word."""
+    missing = f"there is no file {source.path} in the fleet's folder"
+    hint = "build it, or correct the path"
+    if known.facts is None:
+        return Finding(path=known.path, code="image-missing", text=missing, hint=hint)
+    if known.origin in ("", source.path):
+        return known.facts
+    text = f"{_other_origin(known, source.path)}, and {missing}"
+    return Finding(path=known.path, code="image-missing", text=text, hint=hint)
+
+
+def _difference(known: _Known, found: ImageFacts, origin: str) -> tuple[str, str]:
+    """What contradicts the lock, as a sentence and as what is to be written; both empty where nothing does."""
+    which, name, digest = f"image {known.image}: {known.part}", f"image {known.image}.{known.part}", found.sha256[:12]
+    if known.facts is None:
+        return f"{which} {digest} is not in fleet.lock yet", f"{name} {digest}"
+    old = known.facts.sha256[:12]
+    if known.facts.sha256 != found.sha256:
+        return f"{which} was {old} in fleet.lock, is {digest} now", f"{name} {old} -> {digest}"
+    if known.origin and known.origin != origin:
+        return _other_origin(known, origin), f"{name} {known.origin} -> {origin}"
+    return "", ""
+
+
+def _other_origin(known: _Known, origin: str) -> str:
+    which = known.image if known.part == "kernel" else f"{known.image}.{known.part}"
+    return f"fleet.lock knows image {which} from {known.origin}, not from {origin}"

@@ -11,7 +11,7 @@ from unictl.fleet.references import Reference, canonical
 from unictl.instances.live import LiveInstance, Silent, Survey
 from unictl.operations import shipped
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import declared, read, settle
+from unictl.operations.settle import declared, lock_problems, read, settle
 
 FORMAT_VERSION = "1.0"
 
@@ -28,7 +28,8 @@ class Validated:
 def validate(request: FleetRequest) -> Validated:
     """Reads the files and nothing else: runs nothing, reads no secret and no image, connects nowhere."""
     found = read(request)
-    return Validated(fleet=found.loaded.fleet, problems=found.loaded.problems, files=found.loaded.files)
+    problems = (*found.loaded.problems, *lock_problems(found))
+    return Validated(fleet=found.loaded.fleet, problems=problems, files=found.loaded.files)
 
 
 def schema(name: str) -> dict[str, Any]:

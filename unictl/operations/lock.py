@@ -18,6 +18,7 @@ class LockResult:
 
 
 def lock(request: FleetRequest) -> LockResult:
-    """Pins the digests of the images as they are now, and a number for every endpoint."""
-    settled = settle(replace(request, locked=False), fetch=fetcher(Store(place(request.process_environment))))
-    return LockResult(changed=settled.relocked, path=write_lock(settled))
+    """Pins the digests of the images as they are now, and a number of its own for every endpoint."""
+    fetch = fetcher(Store(place(request.process_environment)))
+    settled = settle(replace(request, locked=False), fetch=fetch, renumber=True)
+    return LockResult(changed=(*settled.relocked, *settled.learned), path=write_lock(settled))

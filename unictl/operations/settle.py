@@ -45,7 +45,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A fleet with everything decided that needs no host. ``relocked`` says what ``fleet.lock`` must learn."""
+    """A fleet with everything decided that needs no host.
+
+    ``relocked`` says what ``fleet.lock`` must learn, ``learned`` what it says only once it is written anew.
+    """
 
     read: Read
     fleet: Fleet
@@ -54,6 +57,7 @@ class Settled:
     sources: Mapping[str, str]
     lock: Lock
     relocked: tuple[str, ...]
+    learned: tuple[str, ...]
 
     @property
     def images(self) -> Mapping[str, Path]:
@@ -98,13 +102,14 @@ def _tree(request: FleetRequest, folder: Path) -> tuple[Tree, Revision]:
     return tree, Revision(commit=commit, clean=True, subject=subject)
 
 
-def settle(request: FleetRequest, fetch: Fetch | None = None) -> Settled:
+def settle(request: FleetRequest, fetch: Fetch | None = None, *, renumber: bool = False) -> Settled:
     """Everything up to the hosts; InvalidFleet with all problems of the files, the images and the lock.
 
     ``fetch``: what gets the bytes of a URL that the lock does not know yet; without it such an image is a problem.
+    ``renumber``: an endpoint that has the number of another gets one of its own, instead of being a problem.
     """
     found = read(request)
-    return finish(found, declared(found), request, fetch)
+    return finish(found, declared(found), request, fetch, renumber=renumber)
 
 
 def declared(found: Read) -> Fleet:
@@ -114,23 +119,27 @@ def declared(found: Read) -> Fleet:
     return found.loaded.fleet
 
 
-def finish(found: Read, fleet: Fleet, request: FleetRequest, fetch: Fetch | None = None) -> Settled:
+def finish(
+    found: Read, fleet: Fleet, request: FleetRequest, fetch: Fetch | None = None, *, renumber: bool = False
+) -> Settled:
     """What ``settle`` does once the files are read."""
     from unictl.images import lock as lockfile
     from unictl.images.resolve import resolve
 
     lock = _lock(found.tree)
     locked = request.locked or bool(request.at)
-    resolved = resolve(fleet, found.tree, lock.images, locked=locked, fetch=fetch)
+    resolved = resolve(fleet, found.tree, lock, locked=locked, fetch=fetch)
     # What a template says wrong is found once for every service that extends it.
     problems = tuple(dict.fromkeys((*diagnose(resolved.problems, found), *_cannot_work(fleet, resolved.facts, found))))
+    problems += () if renumber else _shared(found, fleet, lock)
     if errors(problems):
         raise InvalidFleet(_count(problems), problems=problems)
     endpoints = lockfile.number_endpoints(lock.endpoints, _ranges(fleet))
-    added = [f"endpoint {key} is {number}" for key, number in endpoints.items() if lock.endpoints.get(key) != number]
-    if added and locked:
+    numbered = _numbered(lock.endpoints, endpoints)
+    if numbered and locked:
         raise InvalidFleet(
-            f"{lockfile.NAME} is incomplete: " + ", ".join(added), hint="run `unictl lock` and commit fleet.lock"
+            f"{lockfile.NAME} is incomplete, it lacks: " + ", ".join(numbered),
+            hint="run `unictl lock` and commit fleet.lock",
         )
     return Settled(
         read=found,
@@ -138,9 +147,36 @@ def finish(found: Read, fleet: Fleet, request: FleetRequest, fetch: Fetch | None
         facts=resolved.facts,
         endpoints=endpoints,
         sources=resolved.sources,
-        lock=lockfile.Lock(images=resolved.facts, endpoints=endpoints),
-        relocked=(*resolved.changed, *added),
+        lock=lockfile.Lock(images=resolved.facts, origins=resolved.origins, endpoints=endpoints),
+        relocked=(*resolved.changed, *numbered),
+        learned=resolved.learned,
     )
+
+
+def _numbered(pinned: Mapping[str, int], endpoints: Mapping[str, int]) -> list[str]:
+    """What is new among the endpoint numbers, in words."""
+    was = {key: f"{pinned[key]} -> " if key in pinned else "" for key in endpoints}
+    return [f"endpoint {key} {was[key]}{number}" for key, number in endpoints.items() if pinned.get(key) != number]
+
+
+def lock_problems(found: Read) -> Problems:
+    """What is wrong with ``fleet.lock`` by itself: it cannot be read, or gives two endpoints one number."""
+    try:
+        lock = _lock(found.tree)
+    except InvalidFleet as failure:
+        return failure.problems or (Diagnostic(code="lock-damaged", summary=failure.summary, hint=failure.hint),)
+    return _shared(found, found.loaded.fleet, lock) if found.loaded.fleet else ()
+
+
+def _shared(found: Read, fleet: Fleet, lock: Lock) -> Problems:
+    from unictl.images import lock as lockfile
+    from unictl.images.lock_text import shared_numbers
+
+    ranges = _ranges(fleet)
+    # The text is looked at only where something is wrong: it says where.
+    if not lockfile.doubles(lock.endpoints, ranges):
+        return ()
+    return shared_numbers(found.tree.read(lockfile.NAME).decode(), lock.endpoints, ranges)
 
 
 def write_lock(settled: Settled) -> Path:
@@ -236,6 +272,7 @@ def pinned(found: Read) -> Facts:
 
 def _lock(tree: Tree) -> Lock:
     from unictl.images import lock as lockfile
+    from unictl.images import lock_text
 
     try:
         text = tree.read(lockfile.NAME).decode()
@@ -244,7 +281,7 @@ def _lock(tree: Tree) -> Lock:
     except UnicodeDecodeError:
         hint = "take it from git again, or remove it and run `unictl lock`"
         raise InvalidFleet(f"{lockfile.NAME} is no text in UTF-8", hint=hint) from None
-    return lockfile.read(text)
+    return lock_text.read(text)
 
 
 def _ranges(fleet: Fleet) -> list[tuple[str, int, int]]:
@@ -252,7 +289,9 @@ def _ranges(fleet: Fleet) -> list[tuple[str, int, int]]:
     for service in fleet.services.values():
         network = fleet.networks.get((*service.network, fleet.default_network)[0])
         span = network.endpoints if network else "20000-29999"
-        first, _, last = span.partition("-")
+        first, dash, last = span.partition("-")
+        if not dash:
+            continue  # Addresses instead of numbers, which is not supported yet: told elsewhere.
         rows += [(f"{service.name}.{port.name}", int(first), int(last)) for port in service.ports]
     return rows
 

@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 
+class Outside(FileNotFoundError):
+    """A path that leads out of the fleet's folder: what lies there is in no revision, and is never read."""
+
+
 class Tree(Protocol):
     """Files by path relative to the fleet's folder, with ``/`` between; never above it."""
 
@@ -12,10 +16,10 @@ class Tree(Protocol):
         """Every file's path, sorted; files git ignores by convention (dot folders) are left out."""
 
     def read(self, path: str) -> bytes:
-        """The bytes of one file; FileNotFoundError."""
+        """The bytes of one file; FileNotFoundError, which is an Outside where a link leads out of the folder."""
 
     def on_disk(self, path: str) -> Path | None:
-        """Where the file's bytes lie on this machine, where they do."""
+        """Where the file's bytes lie on this machine, where they do; Outside as ``read``."""
 
 
 class Texts(Mapping[str, str]):

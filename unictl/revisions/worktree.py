@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from unictl.revisions.tree import Outside
+
 
 class WorkTree:
     """The files below ``folder``; symbolic links that lead out of it are not followed."""
@@ -27,5 +29,5 @@ class WorkTree:
     def _inside(self, path: str) -> Path:
         whole = (self.folder / path).resolve()
         if not whole.is_relative_to(self.folder):
-            raise FileNotFoundError(f"{path} leads out of the fleet's folder")
+            raise Outside(f"{path} leads out of the fleet's folder")
         return whole
