@@ -2,14 +2,14 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.onhost.world import OWNER, World, document
-from unictl.onhost import claims, elsewhere
+from unictl.onhost import claims, elsewhere, haproxy_ports, wire
 
 OTHER = "mail-1a2b3c"
 
@@ -113,3 +113,48 @@ def test_a_store_of_root_is_seen_by_who_may_not_list_it(held: World, monkeypatch
         assert elsewhere.stores(root, OTHER) == []
     finally:
         os.seteuid(before)
+
+
+def _plain_file(folder: Path) -> None:
+    folder.write_text("")
+
+
+def _file_among_records(folder: Path) -> None:
+    (folder / "instances").mkdir(parents=True)
+    (folder / "instances" / "README").write_text("")
+
+
+def _record(run: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        (folder / "instances" / "smtp-0.0123abcd").mkdir(parents=True)
+        (folder / "instances" / "smtp-0.0123abcd" / "record.json").write_text(f'{{"run": {run}}}')
+
+    return write
+
+
+def _copied_folder(folder: Path) -> None:
+    (folder.parent / "shop (copy)" / "instances").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _plain_file,
+        _file_among_records,
+        _copied_folder,
+        *map(_record, ('{"forwards":[{}]}', '{"memory":"x"}', '{"memory":1e999}', '{"images":null}', "[]")),
+    ],
+)
+def test_what_is_odd_in_another_fleets_part_of_the_store_is_in_nobody_elses_way(
+    held: World, spoil: Callable[[Path], None]
+) -> None:
+    spoil(Path(held.root.fleets) / OTHER)
+    forward = {"name": "http", "host": 28120, "guest": 80, "bind": "127.0.0.1"}
+    assert [row["ok"] for row in held.launch(document(forwards=[forward]))] == [True]
+    assert held.states() == {"web-0.0123abcd": "running"}
+    assert [row["owner"] for row in held.survey()["claims"] if row["kind"] == "memory"] == []
+    with pytest.raises(wire.Problem, match=r"web-0\.0123abcd"):
+        haproxy_ports.check_claims(held.root, [("", 28120)], {})
+    held.retire("web-0.0123abcd", grace=0)
+    held.do("collect")
+    held.do("inventory")

@@ -147,6 +147,8 @@ class World:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             for key in records.names(self.root.instances(owner)):
+                if not os.path.isdir(self.root.instance(owner, key)):
+                    continue
                 for entry in facts.entries(self.root.instance(owner, key)):
                     if entry["event"] == "started":
                         processes.end(entry["pid"], entry["ticks"], signal.SIGKILL)

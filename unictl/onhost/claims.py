@@ -18,17 +18,28 @@ WILDCARDS = ("0.0.0.0", "::", "")
 
 
 def all_records(root: records.Root) -> list[tuple[str, str, dict[str, Any]]]:
-    """(owner, key, record) of every readable record on the host."""
+    """(owner, key, record) of every readable record on the host; a damaged one is in nobody else's way."""
     found = []
     for owner in root.owners():
         for key in records.names(root.instances(owner)):
             try:
                 record = records.read_json(f"{root.instance(owner, key)}/record.json")
-            except wire.Problem:
+            except (wire.Problem, OSError):
                 continue
-            if isinstance(record, dict) and isinstance(record.get("run"), dict):
+            if isinstance(record, dict) and _sound(record.get("run")):
                 found.append((owner, key, record))
     return found
+
+
+def _sound(run: Any) -> bool:
+    """Whether what is asked of a record by everybody can be read in it: numbers are numbers, names are names."""
+    try:
+        amount(run)
+        ports = [(int(forward["host"]), forward.get("bind", "")) for forward in run.get("forwards", ())]
+        names = [*run.get("images", ()), *run.get("volumes", ())]
+        return all(isinstance(text, str) for text in [*names, *(bind for _, bind in ports)])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return False
 
 
 def of_others(

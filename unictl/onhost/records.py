@@ -29,9 +29,13 @@ _HEX = frozenset("0123456789abcdef")
 
 def part(text: str) -> str:
     """``text`` where it may be one part of a path; a Problem where it may not."""
-    if not text or text[0] == "." or len(text) > 200 or not _PLAIN.issuperset(text):
+    if not _is_part(text):
         raise wire.Problem("failed", f"{text!r} is no name that can stand in a path")
     return text
+
+
+def _is_part(text: str) -> bool:
+    return bool(text) and text[0] != "." and len(text) <= 200 and _PLAIN.issuperset(text)
 
 
 def digest(text: str) -> str:
@@ -99,8 +103,8 @@ class Root:
         return self.runs + "/" + part(token)
 
     def owners(self) -> list[str]:
-        """Every fleet that has a folder here."""
-        return names(self.fleets)
+        """Every fleet that has a folder here; what cannot be one is somebody else's and in nobody's way."""
+        return [name for name in names(self.fleets) if _is_part(name) and os.path.isdir(f"{self.fleets}/{name}")]
 
     def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """See :func:`write_atomic`."""
@@ -167,7 +171,7 @@ def names(folder: str) -> list[str]:
     """Sorted entries of a folder without the hidden ones; none where there is no folder."""
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
