@@ -1,6 +1,7 @@
 """Two fleets on one host: what one holds the other is refused, also where both ask at the same moment."""
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -158,3 +159,30 @@ def test_what_is_odd_in_another_fleets_part_of_the_store_is_in_nobody_elses_way(
     held.retire("web-0.0123abcd", grace=0)
     held.do("collect")
     held.do("inventory")
+
+
+def forwarding(port: int, bind: str = "127.0.0.1", **kw: Any) -> dict[str, Any]:
+    return document(forwards=[{"name": "http", "host": port, "guest": 80, "bind": bind, **kw}])
+
+
+def test_a_port_that_the_ingress_of_another_fleet_has_to_come_back_to_is_taken(held: World) -> None:
+    folder = Path(held.root.fleet(OTHER)) / "ingress"
+    folder.mkdir(parents=True)
+    (folder / "haproxy.cfg").write_text("frontend http\n    bind 127.0.0.1:28131\n")
+    (outcome,) = held.launch(forwarding(28131, bind=""))
+    assert outcome["problem"]["kind"] == "taken"
+    assert f"the ingress of fleet {OTHER}" in outcome["problem"]["text"]
+    assert held.states() == {}
+    assert [row["ok"] for row in held.launch(forwarding(28131, udp=True))] == [True]
+
+
+@pytest.mark.parametrize("recorded", [{"udp": True}, {"bind": "127.0.0.2"}])
+def test_another_program_is_seen_also_where_somebody_recorded_only_the_number_of_its_port(
+    held: World, other: World, recorded: dict[str, Any]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        asked = {"owner": OTHER, "instances": [forwarding(port, **recorded)], "secrets": {}}
+        assert [row["ok"] for row in other.do("launch", **asked)["outcomes"]] == [True]
+        (outcome,) = held.launch(forwarding(port))
+    assert "another program" in outcome["problem"]["text"]

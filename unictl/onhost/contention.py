@@ -9,10 +9,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def check(root: records.Root, owner: str, key: str, run: dict[str, Any], others: list[Any], open_ports: Any) -> None:
-    """A ``taken`` Problem where the launch wants what somebody else holds. ``others`` as of ``all_records``."""
+def check(
+    root: records.Root,
+    owner: str,
+    key: str,
+    run: dict[str, Any],
+    others: list[Any],
+    ingresses: dict[str, list[tuple[str, int]]],
+    open_ports: Any,
+) -> None:
+    """A ``taken`` Problem where the launch wants what somebody else holds. ``others`` as of ``all_records``;
+    ``ingresses``: what those of other fleets are to listen on (owner -> address and port), whether they run or not."""
     rest = [row for row in others if (row[0], row[1]) != (owner, key)]
     _check_volumes(owner, run, rest)
+    _check_ingresses(key, run, ingresses)
     _check_ports(owner, key, run, rest, open_ports)
     _check_memory(root, key, run, rest)
 
@@ -27,7 +37,6 @@ def _check_volumes(owner: str, run: dict[str, Any], rest: list[Any]) -> None:
 
 def _check_ports(owner: str, key: str, run: dict[str, Any], rest: list[Any], open_ports: Any) -> None:
     held = [(other, k, f) for other, k, record in rest for f in record["run"].get("forwards", ())]
-    recorded = {int(f["host"]) for _, _, f in held}
     for wanted in run.get("forwards", ()):
         for other, holder, forward in held:
             if _clash(wanted, forward):
@@ -35,9 +44,17 @@ def _check_ports(owner: str, key: str, run: dict[str, Any], rest: list[Any], ope
                 raise _taken_port(key, wanted, f"{holder} of {whose}")
         port = int(wanted["host"])
         bind = wanted.get("bind", "")
-        listening = any(p == port and _overlap(bind, b) for b, p in open_ports) and not wanted.get("udp")
-        if port not in recorded and listening:
+        # That of a record that is in the way was told above.
+        if not wanted.get("udp") and any(p == port and _overlap(bind, b) for b, p in open_ports):
             raise _taken_port(key, wanted, "another program of this host")
+
+
+def _check_ingresses(key: str, run: dict[str, Any], ingresses: dict[str, list[tuple[str, int]]]) -> None:
+    for wanted in run.get("forwards", ()):
+        for other, places in ingresses.items():
+            for bind, port in () if wanted.get("udp") else places:
+                if port == int(wanted["host"]) and _overlap(bind, wanted.get("bind", "")):
+                    raise _taken_port(key, wanted, f"the ingress of fleet {other}")
 
 
 def _taken_port(key: str, forward: dict[str, Any], holder: str) -> wire.Problem:

@@ -160,16 +160,28 @@ class Batch:
             return
         with locks.Held(self.root.host_lock):
             others = claims.all_records(self.root)
-            open_ports = listening.listeners()
+            taken = (self._ingresses(), listening.listeners())
             for key in self.fresh:
-                if self._try(key, lambda key=key: self._enter(key, others, open_ports)):  # type: ignore[misc]
+                if self._try(key, lambda key=key: self._enter(key, others, *taken)):  # type: ignore[misc]
                     self.ready.append(key)
         records.sync_folder(self.root.instances(self.owner))
 
-    def _enter(self, key: str, others: list[Any], open_ports: Any) -> None:
+    def _ingresses(self) -> dict[str, list[tuple[str, int]]]:
+        """What the ingresses of other fleets are to listen on: one that does not run just now has to come back."""
+        there = [
+            owner for owner in self.root.owners() if os.path.isfile(self.root.fleet(owner) + "/ingress/haproxy.cfg")
+        ]
+        others = [owner for owner in there if owner != self.owner]
+        if not others:
+            return {}
+        from . import ingress
+
+        return {owner: ingress.ports(self.root, owner) for owner in others}
+
+    def _enter(self, key: str, others: list[Any], ingresses: dict[str, list[tuple[str, int]]], open_ports: Any) -> None:
         run = self.documents[key]["run"]
         try:
-            contention.check(self.root, self.owner, key, run, others, open_ports)
+            contention.check(self.root, self.owner, key, run, others, ingresses, open_ports)
         except wire.Problem:
             records.remove_tree(self._aside(key))
             raise
