@@ -105,6 +105,15 @@ def test_a_service_without_check_is_refused_where_policy_says_so() -> None:
     assert _codes(plan(one, empty(one))) == {"no-health-check"}
 
 
+def test_a_check_that_policy_wants_cannot_be_taken_away_from_who_runs() -> None:
+    one = replace(fleet(service("api")), policy=Policy(require_health=True))
+    two = change(one, "api", health=())
+    world = applied(one).world()
+    assert _codes(plan(two, world)) == {"no-health-check"}
+    assert _codes(plan(replace(two, policy=Policy()), world)) == {"no-health-check"}
+    assert plan(two, world, destroy=True).can_apply
+
+
 def test_a_volume_never_shrinks_and_does_not_grow_yet() -> None:
     one = cases.hello()
     world = applied(one).world()

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from errno import EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,6 +163,8 @@ def save(made: Plan, path: Path) -> None:
 
 def write(path: Path, text: str) -> None:
     """Writes what shows a plan, readable by its owner only; whole or not at all."""
+    if path.is_dir():
+        raise Failure(f"the plan cannot be saved to {path}: {os.strerror(EISDIR)}", hint="name a file in it")
     aside = path.with_name(path.name + ".new")
     try:
         aside.write_text(text)

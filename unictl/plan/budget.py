@@ -24,7 +24,7 @@ def judged(s: Situation, changes: Sequence[Change], revision: Revision, *, whole
     if not (s.options.destroy and whole):
         yield from _destroys(s, changes, policies)
     yield from _changes(s, changes, policies)
-    yield from _demands(s, changes, policies, revision)
+    yield from _demands(s, policies, revision)
 
 
 def losses(changes: Sequence[Change]) -> tuple[str, ...]:
@@ -67,9 +67,7 @@ def _changes(s: Situation, changes: Sequence[Change], policies: Sequence[Policy]
         )
 
 
-def _demands(
-    s: Situation, changes: Sequence[Change], policies: Sequence[Policy], revision: Revision
-) -> Iterator[Finding]:
+def _demands(s: Situation, policies: Sequence[Policy], revision: Revision) -> Iterator[Finding]:
     if any(policy.require_clean_tree for policy in policies) and not revision.clean:
         yield Finding(
             path=("policy", "require_clean_tree"),
@@ -77,14 +75,17 @@ def _demands(
             text="policy wants what is applied to be committed, and the fleet files differ from every commit",
             hint="commit the changes, then plan again",
         )
-    if any(policy.require_health for policy in policies):
-        started = sorted({c.service for c in changes if c.new})
-        for name in started:
-            service = s.fleet.services[name]
-            if not service.health and service.kind != "job":
-                yield Finding(
-                    path=("services", name),
-                    code="no-health-check",
-                    text=f"policy wants every service to have a health check, and {name} has none",
-                    hint=f"give {name} a `health:`",
-                )
+    if any(policy.require_health for policy in policies) and not s.options.destroy:
+        yield from _unchecked(s)
+
+
+def _unchecked(s: Situation) -> Iterator[Finding]:
+    """Every service without a check, and not only who is started: to take a check away touches no guest."""
+    for name, service in sorted(s.fleet.services.items()):
+        if not service.health and service.kind != "job":
+            yield Finding(
+                path=("services", name),
+                code="no-health-check",
+                text=f"policy wants every service to have a health check, and {name} has none",
+                hint=f"give {name} a `health:`",
+            )

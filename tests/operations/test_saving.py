@@ -1,0 +1,19 @@
+"""A plan, or a page of it, that cannot be saved says so."""
+
+from pathlib import Path
+
+import pytest
+
+from unictl.diagnostics.failure import Failure
+from unictl.operations.plan import write
+
+
+@pytest.mark.parametrize("into", [".", "/", "there"])
+def test_what_is_saved_into_a_folder_is_a_failure_with_its_name(
+    into: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Failure, match=f"cannot be saved to {into}: Is a directory"):
+        write(Path(into), "text")
+    assert [each.name for each in tmp_path.iterdir()] == ["there"]
