@@ -19,6 +19,8 @@ class Words:
     at_beginning: bool = False
 
 
+_TAB = Words(summary="a tab stands in the indentation", hint="Indent with spaces: YAML takes no tabs.")
+
 # Words of libyaml and of PyYAML's own scanner, in lower case; the first that is part of the message wins.
 _KNOWN: tuple[tuple[str, Words], ...] = (
     (
@@ -83,13 +85,15 @@ def words(message: str, character: str) -> Words:
     lower = message.lower()
     if "cannot start any token" in lower:
         return _character(character)
+    if "tab character" in lower:
+        return _TAB
     known = next((said for part, said in _KNOWN if part in lower), None)
     return known or Words(summary=f"this cannot be read as YAML: {message}")
 
 
 def _character(character: str) -> Words:
     if character == "\t":
-        return Words(summary="a tab stands in the indentation", hint="Indent with spaces: YAML takes no tabs.")
+        return _TAB
     if character in "@`%":
         return Words(summary=f"a value cannot begin with `{character}`", hint=f'Put it in quotes: "{character}..."')
     return Words(summary=f"{character!r} cannot stand here", hint="Put the text in quotes.")
@@ -107,7 +111,7 @@ def complaint(error: MarkedYAMLError, text: str, file: str) -> Diagnostic:
         return Diagnostic(code="syntax", summary=said.summary, hint=said.hint, place=place)
     marks = [(mark.line + 1, mark.column + 1) for mark in (noticed, began) if mark] or [(1, 1)]
     # What was opened and not closed is shown where it was opened; the reader notices only far below.
-    marks = marks[::-1] if said.at_beginning else marks
+    marks = marks[::-1] if said.at_beginning else marks[:1] if said is _TAB else marks
     at, *others = (Place(file=file, line=line, column=column) for line, column in dict.fromkeys(marks))
     return Diagnostic(code="syntax", summary=said.summary, hint=said.hint, place=at, related=tuple(others))
 
