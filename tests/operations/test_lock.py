@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.fleets import PLAYBOOK
+from tests.operations.fleets import PLAYBOOK, TryFleet
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.operations import inspect
@@ -153,3 +153,12 @@ def test_a_damaged_lock_is_told_with_its_place_and_what_to_do(
     assert str(found.place) == f"fleet.lock:{place}" and hint in found.hint
     assert what in found.summary and "Expecting" not in found.summary
     assert inspect.validate(FleetRequest(path=folder)).problems == (found,)
+
+
+@pytest.mark.real
+def test_a_plan_says_what_it_wrote_into_the_lock_once_and_a_destroy_writes_nothing(fleet: TryFleet) -> None:
+    gone = fleet.run("destroy", "-auto-approve")
+    assert (gone.code, (fleet.folder / "fleet.lock").exists()) == (0, False) and "fleet.lock" not in gone.out
+    first, second = fleet.plan().out, fleet.plan().out
+    assert "fleet.lock: image hello.kernel " in first and "endpoint counter.http " in first and "commit it" in first
+    assert "fleet.lock" not in second

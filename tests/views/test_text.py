@@ -206,3 +206,11 @@ def test_a_reason_nobody_has_words_for_is_still_said() -> None:
     change = Change(action=Action.REPLACE, subject="api-0", reason="replace_because_moon_phase", host="hv1")
     shown = _rendered(samples.plan([change]))
     assert "replace_because_moon_phase" in shown and "Replaced because of: moon phase." in shown
+
+
+def test_what_fleet_lock_was_given_is_said_also_where_nothing_else_changes() -> None:
+    words = ["image hello.kernel 2b888b57715b -> 4a0bbf194adb", "endpoint zed.http 23102"]
+    shown = _rendered(samples.plan(samples.kept(1), facts={"relocked": words}))
+    told = "fleet.lock: image hello.kernel 2b888b57715b -> 4a0bbf194adb, endpoint zed.http 23102; commit it"
+    assert shown.split("\n\n")[0].replace("\n", " ") == told
+    assert shown.splitlines()[-1] == text.NOTHING

@@ -83,7 +83,9 @@ def _prepared(found: Read, fleet: Fleet, request: FleetRequest, *, destroy: bool
 
     store = Store(place(request.process_environment))
     settled = finish(found, fleet, request, fetch=bring.fetcher(store))
-    if settled.relocked and not (request.locked or request.at or destroy):
+    if request.locked or request.at or destroy:
+        settled = replace(settled, relocked=())
+    if settled.relocked:
         write_lock(settled)
     return _Ready(
         settled=settled,

@@ -46,6 +46,7 @@ def plan(plan: Plan, width: int = 80, *, verbose: bool = False, following: Itera
         *_block(rollout.tightest(plan, width, verbose=verbose)),
         *_block(rollout.way_back(plan, width, verbose=verbose)),
         *_block(notes(plan, width)),
+        *_block(relocked(plan, width)),
         *_block(problems.text(plan.warnings, width=width, counting=False) if plan.warnings else ()),
         *_block(_refused(plan, width)),
         *_block(one(clean(note)) for note in lasting(plan)),
@@ -187,6 +188,14 @@ def notes(plan: Plan, width: int) -> list[Line]:
     if plan.destroys_all:
         told.append((f"This takes down all of {plan.mark}.", "destroy"))
     return [line for note, style in told for line in wrap(note, width, 0, style)]
+
+
+def relocked(plan: Plan, width: int) -> tuple[Line, ...]:
+    """What ``fleet.lock`` was given when the plan was made; nothing where it was only read."""
+    words = plan.facts.get("relocked")
+    if not isinstance(words, list) or not words:
+        return ()
+    return wrap(f"fleet.lock: {some([clean(str(each)) for each in words], most=6)}; commit it", width, 0)
 
 
 def lasting(plan: Plan) -> tuple[str, ...]:
