@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document, short_folder
-from unictl.onhost import intact, kept, records, store, wire
+from unictl.onhost import intact, kept, launch, locks, records, store, wire
 
 IMAGE = os.urandom(700_000)
 SHA = hashlib.sha256(IMAGE).hexdigest()
@@ -127,6 +128,41 @@ def test_an_image_that_a_record_of_any_fleet_names_is_kept(held: World) -> None:
     other.do("retire", owner="other", key="db-0.0123abcd", grace=0, keep=1)
     assert collected(held, "c1", named) == [], "what was retired may have to come back until that apply has ended"
     assert other.do("collect", owner="other")["images"] == [foreign]
+    other.do("release", owner="other")
+
+
+def test_an_image_that_another_fleet_collects_while_a_launch_is_written_starts_nobody(held: World) -> None:
+    other = World(held.root.path)
+    other.acquire(owner="other")
+    sha = held.stage(b"kernel")
+    batch = launch.Batch(other.root, "other", {}, other.connection.lease)
+    batch.sort(document("db-0", images=[sha]))
+    batch.write()
+    assert batch.fresh == ["db-0.0123abcd"]
+    held.do("collect")
+    batch.enter()
+    (outcome,) = batch.outcomes()
+    assert outcome["problem"]["kind"] == "no-image"
+    assert records.names(held.root.instances("other")) == []
+    assert other.do("survey", owner="other", mark="other", full={})["leftovers"] == 0
+    other.do("release", owner="other")
+
+
+def test_an_image_that_is_collected_just_before_it_is_pinned_is_pulled(held: World) -> None:
+    other = World(held.root.path)
+    other.acquire(owner="other")
+    held.stage(IMAGE)
+    had: list[bool] = []
+    ask = {"owner": "other", "digest": SHA, "size": len(IMAGE)}
+    staging = threading.Thread(target=lambda: had.append(other.do("stage", IMAGE, **ask)["had"]))
+    with locks.Held(held.root.host_lock):
+        # As a collect that has looked at the pins: this one comes too late.
+        staging.start()
+        staging.join(0.2)
+        image(held).unlink()
+    staging.join(60)
+    assert had == [False]
+    assert image(held).read_bytes() == IMAGE
     other.do("release", owner="other")
 
 

@@ -58,10 +58,10 @@ def _images(root: records.Root, ending: str) -> list[str]:
         surplus = [sha for sha in there if sha not in named]
         for sha in surplus:
             records.remove_file(f"{root.images}/{sha}")
-    for partial in os.listdir(root.images):
-        sha = partial[len(".partial-") :]
-        if partial.startswith(".partial-") and sha not in named and not locks.held(f"{root.images}/{partial}"):
-            records.remove_file(f"{root.images}/{partial}")
+        for partial in os.listdir(root.images):
+            sha = partial[len(".partial-") :]
+            if partial.startswith(".partial-") and sha not in named and not locks.held(f"{root.images}/{partial}"):
+                records.remove_file(f"{root.images}/{partial}")
     return surplus
 
 

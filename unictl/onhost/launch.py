@@ -181,6 +181,8 @@ class Batch:
     def _enter(self, key: str, others: list[Any], ingresses: dict[str, list[tuple[str, int]]], open_ports: Any) -> None:
         run = self.documents[key]["run"]
         try:
+            # Another fleet may have collected since what only that one kept.
+            self._check_files(key, run)
             contention.check(self.root, self.owner, key, run, others, ingresses, open_ports)
         except wire.Problem:
             records.remove_tree(self._aside(key))

@@ -24,7 +24,9 @@ def stage(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Have an image here, pulling what is missing; ``had`` when nothing was. ``like``: images it may be made from."""
     held = lease.require(ask, call)
     sha, size = records.digest(ask["digest"]), int(ask["size"])
-    pin(root, ask["owner"], sha)
+    # Who collects has either seen the pin, or removed by now what it did not see named.
+    with locks.Held(root.host_lock):
+        pin(root, ask["owner"], sha)
     path = f"{root.images}/{sha}"
     if intact.intact(root, sha):
         return {"had": True}
