@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.operations.fleets import PLAYBOOK
-from unictl.diagnostics.failure import Failure, InvalidFleet
+from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import settle, write_lock
+from unictl.operations.settle import read, settle, write_lock
 
 FLEET = """
 fleet: {name: shop, id: a1b2c3}
@@ -46,3 +46,16 @@ def test_a_lock_that_is_no_text_is_not_taken_for_none(tmp_path: Path) -> None:
     (tmp_path / "hello" / "fleet.lock").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidFleet, match=r"fleet\.lock is no text"):
         settle(FleetRequest(path=tmp_path / "hello"))
+
+
+def test_what_is_no_fleet_is_told_apart_from_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "saved.plan").write_text("{}")
+    for name, said, hint in (
+        ("saved.plan", "is a file, and no fleet", f"unictl show {tmp_path}/saved.plan"),
+        ("other.plan", "there is no such plan file or folder", "unictl plan -out"),
+        ("shop", "there is no folder", "unictl init"),
+        (".", "there is no fleet.yaml in", "unictl init"),
+    ):
+        with pytest.raises(UsageFailure, match=said) as raised:
+            read(FleetRequest(path=tmp_path / name))
+        assert hint in raised.value.hint

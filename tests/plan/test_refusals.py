@@ -14,6 +14,7 @@ from tests.plan.builders import (
     endpoints,
     facts,
     fleet,
+    host,
     plan,
     published,
     service,
@@ -295,3 +296,16 @@ def test_rebalancing_leaves_volumes_protected_ones_and_what_is_even_alone() -> N
     moves = [each for each in made.changes if each.action is Action.MOVE]
     assert {each.service for each in moves} == {"free"} and {each.to_host for each in moves} == {"hv3", "hv4"}
     assert {each.reason for each in moves} == {"move_because_rebalance"}
+
+
+@pytest.mark.parametrize(
+    ("marks", "said", "next_"),
+    [
+        ({"drain": True}, "api-0 cannot be on hv1: hv1 is being drained", "take `drain` off hv1"),
+        ({"lost": True}, "api-0 cannot be on hv1: hv1 is declared lost", "take `lost` off hv1"),
+    ],
+)
+def test_who_finds_no_host_is_named_with_what_to_do(marks: dict[str, bool], said: str, next_: str) -> None:
+    one = fleet(service("api"), hosts=[host("hv1", **marks)])
+    found = next(each for each in plan(one, empty(one)).refusals if each.code.startswith("no-room"))
+    assert found.summary == said and next_ in found.hint

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from unictl.declaration.load import Loaded, load
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
-from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
+from unictl.diagnostics.failure import Failure, InvalidFleet
 from unictl.fleet.model import Fleet
+from unictl.operations.absent import no_fleet
 from unictl.operations.request import FleetRequest
 from unictl.operations.shipped import fleet_schema
 from unictl.plan.revision import Revision
@@ -81,10 +82,7 @@ def _read(request: FleetRequest) -> Read:
     path = request.path
     folder, entry = (path.parent, path.name) if path.suffix in (".yaml", ".yml") else (path, ENTRY)
     if not request.at and not (folder / entry).is_file():
-        raise UsageFailure(
-            f"there is no {entry} in {folder.absolute()}" if folder.is_dir() else f"there is no folder {folder}",
-            hint="name a fleet's folder, or begin one with `unictl init`",
-        )
+        raise no_fleet(path, folder, entry)
     tree, revision = _tree(request, folder)
     texts = Texts(tree)
     loaded = load(

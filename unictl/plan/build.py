@@ -115,8 +115,21 @@ def _placement(wanted: set[str], placement: Placement) -> Iterable[Finding]:
     for refusal in placement.refusals:
         if refusal.instance in wanted:
             path = ("services", refusal.instance.rpartition("-")[0])
-            hint = placement.nearest.get(refusal.instance, "")
-            yield Finding(path=path, code=f"no-room-{refusal.dimension}", text=refusal.text, hint=hint)
+            named = "" if refusal.instance in refusal.text else f"{refusal.instance} cannot be on {refusal.host}: "
+            hint = placement.nearest.get(refusal.instance) or _OTHERWISE.get(refusal.dimension, "")
+            text, hint = named + refusal.text, hint.format(host=refusal.host)
+            yield Finding(path=path, code=f"no-room-{refusal.dimension}", text=text, hint=hint)
+
+
+_OTHERWISE = {
+    "drain": "add a host, or take `drain` off {host}",
+    "lost": "add a host, or take `lost` off {host} where it is back",
+    "silent": "bring {host} back, or write `lost: true` for it where it is dead",
+    "require": "label a host so, or change `placement.require`",
+    "hosts": "change `placement.hosts`",
+    "apart_from": "add a host, or change `placement.apart_from`",
+}
+"""What to do where no amount is what is missing."""
 
 
 def _problems(findings: Iterable[Finding], places: Mapping[Path, Place]) -> Problems:
