@@ -120,6 +120,13 @@ def test_lone_surrogates_are_a_problem() -> None:
     assert read("a: \ud800\n", "f").problems[0].code == "syntax"
 
 
+@both
+def test_a_tab_before_a_key_is_called_a_tab(reader: Any) -> None:
+    (problem,) = read("services:\n  api:\n    image: web\n\tmemory: 16MiB\n", "f", reader).problems
+    assert (str(problem.place), problem.summary) == ("f:4:1", "a tab stands in the indentation")
+    assert problem.related == ()
+
+
 @pytest.mark.parametrize("file", sorted(Path(__file__).parent.rglob("*.yaml")), ids=lambda file: file.parent.name)
 def test_both_readers_read_the_same(file: Path) -> None:
     one, *others = (read(file.read_text(), "f", reader) for reader in READERS)
