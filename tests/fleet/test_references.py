@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictl.fleet.references import Reference, canonical, parse, references, substitute
+from unictl.fleet.references import Reference, canonical, parse, references, spans, substitute
 
 some_reference = st.sampled_from(
     [
@@ -50,6 +50,19 @@ def test_no_text_fails_without_a_sentence(text: str) -> None:
         assert parse(canonical(parse(text))) == parse(text)
     except ValueError as error:
         assert "${" in str(error)
+
+
+@given(st.text(alphabet="a${}.vrx", max_size=12) | parts.map(lambda given: canonical(joined(given))))
+def test_spans_are_the_references_of_a_text_that_has_no_malformed_one(text: str) -> None:
+    found = spans(text)
+    assert all(text[start:end].startswith("${") for start, end, _ in found)
+    malformed = [each for _, _, each in found if isinstance(each, str)]
+    try:
+        assert [each for _, _, each in found] == list(references(parse(text)))
+    except ValueError as error:
+        assert malformed[0] == str(error)
+    else:
+        assert not malformed
 
 
 def test_references_are_found_in_their_order() -> None:

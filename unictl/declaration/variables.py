@@ -11,8 +11,9 @@ from typing import Any
 from unictl.declaration.scalars import resolve
 from unictl.declaration.tree import SPOILED, List, Loose, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.diagnostics.place import Place
 from unictl.fleet.names import closest, listed
-from unictl.fleet.references import Reference, canonical, parse, references, substitute
+from unictl.fleet.references import Reference, canonical, parse, spans, substitute
 
 _TEXTS = ("args", "environment")
 _LITERAL = ("fleet", "include", "variables", "environments", "default_env")
@@ -118,14 +119,11 @@ class Substitution:
         return value
 
     def _text(self, text: str, spot: Spot, texts: bool) -> Any:
-        try:
-            parts = parse(text)
-        except ValueError as error:
-            self._tell("bad-reference", spot, str(error))
-            return SPOILED
-        possible = [self._possible(reference, spot, texts) for reference in references(parts)]
+        # All of them are judged: what is wrong with one hides nothing of the others.
+        possible = [self._possible(found, _within(spot, text, a, b), texts) for a, b, found in spans(text)]
         if not all(possible):
             return SPOILED
+        parts = parse(text)
         if len(parts) == 1 and isinstance(parts[0], Reference) and parts[0].kind == "var" and not texts:
             variable = self.variables[parts[0].name]
             return Loose.of(variable.text, variable.value)
@@ -141,22 +139,34 @@ class Substitution:
             case _:
                 return None
 
-    def _possible(self, reference: Reference, spot: Spot, texts: bool) -> bool:
+    def _possible(self, reference: Reference | str, place: Place, texts: bool) -> bool:
+        if isinstance(reference, str):
+            self._tell("bad-reference", place, reference)
+            return False
         if reference.kind == "var":
-            return self._declared(reference.name, spot)
+            return self._declared(reference.name, place)
         if reference.kind != "fleet" and not texts:
             hint = "Those that depend on instances, hosts and secrets stand in `args` and `environment` only."
-            self._tell("bad-reference", spot, f"{reference} cannot be used here", hint)
+            self._tell("bad-reference", place, f"{reference} cannot be used here", hint)
             return False
         return True
 
-    def _declared(self, name: str, spot: Spot) -> bool:
+    def _declared(self, name: str, place: Place) -> bool:
         variable = self.variables.get(name)
         if variable is None and self.judge_unknown:
             near = closest(name, self.variables)
             hint = f"Did you mean ${{var.{near}}}?" if near else "Declare it under `variables`."
-            self._tell("unknown-variable", spot, f"there is no variable {name!r}", hint)
+            self._tell("unknown-variable", place, f"there is no variable {name!r}", hint)
         return variable is not None and variable.known
 
-    def _tell(self, code: str, spot: Spot, summary: str, hint: str = "") -> None:
-        self.problems.append(Diagnostic(code=code, summary=summary, hint=hint, place=spot.place))
+    def _tell(self, code: str, place: Place, summary: str, hint: str = "") -> None:
+        self.problems.append(Diagnostic(code=code, summary=summary, hint=hint, place=place))
+
+
+def _within(spot: Spot, text: str, start: int, end: int) -> Place:
+    """Where a part of ``text`` stands, if it is written in one line as it is read, with or without quotes."""
+    quotes = (spot.end or 0) - spot.column - len(text)
+    if quotes not in (0, 2):
+        return spot.place
+    first = spot.column + quotes // 2
+    return Place(file=spot.file, line=spot.line, column=first + start, end_column=first + end)

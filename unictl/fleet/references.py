@@ -50,11 +50,34 @@ def parse(text: str) -> Text:
             continue
         close = text.find("}", end)
         if close < 0:
-            raise ValueError(f"'${{' without '}}' in {text!r}: close it, or write $${{ for a literal ${{")
+            raise ValueError(_unclosed(text))
         parts.append(_reference(text[end:close]))
         end = close + 1
     _literal(parts, text[end:])
     return tuple(parts)
+
+
+def spans(text: str) -> tuple[tuple[int, int, Reference | str], ...]:
+    """Where every reference of ``text`` begins and ends, with it, or with a sentence where it is malformed."""
+    found: list[tuple[int, int, Reference | str]] = []
+    end = 0
+    while match := _TOKEN.search(text, end):
+        end = match.end()
+        if len(match[1]) % 2 == 0:
+            continue
+        start, close = end - 2, text.find("}", end)
+        if close < 0:
+            return (*found, (start, len(text), _unclosed(text)))
+        try:
+            found.append((start, close + 1, _reference(text[end:close])))
+        except ValueError as error:
+            found.append((start, close + 1, str(error)))
+        end = close + 1
+    return tuple(found)
+
+
+def _unclosed(text: str) -> str:
+    return f"'${{' without '}}' in {text!r}: close it, or write $${{ for a literal ${{"
 
 
 def _literal(parts: list[str | Reference], text: str) -> None:
