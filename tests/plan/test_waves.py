@@ -114,3 +114,13 @@ def test_the_tightest_moment_of_a_partial_plan_counts_nothing_that_it_leaves_alo
     whole, partial = plan(two, world), plan(two, world, target="api")
     size = next(each.old.memory + each.old.overhead for each in whole.changes if each.old)
     assert partial.tightest["hv1"]["memory"] - whole.tightest["hv1"]["memory"] == size
+
+
+def test_who_was_to_stop_first_and_did_not_leave_every_ingress_is_behind_all_of_them_again() -> None:
+    one = fleet(service("api", replicas=2, update=Update(order=Order.STOP_FIRST)), hosts=3)
+    world = applied(one)
+    keys = world.behind("hv1")
+    made = plan(change(one, "api", args=("--new",)), world.world())
+    assert not world.run(made, fails=lambda step: step.kind is Kind.LEAVE and step.host == "hv2" and not step.undo)
+    assert [world.behind(host) for host in ("hv1", "hv2", "hv3")] == [keys] * 3
+    assert {live.key for said in world.hosts.values() for live in said.instances} == keys

@@ -91,9 +91,11 @@ class Course:
         self._running[self._forth(name)] -= 1
         skips = self._skip_after(name, name)
         step = self.steps[name]
-        if step.undo or step.kind not in _MAKING:
-            return tuple(skips)
         struck = {each.service for each, _ in skips if each.kind is Kind.LAUNCH}
+        # Who was to stop first, and did not leave every ingress, is out of some: it joins them again.
+        clears = step.kind is Kind.LEAVE and step.service in struck
+        if step.undo or not (step.kind in _MAKING or clears):
+            return tuple(skips)
         for service in sorted(struck | {step.service} - {""}):
             skips += self._fall(service, name, silent=silent)
         return tuple(skips)
