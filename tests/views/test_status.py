@@ -1,11 +1,15 @@
 """What runs, who holds a lease, consoles: documents as text."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.views import samples
+from unictl.execution.look import ended_well
+from unictl.fleet.model import Fleet, Service
+from unictl.instances.live import LiveInstance
 from unictl.views import ages, hosts, layout, status
 
 
@@ -136,3 +140,25 @@ def test_console_lines_come_one_by_one() -> None:
     stream = iter(status.logs(source()))
     next(stream)
     assert seen == ["one"]
+
+
+def test_a_job_that_ended_clean_is_healthy_and_nothing_is_said_of_it() -> None:
+    end = {"verdict": "clean", "code": 0, "at": 5.0, "console": ["migrated 3 tables"]}
+    live = LiveInstance(
+        name="migrate-0",
+        generation="a" * 8,
+        service="migrate",
+        ordinal=0,
+        launch=0,
+        fingerprint="",
+        state="ended",
+        end=end,
+    )
+    job = Fleet(name="shop", services={"migrate": Service(name="migrate", kind="job", image="app")})
+    assert ended_well(job, live)
+    assert not ended_well(job, replace(live, end={**end, "verdict": "crash"}))
+    assert not ended_well(replace(job, services={"migrate": Service(name="migrate", image="app")}), live)
+    row = {"name": "migrate-0", "host": "hv1", "state": "ended", "health": "healthy", "exit": end}
+    shown = layout.text(status.status({"fleet": "shop", "instances": [row]}))
+    assert "migrated" not in shown and "1 healthy, 1 ended" in shown
+    assert "migrated" in layout.text(status.status({"fleet": "shop", "instances": [{**row, "health": "unknown"}]}))

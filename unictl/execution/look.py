@@ -81,9 +81,18 @@ async def _inventories(fleet: Fleet, connect: Connect, check: bool) -> tuple[Wor
     return reached.world, found
 
 
+def ended_well(fleet: Fleet, live: LiveInstance) -> bool:
+    """Whether it is a job that has done what it was there for."""
+    service = fleet.services.get(live.service)
+    job = service is not None and service.kind == "job"
+    return job and live.state == "ended" and (live.end or {}).get("verdict") == "clean"
+
+
 async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:
     if live.state == "starting":
         return "starting"
+    if ended_well(fleet, live):
+        return "healthy"
     if live.state not in ("running", "unsupervised"):
         return "unknown"
     service = fleet.services.get(live.service)

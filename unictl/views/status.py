@@ -123,6 +123,8 @@ def _odd(instance: Document, now: Any, width: int) -> tuple[Line, ...]:
     """What is not as usual about an instance: how it ended, with its last words, or that it had to be started again."""
     end, state = instance.get("exit"), instance.get("state")
     told = [str(instance["detail"])] if instance.get("detail") else []
+    if state == "ended" and instance.get("health") == "healthy" and not told:
+        return ()  # A job that has done what it was there for.
     if isinstance(end, Mapping) and state != "running":
         told.append(_ended(end, now))
     elif isinstance(instance.get("starts"), int) and instance["starts"] > 1:
