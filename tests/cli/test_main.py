@@ -107,5 +107,16 @@ def test_a_reader_that_has_gone_is_quiet() -> None:
         def write(self, _text: str) -> int:
             raise BrokenPipeError
 
-    err = io.StringIO()
-    assert main(["plan"], {}, io.StringIO(), Gone(), err) == 1 and err.getvalue() == ""
+    for argv, code in (
+        (["plan"], 0),
+        (["plan", "-detailed-exitcode"], 2),
+        (["show", "-json"], 0),
+        (["schema", "plan"], 0),
+        (["status"], 5),
+        (["logs", "api"], 0),
+        (["--help"], 0),
+        (["apply", "-auto-approve"], 1),
+    ):
+        err = io.StringIO()
+        assert main(argv, {}, io.StringIO(), Gone(), err) == code, argv
+        assert err.getvalue() == "", argv

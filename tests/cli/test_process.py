@@ -133,3 +133,10 @@ def test_leaving_at_once_gives_the_terminal_back() -> None:
             told += terminal.read(4096)
         assert process.wait(timeout=20) == 130
     assert told.rindex(b"\x1b[?25h") > told.rindex(b"\x1b[?25l")
+
+
+def test_an_output_that_is_closed_is_no_traceback() -> None:
+    run = "import sys; from unictl.cli.main import script; sys.argv = ['unictl', 'schema', 'plan']; sys.exit(script())"
+    closed = 'exec "$0" -c "$1" >&-'
+    done = subprocess.run(["sh", "-c", closed, sys.executable, run], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

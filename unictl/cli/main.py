@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 def script() -> int:
     """The console script. A character that a stream cannot show is escaped; a reader that has gone is no error."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # It was closed: nobody is there to write, or to read.
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - pathlib costs 8 ms; open until the end
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
@@ -41,12 +44,16 @@ def main(argv: Sequence[str], environment: Mapping[str, str], stdin: TextIO, std
     except _Done:
         return 0
     except BrokenPipeError:
-        return 1
+        return 1 if _ACTING & {*argv} else 0
     except KeyboardInterrupt:
         stderr.write("\nInterrupted.\n")
         return 130
     except Exception as bug:
         return _bug(bug, environment, stderr)
+
+
+_ACTING = {"apply", "destroy"}
+_ENDLESS = {"logs"}
 
 
 class _Done(Exception):
@@ -67,6 +74,8 @@ def _early(argv: list[str], stdout: TextIO) -> int:
 
 
 def _run(argv: list[str], environment: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    from dataclasses import replace
+
     from unictl.cli.arguments import Help, overview, parse
     from unictl.diagnostics.failure import Failure, UsageFailure
 
@@ -81,7 +90,8 @@ def _run(argv: list[str], environment: Mapping[str, str], stdin: TextIO, stdout:
         from unictl.cli.commands import run
 
         streams = _streams(arguments.no_color, environment, stdin, stdout, stderr, (width, height))
-        return run(arguments, streams)
+        looking = arguments.command not in _ACTING | _ENDLESS
+        return run(arguments, replace(streams, looking=looking))
     except Help as wanted:
         stdout.write(wanted.text)
         return 0

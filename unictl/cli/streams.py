@@ -11,7 +11,10 @@ from unictl.views.spans import Line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """Streams, environment and terminal. ``interactive``: somebody can be asked; ``live``: the output is a screen."""
+    """Streams, environment and terminal. ``interactive``: somebody can be asked; ``live``: the output is a screen.
+
+    ``looking``: nothing is done but printing, and whoever has read enough may go.
+    """
 
     environment: Mapping[str, str]
     stdin: TextIO
@@ -24,18 +27,21 @@ class Streams:
     interactive: bool = False
     live: bool = False
     holder: str = ""
+    looking: bool = False
 
     def write(self, lines: Iterable[Line]) -> None:
         """Lines to the output, as ``put``."""
         self.put("".join(paint(line, self.colour) + "\n" for line in lines))
 
     def put(self, text: str) -> None:
-        """Text as it is to the output. Failure where it cannot be taken; BrokenPipeError where the reader has gone."""
+        """Text as it is to the output. Failure where it cannot be taken; BrokenPipeError where a reader that is wanted
+        has gone."""
         try:
             self.stdout.write(text)
             self.stdout.flush()
         except BrokenPipeError:
-            raise
+            if not self.looking:
+                raise
         except OSError as error:
             hint = "make room, or send it elsewhere"
             raise Failure(f"the output cannot be written: {error.strerror}", hint=hint) from None
