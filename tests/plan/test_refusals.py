@@ -30,6 +30,7 @@ from unictl.plan.change import Action
 from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan
 from unictl.plan.revision import Revision
+from unictl.plan.step import Kind
 
 
 def _codes(made: Plan) -> set[str]:
@@ -309,3 +310,14 @@ def test_who_finds_no_host_is_named_with_what_to_do(marks: dict[str, bool], said
     one = fleet(service("api"), hosts=[host("hv1", **marks)])
     found = next(each for each in plan(one, empty(one)).refusals if each.code.startswith("no-room"))
     assert found.summary == said and next_ in found.hint
+
+
+def test_a_launch_of_files_that_no_commit_has_names_its_commit_with_a_mark() -> None:
+    one = fleet(service("api"))
+    for revision, said in (
+        (Revision(commit="c0ffee", clean=True), "c0ffee"),
+        (Revision(commit="c0ffee", clean=False), "c0ffee+"),
+        (Revision(), ""),
+    ):
+        steps = plan(one, empty(one), revision=revision).steps
+        assert [each.data["document"]["commit"] for each in steps if each.kind is Kind.LAUNCH] == [said]

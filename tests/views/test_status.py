@@ -162,3 +162,10 @@ def test_a_job_that_ended_clean_is_healthy_and_nothing_is_said_of_it() -> None:
     shown = layout.text(status.status({"fleet": "shop", "instances": [row]}))
     assert "migrated" not in shown and "1 healthy, 1 ended" in shown
     assert "migrated" in layout.text(status.status({"fleet": "shop", "instances": [{**row, "health": "unknown"}]}))
+
+
+def test_what_was_started_of_files_that_no_commit_has_is_marked() -> None:
+    row = {"name": "api-0", "host": "hv1", "state": "running", "health": "healthy", "commit": "6936018fab12"}
+    for more, shown in (({"uncommitted": True}, "6936018f+"), ({"uncommitted": False}, "6936018f"), ({}, "6936018f")):
+        lines = layout.text(status.status({"fleet": "shop", "instances": [{**row, **more}]})).splitlines()
+        assert next(line for line in lines if line.startswith("api-0")).split()[-1] == shown

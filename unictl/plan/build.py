@@ -48,7 +48,7 @@ def build(
     ``facts`` and ``endpoints`` are complete (``preflight`` has passed), or a KeyError tells what they lack.
     ``at_hand``: see ``plan.origins``.
     """
-    s = look(fleet, facts, endpoints, world, wished=wish(fleet, facts), options=options, commit=revision.commit)
+    s = look(fleet, facts, endpoints, world, wished=wish(fleet, facts), options=options, commit=revision.origin)
     about = scope(s)
     found = difference(s, about)
     made = rollout(s, found.works)

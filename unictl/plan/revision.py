@@ -10,3 +10,8 @@ class Revision:
     commit: str = ""
     clean: bool = False
     subject: str = ""
+
+    @property
+    def origin(self) -> str:
+        """As records name it: the commit, with a ``+`` where the files read are not quite those of it."""
+        return f"{self.commit}+" if self.commit and not self.clean else self.commit

@@ -98,7 +98,7 @@ def _instance(instance: Document, now: Any, addresses: bool) -> tuple[str, ...]:
         clean(str(instance.get("health") or "unknown")),
         age(now, instance.get("since")) or "-",
         clean(_ports(instance.get("ports"), str(instance.get("address") or "") if addresses else "")),
-        clean(str(instance.get("commit") or "-"))[:8],
+        clean(str(instance.get("commit") or "-"))[:8] + "+" * bool(instance.get("uncommitted")),
     )
 
 
