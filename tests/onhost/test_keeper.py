@@ -1,5 +1,6 @@
 """What the keeper does by itself: reap, judge, restart, bound consoles, and what becomes of its guests without it."""
 
+import errno
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document
-from unictl.onhost import backoff, elsewhere, ends, facts, records, ring, tail
+from unictl.onhost import backoff, elsewhere, ends, facts, locks, records, ring, supervise, tail
 
 KEY = "web-0.0123abcd"
 FOREVER = "exec sleep 1000"
@@ -257,3 +258,35 @@ def test_a_torn_line_of_facts_is_ignored(world: World) -> None:
 def test_the_run_folder_is_named_alike_by_everybody() -> None:
     assert records.token("hello", "web-0.0123abcd") == records.token("hello", "web-0.0123abcd")
     assert records.token("hello", "a") != records.token("hello/a")
+
+
+@pytest.mark.parametrize("step", ["socket.socket.bind", "code", "os.posix_spawn"])
+def test_a_keeper_that_cannot_be_started_leaves_no_lock_no_socket_and_no_descriptor(
+    held: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    folder = Path(supervise.keeper_folder(held.root, OWNER))
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as once:
+        once.setattr(f"unictl.onhost.supervise.{step}", refuse)
+        with pytest.raises(OSError, match="temporarily"):
+            supervise.ensure(held.root, OWNER)
+    assert not (folder / "socket").exists()
+    assert not locks.held(str(folder / "lock"))
+    assert len(os.listdir("/proc/self/fd")) == before
+    supervise.ensure(held.root, OWNER).close()
+
+
+def test_a_pid_is_named_only_where_that_process_is_the_keeper(held: World) -> None:
+    held.launch(document())
+    lock = Path(supervise.keeper_folder(held.root, OWNER)) / "lock"
+    pid = held.keeper()
+    assert f"kill -9 {pid}" in supervise._mute(held.root, OWNER).hint
+    # As it is until a new keeper has written its own: that of another process stands there.
+    lock.write_text(f"{held.pid(KEY)}\n")
+    assert "kill" not in supervise._mute(held.root, OWNER).hint
+    lock.write_text(f"{pid}\n")
+    held.kill_keeper()
+    assert "kill" not in supervise._mute(held.root, OWNER).hint

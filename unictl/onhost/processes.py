@@ -75,12 +75,13 @@ def holder_of(path: str) -> int:
     except FileNotFoundError:
         return 0
     for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid() and _has_open(name, wanted):
+        if name.isdigit() and int(name) != os.getpid() and has_open(name, wanted):
             return int(name)
     return 0
 
 
-def _has_open(pid: str, wanted: os.stat_result) -> bool:
+def has_open(pid: str, wanted: os.stat_result) -> bool:
+    """Whether a process has this very file open, as far as this user may look."""
     try:
         for entry in os.listdir(f"/proc/{pid}/fd"):
             there = os.stat(f"/proc/{pid}/fd/{entry}")

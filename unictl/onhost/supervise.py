@@ -176,11 +176,15 @@ def _line(connection: socket.socket) -> bytes:
 
 
 def _mute(root: records.Root, owner: str) -> wire.Problem:
-    pid = (records.read_bytes(keeper_folder(root, owner) + "/lock") or b"?").decode().strip()
+    lock = keeper_folder(root, owner) + "/lock"
+    told = (records.read_bytes(lock) or b"").decode("ascii", "replace").strip()
+    # One that has just begun has not written its pid yet: that of one long gone stands there, anybody's by now.
+    if not told.isdigit() or not locks.held(lock) or not processes.has_open(told, os.stat(lock)):
+        return wire.Problem("failed", f"the keeper of fleet {owner} does not answer", "run the same command again")
     return wire.Problem(
         "failed",
-        f"the keeper of fleet {owner} (process {pid}) does not answer",
-        f"end it with `kill -9 {pid}` on the host and run the same command again: its guests run on",
+        f"the keeper of fleet {owner} (process {told}) does not answer",
+        f"end it with `kill -9 {told}` on the host and run the same command again: its guests run on",
     )
 
 
@@ -224,26 +228,41 @@ def _connect(path: str) -> socket.socket | None:
 def _begin(root: records.Root, owner: str, path: str, lock: int) -> None:
     """Start the keeper, its socket already listening: an interpreter of its own (a fork of a process with threads may
     inherit their locks), in a session of its own. It inherits the lock and the socket and nothing else of ours, above
-    all not the lease."""
-    records.remove_file(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
-    os.chmod(path, 0o600)
-    listener.listen(256)
+    all not the lease. Where it cannot be started nothing is left: no socket without anybody behind it, no lock."""
+    try:
+        records.remove_file(path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(path)
+            os.chmod(path, 0o600)
+            listener.listen(256)
+            pid = _spawn(root, owner, path, [lock, listener.fileno()])
+    except BaseException:
+        records.remove_file(path)
+        raise
+    finally:
+        os.close(lock)
+    threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
+
+
+def _spawn(root: records.Root, owner: str, path: str, handed: list[int]) -> int:
+    """The pid of a keeper that begins with these descriptors, and the one of its code."""
     archive, place = code()
+    try:
+        argv = command(place, root.path, owner, path)
+        actions = _handing([*handed, archive])
+        return os.posix_spawn(argv[0], argv, {"PATH": "/usr/bin:/bin"}, file_actions=actions, setsid=True)
+    finally:
+        os.close(archive)
+
+
+def _handing(kept: list[int]) -> list[Any]:
+    """What ``posix_spawn`` does with descriptors: these get their numbers, the standard ones lead nowhere."""
     actions: list[Any] = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in (0, 1, 2)]
-    kept = [lock, listener.fileno(), archive]
     spare = max(kept) + 10
     # Two steps, for the numbers they get may be in use by one another.
     actions += [(os.POSIX_SPAWN_DUP2, old, spare + at) for at, old in enumerate(kept)]
     actions += [(os.POSIX_SPAWN_DUP2, spare + at, new) for at, new in enumerate((LOCK, LISTENER, ARCHIVE))]
-    actions += [(os.POSIX_SPAWN_CLOSE, spare + at) for at in range(3)]
-    argv = command(place, root.path, owner, path)
-    pid = os.posix_spawn(argv[0], argv, {"PATH": "/usr/bin:/bin"}, file_actions=actions, setsid=True)
-    os.close(lock)
-    listener.close()
-    os.close(archive)
-    threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
+    return actions + [(os.POSIX_SPAWN_CLOSE, spare + at) for at in range(3)]
 
 
 LOCK, LISTENER, ARCHIVE = 3, 4, 5
