@@ -82,7 +82,8 @@ def _end_detached(root: records.Root, owner: str) -> None:
     """End the keeper from before systemd supervised here: its guests run on, and the keeper's unit takes them over."""
     lock = keeper_folder(root, owner) + "/lock"
     pid = int(records.read_bytes(lock) or 0) if locks.held(lock) else 0
-    if not pid or units.owns(units.name(root, owner), pid):
+    known = pid and processes.has_open(str(pid), os.stat(lock))
+    if not known or units.owns(units.name(root, owner), pid):
         return
     processes.end(pid, processes.ticks(pid), signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE
