@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document
-from unictl.onhost import backoff, elsewhere, ends, facts, locks, records, ring, supervise, tail
+from unictl.onhost import backoff, elsewhere, ends, facts, guest, locks, loop, records, ring, spawn, supervise, tail
 
 KEY = "web-0.0123abcd"
 FOREVER = "exec sleep 1000"
@@ -290,3 +290,25 @@ def test_a_pid_is_named_only_where_that_process_is_the_keeper(held: World) -> No
     lock.write_text(f"{pid}\n")
     held.kill_keeper()
     assert "kill" not in supervise._mute(held.root, OWNER).hint
+
+
+def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
+    held: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert held.launch(document())[0]["ok"]
+    held.kill_keeper()
+    faults: list[bool] = []
+    ended: list[str] = []
+    turns = loop.Loop(lambda: faults.append(True))
+    found, looks = spawn.found, iter(range(100))
+    monkeypatch.setattr(spawn, "found", lambda *words: found(*words) if next(looks) > 2 else (0, 0, 0))
+    one = guest.Guest(turns, held.root, OWNER, KEY)
+    one.adopt()
+    assert one.state == "waiting"
+    one.stop(5.0, lambda: ended.append(one.state))
+    deadline = time.monotonic() + 30
+    while not ended:
+        assert time.monotonic() < deadline
+        turns.turn(0.1)
+    assert (ended, faults) == (["idle"], [])
+    assert not held.alive(KEY)

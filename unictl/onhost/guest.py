@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RETRY = 0.5
 """Seconds until a process that could not be found is looked for again."""
+SOON = 0.05
+"""The same where somebody waits for its end."""
 
 
 class Guest:
@@ -148,8 +150,18 @@ class Guest:
 
     # -- ending
 
-    def stop(self, grace: float, done: Callable[[], None]) -> None:
-        """SIGTERM, after ``grace`` seconds SIGKILL; ``done`` when it is gone. Back-off ends at once."""
+    def stop(self, grace: float, done: Callable[[], None], looks: int = 100) -> None:
+        """SIGTERM, after ``grace`` seconds SIGKILL; ``done`` when it is gone. Back-off ends at once.
+
+        One that has just begun and was not found yet is looked for again, so many times.
+        """
+        if looks and self.state != "running" and locks.held(self.run + "/alive"):
+            self._cancel()
+            self.adopt()
+            if self.state != "running":
+                self._cancel()
+                self._timer = self.loop.after(SOON, lambda: self.stop(grace, done, looks - 1))
+                return
         if self.state != "running":
             self._cancel()
             self.state = "idle"
