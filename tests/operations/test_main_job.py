@@ -157,12 +157,17 @@ def test_what_guests_print_is_shown_also_of_the_generation_before(fleet: TryFlee
     assert generation not in fleet.logs("front-0").out
     assert generation in fleet.logs("front-0", "-previous").out
     follow = [*UNICTL, "logs", "front", str(fleet.folder), "-f"]
-    with subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
-        assert following.stdout is not None and following.stderr is not None
+    # What runs in the background of a shell has SIGINT ignored, and would hand that on.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    following = subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **heard)  # type: ignore[call-overload]
+    try:
         assert following.stdout.readline().startswith("front-")
         following.send_signal(signal.SIGINT)
-        assert following.wait(30) == 130
-        assert following.stderr.read().strip() == "Interrupted."
+        assert following.communicate(timeout=30)[1].strip() == "Interrupted."
+        assert following.returncode == 130
+    finally:
+        following.kill()
+        following.wait()
 
 
 def test_two_fleets_of_one_name_and_one_port_for_two_are_refused_by_name(fleet: TryFleet, tmp_path: Path) -> None:
