@@ -97,14 +97,18 @@ SCENARIOS: dict[str, tuple[Callable[[World], None], Callable[[World], None], Cal
 
 def holders(world: World) -> list[int]:
     """Processes that have the instance's liveness lock file open."""
-    path = world.root.run(records.token(OWNER, KEY)) + "/alive"
+    try:
+        wanted = os.stat(world.root.run(records.token(OWNER, KEY)) + "/alive")
+    except FileNotFoundError:
+        return []
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            # By what it is, not by its name: a unit has mounts of its own, in which it may be called otherwise.
+            files = [os.stat(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         except OSError:
             continue
-        found += [int(pid)] if path in links else []
+        found += [int(pid)] if any(os.path.samestat(wanted, each) for each in files) else []
     return found
 
 
