@@ -8,7 +8,6 @@ hypervisor. Ends with 1 and one line where the law is broken; prints how many po
 """
 
 import os
-import signal
 import sys
 import time
 import types
@@ -23,7 +22,7 @@ from onhost import blocks, facts, lease, locks, processes, records, serve, super
 _package: Any = types.ModuleType("unictl")
 _package.onhost = onhost
 sys.modules.update({"unictl": _package, "unictl.onhost": onhost})
-from counting import Counter
+from counting import Counter, killed
 from world import OWNER, World, document
 
 LOADED = (blocks, facts, lease, processes, serve, unit_files)
@@ -123,23 +122,6 @@ OTHERS: set[str] = set()
 """What another fleet has there."""
 
 
-def killed(world: World, before: int, command: Callable[[World], None]) -> bool:
-    """Run a command in a child that dies before its k-th mutation; whether it did."""
-    counter = Counter(STORE + "/counter", before)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            sys.addaudithook(counter.hook)
-            command(world)
-            os._exit(0)
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-            os._exit(1)
-    _, status = os.waitpid(pid, 0)
-    assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, status
-    return status != 0
-
-
 def tried(name: str, before: int) -> bool:
     """One point of the law; whether there was one."""
     setup, command, check = SCENARIOS[name]
@@ -147,7 +129,8 @@ def tried(name: str, before: int) -> bool:
     try:
         setup(world)
         world.release()
-        there = killed(world, before, command)
+        counter = Counter(STORE + "/counter", before)
+        there = killed(lambda: sys.addaudithook(counter.hook), lambda: command(world))
         assert set(world.states().values()) <= STATES, world.states()
         command(world)
         assert world.survey()["leftovers"] == 0

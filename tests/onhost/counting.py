@@ -5,6 +5,7 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -63,3 +64,19 @@ class Counter:
         if event == "fcntl.fcntl":
             return args[1] in LOCKING
         return event in COUNTED
+
+
+def killed(install: Callable[[], None], command: Callable[[], None]) -> bool:
+    """Run a command in a child that installs a counter's hook first; whether it was killed at its point."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            install()
+            command()
+            os._exit(0)
+        except BaseException as error:
+            os.write(2, f"{error!r}\n".encode())
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, status
+    return status != 0

@@ -7,7 +7,6 @@ its process before the k-th, for every k.
 
 import hashlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.onhost.counting import Counter
+from tests.onhost.counting import killed as died
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.onhost import records
 
@@ -27,18 +27,7 @@ SHA = hashlib.sha256(IMAGE).hexdigest()
 def killed(world: World, kill_before: int, command: Callable[[World], None]) -> tuple[bool, int]:
     """Run a command in a child that is killed before its k-th mutation: (whether it ended by itself, mutations)."""
     counter = Counter(world.root.path + "/counter", kill_before)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            counter.install()
-            command(world)
-            os._exit(0)
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-            os._exit(1)
-    _, status = os.waitpid(pid, 0)
-    assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, status
-    return status == 0, counter.value
+    return not died(counter.install, lambda: command(world)), counter.value
 
 
 def doc() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from . import records, wire
@@ -42,12 +41,4 @@ def gates(root: records.Root, owner: str) -> list[dict[str, Any]]:
 
 def readable(text: bytes) -> list[dict[str, Any]]:
     """The ledger's entries in the order of their tokens; a torn line is ignored."""
-    found = []
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
-    return sorted(found, key=lambda entry: int(entry.get("token", 0)))
+    return sorted(records.rows(text), key=lambda entry: int(entry.get("token", 0)))

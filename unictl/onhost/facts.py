@@ -42,15 +42,7 @@ def bound(folder: str) -> None:
 
 def entries(folder: str) -> list[dict[str, Any]]:
     """All readable entries, oldest first."""
-    found = []
-    for line in (records.read_bytes(folder + "/ends.jsonl") or b"").splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
-    return found
+    return records.rows(records.read_bytes(folder + "/ends.jsonl") or b"")
 
 
 def last(folder: str) -> dict[str, Any] | None:

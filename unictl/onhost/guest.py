@@ -261,11 +261,14 @@ class Guest:
             self.state = "idle"
             return
         try:
-            self.start(lambda _error: None)
+            self._restart()
         except (OSError, wire.Problem):
             # A volume still held, a full disk: what passes. A program that cannot be executed ends otherwise.
             self._close()
             self.wait_longer()
+
+    def _restart(self) -> None:
+        self.start(lambda _error: None)
 
     def _leaving(self) -> bool:
         return os.path.exists(self.folder + "/intent")

@@ -277,6 +277,19 @@ def read_json(path: str) -> Any:
         raise wire.Problem("damaged", f"{path} is no JSON any more: {error}", path=path) from error
 
 
+def rows(text: bytes) -> list[dict[str, Any]]:
+    """The objects of a file that only grows, a line each; a torn or odd line is ignored."""
+    found = []
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            found.append(row)
+    return found
+
+
 def remove_file(path: str) -> None:
     """Remove a file that may be gone already."""
     try:

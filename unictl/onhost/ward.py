@@ -5,7 +5,6 @@ All else is as with the keeper's own children: console, monitor, verdict, back-o
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -84,16 +83,9 @@ class Ward(guest.Guest):
         self.state = "asked"
         self._cancel()
 
-    def _again(self) -> None:
-        self._timer = None
-        if self._leaving() or not os.path.exists(self.folder):
-            self.state = "idle"
-            return
-        try:
-            units.told_to("start", "--no-block", self.unit)
-            self._at_rest()
-        except wire.Problem:
-            self.wait_longer()
+    def _restart(self) -> None:
+        units.told_to("start", "--no-block", self.unit)
+        self._at_rest()
 
     def found(self) -> None:
         """As with a keeper's own, but an end that nobody saw is known to systemd."""

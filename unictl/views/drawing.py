@@ -14,17 +14,11 @@ from unictl.plan.step import Kind, Step
 from unictl.views.fold import natural
 from unictl.views.layers import layers, reduced
 from unictl.views.layout import clean, counted, elide, some
+from unictl.views.styles import ACTIONS
 
 WAVES, NODES = 24, 40
 """How many waves are nodes of their own, and how many nodes are shown at all."""
 _LONGEST = 44
-_STYLES = {
-    Action.DESTROY: "destroy",
-    Action.REPLACE: "replace",
-    Action.MOVE: "replace",
-    Action.CREATE: "create",
-    Action.ADJUST: "adjust",
-}
 _RANK = ("destroy", "replace", "create", "adjust", "")
 _OTHERS = {
     "stage": ("bring images", "adjust", "image file"),
@@ -178,7 +172,7 @@ _OF_INSTANCES = (Kind.LAUNCH, Kind.PROVE, Kind.RETIRE)
 
 def _action(change: Change) -> str:
     """What a box says of a change: also of one that is kept, of which a twin goes."""
-    return _STYLES.get(change.action, "destroy" if change.action is Action.KEEP else "")
+    return ACTIONS.get(change.action, "destroy" if change.action is Action.KEEP else "")
 
 
 def _what(actions: Counter[str], names: Iterable[str]) -> list[str]:

@@ -6,26 +6,18 @@ last line, always. A thousand equal changes fit a screen.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from unictl.plan.change import Action, Field
+from unictl.plan.change import Field
 from unictl.plan.plan import Counts, Endpoint, Plan
 from unictl.views import problems, reasons, rollout
 from unictl.views.fold import Row, natural, place, rows, values
 from unictl.views.layout import EMPTY, clean, counted, elide, one, plain, some, wrap
 from unictl.views.spans import Line, Span
+from unictl.views.styles import ACTIONS
 
 NOTHING = "No changes. The hosts run what the fleet file says."
 _MOST_ENDPOINTS = 12
 _INDENT = 6
 """Where what is said of a row begins: right of the symbols, left of the next row's columns."""
-_STYLES = {
-    Action.DESTROY: "destroy",
-    Action.REPLACE: "replace",
-    Action.MOVE: "replace",
-    Action.CREATE: "create",
-    Action.ADJUST: "adjust",
-    Action.UNKNOWN: "warning",
-    Action.HELD: "warning",
-}
 _LEGEND = {
     "-": "destroy",
     "-/+": "stop the old, then start the new",
@@ -110,7 +102,7 @@ def _head(plan: Plan) -> tuple[Line, ...]:
 
 def legend(found: Sequence[Row], width: int) -> tuple[Line, ...]:
     """What the symbols mean that are used."""
-    used = {row.first.symbol: _STYLES[row.first.action] for row in found}
+    used = {row.first.symbol: ACTIONS[row.first.action] for row in found}
     spans = [(Span(symbol, used[symbol]), Span(f" {text}")) for symbol, text in _LEGEND.items() if symbol in used]
     lines: list[Line] = [()]
     for pair in spans:
@@ -137,7 +129,7 @@ def rows_of(plan: Plan, found: Sequence[Row], width: int, *, verbose: bool = Fal
 
 def _line(row: Row, places: Mapping[str, str], width: int, label: int, amount: int) -> tuple[Line, ...]:
     """What, how many or where, the place in the fleet file: in columns; that on its own line if it must."""
-    style = _STYLES[row.first.action]
+    style = ACTIONS[row.first.action]
     left = (
         Span(row.first.symbol.rjust(3), style),
         Span(f" {row.label.ljust(label)}  ", style),
