@@ -125,9 +125,12 @@ class LabFleet:
 
     def get(self, host: LabHost, path: str = "/json") -> dict[str, Any]:
         """What the published port of one host answers."""
-        words = ("curl", "-sS", "-m", "10", f"http://{host.address}:8080{path}")
-        answer: dict[str, Any] = json.loads(self.lab.on_network(*words).out)
+        answer: dict[str, Any] = json.loads(self.lab.on_network(*_asking(host, path)).out)
         return answer
+
+    def answers(self, host: LabHost) -> bool:
+        """Whether the published port of one host answers: its ingress may be there and not listen yet."""
+        return self.lab.on_network(*_asking(host, "/json"), check=False).code == 0
 
     def instances(self, host: LabHost) -> frozenset[str]:
         """Keys of the records on a host."""
@@ -165,3 +168,7 @@ def ended(process: subprocess.Popen[str], seconds: float = 120) -> Ran:
 def kill(process: subprocess.Popen[str], number: int) -> None:
     """Send a signal to one command."""
     os.kill(process.pid, number)
+
+
+def _asking(host: LabHost, path: str) -> tuple[str, ...]:
+    return "curl", "-sSf", "-m", "10", f"http://{host.address}:8080{path}"

@@ -55,7 +55,7 @@ def test_a_killed_keeper_and_a_killed_ingress_are_back_and_no_guest_noticed(flee
         (old,) = host.processes(word)
         os.kill(old, signal.SIGKILL)
         until(lambda word=word, old=old: set(host.processes(word)) - {old}, f"{word} is there again")
-    until(lambda: fleet.get(host)["name"], "the ingress answers")
+    until(lambda: fleet.answers(host), "the ingress answers")
     assert fleet.guest("front-0") == (host, guest)
     until(lambda: healthy(fleet), "all of it is healthy")
 
