@@ -13,13 +13,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.lab.fleets import NAMES, OWNER, PLAYBOOK, STORE, LabFleet, ended
 from tests.lab.lab import Lab, LabHost, until
+from tests.onhost.world import size
 from tests.operations.fleets import Ran
 
 pytestmark = pytest.mark.real
@@ -139,7 +139,7 @@ def test_a_guest_that_floods_its_console_does_not_fill_the_disk(fleet: LabFleet)
     change(fleet, 'loud", "--flood', "2s, healthy_deadline: 4s")
     process, largest, used = fleet.start("apply", "-auto-approve"), 0, 0
     while process.poll() is None:
-        largest = max(largest, *(_size(path) for host in fleet.lab for path in _consoles(host)), 0)
+        largest = max(largest, *(size(path) for host in fleet.lab for path in _consoles(host)), 0)
         used = max(used, *(_used(host) for host in fleet.lab))
     ended(process)
     assert CONSOLE // 2 < largest <= CONSOLE * 1.1, "the bound was never near, or not kept"
@@ -221,7 +221,7 @@ def test_a_link_cut_while_an_image_travels_ends_the_apply_in_time_and_the_next_s
     process = fleet.start("apply", "-auto-approve")
     try:
         partial = host.path(f"{STORE}/images")
-        until(lambda: any(p.stat().st_size for p in partial.glob(".partial-*")), "a part of the image is there")
+        until(lambda: any(size(p) for p in partial.glob(".partial-*")), "a part of the image is there")
         host.cut()
         began = time.monotonic()
         told = ended(process)
@@ -286,13 +286,6 @@ def test_the_control_process_may_be_killed_after_every_step(fleet: LabFleet) -> 
 
 def _consoles(host: LabHost) -> list[Path]:
     return list(host.path(f"{STORE}/fleets/{OWNER}").glob("*/*/console*"))
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file that may be gone by now."""
-    with suppress(FileNotFoundError):
-        return path.stat().st_size
-    return 0
 
 
 def _used(host: LabHost) -> int:

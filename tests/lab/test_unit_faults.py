@@ -16,6 +16,7 @@ import pytest
 
 from tests.lab.fleets import OWNER, STORE, LabFleet
 from tests.lab.lab import Lab, LabHost, until
+from tests.onhost.world import size
 from tests.operations.fleets import UNICTL
 from unictl.hosts import archive
 from unictl.onhost import records
@@ -257,7 +258,7 @@ def test_a_guest_that_floods_its_console_fills_neither_disk_nor_journal(house: H
     unit, console = house.unit("web-5"), house.folder("web-5")
     house.behave("web-5", "flood")
     until((console / "console.0").exists, "the console has turned over")
-    assert max(path.stat().st_size for path in console.glob("console.*")) <= CONSOLE * 1.1
+    assert max(size(path) for path in console.glob("console.*")) <= CONSOLE * 1.1
     assert len(house.host.enter(f"journalctl -o cat -u {unit}").out) < 10_000
     house.replace("web-5")
 

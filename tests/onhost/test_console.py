@@ -13,7 +13,7 @@ import pytest
 
 from tests.guests import synthetic
 from tests.onhost.test_keeper import KEY, text_of
-from tests.onhost.world import OWNER, Call, World, document
+from tests.onhost.world import OWNER, Call, World, document, size
 from unictl.onhost import ring, tail
 
 needs_qemu = pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="needs QEMU")
@@ -122,7 +122,7 @@ def test_a_guest_that_floods_its_serial_port_stays_bounded(held: World) -> None:
     for _ in range(3):
         until(lambda: turns() not in seen)
         seen.add(turns())
-        sizes = [each.stat().st_size for each in folder.glob("console.*")]
+        sizes = [size(each) for each in folder.glob("console.*")]
         assert max(sizes) <= ring.BOUND
         assert len(sizes) <= 2
     begun = time.monotonic()

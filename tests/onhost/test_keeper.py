@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.onhost.world import OWNER, Call, World, document
+from tests.onhost.world import OWNER, Call, World, document, size
 from unictl.onhost import backoff, elsewhere, ends, facts, guest, locks, loop, records, ring, spawn, supervise, tail
 
 KEY = "web-0.0123abcd"
@@ -179,9 +179,13 @@ def test_a_flooding_console_stays_bounded(held: World) -> None:
     held.launch(
         document(argv=shell("yes 0123456789012345678901234567890123456789 & sleep 1.2; kill $!; exec sleep 1000"))
     )
-    time.sleep(2)
+    flooding = Path(f"/proc/{held.pid(KEY)}/cmdline")
+    deadline = time.monotonic() + 60
+    while not flooding.read_bytes().startswith(b"sleep\0"):
+        assert time.monotonic() < deadline, "it does not stop"
+        time.sleep(0.01)
     folder = held.root.instance(OWNER, KEY)
-    sizes = [Path(f"{folder}/console.{number}").stat().st_size for number in (0, 1)]
+    sizes = [size(f"{folder}/console.{number}") for number in (0, 1)]
     assert max(sizes) <= ring.BOUND
     assert sum(sizes) > ring.BOUND // 2
     held.retire(KEY)

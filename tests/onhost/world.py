@@ -203,3 +203,11 @@ def short_folder() -> str:
     # As the host side makes its own: hypervisors run as other users.
     Path(path).chmod(0o711)
     return path
+
+
+def size(path: str | os.PathLike[str]) -> int:
+    """Bytes of a file that may be gone by now, or be another one."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
