@@ -1,7 +1,8 @@
 """Surveys over ssh, side by side in one run: ``python -m tests.bench.survey [HOSTS ...]``. Prints; asserts nothing.
 
-On the same lab hosts at the same parallelism: one survey of each against ``ssh HOST true``; and whole commands, from
-the shell to their exit, every connection made anew: a plan without changes against ``ansible -m ping`` and a pyinfra
+On the same lab hosts at the same parallelism: one survey of each against ``ssh HOST true``, and against ``ssh HOST
+python3 -c pass``, which is the least that anything without an agent can take over OpenSSH; and whole commands, from the
+shell to their exit, every connection made anew: a plan without changes against ``ansible -m ping`` and a pyinfra
 deploy that finds nothing to do (from the package index, in an environment of their own in the lab's cache). They take
 turns, so that what else the machine does befalls all alike; a bound on the time for each number of hosts ends them.
 """
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tests.lab import recipe
@@ -56,10 +58,10 @@ def run(words: list[str], env: Mapping[str, str]) -> None:
     subprocess.run(words, env=env, check=True, capture_output=True, timeout=300)
 
 
-def bare(lab: Lab) -> None:
-    """``ssh HOST true`` on every host."""
+def bare(lab: Lab, command: str) -> None:
+    """``ssh HOST COMMAND`` on every host."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda host: run(["ssh", f"root@{host.name}", "true"], lab.env), lab))
+        list(pool.map(lambda host: run(["ssh", f"root@{host.name}", command], lab.env), lab))
 
 
 def surveys(lab: Lab) -> int:
@@ -132,20 +134,25 @@ def main(counts: list[int]) -> None:
             with tempfile.TemporaryDirectory(dir=recipe.cache()) as folder:
                 trips = surveys(lab)
                 line(f"{count} hosts, {trips} round trip{'s' if trips > 1 else ''} each:")
-                acts = {"ssh true": lambda lab=lab: bare(lab), "survey": lambda lab=lab: surveys(lab)}
+                acts: dict[str, Callable[[], object]] = {
+                    "ssh true": partial(bare, lab, "true"),
+                    "ssh python3": partial(bare, lab, "python3 -c pass"),
+                    "survey": partial(surveys, lab),
+                }
                 _tell(turns({**acts, **compared(lab, Path(folder))}))
         finally:
             lab.down()
 
 
 def _tell(taken: Mapping[str, float]) -> None:
-    ssh, plan = taken["ssh true"], taken["unictl plan"]
+    ssh, least, plan = taken["ssh true"], taken["ssh python3"], taken["unictl plan"]
     line(
         f"  ssh true {ssh:.2f} s, survey {taken['survey']:.2f} s: {taken['survey'] / ssh:.2f} times (goal: at most 1.3)"
     )
-    line(f"  unictl plan {plan:.2f} s, of which {100 * min(1, ssh / plan):.0f} % is ssh's own time")
+    line(f"  unictl plan {plan:.2f} s; ssh python3 -c pass {least:.2f} s, {100 * min(1, least / plan):.0f} % of it")
     for name in ("ansible -m ping", "pyinfra"):
-        line(f"  {name} {taken[name]:.2f} s: {taken[name] / plan:.1f} times as long (goal: at least 5)")
+        times, most = taken[name] / plan, taken[name] / least
+        line(f"  {name} {taken[name]:.2f} s: {times:.1f} times as long (goal: 5; most over OpenSSH: {most:.1f})")
 
 
 if __name__ == "__main__":
