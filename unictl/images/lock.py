@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from unictl.diagnostics.failure import InvalidFleet
+from unictl.fleet.model import Fleet
 from unictl.guests.facts import ImageFacts
 
 FORMAT = 1
@@ -48,6 +49,19 @@ def write(lock: Lock) -> str:
 def _source(lock: Lock, name: str, part: str) -> dict[str, str]:
     origin = lock.origins.get(name, {}).get(part, "")
     return {"source": origin} if origin else {}
+
+
+def ranges(fleet: Fleet) -> list[Range]:
+    """Every endpoint of a fleet, with the numbers that its network gives."""
+    rows: list[Range] = []
+    for service in fleet.services.values():
+        network = fleet.networks.get((*service.network, fleet.default_network)[0])
+        span = network.endpoints if network else "20000-29999"
+        first, dash, last = span.partition("-")
+        if not dash:
+            continue  # Addresses instead of numbers, which is not supported yet: told elsewhere.
+        rows += [(f"{service.name}.{port.name}", int(first), int(last)) for port in service.ports]
+    return rows
 
 
 def number_endpoints(pinned: Mapping[str, int], ranges: Iterable[Range]) -> dict[str, int]:

@@ -1,8 +1,10 @@
 """Look without touching: validate, show, schema, status, logs, locks."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unictl.diagnostics.diagnostic import Problems
 from unictl.diagnostics.failure import InvalidFleet, UsageFailure
@@ -11,7 +13,10 @@ from unictl.fleet.references import Reference, canonical
 from unictl.instances.live import LiveInstance, Silent, Survey
 from unictl.operations import shipped
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import declared, lock_problems, read, settle
+from unictl.operations.settle import declared, lock_problems, read
+
+if TYPE_CHECKING:
+    from unictl.operations.settle import Settled
 
 FORMAT_VERSION = "1.0"
 
@@ -68,9 +73,10 @@ def status(request: FleetRequest) -> dict[str, Any]:
     # Only here: what reads files alone must not pay for the event loop.
     from unictl.execution import look
     from unictl.hosts.connect import connect
+    from unictl.operations.standing import standing
 
-    settled = settle(request)
-    fleet, endpoints = settled.fleet, settled.endpoints
+    settled = standing(request)
+    fleet = settled.fleet
     world, healths = look.healths(fleet, connect)
     listens = sorted(name for name, host in fleet.hosts.items() if host.ingress and not host.lost)
     return {
@@ -83,22 +89,24 @@ def status(request: FleetRequest) -> dict[str, Any]:
             if isinstance(said, Survey)
             for live in said.instances
         ],
-        "endpoints": [
-            {
-                "kind": "endpoint",
-                "service": key.partition(".")[0],
-                "port": key.partition(".")[2],
-                "address": f"127.0.0.1:{number}",
-                "hosts": listens,
-            }
-            for key, number in sorted(endpoints.items())
-        ]
-        + [
-            {"kind": "published", "service": s.name, "port": p.to, "address": f"*:{p.port}", "hosts": listens}
-            for _, s in sorted(fleet.services.items())
-            for p in s.publish
-        ],
+        "endpoints": [*_endpoints(settled, listens), *_published(fleet, listens)],
     }
+
+
+def _endpoints(settled: Settled, listens: list[str]) -> Iterator[dict[str, Any]]:
+    """Every endpoint; the address is empty where ``fleet.lock`` does not say its number."""
+    for key in sorted(f"{name}.{port.name}" for name, s in settled.fleet.services.items() for port in s.ports):
+        service, _, port = key.partition(".")
+        number = settled.endpoints.get(key)
+        address = f"127.0.0.1:{number}" if number else ""
+        yield {"kind": "endpoint", "service": service, "port": port, "address": address, "hosts": listens}
+
+
+def _published(fleet: Fleet, listens: list[str]) -> Iterator[dict[str, Any]]:
+    for _, s in sorted(fleet.services.items()):
+        for p in s.publish:
+            address = f"*:{p.port}"
+            yield {"kind": "published", "service": s.name, "port": p.to, "address": address, "hosts": listens}
 
 
 def _host(said: Survey | Silent) -> dict[str, Any]:

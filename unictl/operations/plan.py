@@ -57,7 +57,7 @@ def _plan(request: FleetRequest, options: PlanOptions) -> Plan:
     ready: list[_Ready] = []
 
     def wished() -> Mapping[str, str]:
-        ready.append(_prepared(found, fleet, request, destroy=options.destroy))
+        ready.append(_prepared(found, fleet, request, options))
         return ready[0].wished
 
     world = look.world(fleet, connect, wished)
@@ -75,17 +75,20 @@ def _warned(made: Plan, environment: Mapping[str, str]) -> Plan:
     return replace(made, warnings=(*made.warnings, *told(made, unread, Severity.WARNING, more)))
 
 
-def _prepared(found: Read, fleet: Fleet, request: FleetRequest, *, destroy: bool) -> _Ready:
+def _prepared(found: Read, fleet: Fleet, request: FleetRequest, options: PlanOptions) -> _Ready:
     from unictl.images.store import Store, place
     from unictl.instances.desired import fingerprints, wish
     from unictl.operations import bring
     from unictl.plan import build as _  # noqa: F401 - loaded now, needed when the hosts have answered
 
     store = Store(place(request.process_environment))
-    settled = finish(found, fleet, request, fetch=bring.fetcher(store))
-    if request.locked or request.at or destroy:
-        settled = replace(settled, relocked=())
-    if settled.relocked:
+    if options.destroy:
+        from unictl.operations.standing import going
+
+        settled = going(found, fleet, whole=not (options.target or options.exclude))
+    else:
+        settled = finish(found, fleet, request, fetch=bring.fetcher(store))
+    if settled.relocked and not (request.locked or request.at):
         write_lock(settled)
     return _Ready(
         settled=settled,

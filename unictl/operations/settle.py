@@ -132,7 +132,7 @@ def finish(
     problems += () if renumber else _shared(found, fleet, lock)
     if errors(problems):
         raise InvalidFleet(_count(problems), problems=problems)
-    endpoints = lockfile.number_endpoints(lock.endpoints, _ranges(fleet))
+    endpoints = lockfile.number_endpoints(lock.endpoints, lockfile.ranges(fleet))
     numbered = _numbered(lock.endpoints, endpoints)
     if numbered and locked:
         raise InvalidFleet(
@@ -170,7 +170,7 @@ def _shared(found: Read, fleet: Fleet, lock: Lock) -> Problems:
     from unictl.images import lock as lockfile
     from unictl.images.lock_text import shared_numbers
 
-    ranges = _ranges(fleet)
+    ranges = lockfile.ranges(fleet)
     # The text is looked at only where something is wrong: it says where.
     if not lockfile.doubles(lock.endpoints, ranges):
         return ()
@@ -263,9 +263,9 @@ def _cannot_work(fleet: Fleet, facts: Facts, found: Read) -> Problems:
     return (*_rows(rows, found), *diagnose(missing, found))
 
 
-def pinned(found: Read) -> Facts:
-    """What ``fleet.lock`` says of the images; nothing where there is none."""
-    return _lock(found.tree).images
+def pinned(found: Read) -> Lock:
+    """What ``fleet.lock`` says; nothing where there is none. InvalidFleet where it cannot be read."""
+    return _lock(found.tree)
 
 
 def _lock(tree: Tree) -> Lock:
@@ -280,18 +280,6 @@ def _lock(tree: Tree) -> Lock:
         hint = "take it from git again, or remove it and run `unictl lock`"
         raise InvalidFleet(f"{lockfile.NAME} is no text in UTF-8", hint=hint) from None
     return lock_text.read(text)
-
-
-def _ranges(fleet: Fleet) -> list[tuple[str, int, int]]:
-    rows = []
-    for service in fleet.services.values():
-        network = fleet.networks.get((*service.network, fleet.default_network)[0])
-        span = network.endpoints if network else "20000-29999"
-        first, dash, last = span.partition("-")
-        if not dash:
-            continue  # Addresses instead of numbers, which is not supported yet: told elsewhere.
-        rows += [(f"{service.name}.{port.name}", int(first), int(last)) for port in service.ports]
-    return rows
 
 
 def _count(problems: Problems) -> str:

@@ -7,7 +7,8 @@ from unictl.fleet.model import Fleet
 from unictl.instances.desired import wish
 from unictl.instances.live import LiveInstance, Survey
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import Settled, settle
+from unictl.operations.settle import Settled
+from unictl.operations.standing import standing
 
 FORMAT_VERSION = "1.0"
 
@@ -57,7 +58,7 @@ def _asked(request: FleetRequest, check: bool) -> tuple[Settled, Mapping[str, An
     from unictl.execution import look
     from unictl.hosts.connect import connect
 
-    settled = settle(request)
+    settled = standing(request)
     world, found = look.inventories(settled.fleet, connect, check=check)
     return settled, world, found
 

@@ -9,12 +9,10 @@ from unictl.diagnostics.failure import InvalidFleet, UsageFailure
 from unictl.fleet.model import Fleet
 from unictl.fleet.names import listed
 from unictl.fleet.selection import selected_hosts
-from unictl.guests.facts import ImageFacts
-from unictl.images.lock import Facts
 from unictl.instances.desired import fingerprints, wish
-from unictl.instances.spec import file_key
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import Read, diagnose, pinned, read, settle
+from unictl.operations.settle import diagnose, pinned, read, settle
+from unictl.operations.standing import by_lock
 from unictl.plan.assumed import assumed, undeclared
 from unictl.plan.expectations import Judged, judge
 from unictl.plan.whatif import Answer, Question, whatif
@@ -48,7 +46,7 @@ def _assumed(
 ) -> Supposed:
     found = read(request)
     fleet = _fleet(found.loaded)
-    facts = by_file(fleet, found)
+    facts = by_lock(fleet, pinned(found).images)
     world, _ = assumed(fleet, wish(fleet, facts))
     answer = whatif(fleet, facts, {}, world, _question(fleet, lose, without, scale))
     basis = "By the fleet file alone: every instance is where it would be placed, and no host was asked."
@@ -91,18 +89,12 @@ def test(request: FleetRequest) -> tuple[str, tuple[tuple[Judged, Problems], ...
     """The fleet's mark, and every test with what speaks against it. Reads files only, and connects nowhere."""
     found = read(request)
     fleet = _fleet(found.loaded)
-    return fleet.mark, tuple((each, diagnose(each.failures, found)) for each in judge(fleet, by_file(fleet, found)))
+    return fleet.mark, tuple(
+        (each, diagnose(each.failures, found)) for each in judge(fleet, by_lock(fleet, pinned(found).images))
+    )
 
 
 def _fleet(loaded: Loaded) -> Fleet:
     if loaded.fleet is None:
         raise InvalidFleet("the fleet's files have problems", problems=loaded.problems)
     return loaded.fleet
-
-
-def by_file(fleet: Fleet, found: Read) -> Facts:
-    """What the lock says of the images; of those that it lacks, nothing: no image is read, none is fetched."""
-    known = pinned(found)
-    files = {file.source for service in fleet.services.values() for file in service.files if file.source}
-    stand_ins = {file_key(source): {"content": ImageFacts(sha256=source, size=0)} for source in sorted(files)}
-    return {**{name: known.get(name, {}) for name in fleet.images}, **stand_ins}
