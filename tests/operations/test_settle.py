@@ -1,11 +1,12 @@
 """The common head of all that asks hosts: every problem of a fleet's files, each once."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.operations.fleets import PLAYBOOK
+from tests.operations.fleets import PLAYBOOK, TryFleet
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.operations.request import FleetRequest
 from unictl.operations.settle import read, settle, write_lock
@@ -59,3 +60,13 @@ def test_what_is_no_fleet_is_told_apart_from_what_is_not_there(tmp_path: Path) -
         with pytest.raises(UsageFailure, match=said) as raised:
             read(FleetRequest(path=tmp_path / name))
         assert hint in raised.value.hint
+
+
+@pytest.mark.real
+def test_what_a_plan_refuses_is_shown_with_the_line_that_decides(fleet: TryFleet) -> None:
+    fleet.edit("volumes:\n", "policy: {max_changes: 1}\nvolumes:\n")
+    refused, number = fleet.plan(), fleet.yaml().splitlines().index("policy: {max_changes: 1}") + 1
+    assert refused.code == 6
+    assert f"fleet.yaml:{number}:23\n" in refused.out and f"  {number} | policy: {{max_changes: 1}}\n" in refused.out
+    (problem,) = json.loads(fleet.plan("-json").out)["refusals"]
+    assert problem["source"] == "policy: {max_changes: 1}"

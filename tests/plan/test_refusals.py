@@ -1,5 +1,6 @@
 """What bars a plan says what, where, and what to do next."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -23,7 +24,8 @@ from tests.plan.builders import (
 )
 from tests.plan.worlds import applied
 from unictl.diagnostics.place import Place
-from unictl.fleet.model import Placement, Policy, Publish, Volume
+from unictl.fleet.model import Fleet, Placement, Policy, Publish, Volume
+from unictl.instances.live import Silent, Survey
 from unictl.plan.budget import budget
 from unictl.plan.build import build
 from unictl.plan.change import Action
@@ -74,6 +76,49 @@ def test_a_refusal_has_the_place_of_what_caused_it_or_of_what_encloses_it() -> N
         places={("policy",): place, ("services", "front"): lower},
     )
     assert [each.place for each in made.refusals if each.code == "budget"] == [place]
+
+
+_WRITTEN = (
+    ("policy", "max_destroy"),
+    ("policy", "require_health"),
+    ("services", "api"),
+    ("services", "api", "replicas"),
+    ("services", "api", "memory"),
+    ("services", "api", "protect"),
+    ("services", "api", "placement", "hosts"),
+    ("hosts", "hv1", "drain"),
+)
+
+
+def _places(
+    made: Fleet, world: Mapping[str, Survey | Silent], *, default: tuple[str, ...] = ()
+) -> dict[str, list[str]]:
+    """Code of every refusal -> the keys it shows, where all of ``_WRITTEN`` stand in the file but ``default``."""
+    paths = [path for path in _WRITTEN if path != default]
+    lines = {path: Place(file="fleet.yaml", line=n + 1, column=1) for n, path in enumerate(paths)}
+    names = {place: ".".join(path) for path, place in lines.items()}
+    plan = build(made, facts(made), endpoints(made), world, revision=REVISION, options=PlanOptions(), places=lines)
+    return {
+        each.code: [names[place] for place in (each.place, *each.related) if place is not None]
+        for each in plan.refusals
+    }
+
+
+def test_a_refusal_shows_the_key_that_decides() -> None:
+    one = fleet(service("api", replicas=4))
+    fewer, there = change(one, "api", replicas=1), applied(one).world()
+    assert _places(fewer, there)["budget"] == ["policy.max_destroy"]
+    assert _places(fewer, there, default=("policy", "max_destroy"))["budget"] == ["services.api.replicas"]
+    kept = applied(change(one, "api", protect=True)).world()
+    assert _places(fewer, kept)["protected"] == ["services.api.protect"]
+    large = fleet(service("api", memory=4096 << 20))
+    assert _places(large, empty(large, memory=1 << 30))["no-room-memory"] == ["services.api.memory"]
+    nowhere = change(one, "api", placement=Placement(hosts="hv9"))
+    assert _places(nowhere, empty(one))["no-room-hosts"] == ["services.api.placement.hosts"]
+    drained = replace(one, hosts={"hv1": replace(one.hosts["hv1"], drain=True)})
+    assert _places(drained, empty(drained))["no-room-drain"] == ["hosts.hv1.drain"]
+    bare = replace(change(one, "api", health=()), policy=Policy(require_health=True))
+    assert _places(bare, empty(bare))["no-health-check"] == ["services.api", "policy.require_health"]
 
 
 def test_destroying_all_needs_no_allowance_and_respects_protection() -> None:

@@ -13,6 +13,7 @@ class Finding:
     """One problem at ``path``.
 
     ``about_key``: the key is meant rather than its value. ``related`` are paths of what else belongs to it.
+    ``instead`` is what is shown where ``path`` is not written, but at its default.
     ``relies`` are further paths the judgement rests on: where one of them could not be read, the finding is
     a mere consequence and is not told. ``among`` is the section in which a name was looked for in vain: where
     that section is not known in full, nothing is told either.
@@ -26,6 +27,7 @@ class Finding:
     severity: Severity = Severity.ERROR
     about_key: bool = False
     related: tuple[Path, ...] = ()
+    instead: Path = ()
     relies: tuple[Path, ...] = ()
     among: str = ""
 

@@ -14,14 +14,14 @@ from errno import EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unictl.diagnostics.diagnostic import Severity
+from unictl.diagnostics.diagnostic import Problems, Severity
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
 from unictl.execution import look
 from unictl.fleet.model import Fleet
 from unictl.hosts.connect import connect
 from unictl.instances.live import Survey, World
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import Read, Settled, declared, finish, read, revision, write_lock
+from unictl.operations.settle import Read, Settled, declared, finish, read, revision, source_of, write_lock
 
 if TYPE_CHECKING:
     from unictl.images.store import Store
@@ -119,7 +119,17 @@ def _built(ready: _Ready, world: World, options: PlanOptions) -> Plan:
         # A selector that cannot be read; everything else a plan has to say is in the plan.
         raise UsageFailure(str(error)) from None
     bring.keep(made, settled, ready.store)
-    return replace(made, facts={**made.facts, **_display(settled, made), "reached": _reached(world)})
+    return replace(
+        made,
+        refusals=_quoted(made.refusals, settled.read),
+        warnings=_quoted(made.warnings, settled.read),
+        facts={**made.facts, **_display(settled, made), "reached": _reached(world)},
+    )
+
+
+def _quoted(problems: Problems, found: Read) -> Problems:
+    """The problems with the lines that they are about."""
+    return tuple(replace(each, source=source_of(each.place, found.texts)) for each in problems)
 
 
 def _display(settled: Settled, made: Plan) -> dict[str, object]:

@@ -39,14 +39,21 @@ def _destroys(s: Situation, changes: Sequence[Change], policies: Sequence[Policy
     allowed = min(budget(policy.max_destroy, len(s.lives)) for policy in policies)
     if len(lost) <= max(allowed, s.options.allow_destroy or 0):
         return
-    share = min((p.max_destroy for p in policies), key=lambda each: budget(each, len(s.lives)))
+    ruling = min(policies, key=lambda each: budget(each.max_destroy, len(s.lives)))
+    share = f"{ruling.max_destroy} per plan{_as_before(ruling is not policies[0])}"
     yield Finding(
         path=("policy", "max_destroy"),
+        instead=next((c.origin for c in changes if c.subject in lost and c.origin), ("services",)),
         code="budget",
-        text=f"this plan destroys {len(lost)} of {len(s.lives)} instances, and {allowed} may be ({share} per plan)",
+        text=f"this plan destroys {len(lost)} of {len(s.lives)} instances, and {allowed} may be ({share})",
         detail=f"it would take down {listed(lost)}",
         hint=f"if that is what you want: -allow-destroy {len(lost)}",
     )
+
+
+def _as_before(remembered: bool) -> str:
+    """Why what stands in the file does not count."""
+    return ", as last applied: a looser policy counts from the next apply on" if remembered else ""
 
 
 def budget(share: Share, live: int) -> int:
@@ -57,12 +64,13 @@ def budget(share: Share, live: int) -> int:
 def _changes(s: Situation, changes: Sequence[Change], policies: Sequence[Policy]) -> Iterator[Finding]:
     count = sum(c.action in _CHANGES and bool(c.old or c.new) for c in changes)
     total = max(len(s.lives), len(s.wished))
-    bounds = [policy.max_changes.of(total, up=True) for policy in policies if policy.max_changes]
-    if bounds and count > max(min(bounds), s.options.allow_changes or 0):
+    bounds = [(p.max_changes.of(total, up=True), n) for n, p in enumerate(policies) if p.max_changes]
+    if bounds and count > max(min(bounds)[0], s.options.allow_changes or 0):
+        bound, ruling = min(bounds)
         yield Finding(
             path=("policy", "max_changes"),
             code="too-many-changes",
-            text=f"this plan changes {count} instances, and policy allows {min(bounds)} in one plan",
+            text=f"this plan changes {count} instances, and policy allows {bound} in one plan{_as_before(ruling > 0)}",
             hint=f"if that is what you want: -allow-changes {count}; or apply it in parts with -target",
         )
 
@@ -85,6 +93,7 @@ def _unchecked(s: Situation) -> Iterator[Finding]:
         if not service.health and service.kind != "job":
             yield Finding(
                 path=("services", name),
+                related=(("policy", "require_health"),),
                 code="no-health-check",
                 text=f"policy wants every service to have a health check, and {name} has none",
                 hint=f"give {name} a `health:`",

@@ -13,6 +13,7 @@ from unictl.fleet.model import Fleet, Host
 from unictl.instances.desired import wish
 from unictl.instances.live import World
 from unictl.instances.placement import Placement
+from unictl.instances.shortfall import Refusal
 from unictl.instances.spec import FleetFacts
 from unictl.plan import acts, adjust, budget, duration, emptied, graph, guards
 from unictl.plan.change import Action, Change
@@ -114,11 +115,21 @@ def _findings(
 def _placement(wanted: set[str], placement: Placement) -> Iterable[Finding]:
     for refusal in placement.refusals:
         if refusal.instance in wanted:
-            path = ("services", refusal.instance.rpartition("-")[0])
+            path = _grounds(refusal)
             named = "" if refusal.instance in refusal.text else f"{refusal.instance} cannot be on {refusal.host}: "
             hint = placement.nearest.get(refusal.instance) or _OTHERWISE.get(refusal.dimension, "")
             text, hint = named + refusal.text, hint.format(host=refusal.host)
             yield Finding(path=path, code=f"no-room-{refusal.dimension}", text=text, hint=hint)
+
+
+def _grounds(refusal: Refusal) -> Path:
+    """The key of the fleet file that makes it so: of the service, or of the host that cannot be used."""
+    service, asked = ("services", refusal.instance.rpartition("-")[0]), refusal.dimension
+    if asked in ("drain", "lost"):
+        return ("hosts", refusal.host, asked)
+    if asked in ("require", "hosts", "apart_from"):
+        return (*service, "placement", asked)
+    return (*service, asked) if asked in ("memory", "cpus", "ports", "hypervisor") else service
 
 
 _OTHERWISE = {
@@ -140,11 +151,19 @@ def _problems(findings: Iterable[Finding], places: Mapping[Path, Place]) -> Prob
             severity=each.severity,
             detail=each.detail,
             hint=each.hint,
-            place=_place(each.path, places),
+            place=_decides(each, places),
+            related=tuple(filter(None, (places.get(path) for path in each.related))),
         )
         for each in findings
     )
     return tuple(dict.fromkeys(found))
+
+
+def _decides(found: Finding, places: Mapping[Path, Place]) -> Place | None:
+    """The key that decides; where it is at its default, what it is about."""
+    if found.instead and found.path not in places:
+        return _place(found.instead, places) or _place(found.path, places)
+    return _place(found.path, places)
 
 
 def _place(path: Path, places: Mapping[Path, Place]) -> Place | None:

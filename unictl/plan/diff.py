@@ -275,4 +275,8 @@ def _gone(s: Situation, name: str, live: LiveInstance) -> Change:
 
 
 def _wanted(reason: Reason) -> str:
-    return f"{reason.value.replace('_', ' ')} is barred by the mark on it"
+    why = {
+        Reason.NOT_IN_FLEET: "since the fleet file does not have it any more",
+        Reason.SCALED_DOWN: "since its service has fewer replicas",
+    }
+    return f"it would be destroyed{', ' + why[reason] if reason in why else ''}"

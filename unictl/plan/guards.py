@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from unictl.diagnostics.diagnostic import Severity
+from unictl.diagnostics.place import Path
 from unictl.fleet.finding import Finding
 from unictl.fleet.model import Order
 from unictl.fleet.names import listed
@@ -102,11 +103,11 @@ def protection(s: Situation, changes: Sequence[Change]) -> Iterator[Finding]:
     """Marks on live instances that bar what is asked for."""
     for change in changes:
         if change.action is Action.HELD and change.reason is Reason.PROTECTED:
-            why = f" ({change.detail})" if change.detail else ""
+            own = ("services", change.service, "protect")
             yield Finding(
-                path=change.origin or ("services",),
+                path=own if change.service in s.fleet.services else ("services",),
                 code="protected",
-                text=f"{change.subject} on {change.host} is protected{why}",
+                text=f"{change.subject} on {change.host} is protected: {change.detail}",
                 hint=f"put {change.service} back without `protect`, apply that, and then take it away"
                 if change.service not in s.fleet.services or s.options.destroy
                 else f"take `protect` off {change.service} and apply that first",
@@ -165,7 +166,7 @@ def ports(s: Situation, after: Membership, written: Sequence[str]) -> Iterator[F
             if claim.kind == "port":
                 for (bind, port), (name, row) in wanted.items():
                     if port == claim.port and _overlap(bind, claim.bind):
-                        yield _taken(host, claim, name, row["name"], bind)
+                        yield _taken(s, host, claim, name, row["name"], bind)
 
 
 def _overlap(one: str, two: str) -> bool:
@@ -173,10 +174,13 @@ def _overlap(one: str, two: str) -> bool:
     return one == two or one in wild or two in wild
 
 
-def _taken(host: str, claim: Claim, service: str, name: str, bind: str) -> Finding:
+def _taken(s: Situation, host: str, claim: Claim, service: str, name: str, bind: str) -> Finding:
     by = f"{claim.holder or 'something'} of fleet {claim.owner}" if claim.owner else "another program"
     what = "is to be published on" if bind == "*" else "has its endpoint on"
-    path = ("services", service, "publish" if bind == "*" else "ports")
+    path: Path = ("services", service, "ports")
+    if bind == "*" and service in s.fleet.services:
+        at = next((n for n, p in enumerate(s.fleet.services[service].publish) if p.port == claim.port), 0)
+        path = ("services", service, "publish", at)
     hint = (
         "publish it on another port, or free that one"
         if bind == "*"

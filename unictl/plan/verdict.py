@@ -160,7 +160,7 @@ def _record(s: Situation, wished: Wished, host: str, classed: Classed) -> LiveIn
 
 def _barred(s: Situation, wished: Wished, host: str, old: LiveInstance, rest: tuple[LiveInstance, ...]) -> Verdict:
     """A move that must not be: the instance is protected where it runs."""
-    detail = f"it would move to {host}, and its mark on {old.host} bars that"
+    detail = f"it would move to {host}"
     why = Drift(reason=Reason.PROTECTED, origin=("services", wished.service, "protect"))
     return _verdict(Action.HELD, "", s, wished, old.host, old=old, rest=rest, detail=detail, why=why)
 
