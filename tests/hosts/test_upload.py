@@ -143,12 +143,36 @@ def test_a_file_that_was_cut_short_ends_its_request_and_nobody_waits_for_it(root
 
 def test_a_fault_while_a_file_is_sent_ends_its_request_and_says_what_it_was(root: str, tmp_path: Path) -> None:
     class Odd(io.BytesIO):
-        def seek(self, *_: int) -> int:
+        def read(self, *_: int) -> bytes:
             raise RuntimeError("no such place")
 
     async def act(host: RemoteHost) -> None:
         sending = host.stage(OWNER, hashlib.sha256(NOISE).hexdigest(), len(NOISE), lambda: Odd(NOISE), None, [])
-        with pytest.raises(Failure, match="cannot be read any more: no such place"):
+        with pytest.raises(Failure, match="cannot be sent there any more: no such place"):
             await asyncio.wait_for(sending, 30)
 
     over(environment(tmp_path / "bin", 40e6), root, act)
+
+
+@pytest.mark.parametrize("how", ["cut short", "replaced in place"])
+def test_a_file_that_is_written_to_while_it_travels_is_named_and_what_came_of_it_is_kept(
+    root: str, tmp_path: Path, how: str
+) -> None:
+    image = tmp_path / "api.elf"
+    image.write_bytes(NOISE)
+    digest = hashlib.sha256(NOISE).hexdigest()
+
+    def spoil(at: int) -> None:
+        if at > SIZE // 4:
+            image.write_bytes(b"" if how == "cut short" else NOISE[::-1])
+
+    async def act(host: RemoteHost) -> None:
+        with pytest.raises(Failure) as told:
+            await host.stage(OWNER, digest, SIZE, lambda: image.open("rb"), spoil)
+        assert str(told.value) == f"host hv1: {image} cannot be sent there any more: it was changed while it was read"
+        assert "plan again" in told.value.hint
+        image.write_bytes(NOISE)
+        assert 0 < (await host.stage(OWNER, digest, SIZE, lambda: image.open("rb")) or 0) < 0.8 * SIZE
+
+    over(environment(tmp_path / "bin", 8e6), root, act)
+    assert (Path(root) / "images" / digest).read_bytes() == NOISE

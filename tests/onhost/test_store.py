@@ -342,3 +342,19 @@ def test_on_a_disk_without_one_free_byte_an_instance_can_be_retired(small: World
     assert small.retire("web-0.0123abcd")
     assert small.states() == {}
     assert small.survey()["retired"] == {"web-0": 1}
+
+
+def test_a_similar_image_that_loses_bytes_while_it_is_used_does_no_harm(held: World) -> None:
+    """Cut short after its blocks are known, as a disk does that fails: what was to be taken of it is pulled."""
+    held.stage(IMAGE)
+    new = IMAGE[:300_000] + b"new" + IMAGE[300_000:]
+    sha = hashlib.sha256(new).hexdigest()
+
+    class Cut(Call):
+        def index(self) -> bytes:
+            image(held).chmod(0o644)
+            os.truncate(image(held), 4096)
+            return super().index()
+
+    store.stage(held.root, {"owner": OWNER, "digest": sha, "size": len(new), "like": [SHA]}, Cut(held.connection, new))
+    assert (Path(held.root.images) / sha).read_bytes() == new

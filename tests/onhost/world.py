@@ -55,7 +55,7 @@ class Call:
                 yield self.data[at : min(at + 65536, offset + length)]
 
     def index(self) -> bytes:
-        return blocks.index(self.data)
+        return blocks.index(lambda at, length: self.data[at : at + length])
 
 
 class World:

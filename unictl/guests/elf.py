@@ -1,4 +1,4 @@
-"""Reading ELF files and boot headers from a buffer (bytes or mmap): hostile input gives less, never an error. Pure.
+"""ELF files and boot headers from bytes, or a file read as such: hostile input gives less, never an error. Pure.
 
 Only offsets that lie inside the buffer are read, and no table is walked further than its bound.
 """
@@ -6,9 +6,15 @@ Only offsets that lie inside the buffer are read, and no table is walked further
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import mmap
+from typing import Protocol
 
-Buffer = bytes | mmap
+
+class Buffer(Protocol):
+    """Bytes by their place; what lies behind the end is not there."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: slice, /) -> bytes: ...
+
 
 _HEADERS = 256
 _NOTES = 1024
@@ -45,15 +51,16 @@ class Note:
 
 def number(buffer: Buffer, form: str, offset: int) -> int | None:
     """The little-endian number of struct form ``form`` at ``offset``; None outside the buffer."""
-    if offset < 0 or offset + struct.calcsize("<" + form) > len(buffer):
+    end = offset + struct.calcsize("<" + form)
+    if offset < 0 or end > len(buffer):
         return None
-    value: int = struct.unpack_from("<" + form, buffer, offset)[0]
+    value: int = struct.unpack("<" + form, buffer[offset:end])[0]
     return value
 
 
 def header(buffer: Buffer) -> Elf | None:
     """The ELF header; None where ``buffer`` is no little-endian ELF of 32 or 64 bits."""
-    start = bytes(buffer[:64])
+    start = buffer[:64]
     if start[:4] != b"\x7fELF" or len(start) < 52 or start[5:6] != b"\x01":
         return None
     if start[4] == 1:
@@ -86,7 +93,7 @@ def _segments(buffer: Buffer, elf: Elf) -> Iterator[tuple[int, int, int, int]]:
         at = elf.segments_at + index * elf.segment_size
         if elf.segment_size < need or at + need > len(buffer):
             return
-        row = struct.unpack_from(form, buffer, at)
+        row = struct.unpack(form, buffer[at : at + need])
         yield (row[0], row[1], row[4], row[7]) if elf.bits == 32 else (row[0], row[2], row[5], row[7])
 
 
@@ -98,7 +105,7 @@ def _sections(buffer: Buffer, elf: Elf) -> Iterator[tuple[int, int, int, int, in
         at = elf.sections_at + index * elf.section_size
         if elf.section_size < need or at + need > len(buffer):
             return
-        row = struct.unpack_from(form, buffer, at)
+        row = struct.unpack(form, buffer[at : at + need])
         yield row[0], row[1], row[4], row[5], row[8]
 
 
@@ -106,7 +113,7 @@ def interpreter(buffer: Buffer, elf: Elf) -> str:
     """The path in PT_INTERP, at most 255 bytes of it; empty without one."""
     for kind, offset, size, _ in _segments(buffer, elf):
         if kind == _PT_INTERP:
-            return _text(bytes(buffer[offset : offset + min(size, 255)]))
+            return _text(buffer[offset : offset + min(size, 255)])
     return ""
 
 
@@ -117,7 +124,7 @@ def section_names(buffer: Buffer, elf: Elf) -> frozenset[str]:
         return frozenset()
     _, _, start, size, _ = rows[elf.names_index]
     end = min(start + size, len(buffer))
-    return frozenset(_text(bytes(buffer[start + name : min(start + name + 64, end)])) for name, *_ in rows)
+    return frozenset(_text(buffer[start + name : min(start + name + 64, end)]) for name, *_ in rows)
 
 
 def notes(buffer: Buffer, elf: Elf) -> tuple[Note, ...]:
@@ -127,7 +134,7 @@ def notes(buffer: Buffer, elf: Elf) -> tuple[Note, ...]:
         places = [(at, size, align) for _, kind, at, size, align in _sections(buffer, elf) if kind == _SHT_NOTE]
     found: list[Note] = []
     for at, size, align in places:
-        for note in _walk(bytes(buffer[at : at + min(size, _NOTE_BYTES)]), 8 if align == 8 else 4):
+        for note in _walk(buffer[at : at + min(size, _NOTE_BYTES)], 8 if align == 8 else 4):
             found.append(note)
             if len(found) == _NOTES:
                 return tuple(found)
@@ -159,7 +166,7 @@ def _text(data: bytes) -> str:
 
 def multiboot(buffer: Buffer) -> int | None:
     """The flags of a multiboot 1 header, searched as QEMU does: 4-byte steps in the first 8 KiB, checksum right."""
-    start = bytes(buffer[:8192])
+    start = buffer[:8192]
     at = start.find(b"\x02\xb0\xad\x1b")
     while at != -1 and at + 12 <= len(start):
         magic, flags, checksum = struct.unpack_from("<III", start, at)
@@ -174,4 +181,4 @@ def linux_version(buffer: Buffer) -> str:
     at = number(buffer, "H", 0x20E)
     if not at:
         return ""
-    return _text(bytes(buffer[at + 0x200 : at + 0x200 + 127])).split(" ", 1)[0]
+    return _text(buffer[at + 0x200 : at + 0x200 + 127]).split(" ", 1)[0]

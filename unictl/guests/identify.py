@@ -22,9 +22,9 @@ def identify(buffer: Buffer, *, sha256: str = "") -> ImageFacts:
 
     Order as in QEMU's loader: a Linux boot header wins, then multiboot, then an ELF with Xen's PVH note.
     """
-    digest = sha256 or hashlib.sha256(buffer).hexdigest()
+    digest = sha256 or hashlib.sha256(buffer[:]).hexdigest()
     size = len(buffer)
-    if bytes(buffer[0x202:0x206]) == b"HdrS":
+    if buffer[0x202:0x206] == b"HdrS":
         return ImageFacts(
             sha256=digest, size=size, kind="bzimage", protocols=("linux",), notes=_linux(buffer), family="linux"
         )
@@ -43,7 +43,7 @@ def identify(buffer: Buffer, *, sha256: str = "") -> ImageFacts:
 
 
 def _kind(buffer: Buffer) -> str:
-    start = bytes(buffer[:512])
+    start = buffer[:512]
     for magic, kind in _MAGICS:
         if start.startswith(magic):
             return kind

@@ -131,16 +131,18 @@ class Conversation:
         if upload is None or self._process.stdin is None:
             return None
         sending = asyncio.create_task(upload.run(number, self._process.stdin))
-        sending.add_done_callback(lambda task: self._sent(number, task, stream))
+        sending.add_done_callback(lambda task: self._sent(number, task, stream, upload.source.name))
         return sending
 
-    def _sent(self, number: int, task: asyncio.Task[None], stream: Stream) -> None:
+    def _sent(self, number: int, task: asyncio.Task[None], stream: Stream, file: str) -> None:
         """A file that cannot be sent ends its request. A line that broke ends the reader too, which tells it."""
         error = None if task.cancelled() else task.exception()
         if error is None or isinstance(error, ConnectionError) or stream.reply.done():
             return
-        text = f"host {self.name}: the file that is sent there cannot be read any more: {error}"
-        stream.reply.set_exception(Failure(text, hint="it was changed meanwhile: plan again"))
+        why = (isinstance(error, OSError) and error.strerror) or error
+        text = f"host {self.name}: {file} cannot be sent there any more: {why}"
+        hint = "plan again when nothing writes to it; what is there already is not sent again"
+        stream.reply.set_exception(Failure(text, hint=hint))
         self.say(wire.frame(number, wire.CANCEL))
 
     def say(self, data: bytes) -> None:

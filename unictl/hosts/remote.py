@@ -8,6 +8,7 @@ from unictl.hosts.conversation import Conversation, Event, Sink
 from unictl.hosts.host import Document, problem
 from unictl.hosts.upload import Upload
 from unictl.hosts.way import Way
+from unictl.images.steady import Steady
 from unictl.onhost import blocks, wire
 
 BATCH_LIMIT = wire.BODY_LIMIT * 3 // 4
@@ -78,7 +79,8 @@ class RemoteHost:
         # Where no line lies between, sending is cheaper than looking for what is alike.
         alike = list(like) if size >= blocks.WORTH and not self._way.near else []
         uploads: list[Upload] = []
-        with open_() as source:
+        with open_() as file:
+            source = Steady(file)
 
             def upload() -> Upload:
                 uploads.append(Upload(source, self._way.near))

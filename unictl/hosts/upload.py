@@ -5,12 +5,10 @@ is done only while more is waiting to leave than leaves in the time it takes. Wh
 """
 
 import asyncio
-import mmap
-import os
 from collections.abc import Mapping
-from io import UnsupportedOperation
-from typing import Any, BinaryIO
+from typing import Any
 
+from unictl.images.steady import Steady
 from unictl.onhost import blocks, wire
 
 HIGH, LOW = 1 << 20, 512 << 10
@@ -27,7 +25,7 @@ _indexes: dict[tuple[int, ...], bytes] = {}
 class Upload:
     """The source of one request. ``sent`` counts the bytes of frames that went out for it."""
 
-    def __init__(self, source: BinaryIO, near: bool):
+    def __init__(self, source: Steady, near: bool):
         self.source = source
         self.near = near
         self.sent = 0
@@ -52,17 +50,13 @@ class Upload:
             await writer.drain()
 
     async def _read(self, asked: Mapping[str, Any]) -> bytes:
-        """A piece of the file, or of the list of its blocks; empty where the file has none (any more)."""
+        """A piece of the file, or of the list of its blocks; OSError where it is not what it was any more."""
         offset, length = int(asked["offset"]), min(int(asked["length"]), wire.DATA_LIMIT)
         if asked.get("of") == "index":
             if self._index is None:
                 self._index = await asyncio.to_thread(index, self.source)
             return self._index[offset : offset + length]
-        try:
-            self.source.seek(offset)
-            return self.source.read(length)
-        except (OSError, ValueError):
-            return b""
+        return self.source.read(offset, length)
 
     async def _packed(self, offset: int, piece: bytes, waiting: int) -> tuple[int, bytes]:
         if self.near or waiting < BUSY:
@@ -76,18 +70,9 @@ class Upload:
         return kind, body
 
 
-def index(source: BinaryIO) -> bytes:
-    """The list of a file's blocks; made once for all hosts that ask."""
-    try:
-        told = os.fstat(source.fileno())
-    except UnsupportedOperation:
-        source.seek(0)
-        return blocks.index(source.read())
-    key = (told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns)
-    if not told.st_size:
-        # Nothing can be mapped of it: it was cut short since the plan was made.
-        return blocks.index(b"")
-    if key not in _indexes:
-        with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            _indexes[key] = blocks.index(view)
-    return _indexes[key]
+def index(source: Steady) -> bytes:
+    """The list of a file's blocks; made once for all hosts that ask. OSError where it changes meanwhile."""
+    found = _indexes.get(source.stamp)
+    if found is None:
+        found = _indexes[source.stamp] = blocks.index(source.read)
+    return found

@@ -15,6 +15,7 @@ from unictl.fleet.model import Fleet, Image, Source
 from unictl.guests.facts import ImageFacts
 from unictl.images.file import facts_of, facts_of_file
 from unictl.images.lock import Facts, Lock, Origins
+from unictl.images.steady import Changed
 from unictl.revisions.tree import Outside, Tree
 
 PARTS = ("kernel", "initrd", "disk")
@@ -122,6 +123,9 @@ def _read(tree: Tree, source: Source, known: _Known) -> ImageFacts | Finding:
         return Finding(
             path=path, code="image-unreadable", text=text, hint="name the file in it that the guest boots from"
         )
+    except Changed:
+        text = f"{source.path} was changed while it was read"
+        return Finding(path=path, code="image-unreadable", text=text, hint="run the same command when it is built")
     except OSError as error:
         text = f"{source.path} cannot be read: {error.strerror}"
         return Finding(path=path, code="image-unreadable", text=text, hint="make it readable for your user")

@@ -14,7 +14,7 @@ import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator
+    from typing import Callable, Iterator
 
 SMALLEST = 4 << 10
 LARGEST = 64 << 10
@@ -26,21 +26,30 @@ _MASK = 0x1F
 _TRIES = 1024
 """Bytes ``e`` looked at for one block: an image full of them must not take minutes."""
 _HASH = 16
+_PIECE = 1 << 20
 _ROW = struct.Struct(">I16s")
 
 
-def cuts(data: Any) -> Iterator[tuple[int, int, bytes]]:
-    """(offset, length, hash) of every block of a buffer, in order."""
-    begin, end = 0, len(data)
-    while begin < end:
-        at = _next(data, begin, end)
-        yield begin, at - begin, hashlib.blake2b(data[begin:at], digest_size=_HASH).digest()
+def cuts(read: Callable[[int, int], bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """(offset, length, hash) of every block of what ``read`` gives by offset and length, nothing at the end; in order.
+
+    A window of it is held, not all: a block depends on no byte beyond the longest that it could be.
+    """
+    base, begin, data, more = 0, 0, b"", True
+    while True:
+        while more and len(data) - begin < LARGEST:
+            piece = read(base + len(data), _PIECE)
+            base, data, begin, more = base + begin, data[begin:] + piece, 0, bool(piece)
+        if begin == len(data):
+            return
+        at = _next(data, begin)
+        yield base + begin, at - begin, hashlib.blake2b(data[begin:at], digest_size=_HASH).digest()
         begin = at
 
 
-def _next(data: Any, begin: int, end: int) -> int:
+def _next(data: bytes, begin: int) -> int:
     """Where the block that begins there ends."""
-    at, last = begin + SMALLEST, min(begin + LARGEST, end)
+    at, last = begin + SMALLEST, min(begin + LARGEST, len(data))
     for _ in range(_TRIES):
         found = _ANCHOR.search(data, at, last)
         if found is None:
@@ -51,9 +60,9 @@ def _next(data: Any, begin: int, end: int) -> int:
     return last
 
 
-def index(data: Any) -> bytes:
-    """The blocks of a buffer as they travel: 20 bytes each."""
-    return b"".join(_ROW.pack(length, name) for _, length, name in cuts(data))
+def index(read: Callable[[int, int], bytes]) -> bytes:
+    """The blocks of the same as they travel: 20 bytes each."""
+    return b"".join(_ROW.pack(length, name) for _, length, name in cuts(read))
 
 
 def read(told: bytes) -> list[tuple[int, bytes]]:

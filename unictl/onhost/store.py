@@ -7,10 +7,10 @@ taken from it and do not travel.
 
 from __future__ import annotations
 
-import mmap
 import os
 
-from . import blocks, intact, lease, locks, records, wire
+from . import intact, lease, locks, records, wire
+from .alike import Alike
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,9 +94,12 @@ def _fill(root: records.Root, lock: int, sha: str, size: int, like: Any, call: A
         free = records.free_bytes(partial)
         if size - have > free:
             raise _no_room(partial, size - have, free)
-        known = _known(root, like) if attempt == 1 and have < size else {}
-        if _write(lock, partial, have, _pieces(known, have, size, call), call) == sha:
-            return
+        alike = Alike(root, like if attempt == 1 and have < size else ())
+        try:
+            if _write(lock, partial, have, alike.pieces(have, size, call), call) == sha:
+                return
+        finally:
+            alike.close()
         os.ftruncate(lock, 0)
     records.remove_file(partial)
     raise wire.Problem(
@@ -114,51 +117,6 @@ def _no_room(partial: str, need: int, free: int) -> wire.Problem:
         path=partial,
         errno=28,
     )
-
-
-def _known(root: records.Root, like: Any) -> dict[bytes, memoryview]:
-    """The blocks of images that lie here, by hash: where their bytes are."""
-    found: dict[bytes, memoryview] = {}
-    for sha in like:
-        try:
-            with open(f"{root.images}/{records.digest(sha)}", "rb") as file:
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError):
-            continue
-        for at, length, name in blocks.cuts(data):
-            found.setdefault(name, memoryview(data)[at : at + length])
-    return found
-
-
-def _pieces(known: dict[bytes, memoryview], have: int, size: int, call: Any) -> Iterator[Any]:
-    """What comes behind the first ``have`` bytes, in order: from here where it is known, pulled where it is not."""
-    rows = _rows(known, have, size, call) if known else [(have, size - have, None)]
-    pulled = call.pull([(at, length) for at, length, piece in rows if piece is None])
-    for _, length, piece in rows:
-        if piece is not None:
-            yield piece
-            continue
-        left = length
-        while left > 0:
-            came = next(pulled)
-            left -= len(came)
-            yield came
-
-
-def _rows(known: dict[bytes, memoryview], have: int, size: int, call: Any) -> list[tuple[int, int, Any]]:
-    """(offset, length, bytes or None) of everything behind ``have``; neighbours that must travel travel together."""
-    rows: list[tuple[int, int, Any]] = []
-    at = 0
-    for length, name in blocks.read(call.index()):
-        end = at + length
-        piece = known.get(name) if at >= have else None
-        begin = max(at, have)
-        if piece is None and rows and rows[-1][2] is None:
-            rows[-1] = (rows[-1][0], end - rows[-1][0], None)
-        elif end > begin:
-            rows.append((begin, end - begin, piece))
-        at = end
-    return rows if at == size else [(have, size - have, None)]
 
 
 def _write(lock: int, partial: str, have: int, pieces: Iterator[Any], call: Any) -> str:
