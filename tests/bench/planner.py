@@ -134,7 +134,7 @@ def applied(made: Plan, hosts: Iterator[str]) -> dict[str, dict[str, Any]]:
             case Kind.JOIN:
                 composed.setdefault(step.host, {}).update(step.data["services"])
             case Kind.REMEMBER:
-                world[step.host] |= {"policy": step.data["policy"], "hosts": step.data["hosts"]}
+                world[step.host] |= {"policy": step.data["policy"], "hosts": "\n".join(step.data["hosts"])}
     digests: dict[int, str] = {}
     for host, services in composed.items():
         if not digests:

@@ -56,7 +56,7 @@ def test_a_survey_reads_what_lies_in_a_store_of_format_1(old: World) -> None:
     assert [volume["name"] for volume in told["volumes"]] == ["count"]
     assert told["gates"] == []
     assert told["policy"]["max_destroy"] == "20%"
-    assert told["hosts"] == ["local 72975bb58bbdb90eaafa88e5f477ade7 ingress"]
+    assert told["hosts"] == "local 72975bb58bbdb90eaafa88e5f477ade7 ingress"
     assert told["host"]["id"] == "72975bb58bbdb90eaafa88e5f477ade7"
 
 

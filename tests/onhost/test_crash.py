@@ -133,7 +133,7 @@ def check_no_volume(world: World) -> None:
 
 def check_records(world: World) -> None:
     told = world.survey()
-    assert (told["policy"], told["hosts"]) == ({"max_destroy": 1}, ["a"])
+    assert (told["policy"], told["hosts"]) == ({"max_destroy": 1}, "a")
     assert told["instances"][0]["protect"] is True
     assert world.do("ledger", read=0)["entries"][-1]["what"] == "apply"
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.plan import cases
-from tests.plan.builders import empty, plan
+from tests.plan.builders import empty, fleet, plan, service
 from tests.plan.test_laws import SETTINGS
 from tests.plan.worlds import LOOSE, Story, applied, stories
 from unictl.declaration.load import load
 from unictl.diagnostics.failure import InvalidFleet
+from unictl.fleet.model import Policy
+from unictl.fleet.quantities import Share
 from unictl.plan import planfile
 from unictl.plan.approval import approval_hash, rows
 from unictl.plan.revision import Revision
@@ -59,6 +62,21 @@ def test_a_file_of_the_first_format_still_opens() -> None:
         ("replace", "front-0"),
     ]
     assert "launch:front-0.af441d55" in {step.id for step in made.steps} and made.can_apply
+
+
+def test_in_a_file_of_format_1_1_each_host_has_its_own_list_of_what_to_remember() -> None:
+    text = (Path(__file__).parent / "formats" / "1.1.plan").read_text()
+    assert "remembered" not in json.loads(text)
+    assert planfile.load(text).steps == cases.CASES["policy_that_changed_is_remembered"]().steps
+
+
+def test_what_all_hosts_are_to_remember_stands_once_in_the_file() -> None:
+    crowd = fleet(service("api"), hosts=40)
+    sim = applied(crowd)
+    made = plan(replace(crowd, policy=Policy(max_destroy=Share(number=3))), sim.world())
+    steps = [step for step in planfile.document(made)["steps"] if step["kind"] == "remember"]
+    assert len(steps) == 40 and not any("data" in step for step in steps)
+    assert planfile.load(planfile.dump(made)).steps == made.steps
 
 
 def test_what_is_free_at_the_tightest_moment_is_in_no_hash_and_may_be_absent() -> None:

@@ -34,7 +34,7 @@ def test_every_document_says_which_format_it_is() -> None:
         json.validated((), (), True),
         json.document({"fleet": "shop"}),
     ]
-    assert [each["format_version"] for each in made] == ["1.1", *["1.0"] * 4]
+    assert [each["format_version"] for each in made] == ["1.2", *["1.0"] * 4]
 
 
 def test_a_plan_has_the_summary_its_rows_and_all_exit_codes() -> None:

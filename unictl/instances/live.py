@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from sys import intern
+from functools import lru_cache
 from typing import Any
 
 
@@ -199,13 +199,19 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         ingress=reply["ingress"],
         lease=reply.get("lease"),
         policy=reply.get("policy"),
-        hosts=None if reply.get("hosts") is None else tuple(map(intern, reply["hosts"])),
+        hosts=None if reply.get("hosts") is None else _lines(reply["hosts"]),
         namesakes=tuple(reply.get("namesakes", ())),
         elsewhere=tuple(reply.get("elsewhere", ())),
         leftovers=reply.get("leftovers", 0),
         applies=tuple(reply.get("applies", ())),
         gates=tuple(reply.get("gates", ())),
     )
+
+
+@lru_cache(maxsize=64)
+def _lines(text: str) -> tuple[str, ...]:
+    """What all hosts say alike is taken apart once, and kept once."""
+    return tuple(text.splitlines())
 
 
 def _claim(row: Mapping[str, Any]) -> Claim:

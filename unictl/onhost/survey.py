@@ -34,7 +34,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
         "ingress": ingress,
         "lease": holders.holder(root, owner),
         "policy": _remembered(root, owner, "policy"),
-        "hosts": _remembered(root, owner, "hosts"),
+        "hosts": _hosts(root, owner),
         "namesakes": _namesakes(root, owner, str(ask.get("mark", ""))),
         "elsewhere": elsewhere.stores(root, owner),
         "leftovers": len(holders.leftovers(root, owner)),
@@ -245,6 +245,12 @@ def _images(root: records.Root) -> dict[str, list[str]]:
     there = [name for name in records.names(root.images) if len(name) == 64]
     damaged = intact.damaged(root, there)
     return {"images": [name for name in there if name not in damaged], "damaged": damaged}
+
+
+def _hosts(root: records.Root, owner: str) -> Any:
+    """The hosts of the fleet as last applied, as one text: a thousand hosts say a thousand each."""
+    told = _remembered(root, owner, "hosts")
+    return "\n".join(map(str, told)) if isinstance(told, list) else None
 
 
 def _remembered(root: records.Root, owner: str, name: str) -> Any:

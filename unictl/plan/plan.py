@@ -9,7 +9,7 @@ from unictl.plan.change import Action, Change
 from unictl.plan.revision import Revision
 from unictl.plan.step import Step
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

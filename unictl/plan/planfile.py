@@ -26,7 +26,7 @@ from unictl.plan.revision import Revision
 from unictl.plan.step import Kind, Step
 from unictl.plan.tightest import AMOUNTS
 
-_HASHED = ({each.name for each in fields(Plan)} | {"servers"}) - {"facts", "tightest", "warnings"}
+_HASHED = ({each.name for each in fields(Plan)} | {"servers", "remembered"}) - {"facts", "tightest", "warnings"}
 _MAJOR, _MINOR = (int(part) for part in FORMAT_VERSION.split("."))
 _AGAIN = "plan again with this unictl"
 
@@ -73,12 +73,13 @@ def plan_hash(plan: Plan) -> str:
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plain form of a plan, without its hashes. A launch document stands once, in its step."""
     plain = {each.name: getattr(plan, each.name) for each in fields(plan)}
-    servers = _Servers()
+    servers, remembered = _Servers(), _remembered(plan)
     return plain | {
         "format_version": FORMAT_VERSION,
         "revision": asdict(plan.revision),
         "changes": [_change_json(change) for change in plan.changes],
-        "steps": [_step_json(step, servers) for step in plan.steps],
+        "steps": [_step_json(step, servers, remembered) for step in plan.steps],
+        "remembered": remembered,
         "membership": {host: servers.packed(services) for host, services in plan.membership.items()},
         "servers": servers.rows,
         "endpoints": [asdict(endpoint) for endpoint in plan.endpoints],
@@ -137,8 +138,15 @@ def _default(each: Any) -> Any:
     return each.default if each.default_factory is MISSING else each.default_factory()
 
 
-def _step_json(step: Step, servers: _Servers) -> dict[str, Any]:
+def _remembered(plan: Plan) -> Mapping[str, Any]:
+    """What every host is to remember: every host of the fleet, so it stands once and not in each step."""
+    return next((step.data for step in plan.steps if step.kind is Kind.REMEMBER), {})
+
+
+def _step_json(step: Step, servers: _Servers, remembered: Mapping[str, Any]) -> dict[str, Any]:
     row = _sparse(step) | {"kind": step.kind.value}
+    if step.kind is Kind.REMEMBER and step.data == remembered:
+        del row["data"]
     if "services" in step.data:
         row["data"] = {**step.data, "services": servers.packed(step.data["services"])}
     return row
@@ -168,7 +176,7 @@ def _problem_json(problem: Diagnostic) -> dict[str, Any]:
 
 def _plan(plain: Mapping[str, Any]) -> Plan:
     rows = plain["servers"]
-    steps = tuple(_step(row, rows) for row in plain["steps"])
+    steps = tuple(_step(row, rows, plain.get("remembered", {})) for row in plain["steps"])
     documents = {s.subject: s.data["document"] for s in steps if s.kind is Kind.LAUNCH}
     known = {each.name: plain[each.name] for each in fields(Plan) if each.name in plain}
     return Plan(
@@ -194,8 +202,8 @@ def _amounts(row: Mapping[str, Any]) -> Mapping[str, int]:
     return {each: index(row[each]) for each in AMOUNTS}
 
 
-def _step(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]]) -> Step:
-    data = row.get("data", {})
+def _step(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]], remembered: Mapping[str, Any]) -> Step:
+    data = row.get("data", remembered if row["kind"] == Kind.REMEMBER.value else {})
     if "services" in data:
         data = {**data, "services": _unpacked(data["services"], servers)}
     return Step(**_known(Step, row) | {"kind": Kind(row["kind"]), "needs": tuple(row.get("needs", ())), "data": data})
