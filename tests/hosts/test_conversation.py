@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from tests.hosts.line import environment
 from tests.onhost.world import OWNER, World, document, short_folder
-from unictl.diagnostics.failure import Unreachable
+from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.fleet.model import Connect, Host
-from unictl.hosts import archive, openssh, start
+from unictl.hosts import archive, openssh, remote, start
 from unictl.hosts.connect import connect
 from unictl.hosts.host import HostBusy, HostProblem, HostTaken
 from unictl.hosts.remote import RemoteHost
@@ -128,6 +129,69 @@ def test_a_launch_list_longer_than_a_frame_goes_in_several(folder: str) -> None:
         assert sum(len(row["spec"]["text"]) for row in whole["instances"]) == 1_500_000
 
     run(act, folder)
+
+
+def test_a_request_longer_than_a_frame_goes_through_and_holds_nothing_up(folder: str) -> None:
+    """What a fleet of 30,000 services asks, and what its apply writes down."""
+    names = {f"service-{number}": "1:" + "f" * 64 for number in range(30_000)}
+
+    async def act(host: RemoteHost) -> None:
+        assert len(wire.encode(names)) > 2 * wire.BODY_LIMIT
+        both = await asyncio.gather(host.survey(OWNER, "shop", names), survey(host))
+        assert [reply["instances"] for reply in both] == [[], []]
+        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        await host.ledger_append(OWNER, {"services": names})
+        (entry,) = await host.ledger_read(OWNER, 1)
+        assert entry["services"] == names
+
+    run(act, folder)
+
+
+def test_what_is_longer_than_a_host_takes_is_said_before_anything_is_sent_and_the_rest_goes_on(folder: str) -> None:
+    async def act(host: RemoteHost) -> None:
+        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        with pytest.raises(Failure, match="host here: what it is to be told for `ledger` is 17") as failure:
+            await host.ledger_append(OWNER, {"text": "x" * 17_800_000})
+        assert "two fleets" in failure.value.hint
+        assert await host.ledger_read(OWNER, 1) == []
+        assert not host.notes
+
+    run(act, folder)
+
+
+def test_a_launch_carries_the_secrets_that_its_instances_name_and_counts_them() -> None:
+    secrets = {f"s{number}": "x" * 300_000 for number in range(6)} | {"nobody's": "y"}
+    documents = [document(f"web-{number}", run={"secrets": [f"s{number}", "s0"]}) for number in range(6)]
+    batches = list(remote._batches(documents, secrets))
+    assert [each for batch, _ in batches for each in batch] == documents
+    for batch, named in batches:
+        assert set(named) == {name for each in batch for name in each["run"]["secrets"]}
+        assert len(wire.encode(batch)) + len(wire.encode(named)) <= remote.BATCH_LIMIT
+    assert list(remote._batches([], secrets)) == []
+
+
+def test_a_long_request_over_a_slow_line_is_no_silence(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes three times as long as a host may be silent."""
+    monkeypatch.setattr(wire, "SILENCE", 1.0)
+    monkeypatch.setattr(wire, "PING_EVERY", 0.2)
+    names = {"web-0": "x" * 3_000_000}
+
+    async def act(host: RemoteHost) -> None:
+        await survey(host)
+        assert (await host.survey(OWNER, "shop", names))["instances"] == []
+        assert not host.notes
+
+    async def whole() -> None:
+        declared = Host(name="hv1", connect=Connect(kind="ssh", host="hv1"), root=folder)
+        host = await connect(declared, env=environment(tmp_path / "bin", 1e6))
+        try:
+            await act(host)
+        finally:
+            await host.close()
+
+    asyncio.run(whole())
 
 
 def test_problems_become_failures_with_their_exit_code(folder: str) -> None:

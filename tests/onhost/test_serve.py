@@ -112,8 +112,30 @@ def test_a_newer_store_is_told_in_the_hello_and_to_every_request(world: World) -
 
 def test_long_replies_come_in_parts_that_join() -> None:
     text = "x" * (3 * wire.DATA_LIMIT)
-    frames = wire.reply(7, {"ok": text})
+    frames = wire.frames(7, wire.REPLY, wire.encode({"ok": text}))
     kinds = [wire.HEAD.unpack_from(one)[2] for one in frames]
     assert kinds == [wire.PART] * 3 + [wire.REPLY]
     body = b"".join(one[wire.HEAD.size :] for one in frames)
     assert json.loads(body) == {"ok": text}
+
+
+def test_a_long_request_comes_in_parts_each_of_which_is_answered_by_a_sign_of_life(world: World) -> None:
+    talk = Talk(world)
+    body = wire.encode({"owner": OWNER, "do": "survey", "mark": "shop", "full": {"web-0": "x" * (2 * wire.DATA_LIMIT)}})
+    first, *rest = wire.frames(1, wire.REQUEST, body)
+    wire.write_all(talk.writing, first)
+    assert talk.read()[:2] == (0, wire.PING)
+    assert "ok" in talk.answer(2, do="survey", mark="shop"), "another is answered meanwhile"
+    wire.write_all(talk.writing, b"".join(rest))
+    while (frame := talk.read())[:2] != (1, wire.REPLY):
+        assert frame[:2] == (0, wire.PING)
+    assert "ok" in json.loads(frame[2])
+
+
+def test_a_host_holds_no_more_of_a_request_than_its_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MESSAGE_LIMIT", 1 << 20)
+    talk = Talk(world)
+    for stream in range(1, 6):
+        wire.write_all(talk.writing, wire.frame(stream, wire.PART, bytes(wire.DATA_LIMIT)))
+    talk.thread.join(10)
+    assert not talk.thread.is_alive()

@@ -26,6 +26,7 @@ from tests.plan.worlds import applied
 from unictl.diagnostics.place import Place
 from unictl.fleet.model import Fleet, Placement, Policy, Publish, Volume
 from unictl.instances.live import Silent, Survey
+from unictl.plan import ingress, membership
 from unictl.plan.budget import budget
 from unictl.plan.build import build
 from unictl.plan.change import Action
@@ -366,3 +367,18 @@ def test_a_launch_of_files_that_no_commit_has_names_its_commit_with_a_mark() -> 
     ):
         steps = plan(one, empty(one), revision=revision).steps
         assert [each.data["document"]["commit"] for each in steps if each.kind is Kind.LAUNCH] == [said]
+
+
+def test_an_ingress_longer_than_a_host_can_be_told_is_refused_and_old_and_new_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old, new = (fleet(service("web", replicas=4, image=name, publish=published(80)), hosts=2) for name in ("app", "v2"))
+    world = applied(old).world()
+    fits = plan(new, world)
+    monkeypatch.setattr(ingress, "LONGEST", len(membership.compose(old.owner, fits.membership["hv1"])))
+    assert plan(old, empty(old)).can_apply
+    (refusal,) = plan(new, world).refusals
+    assert refusal.code == "ingress-too-long"
+    assert "hv1 and hv2 would lead to 8 instances, old and new" in refusal.summary
+    assert "two fleets" in refusal.hint
+    assert fits.can_apply

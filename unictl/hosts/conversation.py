@@ -107,14 +107,16 @@ class Conversation:
         upload: Upload | None = None,
         sink: Sink | None = None,
     ) -> dict[str, Any]:
-        """The reply ``{"ok": ...}`` or ``{"problem": ...}``; Unreachable when the host is gone or silent."""
+        """The reply ``{"ok": ...}`` or ``{"problem": ...}``; Unreachable when the host is gone or silent, another
+        Failure where it is longer than a host takes: nothing is sent then."""
         self._raise_if_gone()
+        body = self._body(request)
         number, self._next = self._next, self._next + 1
         stream = self._streams[number] = Stream(event, upload, sink)
         self.asked += 1
         if len(self._streams) == 1:
             self._heard = max(self._heard, asyncio.get_running_loop().time())
-        self.say(wire.frame(number, wire.REQUEST, wire.encode(request)))
+        self.say(b"".join(wire.frames(number, wire.REQUEST, body)))
         sending = self._sending(number, upload, stream)
         try:
             return await stream.reply
@@ -125,6 +127,14 @@ class Conversation:
             self._streams.pop(number, None)
             if sending is not None:
                 sending.cancel()
+
+    def _body(self, request: Mapping[str, Any]) -> bytes:
+        body = wire.encode(request)
+        if len(body) > wire.MESSAGE_LIMIT:
+            sizes = f"{len(body) / 1e6:.1f} MB, and a host takes {wire.MESSAGE_LIMIT / 1e6:.1f} MB at once"
+            text = f"host {self.name}: what it is to be told for `{request['do']}` is {sizes}"
+            raise Failure(text, hint="make two fleets of this one; nothing of it was sent")
+        return body
 
     def _sending(self, number: int, upload: Upload | None, stream: Stream) -> asyncio.Task[None] | None:
         """What answers the host's wishes for pieces of a file."""

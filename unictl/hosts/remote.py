@@ -1,7 +1,7 @@
 """A host as typed verbs over one way there. Replies are the host side's own documents."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from unictl.hosts.conversation import Conversation, Event, Sink
@@ -11,8 +11,8 @@ from unictl.hosts.way import Way
 from unictl.images.steady import Steady
 from unictl.onhost import blocks, wire
 
-BATCH_LIMIT = wire.BODY_LIMIT * 3 // 4
-"""Bytes of launch documents in one request; longer lists go in several."""
+BATCH_LIMIT = 768 << 10
+"""Bytes of launch documents, and of the secrets they name, in one request; longer lists go in several."""
 
 
 class RemoteHost:
@@ -105,8 +105,8 @@ class RemoteHost:
     ) -> list[dict[str, Any]]:
         """Start these; an outcome each {key, ok, adopted, problem?}."""
         outcomes: list[dict[str, Any]] = []
-        for batch in _batches(documents):
-            outcomes += (await self._ask("launch", owner, instances=batch, secrets=dict(secrets)))["outcomes"]
+        for batch, named in _batches(documents, secrets):
+            outcomes += (await self._ask("launch", owner, instances=batch, secrets=named))["outcomes"]
         return outcomes
 
     async def prove(
@@ -227,14 +227,21 @@ class RemoteHost:
         return await self._way.ask({"do": do, "owner": owner, **rest}, event=event, upload=upload, sink=sink)
 
 
-def _batches(documents: Sequence[Document]) -> list[list[Document]]:
-    batches: list[list[Document]] = [[]]
+def _batches(
+    documents: Sequence[Document], secrets: Mapping[str, str]
+) -> Iterator[tuple[list[Document], dict[str, str]]]:
+    """The documents in order, in lists that fit a request, each with the secrets that are named in it."""
+    batch: list[Document] = []
+    named: dict[str, str] = {}
     room = BATCH_LIMIT
     for document in documents:
-        size = len(wire.encode(document))
-        if size > room and batches[-1]:
-            batches.append([])
-            room = BATCH_LIMIT
-        batches[-1].append(document)
+        own = {name: secrets[name] for name in document["run"].get("secrets", ()) if name in secrets}
+        size = len(wire.encode(document)) + len(wire.encode(own))
+        if size > room and batch:
+            yield batch, named
+            batch, named, room = [], {}, BATCH_LIMIT
+        batch.append(document)
+        named |= own
         room -= size
-    return batches if documents else []
+    if batch:
+        yield batch, named

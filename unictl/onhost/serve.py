@@ -63,6 +63,8 @@ class Connection:
         self._keys: dict[str, threading.Lock] = {}
         self._keys_guard = threading.Lock()
         self._free = threading.BoundedSemaphore(THREADS)
+        self._parts: dict[int, list[bytes]] = {}
+        self._coming = 0
 
     def send(self, data: bytes) -> None:
         """Write frames; to nobody where the control side is gone."""
@@ -109,14 +111,30 @@ class Connection:
     def _heard(self, stream: int, kind: int, body: bytes) -> None:
         if kind == wire.PING:
             self.send(wire.frame(0, wire.PING))
+        elif kind == wire.PART:
+            self._part(stream, body)
         elif kind == wire.REQUEST:
-            self._begin(stream, body)
+            self._begin(stream, self._whole(stream, body))
         elif stream in self.calls:
             call = self.calls[stream]
             if kind in (wire.DATA, wire.DEFLATED):
                 call.data.put((kind, body))
             elif kind == wire.CANCEL and call.ask.get("do") in CANCELLABLE:
                 call.cancel()
+
+    def _part(self, stream: int, body: bytes) -> None:
+        """Keep a piece of a long request, and say that it came: the line may be busy with it for long. A control side
+        that sends more than it may is none of ours."""
+        self._parts.setdefault(stream, []).append(body)
+        self._coming += len(body)
+        if self._coming > wire.MESSAGE_LIMIT:
+            self.gone.set()
+        self.send(wire.frame(0, wire.PING))
+
+    def _whole(self, stream: int, body: bytes) -> bytes:
+        parts = self._parts.pop(stream, [])
+        self._coming -= sum(map(len, parts))
+        return b"".join([*parts, body])
 
     def _begin(self, stream: int, body: bytes) -> None:
         import json
@@ -129,7 +147,7 @@ class Connection:
         with self._free:
             document = self._outcome(call)
         self.calls.pop(call.stream, None)
-        self.send(b"".join(wire.reply(call.stream, document)))
+        self.send(b"".join(wire.frames(call.stream, wire.REPLY, wire.encode(document))))
 
     def _outcome(self, call: Call) -> dict[str, Any]:
         """The reply, or the problem: never a traceback, never the request (it may hold secrets)."""

@@ -3,7 +3,8 @@
 A frame is ``>IIB`` (length of the body, stream, kind) and its body. Streams are chosen by the control side and never
 used twice; stream 0 is the connection itself (hello, pings). Bodies are JSON but for DATA: eight bytes of offset, then
 the bytes, and DEFLATED: the same with the bytes compressed. A WANT asks for a piece of the file that is uploaded, or
-(``of: index``) of the list of its blocks. A reply that does not fit one frame travels as PARTs closed by the REPLY.
+(``of: index``) of the list of its blocks. A request or reply that does not fit one frame travels as PARTs closed by the
+REQUEST or REPLY.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ REQUEST, REPLY, EVENT, PART, WANT, DATA, DEFLATED, CANCEL, PING = b"QREFWDZCP"
 BODY_LIMIT = 1 << 20
 """Longest body of a control frame; a longer one is a broken conversation."""
 DATA_LIMIT = 256 << 10
-"""Longest chunk of bytes in one DATA frame, and of a reply in one frame."""
+"""Longest chunk of bytes in one DATA frame, and of a request or reply in one frame."""
+MESSAGE_LIMIT = 16 << 20
+"""Longest request; a host holds no more than that of those that are on their way to it."""
 AHEAD = 8 << 20
 """Bytes of an upload that may be wanted and not yet here."""
 PING_EVERY = 5.0
@@ -83,12 +86,11 @@ def frame(stream: int, kind: int, body: bytes = b"") -> bytes:
     return HEAD.pack(len(body), stream, kind) + body
 
 
-def reply(stream: int, document: dict[str, Any]) -> list[bytes]:
-    """The frames of one reply: PARTs where it is long, closed by the REPLY."""
-    body = encode(document)
+def frames(stream: int, kind: int, body: bytes) -> list[bytes]:
+    """The frames of one request or reply: PARTs where it is long, closed by one of its kind."""
     cuts = range(0, max(len(body), 1), DATA_LIMIT)
     pieces = [body[at : at + DATA_LIMIT] for at in cuts]
-    return [frame(stream, PART, piece) for piece in pieces[:-1]] + [frame(stream, REPLY, pieces[-1])]
+    return [frame(stream, PART, piece) for piece in pieces[:-1]] + [frame(stream, kind, pieces[-1])]
 
 
 def deflated(offset: int, piece: bytes) -> tuple[int, bytes]:

@@ -106,6 +106,7 @@ def _findings(
         guards.floors(s, found.works),
         guards.capabilities(s, made),
         guards.ports(s, made.after, written),
+        guards.lengths(s, made, written),
         budget.judged(s, changes, revision, whole=about.whole),
         emptied.emptied(s, changes),
         emptied.bereft(s, changes, found.works),

@@ -10,7 +10,7 @@ from unictl.fleet.model import Order
 from unictl.fleet.names import listed
 from unictl.fleet.quantities import memory_text
 from unictl.instances.live import Claim, Silent, Survey
-from unictl.plan import remember
+from unictl.plan import ingress, membership, remember
 from unictl.plan.acts import volume_size
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Work
@@ -167,6 +167,22 @@ def ports(s: Situation, after: Membership, written: Sequence[str]) -> Iterator[F
                 for (bind, port), (name, row) in wanted.items():
                     if port == claim.port and _overlap(bind, claim.bind):
                         yield _taken(s, host, claim, name, row["name"], bind)
+
+
+def lengths(s: Situation, made: Rollout, written: Sequence[str]) -> Iterator[Finding]:
+    """An ingress that is longer than a host can be told; while a rollout runs it holds old and new."""
+    if not written or not membership.long((made.before, made.after)):
+        return
+    both = membership.together(made.before, made.after)
+    size = len(membership.compose(s.fleet.owner, both))
+    if size > ingress.LONGEST:
+        many = len({server["name"] for rows in both.values() for row in rows for server in row["servers"]})
+        text = (
+            f"the ingress of {listed(sorted(written))} would lead to {many} instances, old and new: its configuration "
+            f"is {size / 1e6:.1f} MB, and a host takes {ingress.LONGEST / 1e6:.1f} MB"
+        )
+        hint = "make two fleets of this one; `ingress: false` takes it off a host that needs none"
+        yield Finding(path=("services",), code="ingress-too-long", text=text, hint=hint)
 
 
 def _overlap(one: str, two: str) -> bool:

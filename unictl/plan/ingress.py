@@ -15,6 +15,8 @@ from urllib.parse import quote
 from unictl.fleet.model import Probe
 from unictl.fleet.quantities import duration_text
 
+LONGEST = 15 << 20
+"""Bytes of text that a host can be told in one request."""
 _WORD = re.compile(r"[A-Za-z0-9_.:@*-]+")
 
 # A port that QEMU forwards has a backlog of one: of many clients at once the kernel drops all others, which would try

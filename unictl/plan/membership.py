@@ -5,7 +5,7 @@ before the first step and the steps done since, so that a branch that failed can
 """
 
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -17,6 +17,8 @@ from unictl.plan.ingress import Listener, Server
 
 LOOPBACK = "127.0.0.1"
 _ANY = (None, "", "0.0.0.0")
+_SECTION, _LINE = 1200, 200
+"""Bytes of a section without instances, and of the line of one, at most."""
 _PROBE = {field.name: field.default for field in fields(Probe)}
 
 Listeners = Sequence[Mapping[str, Any]]
@@ -149,6 +151,25 @@ def _asked(service: Service) -> str:
     check = ingress.check_of(service.health)
     first = service.ports[0].name if service.ports else ""
     return (check.port or first) if check else ""
+
+
+def together(before: Membership, after: Membership) -> dict[str, list[Mapping[str, Any]]]:
+    """Every listener with all servers that it has in either: the most that it may have on the way."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for service in {*before, *after}:
+        rows: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        for row in (*before.get(service, ()), *after.get(service, ())):
+            key = (row["name"], row["bind"], row["port"])
+            servers = {each["name"]: each for each in (*rows.get(key, {"servers": ()})["servers"], *row["servers"])}
+            rows[key] = {**row, "servers": list(servers.values())}
+        found[service] = list(rows.values())
+    return found
+
+
+def long(those: Iterable[Membership]) -> bool:
+    """Whether it is worth looking how long the text of these is: for each part of it more is counted than it takes."""
+    rows = [row for each in those for listeners in each.values() for row in listeners]
+    return _SECTION * len(rows) + _LINE * sum(len(row["servers"]) for row in rows) > ingress.LONGEST
 
 
 def compose(owner: str, membership: Membership) -> str:
