@@ -108,5 +108,8 @@ def _cases(world: World) -> dict[str, dict[str, Callable[..., Any]]]:
             "locks": lambda request: world.answer("locks", world.document, request),
         },
         "lock": {"lock": lambda request: world.answer("lock", lock, request)},
-        "scaffold": {"init": lambda directory, playbook: world.answer("init", ("fleet.yaml",), directory, playbook)},
+        "scaffold": {
+            "init": lambda directory, playbook: world.answer("init", ("fleet.yaml",), directory, playbook),
+            "lacking": lambda directory: (),
+        },
     }

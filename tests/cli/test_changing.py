@@ -56,6 +56,25 @@ def test_the_exit_code_of_a_plan_is_the_gravest_that_holds(world: World, more: d
     assert world.run("plan", *argv).code == code
 
 
+def test_what_is_not_there_is_a_failure_and_no_refusal_by_a_rule(world: World) -> None:
+    nowhere = Diagnostic(code="image-nowhere", summary="the bytes of api.kernel are nowhere")
+    world.plan = samples.plan(samples.bump(2), refusals=(nowhere,))
+    assert world.run("plan").code == world.run("apply", "-auto-approve").code == 1
+    world.plan = samples.plan(samples.bump(2), refusals=(nowhere, samples.REFUSAL))
+    assert world.run("plan").code == 6 and json.loads(world.run("plan", "-json").out)["exit_codes"] == [0, 1, 6]
+
+
+def test_the_json_of_an_apply_begins_with_what_was_written_into_the_lock(world: World) -> None:
+    world.plan = samples.plan(samples.bump(2), facts={"relocked": ["endpoint zed.http 23102"]})
+    first = json.loads(world.run("apply", "-json", "-auto-approve").out.splitlines()[0])
+    assert (first["type"], first["changed"]) == ("lock", ["endpoint zed.http 23102"])
+
+
+def test_a_destroy_that_failed_goes_on_with_itself(world: World) -> None:
+    world.report = Report(failed=((samples.STEP, _PROBLEM),))
+    assert "To go on: unictl destroy shop -auto-approve\n" in world.run("destroy", "shop", "-auto-approve").out
+
+
 def test_what_failed_before_is_a_failure_still(world: World) -> None:
     held = replace(samples.kept(1)[0], action=Action.HELD, reason=Reason.FAILED_BEFORE)
     world.plan = samples.plan((held,))

@@ -1,5 +1,6 @@
 """The commands that only look."""
 
+import io
 import json
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.cli.conftest import Terminal, World
 from tests.views import samples
 from unictl.cli.main import main
 from unictl.cli.vocabulary import COMMANDS
+from unictl.operations.shipped import folder
 
 
 def _validated(problems=(), fleet="fleet"):
@@ -93,8 +95,31 @@ def test_locks_say_who_is_at_work(world: World) -> None:
 
 def test_init_names_what_it_wrote_and_what_to_type_next(world: World) -> None:
     ran = world.run("init", "-from", "hello", "shop")
-    assert ran.out == "Wrote fleet.yaml\nTo see what it would do: unictl plan shop\n"
+    assert ran.out == "Wrote shop/fleet.yaml\nTo see what it would do: unictl plan shop\n"
     assert world.asked["init"] == (Path("shop"), "hello")
+    assert world.run("init").out == "Wrote fleet.yaml\nTo see what it would do: unictl plan\n"
+
+
+def test_init_says_what_cannot_be_planned_yet(tmp_path: Path) -> None:
+    out = io.StringIO()
+    assert main(["init", "-from", "edge", str(tmp_path)], {}, io.StringIO(), out, out) == 0
+    said = out.getvalue()
+    assert (
+        "so it cannot be planned: UDP ports and\nactivation on request." in said
+        and "To see what it would do" not in said
+    )
+
+
+def test_the_help_of_init_names_every_playbook(world: World) -> None:
+    known = sorted(each.parent.name for each in folder("playbooks").glob("*/fleet.yaml"))
+    helped = " ".join(world.run("init", "-help").out.split())
+    assert known and all(name in helped.partition("begin with:")[2] for name in known)
+
+
+def test_what_is_taken_down_is_not_offered_what_starts_something(world: World) -> None:
+    helped = world.run("destroy", "-help").out
+    assert "--target" in helped and not any(word in helped for word in ("--replace", "--rebalance", "--retry"))
+    assert world.run("destroy", "-retry").code == 1
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -36,3 +36,18 @@ def test_a_lock_that_a_merge_left_damaged_is_in_nobodys_way_who_looks_or_takes_d
     assert fleet.run("plan", "-destroy").code == 0
     part = fleet.run("plan", "-destroy", "-target", "front")
     assert part.code == 3 and "fleet.lock:1:1" in part.err
+
+
+@pytest.mark.real
+def test_a_pipeline_that_names_a_volume_to_delete_may_do_so_again(fleet: TryFleet) -> None:
+    fleet.edit(r"(?s)\n  front:.*?(?=\nnetworks)", "\n")
+    assert fleet.apply().code == 0
+    fleet.edit(r"(?s)volumes:\n  count.*?(?=templates)", "")
+    fleet.edit(r"(?s)services:.*(?=\nnetworks)", "")
+    words = ("-allow-destroy", "1", "-allow-destroy", "volume:count")
+    first, second = fleet.apply(*words), fleet.apply(*words)
+    assert first.code == 0 and "2 destroyed" in first.out, first.out + first.err
+    assert second.code == 0, second.out + second.err
+    assert "volume count is gone already: an earlier apply was told to delete it" in second.out
+    third = fleet.apply("-allow-destroy", "volume:cuont")
+    assert third.code == 1 and "no host has a volume 'cuont'" in third.err

@@ -230,6 +230,19 @@ def test_a_volume_named_that_a_silent_host_may_have_is_told() -> None:
     assert "no-volume" in {each.code for each in made.warnings}
 
 
+def test_a_volume_that_an_earlier_apply_deleted_is_told_as_gone_and_bars_nothing() -> None:
+    one = cases.hello()
+    made = plan(one, applied(one).world(), allow_volumes=("old",), deleted=("old",))
+    told = [each.summary for each in made.warnings if each.code == "no-volume"]
+    assert made.can_apply and told == ["volume old is gone already: an earlier apply was told to delete it"]
+
+
+def test_the_volume_of_a_replica_that_is_not_there_yet_is_no_guess() -> None:
+    one = fleet(service("db", volumes={"data": "orders"}, replicas=2))
+    made = plan(one, empty(one), destroy=True, allow_volumes=("orders-1",))
+    assert [each.summary for each in made.warnings] == ["no host has a volume orders-1"]
+
+
 def test_a_volume_whose_user_has_gone_is_deleted_when_named() -> None:
     one = cases.hello()
     two = change(without(one, "counter"), "front", args=(), needs=())

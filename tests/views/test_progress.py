@@ -1,7 +1,19 @@
 """What is in flight, for a given moment."""
 
 from tests.views import samples
-from unictl.journal.event import Began, Ended, Event, Failed, Finished, Interrupting, Progressed, Started, Waiting
+from unictl.diagnostics.diagnostic import Diagnostic
+from unictl.journal.event import (
+    Began,
+    Ended,
+    Event,
+    Failed,
+    Finished,
+    Interrupting,
+    Progressed,
+    Returning,
+    Started,
+    Waiting,
+)
 from unictl.plan.step import Kind, Step
 from unictl.views import layout, progress
 
@@ -51,6 +63,15 @@ def test_barriers_are_nobodys_business() -> None:
     now = _after(Began(at=0, steps=1), Started(at=1, step=barrier))
     assert _plain(progress.region(now, 2.0)) == ["0 of 1 steps done [2s]"]
     assert progress.told(now, Finished(at=2, step=barrier)) is None
+
+
+def test_who_goes_back_is_told_with_what_failed_in_words() -> None:
+    step = _step(1, Kind.PROVE)
+    now = _after(
+        Started(at=1, step=step), Failed(at=2, step=step, problem=Diagnostic(code="unhealthy", summary="no answer"))
+    )
+    line = progress.told(now, Returning(at=2, service="api", cause=step.id, steps=3))
+    assert line and layout.plain(line) == "api goes back to what it was, since api-1 did not become healthy on hv1"
 
 
 def test_what_ended_is_told_once_with_how_long_it_took() -> None:

@@ -14,7 +14,7 @@ from unictl.instances.live import LiveInstance
 from unictl.plan.change import Action, Change
 from unictl.plan.plan import Endpoint, Plan
 from unictl.plan.step import Kind
-from unictl.views import layout, text
+from unictl.views import layout, markdown, page, text
 
 Golden = Callable[[str, str], None]
 
@@ -214,3 +214,9 @@ def test_what_fleet_lock_was_given_is_said_also_where_nothing_else_changes() -> 
     told = "fleet.lock: image hello.kernel 2b888b57715b -> 4a0bbf194adb, endpoint zed.http 23102; commit it"
     assert shown.split("\n\n")[0].replace("\n", " ") == told
     assert shown.splitlines()[-1] == text.NOTHING
+
+
+def test_what_fleet_lock_was_given_stands_in_the_comment_and_on_the_page_too() -> None:
+    made = samples.plan(samples.bump(2), facts={"relocked": ["endpoint zed.http 23102"]})
+    for shown in (markdown.plan(made), page.plan(made)):
+        assert "fleet.lock: endpoint zed.http 23102; commit it" in shown

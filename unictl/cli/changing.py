@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PLANS = 3
 """How often an apply that waits for others plans, before it gives up as stale."""
 NOT_APPLIED = "Not applied: nothing was touched."
+_LACKS = frozenset(("image-nowhere",))
+"""Refusals that no rule makes: something is not there."""
 
 
 def plan(arguments: Arguments, streams: Streams) -> int:
@@ -129,7 +131,8 @@ def _carry_out(made: Plan, request: FleetRequest | None, arguments: Arguments, s
     if not made.can_apply or not made.has_changes:
         return exit_code(codes)
     report = _watched(made, asked.applying(arguments, streams.holder, streams.environment), arguments, streams)
-    if not report.interrupted and (report.reverted or report.failed) and request is not None and not arguments.retry:
+    failed = not report.interrupted and (report.reverted or report.failed)
+    if failed and request is not None and arguments.command == "apply" and not arguments.retry:
         again += " -retry"
     # What was done was done, whether or not anybody reads of it: the exit code says how it went.
     with suppress(BrokenPipeError, Failure):
@@ -186,6 +189,8 @@ def _show(made: Plan, arguments: Arguments, streams: Streams) -> None:
         streams.write(text.plan(made, streams.width, verbose=arguments.verbose))
     elif not made.can_apply or not made.has_changes:
         streams.put(json.line(json.plan(made, _codes(made))))
+    elif text.written(made):
+        streams.put(json.line(json.written(made)))
 
 
 def _tell(made: Plan, report: Report, again: str, arguments: Arguments, streams: Streams) -> None:
@@ -220,10 +225,11 @@ def _codes(made: Plan, detailed: bool = False) -> set[int]:
     """All exit codes that hold of a plan. What failed before and was not changed since is still a failure."""
     from unictl.plan.reasons import Reason
 
+    lacks = [each.code in _LACKS for each in made.refusals]
     held = {
-        1: any(change.reason == Reason.FAILED_BEFORE for change in made.changes),
+        1: any(lacks) or any(change.reason == Reason.FAILED_BEFORE for change in made.changes),
         2: detailed and made.has_changes,
         5: bool(made.silent),
-        6: not made.can_apply,
+        6: not all(lacks),
     }
     return {0} | {code for code, holds in held.items() if holds}

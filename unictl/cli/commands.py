@@ -9,6 +9,7 @@ from unictl.cli.arguments import Arguments
 from unictl.cli.streams import Streams
 from unictl.diagnostics.diagnostic import errors
 from unictl.diagnostics.failure import InvalidFleet, UsageFailure, exit_code
+from unictl.fleet.names import listed
 
 Run = Callable[[Arguments, Streams], int]
 
@@ -19,8 +20,16 @@ def init(arguments: Arguments, streams: Streams) -> int:
 
     directory = Path(arguments.directory)
     for written in scaffold.init(directory, arguments.from_):
-        streams.put(f"Wrote {written}\n")
+        streams.put(f"Wrote {directory / written}\n")
     where = "" if arguments.directory == "." else f" {arguments.directory}"
+    lacking = scaffold.lacking(directory)
+    if lacking:
+        from unictl.views.layout import wrap
+
+        told = f"It uses what unictl cannot do yet, so it cannot be planned: {listed(lacking)}."
+        streams.write(wrap(told, streams.width))
+        streams.put(f"To see where, and what to take away: unictl plan{where}\n")
+        return 0
     streams.put(f"To see what it would do: unictl plan{where}\n")
     return 0
 

@@ -53,7 +53,9 @@ _AT = Option(word="at", value="REV", help="Read the files of this git revision; 
 _LOCKED = Option(
     word="locked", pair=True, help="Do not write fleet.lock, and refuse what is not in it; on where CI is set."
 )
-READING = (_ENV, _VAR, _AT, _LOCKED)
+LOOKING = (_ENV, _VAR, _AT)
+"""Of what writes no lock and needs none."""
+READING = (*LOOKING, _LOCKED)
 NARROWING = (
     Option(
         word="target",
@@ -87,6 +89,8 @@ APPLYING = (
         help="Do only what was approved: an approval hash, the hash of a row, or a plan file; may be repeated.",
     ),
 )
+_STARTING = ("destroy", "replace", "rebalance", "retry")
+"""What makes no sense where all is taken down."""
 _VERBOSE = Option(word="verbose", help="A row for every instance, and values in full.")
 _MARKDOWN = Option(word="markdown", help="Print it as Markdown, for a comment on a pull request.")
 _HTML = Option(word="html", value="FILE", help="Write it to FILE as one HTML page that needs nothing else.")
@@ -99,14 +103,18 @@ COMMANDS = (
         more="Writes a fleet file, and what it needs, into DIR. Nothing that is there is overwritten.",
         examples=("unictl init", "unictl init -from hello shop"),
         arguments=(Argument(name="directory", shown="DIR"),),
-        options=(Option(word="from", value="PLAYBOOK", help="A ready fleet to begin with."),),
+        options=(
+            Option(
+                word="from", value="PLAYBOOK", help="A ready fleet to begin with: hello unless told, shop, edge or lab."
+            ),
+        ),
     ),
     Command(
         name="validate",
         brief="Check a fleet's files.",
         more="Tells every problem in one run. Reads files only: no host, no secret, no command.",
         examples=("unictl validate", "unictl validate -json shop"),
-        options=(*READING, JSON),
+        options=(*LOOKING, JSON),
     ),
     Command(
         name="show",
@@ -114,7 +122,7 @@ COMMANDS = (
         more="Prints the fleet after includes, templates, defaults and environment; of a plan file, the plan.",
         examples=("unictl show", "unictl show -json changes.plan"),
         arguments=_EITHER,
-        options=(*READING, _VERBOSE, JSON, _MARKDOWN, _HTML),
+        options=(*LOOKING, _VERBOSE, JSON, _MARKDOWN, _HTML),
     ),
     Command(
         name="graph",
@@ -176,14 +184,14 @@ COMMANDS = (
         brief="Take down everything of a fleet.",
         more="The same as apply -destroy; asks for the fleet's name. Volumes stay unless they are named.",
         examples=("unictl destroy", "unictl destroy -allow-destroy volume:orders"),
-        options=(*APPLYING, *(each for each in NARROWING if each.word != "destroy"), *READING, _VERBOSE, JSON),
+        options=(*(each for each in (*APPLYING, *NARROWING) if each.word not in _STARTING), *LOOKING, _VERBOSE, JSON),
     ),
     Command(
         name="status",
         brief="Show what runs.",
         more="Asks every host what it runs of this fleet, and how it does.",
         examples=("unictl status", "unictl status -json shop"),
-        options=(*READING, JSON),
+        options=(*LOOKING, JSON),
     ),
     Command(
         name="logs",
@@ -198,7 +206,7 @@ COMMANDS = (
             Option(word="follow", short="f", help="Go on as more is written."),
             Option(word="previous", help="The generation before."),
             Option(word="lines", value="N", number=True, help="The last N lines; 100 unless told."),
-            *READING,
+            *LOOKING,
         ),
     ),
     Command(
@@ -212,7 +220,7 @@ COMMANDS = (
                 value="HOST",
                 help="End the process that holds the lease there; what it had in hand is repaired by the next apply.",
             ),
-            *READING,
+            *LOOKING,
             JSON,
         ),
     ),
@@ -243,7 +251,7 @@ COMMANDS = (
         examples=("unictl test", "unictl test -junit report.xml shop"),
         options=(
             Option(word="junit", value="FILE", help="Write a JUnit report for a pipeline."),
-            *READING,
+            *LOOKING,
             JSON,
         ),
     ),
@@ -254,7 +262,7 @@ COMMANDS = (
         examples=("unictl images", "unictl images -check"),
         options=(
             Option(word="check", help="Have the hosts read every image and compare it with its digest."),
-            *READING,
+            *LOOKING,
             JSON,
         ),
     ),
@@ -263,7 +271,7 @@ COMMANDS = (
         brief="Show the fleet's volumes.",
         more="Tells where each is, what it takes of the disk, who uses it, and what keeps it from being deleted.",
         examples=("unictl volumes", "unictl destroy -allow-destroy volume:orders"),
-        options=(*READING, JSON),
+        options=(*LOOKING, JSON),
     ),
     Command(
         name="completion",

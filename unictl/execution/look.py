@@ -10,6 +10,9 @@ from unictl.fleet.model import Fleet
 from unictl.hosts.host import Host
 from unictl.instances.live import LiveInstance, Silent, Survey, World
 
+ENTRIES = 500
+"""How many applies a ledger is looked back."""
+
 
 def world(fleet: Fleet, connect: Connect, full: Wished | None = None) -> World:
     """What every host of the fleet says of itself. ``full``: instance name -> wished fingerprint, or what works it
@@ -79,6 +82,21 @@ async def _inventories(fleet: Fleet, connect: Connect, check: bool) -> tuple[Wor
     finally:
         await reached.close()
     return reached.world, found
+
+
+def ledgers(fleet: Fleet, connect: Connect) -> list[Mapping[str, Any]]:
+    """The last entries of the ledgers of all hosts that answer."""
+    return asyncio.run(_ledgers(fleet, connect))
+
+
+async def _ledgers(fleet: Fleet, connect: Connect) -> list[Mapping[str, Any]]:
+    reached = await _reach(fleet, connect, {})
+    try:
+        asked = (host.ledger_read(fleet.owner, ENTRIES) for host in reached.connections.values())
+        found = await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        await reached.close()
+    return [row for rows in found if isinstance(rows, list) for row in rows]
 
 
 def ended_well(fleet: Fleet, live: LiveInstance) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unictl.diagnostics.diagnostic import Severity
-from unictl.diagnostics.failure import Refused
+from unictl.diagnostics.failure import Failure, Refused
 from unictl.execution.act import local_images
 from unictl.execution.apply import Means
 from unictl.execution.apply import apply as carry_out
@@ -33,8 +33,8 @@ def apply(
 ) -> Report:
     """The Report of one apply; a plan holds all that is needed, a saved one too.
 
-    Refused where the plan has refusals or needs image bytes or secrets that are nowhere; Stale, Locked, Unreachable
-    before anything is touched.
+    Before anything is touched: Refused where the plan has refusals, a Failure where image bytes or secrets are nowhere;
+    Stale, Locked, Unreachable.
     """
     if not plan.can_apply:
         raise Refused("the plan cannot be applied", problems=plan.refusals)
@@ -72,5 +72,5 @@ def _secrets(plan: Plan, environment: Mapping[str, str]) -> Mapping[str, Value]:
     found = values(plan, environment)
     if found.unread:
         problems = told(plan, found.unread, Severity.ERROR)
-        raise Refused("a secret that a new instance needs cannot be read", problems=problems)
+        raise Failure("a secret that a new instance needs cannot be read: nothing was touched", problems=problems)
     return found.values

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.diagnostics.failure import Failure, Refused
+from unictl.diagnostics.failure import Failure
 from unictl.fleet.finding import Finding
 from unictl.fleet.model import Host, Source
 from unictl.images.resolve import Fetch
@@ -58,7 +58,7 @@ def keep(plan: Plan, settled: Settled, store: Store) -> None:
 def gather(
     plan: Plan, folder: Path, store: Store, connect: Connect, hosts: Mapping[str, Host], emit: Emit
 ) -> Mapping[str, Path]:
-    """Digest -> a file of this machine for every image that the plan brings; Refused before a host is touched."""
+    """Digest -> a file of this machine for every image that the plan brings; a Failure before a host is touched."""
     from unictl.execution.relay import There, relay
     from unictl.plan.step import Kind
 
@@ -79,7 +79,7 @@ def gather(
     failures = [each for digest in staged if isinstance(each := found[digest], Failure)]
     if failures:
         problems = tuple(Diagnostic(code="image-nowhere", summary=f.summary, hint=f.hint) for f in failures)
-        raise Refused("an image that is to be brought to a host cannot be had", problems=problems)
+        raise Failure("an image that is to be brought to a host cannot be had: nothing was touched", problems=problems)
     return {digest: place for digest, place in found.items() if isinstance(place, Path)}
 
 

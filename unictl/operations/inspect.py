@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from unictl.diagnostics.diagnostic import Problems
 from unictl.diagnostics.failure import InvalidFleet, UsageFailure
-from unictl.fleet.model import Fleet
-from unictl.fleet.references import Reference, canonical
+from unictl.fleet.model import Fleet, Service
+from unictl.fleet.references import Text, canonical
 from unictl.instances.live import LiveInstance, Silent, Survey
 from unictl.operations import shipped
 from unictl.operations.request import FleetRequest
@@ -49,23 +49,26 @@ def show(request: FleetRequest) -> dict[str, Any]:
     found = read(request)
     if found.loaded.fleet is None:
         raise InvalidFleet("the fleet's files have problems", problems=found.loaded.problems)
-    tree: dict[str, Any] = _plain(asdict(found.loaded.fleet))
+    tree: dict[str, Any] = _plain(found.loaded.fleet)
     return {"format_version": FORMAT_VERSION, **tree}
 
 
 def _plain(value: Any) -> Any:
     """JSON-able: texts as they are written, empty things left out."""
+    if isinstance(value, Service):
+        texts = {"args": [*map(canonical, value.args)], "environment": _canonical(value.environment)}
+        return _plain({each.name: getattr(value, each.name) for each in fields(value)} | texts)
+    if is_dataclass(value):
+        return _plain({each.name: getattr(value, each.name) for each in fields(value)})
     if isinstance(value, Mapping):
         return {key: plain for key, each in value.items() if (plain := _plain(each)) not in (None, "", [], {})}
     if isinstance(value, tuple | list):
-        if (
-            value
-            and all(isinstance(part, str | Reference) for part in value)
-            and any(isinstance(part, Reference) for part in value)
-        ):
-            return canonical(tuple(value))
         return [_plain(each) for each in value]
     return getattr(value, "value", value)
+
+
+def _canonical(texts: Mapping[str, Text]) -> dict[str, str]:
+    return {name: canonical(text) for name, text in texts.items()}
 
 
 def status(request: FleetRequest) -> dict[str, Any]:

@@ -61,7 +61,20 @@ def _plan(request: FleetRequest, options: PlanOptions) -> Plan:
         return ready[0].wished
 
     world = look.world(fleet, connect, wished)
-    return _warned(_built(ready[0], world, options), request.process_environment)
+    options = replace(options, deleted=_deleted(fleet, world, options))
+    made = _warned(_built(ready[0], world, options), request.process_environment)
+    return replace(made, refusals=_quoted(made.refusals, found), warnings=_quoted(made.warnings, found))
+
+
+def _deleted(fleet: Fleet, world: World, options: PlanOptions) -> tuple[str, ...]:
+    """The volumes to delete that no host has, and that an earlier apply was told to delete: the ledgers are asked only
+    for those that nobody knows."""
+    there = {volume.name for said in world.values() if isinstance(said, Survey) for volume in said.volumes}
+    absent = set(options.allow_volumes) - there
+    if not absent:
+        return ()
+    named = {word for row in look.ledgers(fleet, connect) for word in row.get("overrides", ())}
+    return tuple(sorted(name for name in absent if f"volume:{name}" in named))
 
 
 def _warned(made: Plan, environment: Mapping[str, str]) -> Plan:
@@ -119,12 +132,7 @@ def _built(ready: _Ready, world: World, options: PlanOptions) -> Plan:
         # A selector that cannot be read; everything else a plan has to say is in the plan.
         raise UsageFailure(str(error)) from None
     bring.keep(made, settled, ready.store)
-    return replace(
-        made,
-        refusals=_quoted(made.refusals, settled.read),
-        warnings=_quoted(made.warnings, settled.read),
-        facts={**made.facts, **_display(settled, made), "reached": _reached(world)},
-    )
+    return replace(made, facts={**made.facts, **_display(settled, made), "reached": _reached(world)})
 
 
 def _quoted(problems: Problems, found: Read) -> Problems:
@@ -194,6 +202,8 @@ def open_plan(path: Path) -> Plan:
     from unictl.plan import planfile
 
     try:
-        return planfile.load(path.read_text())
+        made = planfile.load(path.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InvalidFleet(f"{path} is no saved plan: {error}", hint="unictl plan -out FILE writes one") from None
+    # What was written into the lock when it was made was told then.
+    return replace(made, facts={key: value for key, value in made.facts.items() if key != "relocked"})

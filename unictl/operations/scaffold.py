@@ -6,6 +6,9 @@ import shutil
 from pathlib import Path
 
 from unictl.diagnostics.failure import UsageFailure
+from unictl.fleet.support import unsupported
+from unictl.operations.request import FleetRequest
+from unictl.operations.settle import read
 from unictl.operations.shipped import folder
 
 DEFAULT = "hello"
@@ -31,6 +34,12 @@ def init(directory: Path, playbook: str) -> tuple[str, ...]:
         if path.name == "fleet.yaml":
             _identify(directory / name)
     return names
+
+
+def lacking(directory: Path) -> tuple[str, ...]:
+    """What the fleet in ``directory`` asks for and unictl cannot do yet, each once, in words."""
+    found = read(FleetRequest(path=directory)).loaded.fleet
+    return tuple(dict.fromkeys(each.text.partition(":")[0] for each in unsupported(found))) if found else ()
 
 
 def _ours(path: Path) -> bool:

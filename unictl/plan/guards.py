@@ -229,7 +229,9 @@ def volumes(s: Situation, works: Sequence[Work], made: Rollout) -> Iterator[Find
     for host, said in s.answered.items():
         yield from _volumes(s, host, said, wanted, retired)
     for name in sorted(set(s.options.allow_volumes) - set(s.volumes)):
-        text = f"no host that answered has a volume {name}"
+        gone = name in s.options.deleted
+        text = f"no host{' that answered' if s.silent else ''} has a volume {name}"
+        text = f"volume {name} is gone already: an earlier apply was told to delete it" if gone else text
         yield Finding(path=("volumes", name), code="no-volume", text=text, severity=Severity.WARNING)
 
 

@@ -28,9 +28,14 @@ def requested(s: Situation) -> None:
     if unknown := sorted(set(s.options.replace) - known):
         raise ValueError(f"-replace: the fleet has no {unknown[0]!r}{_near(unknown[0], known)}")
     # A host that does not answer may have it: then it is told in the plan.
-    volumes = set(s.volumes) | set(s.fleet.volumes)
-    if (absent := sorted(set(s.options.allow_volumes) - volumes)) and not s.silent:
+    volumes = volume_names(s)
+    if (absent := sorted(set(s.options.allow_volumes) - volumes - set(s.options.deleted))) and not s.silent:
         raise ValueError(f"-allow-destroy: no host has a volume {absent[0]!r}{_near(absent[0], volumes)}")
+
+
+def volume_names(s: Situation) -> set[str]:
+    """Every volume that a host shows or the fleet declares, also as its replicas have it."""
+    return {*s.volumes, *s.fleet.volumes, *(name for each in s.wished for name in each.volumes.values())}
 
 
 def _selects(s: Situation, term: Term) -> bool:

@@ -160,13 +160,12 @@ def _launch(s: Situation, old: LiveInstance, new: Located, fingerprint: str) -> 
 
 
 def _line(wave: Wave, undo: Mapping[str, Any]) -> str:
-    """``wave 2 of api: api-1 goes back to 7f3c9a1b, launched anew beside the new one``."""
+    """``wave 2 of api: api-1 goes back to what api-1.7f3c9a1b is, launched anew beside the new one``."""
     returning = [row for row in undo["back"] if row["differs"]]
-    olds = sorted({row["document"]["fingerprint"].partition(":")[2][:8] for row in returning})
     parts = []
     if returning and undo["revert"]:
         how = "once the new one has gone" if any(row["stop"] for row in returning) else "beside the new one"
-        parts.append(f"{_names(returning)} back to {' and '.join(olds)}, launched anew {how}")
+        parts.append(f"{_return(returning)}, launched anew {how}")
     elif returning:
         parts.append("stays as it is once it is done (auto_revert is false)")
     parts += [f"{name} stays new once it is done: {why}" for name, why in undo["stays"].items()]
@@ -177,6 +176,8 @@ def _line(wave: Wave, undo: Mapping[str, Any]) -> str:
     return f"wave {wave.number} of {wave.service}: {'; '.join(parts) or 'the old ones stay'}"
 
 
-def _names(rows: list[dict[str, Any]]) -> str:
+def _return(rows: list[dict[str, Any]]) -> str:
     names = [str(row["name"]) for row in rows]
-    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)})"
+    if len(names) == 1:
+        return f"{names[0]} goes back to what {rows[0]['old']} is"
+    return f"{names[0]} to {names[-1]} ({len(names)}) go back to what they are now"

@@ -34,6 +34,11 @@ def plan(plan: Plan, codes: Iterable[int] = ()) -> dict[str, Any]:
     }
 
 
+def written(plan: Plan) -> dict[str, Any]:
+    """What was written into ``fleet.lock`` when the plan was made: the same as ``lock`` prints."""
+    return {"format_version": FORMAT_VERSION, "type": "lock", "path": "fleet.lock", "changed": text.written(plan)}
+
+
 def report(plan: Plan, report: Report, *, again: str = "") -> dict[str, Any]:
     """What an apply came to; the last line of its stream."""
     return {

@@ -50,7 +50,7 @@ def _head(plan: Plan, title: str) -> str:
     if plan.refusals:
         told = [plain(line) for line in problems.text(plan.refusals, width=_WIDTH, counting=False)]
         parts += [f"**Refused, for {counted(len(plan.refusals), 'reason')}**", _fenced(_cut(told, _TOLD))]
-    if notes := [plain(line) for line in text.notes(plan, _WIDTH)]:
+    if notes := [plain(line) for line in (*text.notes(plan, _WIDTH), *text.relocked(plan, _WIDTH))]:
         parts.append(_fenced(_cut(notes, _TOLD)))
     return "\n\n".join(parts) + "\n\n"
 

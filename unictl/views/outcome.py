@@ -27,6 +27,20 @@ _DOING = {
     Kind.CLOSE: "leave",
     Kind.BARRIER: "wait for",
 }
+_UNDONE = {
+    Kind.STAGE: "could not be brought to",
+    Kind.VOLUME: "could not be created on",
+    Kind.LAUNCH: "could not be launched on",
+    Kind.PROVE: "did not become healthy on",
+    Kind.JOIN: "could not be put behind the ingress of",
+    Kind.LEAVE: "could not be taken out of the ingress of",
+    Kind.RETIRE: "could not be taken down on",
+    Kind.MARK: "could not be noted on",
+    Kind.DELETE: "could not be deleted on",
+    Kind.REMEMBER: "could not be noted on",
+    Kind.CLOSE: "could not leave",
+    Kind.BARRIER: "was not reached on",
+}
 
 
 def report(plan: Plan, report: Report, width: int = 80, *, again: str = "") -> tuple[Line, ...]:
@@ -88,6 +102,13 @@ def doing(step: Step) -> str:
     subject = clean(step.subject or step.service or step.id)
     act = "wait until it has ended well on" if step.data.get("job") else _DOING[step.kind]
     return f"{subject}: {act} {clean(step.host or step.id)}"
+
+
+def undone(step: Step) -> str:
+    """A step that failed, in words: ``api-2.7f3c9a1b did not become healthy on hv1``."""
+    subject = clean(step.subject or step.service or step.id)
+    what = "did not end well on" if step.data.get("job") else _UNDONE[step.kind]
+    return f"{subject} {what} {clean(step.host or step.id)}"
 
 
 def _numbers(counts: Counts) -> str:
@@ -159,9 +180,10 @@ def _skipped(report: Report, width: int) -> tuple[Line, ...]:
     for step, cause in report.skipped:
         causes.setdefault(cause, []).append(step)
     lines: list[Line] = []
+    failed = {step.id: undone(step) for step, _ in report.failed}
     for cause, steps in causes.items():
         names = _list([step for step in steps if step.kind is not Kind.BARRIER])
-        why = f"because of {clean(cause)}" if cause else "because you asked to stop"
+        why = f"because {failed.get(cause) or f'of {clean(cause)}'}" if cause else "because you asked to stop"
         told = f"Not started, {why}: {counted(len(steps), 'step')}{f': {names}' if names else ''}"
         lines += wrap(told, width, 0, "warning")
     return tuple(lines)

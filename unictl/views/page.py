@@ -106,8 +106,9 @@ def _tiles(plan: Plan) -> Html:
 
 
 def _notes(plan: Plan) -> Html:
-    """What the plan does not know, or leaves out."""
-    return joined(element("p", plain(line), class_="note") for line in text.notes(plan, 10_000))
+    """What the plan does not know, leaves out, or wrote into the lock."""
+    told = (*text.notes(plan, 10_000), *text.relocked(plan, 10_000))
+    return joined(element("p", plain(line), class_="note") for line in told)
 
 
 def _problems(title: str, found: Iterable[Diagnostic], style: str) -> Html:

@@ -25,7 +25,7 @@ from unictl.journal.event import (
 from unictl.plan.step import Kind, Step
 from unictl.views.ages import amount
 from unictl.views.layout import clean, elide, one, plain
-from unictl.views.outcome import doing
+from unictl.views.outcome import doing, undone
 from unictl.views.spans import Line, Span
 
 HEARTBEAT = 10.0
@@ -73,12 +73,12 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far an apply is. ``steps`` counts what was to do at its beginning."""
+    """How far an apply is. ``steps`` counts what was to do at its beginning; ``fell`` are the failed steps by id."""
 
     began: float = 0.0
     steps: int = 0
     done: int = 0
-    failed: int = 0
+    fell: Mapping[str, Step] = field(default_factory=dict)
     running: Mapping[str, Running] = field(default_factory=dict)
     waiting: str = ""
     stopping: bool = False
@@ -99,7 +99,7 @@ def advance(progress: Progress, event: Event) -> Progress:
         case Finished(step=step):
             return replace(progress, running=_without(progress, step), done=progress.done + 1)
         case Failed(step=step):
-            return replace(progress, running=_without(progress, step), failed=progress.failed + 1)
+            return replace(progress, running=_without(progress, step), fell={**progress.fell, step.id: step})
         case Waiting(text=text):
             return replace(progress, waiting=text)
         case Interrupting():
@@ -121,7 +121,8 @@ def told(progress: Progress, event: Event) -> Line | None:
         case Failed(step=step, problem=problem):
             return (Span(f"{doing(step)} failed: ", "error"), Span(clean(problem.summary)))
         case Returning(service=service, cause=cause):
-            return one(f"{clean(service)} goes back to what it was, since {clean(cause)} failed", "warning")
+            why = undone(progress.fell[cause]) if cause in progress.fell else f"{clean(cause)} failed"
+            return one(f"{clean(service)} goes back to what it was, since {why}", "warning")
         case Waiting(text=text):
             return one(clean(text), "warning")
         case _:
@@ -197,6 +198,6 @@ def _far(each: Running) -> str:
 
 
 def _head(progress: Progress, now: float) -> str:
-    failed = f", {progress.failed} failed" if progress.failed else ""
+    failed = f", {len(progress.fell)} failed" if progress.fell else ""
     stopping = "  Stopping; Ctrl-C again leaves at once." if progress.stopping else ""
     return f"{progress.done} of {progress.steps} steps done{failed} [{elapsed(now - progress.began)}]{stopping}"

@@ -1,7 +1,7 @@
 """How a plan is carried out, in a few lines: how tight it gets, what it goes back to where it fails. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unictl.plan.plan import Plan
@@ -58,13 +58,14 @@ def _share(row: Mapping[str, int]) -> float:
 
 
 def _sentence(waves: Sequence[Wave]) -> str:
-    """``goes back to 13954e66``, and what does not; empty for a service that only grows or stays what it is."""
+    """``goes back to what runs now (generation 13954e66, commit d001e0d2)``, and what does not; empty for a service
+    that only grows or stays what it is."""
     undos = [wave["undo"] for wave in waves]
     back = [row for undo in undos for row in undo["back"] if row["differs"]]
     stays = {name: why for undo in undos for name, why in undo["stays"].items()}
     parts = []
     if back and all(undo["revert"] for undo in undos):
-        parts.append(f"goes back to {_prints(back)}")
+        parts.append(f"goes back to what runs now ({_generations(back)})")
     elif back:
         parts.append("its new ones go; waves that are done stay (auto_revert is false)")
     if stays:
@@ -76,6 +77,11 @@ def _sentence(waves: Sequence[Wave]) -> str:
     return "; ".join(parts)
 
 
-def _prints(rows: Iterable[Mapping[str, Any]]) -> str:
-    found = sorted({row["document"]["fingerprint"].partition(":")[2][:8] for row in rows})
-    return found[0] if len(found) == 1 else f"{found[0]} and {len(found) - 1} more"
+def _generations(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which those are, and the commit where they are all of one; a ``+`` says that the files differed from it."""
+    names = sorted((str(row["old"]) for row in rows), key=natural)
+    generations = {name.rpartition(".")[2] for name in names}
+    what = f"generation {generations.pop()}" if len(generations) == 1 else f"{names[0]} and {len(names) - 1} more"
+    commits = {str(row["document"].get("commit") or "") for row in rows}
+    commit = commits.pop() if len(commits) == 1 else ""
+    return f"{what}, commit {commit[:8]}{'+' if commit.endswith('+') else ''}" if commit else what

@@ -184,10 +184,14 @@ def notes(plan: Plan, width: int) -> list[Line]:
 
 def relocked(plan: Plan, width: int) -> tuple[Line, ...]:
     """What ``fleet.lock`` was given when the plan was made; nothing where it was only read."""
+    words = written(plan)
+    return wrap(f"fleet.lock: {some([clean(each) for each in words], most=6)}; commit it", width, 0) if words else ()
+
+
+def written(plan: Plan) -> list[str]:
+    """What was written into ``fleet.lock`` when the plan was made, in words."""
     words = plan.facts.get("relocked")
-    if not isinstance(words, list) or not words:
-        return ()
-    return wrap(f"fleet.lock: {some([clean(str(each)) for each in words], most=6)}; commit it", width, 0)
+    return [str(each) for each in words] if isinstance(words, list) else []
 
 
 def lasting(plan: Plan) -> tuple[str, ...]:
