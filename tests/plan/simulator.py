@@ -93,7 +93,8 @@ class Simulator:
             case Kind.LAUNCH:
                 self._launch(step.host, step.data["document"])
             case Kind.PROVE:
-                self._instance(step.host, step.data["key"], proven=True)
+                checks = tuple(probe["kind"] for probe in step.data["probes"])
+                self._instance(step.host, step.data["key"], proven=True, checks=checks)
             case Kind.JOIN | Kind.LEAVE:
                 here = composed.setdefault(step.host, {})
                 here.update(step.data.get("services", {}))
@@ -107,7 +108,8 @@ class Simulator:
             case Kind.RETIRE:
                 self._retire(step.host, step.data["key"])
             case Kind.MARK:
-                self._instance(step.host, step.data["key"], protect=step.data["protect"])
+                noted = {"checks": tuple(step.data["checks"])} if "checks" in step.data else {}
+                self._instance(step.host, step.data["key"], protect=step.data["protect"], **noted)
                 self._revive(step.host)
             case Kind.DELETE:
                 self._delete(step)

@@ -92,14 +92,14 @@ class Pair:
                 return "" if outcome["ok"] else str(outcome["problem"]["kind"])
             case Kind.PROVE:
                 assert do("await", key=data["key"], probes=[], min_healthy_time=0, healthy_deadline=10_000)["healthy"]
-                do("mark", key=data["key"], proven=True)
+                do("mark", key=data["key"], proven=True, checks=[probe["kind"] for probe in data["probes"]])
             case Kind.JOIN | Kind.LEAVE:
                 text, hash_ = membership.compose(OWNER, composed), membership.digest(OWNER, composed)
                 do("ingress", text=text, hash=hash_, wait=0)
             case Kind.RETIRE:
                 assert self.world.retire(data["key"], grace=0)
             case Kind.MARK:
-                do("mark", key=data["key"], protect=data["protect"])
+                do("mark", key=data["key"], **{name: data[name] for name in ("protect", "checks") if name in data})
             case Kind.REMEMBER:
                 do("remember", policy=data["policy"], hosts=data["hosts"])
             case Kind.CLOSE:
@@ -236,7 +236,8 @@ OTHERS = (
     lambda pair: _step(Kind.VOLUME, "volume", volume=pair.random.choice(VOLUMES), size=4096),
     lambda pair: _step(Kind.DELETE, "volume", volume=pair.random.choice(VOLUMES)),
     _again,
-    _of(Kind.PROVE, running=True),
+    _of(Kind.PROVE, running=True, probes=[]),
+    _of(Kind.MARK, protect=False, checks=["http", "console"]),
     _of(Kind.RETIRE, grace=0, keep=5),
     _of(Kind.MARK, protect=True),
     _of(Kind.MARK, protect=False),

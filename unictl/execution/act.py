@@ -53,7 +53,7 @@ async def act(step: Step, host: Connection, tools: Tools) -> str:
         case Kind.PROVE:
             return await _prove(step, host, owner)
         case Kind.MARK:
-            await host.mark(owner, data["key"], {k: data[k] for k in ("protect", "commit", "proven") if k in data})
+            await host.mark(owner, data["key"], {k: data[k] for k in ("protect", "commit", "checks") if k in data})
         case Kind.RETIRE:
             there = await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
             return "" if there else NOT_THERE
@@ -89,7 +89,7 @@ async def _prove(step: Step, host: Connection, owner: str) -> str:
         problem = Unhealthy(step.host, "failed", why, hint=f"unictl logs {step.subject.partition('.')[0]} -previous")
         problem.detail = f"its console last said:\n{console}" if console else ""
         raise problem
-    await host.mark(owner, data["key"], {"proven": True})
+    await host.mark(owner, data["key"], {"proven": True, "checks": [probe["kind"] for probe in data["probes"]]})
     return f"after {answer['took']} ms"
 
 

@@ -128,7 +128,8 @@ class RemoteHost:
         return await self._ask("health", owner, key=key, probes=list(probes))
 
     async def mark(self, owner: str, key: str, marks: Document) -> None:
-        """Change what may change of an instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate)."""
+        """Change what may change of an instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate),
+        ``checks`` (kinds of check that its service has)."""
         await self._ask("mark", owner, key=key, **marks)
 
     async def ingress(

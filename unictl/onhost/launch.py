@@ -40,12 +40,13 @@ def launch(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
 
 
 def mark(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
-    """Change what may change of a record: protection, the last commit that touched it, whether it passed its gate."""
+    """Change what may change of a record: protection, the last commit that touched it, whether it passed its gate
+    and by which kinds of check."""
     lease.require(ask, call)
     folder = root.instance(ask["owner"], ask["key"])
     if not os.path.isdir(folder):
         raise wire.Problem("not-found", f"{ask['key']} is not on this host", "plan again")
-    marks = {name: ask[name] for name in ("protect", "commit", "proven") if name in ask}
+    marks = {name: ask[name] for name in ("protect", "commit", "proven", "checks") if name in ask}
     old = records.read_json(folder + "/marks.json") or {}
     if any(old.get(name) != value for name, value in marks.items()):
         records.write_atomic(folder + "/marks.json", wire.encode(dict(old, **marks)))

@@ -134,9 +134,11 @@ def retire(draft: Draft, s: Situation, live: LiveInstance, service: str, wave: i
     return draft.add(step(name, Kind.RETIRE, live.host, needs, data, subject=live.key, service=service, wave=wave))
 
 
-def mark(draft: Draft, live: LiveInstance, *, protect: bool) -> str:
+def mark(draft: Draft, live: LiveInstance, *, protect: bool, checks: Sequence[str] | None = None) -> str:
     """Note on a record what may change of it."""
-    data = {"key": live.key, "protect": protect, "commit": live.commit}
+    data: dict[str, Any] = {"key": live.key, "protect": protect, "commit": live.commit}
+    if checks is not None:
+        data["checks"] = list(checks)
     return draft.add(
         step(f"mark:{live.key}", Kind.MARK, live.host, (), data, subject=f"marks:{live.name}", service=live.service)
     )

@@ -5,32 +5,45 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from unictl.fleet.quantities import memory_text
 from unictl.instances.live import Survey
-from unictl.plan import acts, membership, remember
+from unictl.plan import acts, checks, membership, remember
 from unictl.plan.change import Action, Change, Field
 from unictl.plan.diff import Work
 from unictl.plan.draft import Draft, step
 from unictl.plan.reasons import Reason
 from unictl.plan.rollout import Rollout
 from unictl.plan.routes import stop_ingress, superfluous_ingresses
+from unictl.plan.scope import Scope
 from unictl.plan.situation import Situation
 from unictl.plan.step import Kind, Step
 
 _INGRESS = (Kind.JOIN, Kind.LEAVE)
 
 
-def marks(draft: Draft, works: Iterable[Work]) -> Iterator[Change]:
+def marks(s: Situation, about: Scope, draft: Draft, works: Iterable[Work]) -> Iterator[Change]:
     """Marks that differ, and instances whose keeper is dead: touching them under a lease starts it again."""
     for work in works:
         live, wished = work.change.old, work.wished
         if work.change.action is not Action.KEEP or live is None or wished is None or live.name != wished.name:
             continue
-        if live.protect != wished.protect:
-            acts.mark(draft, live, protect=wished.protect)
+        service = s.service(wished)
+        noted = checks.kinds(service) if checks.differ(service, live) else None
+        protects = live.protect != wished.protect
+        if not (protects or noted is not None or live.state == "unsupervised") or not about.wished(wished):
+            continue
+        acts.mark(draft, live, protect=wished.protect, checks=noted)
+        subject, where = f"marks:{live.name}", (live.host, wished.service)
+        if protects:
             field = Field(path="protect", old=live.protect, new=wished.protect)
-            yield _row(f"marks:{live.name}", Reason.PROTECT, live.host, wished.service, (field,), "protect")
-        elif live.state == "unsupervised":
-            acts.mark(draft, live, protect=live.protect)
-            yield _row(f"marks:{live.name}", Reason.UNSUPERVISED, live.host, wished.service)
+            yield _row(subject, Reason.PROTECT, *where, (field,), "protect")
+        elif noted is not None:
+            field = Field(path="health", old=_listed(live.checks), new=_listed(noted))
+            yield _row(subject, Reason.CHECK_ADDED if noted else Reason.CHECK_REMOVED, *where, (field,), "health")
+        else:
+            yield _row(subject, Reason.UNSUPERVISED, *where)
+
+
+def _listed(kinds: Sequence[str] | None) -> str | None:
+    return ", ".join(kinds or ()) or None
 
 
 def _row(

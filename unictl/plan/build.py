@@ -15,7 +15,7 @@ from unictl.instances.live import World
 from unictl.instances.placement import Placement
 from unictl.instances.shortfall import Refusal
 from unictl.instances.spec import FleetFacts
-from unictl.plan import acts, adjust, budget, duration, emptied, graph, guards
+from unictl.plan import acts, adjust, budget, checks, duration, emptied, graph, guards
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
@@ -72,7 +72,7 @@ def _slim(change: Change) -> Change:
 def _extras(s: Situation, about: Scope, found: Difference, made: Rollout) -> tuple[Change, ...]:
     """Rows that touch no guest, and their steps; a partial plan leaves what is nobody's alone."""
     draft = made.draft
-    rows = [*adjust.marks(draft, found.works), *(adjust.ingresses(s, made) if about.whole else ())]
+    rows = [*adjust.marks(s, about, draft, found.works), *(adjust.ingresses(s, made) if about.whole else ())]
     rows += adjust.volumes(s, draft, found.works)
     if s.options.destroy:
         if about.whole:
@@ -104,6 +104,7 @@ def _findings(
         guards.protection(s, changes),
         guards.volumes(s, found.works, made),
         guards.floors(s, found.works),
+        checks.removed(s, about),
         guards.capabilities(s, made),
         guards.ports(s, made.after, written),
         guards.lengths(s, made, written),

@@ -229,6 +229,8 @@ def _change(row: Mapping[str, Any], documents: Mapping[str, Any]) -> Change:
 
 def _live(row: Mapping[str, Any]) -> LiveInstance:
     tuples = {key: tuple(row.get(key, ())) for key in ("forwards", "volumes", "images")}
+    if row.get("checks") is not None:
+        tuples["checks"] = tuple(row["checks"])
     return LiveInstance(**_known(LiveInstance, row) | tuples)
 
 

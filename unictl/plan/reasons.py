@@ -32,6 +32,8 @@ class Reason(StrEnum):
     VOLUME_NAMED = "destroy_because_volume_named"
     INGRESS = "adjust_because_ingress"
     PROTECT = "adjust_because_protect"
+    CHECK_REMOVED = "adjust_because_check_removed"
+    CHECK_ADDED = "adjust_because_check_added"
     UNSUPERVISED = "adjust_because_unsupervised"
     POLICY = "adjust_because_policy"
     IMAGE_DAMAGED = "adjust_because_image_damaged"

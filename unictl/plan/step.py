@@ -17,7 +17,7 @@ class Kind(Enum):
     leave      data: services {...}, drain              these services' listeners after it (old ones out)
                of an undo step, data: swap {service: {in: {listener: servers}, out: keys}}, drain
     retire     data: key, grace, keep
-    mark       data: key, protect, commit
+    mark       data: key, protect, commit; checks where they are noted anew
     delete     data: volume                             a named volume is deleted
     remember   data: policy, hosts                      what was last applied
     close      data: -                                  the fleet leaves the host: ingress stopped, its files removed

@@ -51,6 +51,8 @@ _WORDS: Mapping[str, str] = {
     "destroy_because_leaving": "an earlier apply began to take it down",
     "destroy_because_requested": "asked for by -destroy",
     "destroy_because_volume_named": "named by -allow-destroy",
+    "adjust_because_check_added": "its service has a health check now: that one is taken away is told from now on",
+    "adjust_because_check_removed": "its service has no health check any more: that it runs is all that counts",
     "adjust_because_image_damaged": "its bytes on the host are not those of its name any more: it is brought anew",
     "adjust_because_image_missing": "it is gone from the host, and what runs from it could not start again",
     "adjust_because_ingress": "who answers behind the ingress changes",

@@ -1,0 +1,48 @@
+"""Which checks what runs was found healthy by, next to those that its service has now. Pure.
+
+To take a check away touches no guest, and where no ingress asks it nothing at all: only what hosts noted tells of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from unictl.diagnostics.diagnostic import Severity
+from unictl.fleet.finding import Finding
+from unictl.fleet.model import Service
+from unictl.fleet.names import listed
+from unictl.instances.live import LiveInstance
+from unictl.plan.scope import Scope
+from unictl.plan.situation import Situation
+
+
+def kinds(service: Service) -> tuple[str, ...]:
+    """The kinds of its checks, as hosts note them."""
+    return tuple(probe.kind for probe in service.health)
+
+
+def differ(service: Service, live: LiveInstance) -> bool:
+    """Whether the host knows of checks where the service has none any more, or of none where it has some now."""
+    return service.kind != "job" and live.checks is not None and bool(live.checks) != bool(service.health)
+
+
+def removed(s: Situation, about: Scope) -> Iterator[Finding]:
+    """Services that lose their last check while something of them runs: from now on a guest that hangs is healthy."""
+    if s.options.destroy:
+        return
+    had: defaultdict[str, set[str]] = defaultdict(set)
+    for wished in s.wished:
+        service = s.service(wished)
+        if not service.health and about.wished(wished):
+            for live in s.lives.get(wished.name, ()):
+                had[wished.service].update(live.checks if differ(service, live) and live.checks else ())
+    for name, gone in sorted(had.items()):
+        if gone:
+            yield Finding(
+                path=("services", name),
+                code="check-removed",
+                text=f"{name} loses its last health check ({listed(sorted(gone))}): a guest of it that hangs counts as "
+                "healthy then, and so does a new one that never answers",
+                hint=f"give {name} a `health:`; or leave it so, and `policy.require_health: true` keeps it from "
+                "happening to others",
+                severity=Severity.WARNING,
+            )
