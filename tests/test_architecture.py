@@ -130,6 +130,37 @@ def test_the_host_side_speaks_python_3_9(path: Path) -> None:
     assert ast.parse(path.read_text(), feature_version=(3, 9))
 
 
+FENCED = {"rename", "replace", "unlink", "remove", "rmdir", "removedirs", "link", "symlink", "truncate"}
+UNFENCED = {"write_atomic", "write_cache", "append", "remove_file", "remove_tree", "remove_aside"}
+"""Of ``records``; ``door`` has the same behind the fence of a lease."""
+DOOR = {"records", "door"}
+NEEDS_NO_LEASE = {
+    "begin", "unit_keeper", "keeper", "guest", "console", "facts", "ring",  # who looks after what runs
+    "supervise",  # the keeper's socket, under the keeper's own lock
+    "fence", "lease",  # the token itself, and who holds it
+    "accelerator", "shipped", "survey",  # what can be found out again
+}  # fmt: skip
+
+
+def calls_of(path: Path, module: str, names: set[str]) -> bool:
+    """Whether a file uses one of these names of a module."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in {(module, name) for name in names}
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
+
+
+def test_what_a_lease_allows_is_changed_only_behind_its_fence() -> None:
+    host_side = sorted((PACKAGE / "onhost").glob("*.py"))
+    bare = {p.stem for p in host_side if calls_of(p, "os", FENCED)}
+    assert bare - DOOR == {"facts", "ring", "intact"}  # consoles and facts of a run; a cache
+    past = {p.stem for p in host_side if calls_of(p, "records", UNFENCED)}
+    assert past - DOOR == NEEDS_NO_LEASE
+    assert not any(set(imports(p)) & {"shutil", "pathlib", "tempfile"} for p in host_side)
+
+
 def test_nothing_prints_outside_the_command_line() -> None:
     calls = [
         f"{name_of(path)}:{node.lineno}"

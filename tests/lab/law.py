@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path[:0] = [sys.argv[1], os.path.dirname(os.path.abspath(__file__))]
 import onhost
-from onhost import blocks, facts, lease, locks, processes, records, serve, supervise, unit_files, units
+from onhost import blocks, door, facts, lease, locks, processes, records, serve, supervise, unit_files, units
 
 # The tests' own modules know the host side by its name in the repository.
 _package: Any = types.ModuleType("unictl")
@@ -25,7 +25,7 @@ sys.modules.update({"unictl": _package, "unictl.onhost": onhost})
 from counting import Counter, killed
 from world import OWNER, World, document
 
-LOADED = (blocks, facts, lease, processes, serve, unit_files)
+LOADED = (blocks, door, facts, lease, processes, serve, unit_files)
 """What ``world`` looks for in the package."""
 KEY = "web-0.0123abcd"
 STORE = "/var/lib/law"

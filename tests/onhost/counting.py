@@ -1,5 +1,6 @@
-"""Kill points: an audit hook that counts mutations and kills its process before the k-th."""
+"""Kill points: an audit hook that counts mutations and kills (or stops) its process before the k-th."""
 
+import fcntl
 import mmap
 import os
 import signal
@@ -11,6 +12,7 @@ from typing import Any
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 LOCKING = (37, 38)
 """F_OFD_SETLK, F_OFD_SETLKW."""
+SHARED = struct.pack("h", fcntl.F_RDLCK)
 COUNTED = {
     "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chown", "os.chmod", "os.truncate",
     "os.fork", "os.posix_spawn", "subprocess.Popen", "os.exec", "os.kill", "socket.connect", "socket.bind",
@@ -21,9 +23,10 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 class Counter:
     """Mutations so far, shared through a file by a child, everything it forks, and the keeper it starts."""
 
-    def __init__(self, path: str, kill_before: int):
+    def __init__(self, path: str, kill_before: int, sent: int = signal.SIGKILL):
         self.path = path
         self.kill_before = kill_before
+        self.sent = sent
         with open(path, "a+b") as file:
             file.truncate(8)
             self.shared = mmap.mmap(file.fileno(), 8)
@@ -55,14 +58,15 @@ class Counter:
             count = self.value + 1
             self.shared[:8] = struct.pack("q", count)
             if count == self.kill_before:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self.sent)
 
     @staticmethod
     def _mutates(event: str, args: tuple[Any, ...]) -> bool:
         if event == "open":
             return bool(args[2] & WRITES) and args[0] != "/dev/null"
         if event == "fcntl.fcntl":
-            return args[1] in LOCKING
+            # A lock that is shared changes nothing for anybody: dying before it is dying before what comes after it.
+            return args[1] in LOCKING and args[2][:2] != SHARED
         return event in COUNTED
 
 

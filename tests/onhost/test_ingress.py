@@ -515,7 +515,7 @@ def test_an_end_has_a_date_where_somebody_saw_it(gate: Ingress, backends: Any) -
     gate.world.kill_keeper()
     kill(gate, signal.SIGKILL)
     assert gate.survey()["ended"] == 0
-    supervise.ensure(gate.world.root, OWNER).close()
+    supervise.ensure(gate.world.writable, OWNER).close()
     assert gate.until(lambda told: told["state"] == "running" and told["ends"] == 2, seconds=30)["ended"] == 0
 
 
@@ -719,7 +719,7 @@ def test_a_reload_whose_writer_died_in_it_does_not_stay_beside_the_next(
     gate.put(listener(port, one))
     gate.world.release()
 
-    def die(place: haproxy_process.Place, old: list[int], handover: bool) -> None:  # noqa: ARG001
+    def die(_root: records.Root, place: haproxy_process.Place, old: list[int], handover: bool) -> None:  # noqa: ARG001
         argv = ["haproxy", "-D", "-f", place.config, "-p", place.pidfile, "-x", place.admin, "-sf", str(old[0])]
         subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -276,11 +276,11 @@ def test_a_keeper_that_cannot_be_started_leaves_no_lock_no_socket_and_no_descrip
     with monkeypatch.context() as once:
         once.setattr(f"unictl.onhost.supervise.{step}", refuse)
         with pytest.raises(OSError, match="temporarily"):
-            supervise.ensure(held.root, OWNER)
+            supervise.ensure(held.writable, OWNER)
     assert not (folder / "socket").exists()
     assert not locks.held(str(folder / "lock"))
     assert len(os.listdir("/proc/self/fd")) == before
-    supervise.ensure(held.root, OWNER).close()
+    supervise.ensure(held.writable, OWNER).close()
 
 
 def test_a_pid_is_named_only_where_that_process_is_the_keeper(held: World) -> None:

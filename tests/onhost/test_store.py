@@ -135,7 +135,7 @@ def test_an_image_that_another_fleet_collects_while_a_launch_is_written_starts_n
     other = World(held.root.path)
     other.acquire(owner="other")
     sha = held.stage(b"kernel")
-    batch = launch.Batch(other.root, "other", {}, other.connection.lease)
+    batch = launch.Batch(other.writable, "other", {})
     batch.sort(document("db-0", images=[sha]))
     batch.write()
     assert batch.fresh == ["db-0.0123abcd"]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unictl.onhost import blocks, facts, lease, locks, processes, records, serve, supervise
+from unictl.onhost import blocks, door, facts, lease, locks, processes, records, serve, supervise
 
 OWNER = "shop-5f0c2a"
 SLEEP = ("/bin/sleep", "1000")
@@ -74,6 +74,12 @@ class World:
     def acquire(self, **ask: Any) -> int:
         asked = {"mark": "shop", "id": "5f0c2a", "holder": {"user": "test"}, "wait": 5, **ask}
         return int(self.do("lease", **asked)["token"])
+
+    @property
+    def writable(self) -> door.Writable:
+        """The store as the holder of the lease may change it."""
+        assert self.connection.lease is not None
+        return self.connection.lease.root
 
     def release(self) -> None:
         self.do("release")

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .door import Writable
+
 KEPT_AT_END = ("retired", "volumes")
 LAST_WORDS = 5.0
 """Seconds that a keeper without instances may take to end."""
@@ -21,15 +23,14 @@ def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
 
     ``images`` are those of the ``revision`` that was applied; those of the last ``keep_images`` revisions stay."""
     held = lease.require(ask, call)
-    owner, end = ask["owner"], bool(ask.get("end"))
+    root, owner, end = held.root, ask["owner"], bool(ask.get("end"))
     if not end:
         kept.keep(root, owner, ask.get("revision", ""), list(ask.get("images", ())), int(ask.get("keep_images", 10)))
     for sha in records.names(root.fleet(owner) + "/wanted"):
-        records.remove_file(f"{root.fleet(owner)}/wanted/{sha}")
+        root.remove_file(f"{root.fleet(owner)}/wanted/{sha}")
     retired = sum(
         retire.prune(root, owner, name, int(ask.get("keep_retired", 5))) for name in retire.launches(root, owner)
     )
-    held.check()
     images = _images(root, owner if end else "")
     if end:
         _end(root, owner)
@@ -38,7 +39,7 @@ def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     return {"images": images, "retired": retired}
 
 
-def _images(root: records.Root, ending: str) -> list[str]:
+def _images(root: Writable, ending: str) -> list[str]:
     """Remove what no record, no pin and no kept revision of any fleet names. Under the host's lock: no launch is
     between the two. ``ending``: the fleet whose revisions count no more.
 
@@ -57,33 +58,32 @@ def _images(root: records.Root, ending: str) -> list[str]:
         named -= set(intact.damaged(root, there)) - used
         surplus = [sha for sha in there if sha not in named]
         for sha in surplus:
-            records.remove_file(f"{root.images}/{sha}")
+            root.remove_file(f"{root.images}/{sha}")
         for partial in os.listdir(root.images):
             sha = partial[len(".partial-") :]
             if partial.startswith(".partial-") and sha not in named and not locks.held(f"{root.images}/{partial}"):
-                records.remove_file(f"{root.images}/{partial}")
+                root.remove_file(f"{root.images}/{partial}")
     return surplus
 
 
-def _end(root: records.Root, owner: str) -> None:
+def _end(root: Writable, owner: str) -> None:
     """After destroy. A fleet that still has instances is left alone."""
     fleet = root.fleet(owner)
     if records.names(root.instances(owner)):
         return
     for name in os.listdir(fleet):
         if name not in KEPT_AT_END:
-            records.remove_tree(f"{fleet}/{name}")
+            root.remove_tree(f"{fleet}/{name}")
     for name in KEPT_AT_END:
         if not records.names(f"{fleet}/{name}"):
-            records.remove_tree(f"{fleet}/{name}")
-    if not os.listdir(fleet):
-        os.rmdir(fleet)
+            root.remove_tree(f"{fleet}/{name}")
+    root.remove_empty(fleet)
     if units.here():
         unit_files.remove(root, units.name(root, owner))
     _forget_keeper(root, owner)
 
 
-def _forget_keeper(root: records.Root, owner: str) -> None:
+def _forget_keeper(root: Writable, owner: str) -> None:
     """The keeper's run folder, once it has ended with its last instance. Removed while its lock is held: whoever
     waits for the lock finds another file at the path, or none, and takes that."""
     folder = supervise.keeper_folder(root, owner)
@@ -91,7 +91,7 @@ def _forget_keeper(root: records.Root, owner: str) -> None:
     while os.path.isdir(folder) and time.monotonic() < deadline:
         lock = locks.take(folder + "/lock")
         if lock is not None:
-            records.remove_tree(folder)
+            root.remove_tree(folder)
             os.close(lock)
             return
         time.sleep(0.01)

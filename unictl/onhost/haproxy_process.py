@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import subprocess
     import threading
 
+    from .door import Writable
+
 _SHARED = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
 ANSWER = 2.0
 """Seconds a HAProxy has to answer at its control socket."""
@@ -183,17 +185,18 @@ def check(path: str, lease: int | None) -> None:
         )
 
 
-def start(place: Place, old: list[int], handover: bool) -> None:
+def start(root: Writable, place: Place, old: list[int], handover: bool) -> None:
     """Start HAProxy, detached. It takes the listeners over from the current one and tells the old ones to finish.
 
     Returns when it listens: HAProxy's parent ends then. One that cannot start leaves the old ones as they are.
     """
     if units.here():
-        failed, said = _start_unit(place)
+        failed, said = _start_unit(root, place)
     else:
         alive = share(place.alive)
         try:
-            done = _run(command(place, old, handover), [alive])
+            with root.fence.passing():
+                done = _run(command(place, old, handover), [alive])
         finally:
             os.close(alive)
         failed, said = bool(done.returncode), done.stderr
@@ -201,11 +204,12 @@ def start(place: Place, old: list[int], handover: bool) -> None:
         raise wire.Problem("failed", f"HAProxy did not start: {words(said)}", "the ingress is as it was before")
 
 
-def _start_unit(place: Place) -> tuple[bool, bytes]:
+def _start_unit(root: Writable, place: Place) -> tuple[bool, bytes]:
     """Start or reload by the unit, whose start program finds the current one itself: (failed, what was said)."""
-    unit_files.ingress(place.root, place.owner, place.run)
-    records.remove_file(place.said)
-    done = units.systemctl("reload-or-restart", place.unit)
+    unit_files.ingress(root, place.owner, place.run)
+    root.remove_file(place.said)
+    with root.fence.passing():
+        done = units.systemctl("reload-or-restart", place.unit)
     return bool(done.returncode), records.read_bytes(place.said) or done.stderr
 
 

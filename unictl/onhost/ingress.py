@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .door import Writable
     from .haproxy_process import Place
 
 TOKEN = "\n{global}\n"
@@ -54,6 +55,7 @@ def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     away, which needs no port where none runs: whoever starts it next has the new text.
     """
     held = lease.require(ask, call)
+    root = held.root
     place = haproxy_process.Place(root, ask["owner"])
     wait = float(ask.get("wait") or 0) / 1000
     records.folders(os.path.dirname(place.lock), 0o700)
@@ -63,47 +65,45 @@ def ingress(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
             return {"changed": False, "drained": True}
         if not ask.get("text"):
             return _stop(root, place, wait, call)
-        current, changed = _put(root, place, ask, held)
+        current, changed = _put(root, place, ask, held.descriptor)
     supervise.attend(root, ask["owner"])
     return {"changed": changed, "drained": _drain(place, current, wait, call)}
 
 
-def _put(
-    root: records.Root, place: Place, ask: dict[str, Any], held: lease.Lease
-) -> tuple[tuple[int, str] | None, bool]:
+def _put(root: Writable, place: Place, ask: dict[str, Any], lock: int) -> tuple[tuple[int, str] | None, bool]:
     """(who is current now, whether anything was changed) with the text in force."""
     current = haproxy_process.running(place)
     # The file is compared as well: a killed run may have left there what was never put in force.
     changed = current is None or current[1] != ask["hash"] or f" {ask['hash']}\n" not in place.text()
     if changed and ask.get("leaves") and _fallen(place, ask["text"]):
-        records.write_atomic(place.config, _substituted(place, ask, privilege.user(root, place.token)).encode())
+        root.write_atomic(place.config, _substituted(place, ask, privilege.user(root, place.token)).encode())
     elif changed:
         if not haproxy_process.program():
             raise wire.Problem("unsupported", _LACK["text"], _LACK["hint"])
         before = place.text()
-        _prepare(root, place, ask, held)
+        _prepare(root, place, ask, lock)
         try:
-            current = _swap(place, ask["hash"], _make_way(place, current))
+            current = _swap(root, place, ask["hash"], _make_way(root, place, current))
         except wire.Problem:
             _restore(root, place, before)
             raise
     return current, changed
 
 
-def _restore(root: records.Root, place: Place, before: str) -> None:
+def _restore(root: Writable, place: Place, before: str) -> None:
     """What could not be put in force claims no port: the text is what it was before."""
     if before:
-        records.write_atomic(place.config, before.encode())
+        root.write_atomic(place.config, before.encode())
         current = haproxy_process.running(place)
         if current and current[1] == INTERIM:
-            _swap(place, haproxy_process.wished(place), current)
+            _swap(root, place, haproxy_process.wished(place), current)
         return
     if units.here():
-        unit_files.disable(place.unit)
+        unit_files.disable(root, place.unit)
         unit_files.remove(root, place.unit)
-    _silence(place)
-    records.remove_tree(place.run)
-    records.remove_aside(place.folder)
+    _silence(root, place)
+    root.remove_tree(place.run)
+    root.remove_aside(place.folder)
 
 
 def _fallen(place: Place, text: str) -> bool:
@@ -203,24 +203,23 @@ def _servers(stat: str) -> dict[str, str]:
     return health
 
 
-def _prepare(root: records.Root, place: Place, ask: dict[str, Any], held: lease.Lease) -> None:
+def _prepare(root: Writable, place: Place, ask: dict[str, Any], lock: int) -> None:
     """Everything before the process: text aside, checked, ports claimed, renamed into place."""
     uid = privilege.user(root, place.token)
     for folder in (place.folder, place.run):
         records.folders(folder)
     records.write_plain(place.next, _substituted(place, ask, uid).encode())
     try:
-        haproxy_process.check(place.next, held.descriptor)
+        haproxy_process.check(place.next, lock)
         wanted = haproxy_ports.of_text(ask["text"])
         with locks.Held(root.host_lock):
             others = {owner: ports(root, owner) for owner in root.owners() if owner != place.owner}
             haproxy_ports.check_claims(root, wanted, others)
             haproxy_ports.check_free(wanted, _own_sockets(place))
-            held.check()
-            os.rename(place.next, place.config)
+            root.rename(place.next, place.config)
         records.sync_folder(place.folder)
     finally:
-        records.remove_file(place.next)
+        root.remove_file(place.next)
 
 
 def _substituted(place: Place, ask: dict[str, Any], uid: int | None) -> str:
@@ -254,7 +253,7 @@ def _own_sockets(place: Place) -> set[str]:
         haproxy_process.close(pidfds)
 
 
-def _make_way(place: Place, current: tuple[int, str] | None) -> tuple[int, str] | None:
+def _make_way(root: Writable, place: Place, current: tuple[int, str] | None) -> tuple[int, str] | None:
     """Let go of ports that move to another address, by a reload without them; who is current then.
 
     Else HAProxy would find its own old listener in the way, and have all listeners shut down to get past it; those
@@ -267,31 +266,32 @@ def _make_way(place: Place, current: tuple[int, str] | None) -> tuple[int, str] 
     interim = re.sub(
         r"(?m)^(    description unictl \S+ ).*$", rf"\g<1>{INTERIM}", haproxy_ports.without(wished, moving)
     )
-    records.write_atomic(place.config, interim.encode())
-    current = _swap(place, INTERIM, current)
+    root.write_atomic(place.config, interim.encode())
+    current = _swap(root, place, INTERIM, current)
     deadline = time.monotonic() + KILL
     while haproxy_ports.moving(moving, _own_sockets(place)) and time.monotonic() < deadline:
         time.sleep(0.005)
-    records.write_atomic(place.config, wished.encode())
+    root.write_atomic(place.config, wished.encode())
     return current
 
 
-def _swap(place: Place, wished: str, current: tuple[int, str] | None) -> tuple[int, str]:
+def _swap(root: Writable, place: Place, wished: str, current: tuple[int, str] | None) -> tuple[int, str]:
     """Start or reload; the (pid, hash) now in force."""
     if current is None:
-        _silence(place)
-    haproxy_process.start(place, [] if current is None else [current[0]], handover=current is not None)
+        _silence(root, place)
+    haproxy_process.start(root, place, [] if current is None else [current[0]], handover=current is not None)
     now = haproxy_process.running(place)
     if now is None or now[1] != wished:
         raise wire.Problem("failed", "HAProxy started but does not answer", "run the same command again")
     return now
 
 
-def _silence(place: Place) -> None:
+def _silence(root: Writable, place: Place) -> None:
     """One of ours that runs but does not answer (hung, stopped, its socket lost) must let go of the ports."""
     pidfds = haproxy_process.mine(place)
     if pidfds:
-        haproxy_process.tell(pidfds, signal.SIGKILL)
+        with root.fence.passing():
+            haproxy_process.tell(pidfds, signal.SIGKILL)
         haproxy_process.await_end(pidfds, KILL, None)
         haproxy_process.close(pidfds)
 
@@ -313,20 +313,22 @@ def _drain(place: Place, current: tuple[int, str] | None, wait: float, call: Any
             haproxy_process.close(pidfds)
 
 
-def _stop(root: records.Root, place: Place, wait: float, call: Any) -> dict[str, Any]:
+def _stop(root: Writable, place: Place, wait: float, call: Any) -> dict[str, Any]:
     """Stop listening, drain, end, then remove the files: a survey between them sees ``dead`` and it is done again."""
     there = os.path.isdir(place.folder) or os.path.isdir(place.run)
     if units.here():
-        unit_files.disable(place.unit)
+        unit_files.disable(root, place.unit)
     pidfds = haproxy_process.mine(place)
     there = there or bool(pidfds)
-    haproxy_process.tell(pidfds, signal.SIGUSR1)
+    with root.fence.passing():
+        haproxy_process.tell(pidfds, signal.SIGUSR1)
     drained = haproxy_process.await_end(pidfds, max(wait, STOP), call.cancelled)
-    haproxy_process.tell(pidfds, signal.SIGKILL)
+    with root.fence.passing():
+        haproxy_process.tell(pidfds, signal.SIGKILL)
     haproxy_process.await_end(pidfds, KILL, None)
     haproxy_process.close(pidfds)
     if units.here():
         unit_files.remove(root, place.unit)
-    records.remove_tree(place.run)
-    records.remove_aside(place.folder)
+    root.remove_tree(place.run)
+    root.remove_aside(place.folder)
     return {"changed": there, "drained": drained}

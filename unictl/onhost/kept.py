@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .door import Writable
+
 
 def revisions(root: records.Root, owner: str) -> list[dict[str, Any]] | None:
     """The rows {revision, at, images}; none before the first apply, None where the file cannot be read."""
@@ -26,7 +28,7 @@ def revisions(root: records.Root, owner: str) -> list[dict[str, Any]] | None:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
 
 
-def keep(root: records.Root, owner: str, revision: str, images: list[str], bound: int) -> None:
+def keep(root: Writable, owner: str, revision: str, images: list[str], bound: int) -> None:
     """Note what was applied, and forget what lies more than ``bound`` revisions back.
 
     On a full disk the note is not written: what would have been forgotten stays noted until there is room."""
@@ -39,7 +41,7 @@ def keep(root: records.Root, owner: str, revision: str, images: list[str], bound
     if [(row["revision"], row["images"]) for row in rows] == [(r.get("revision"), r.get("images")) for r in before]:
         return
     document = {"format": records.FORMAT, "revisions": rows}
-    records.write_cache(root.fleet(owner) + "/revisions.json", wire.encode(document))
+    root.write_cache(root.fleet(owner) + "/revisions.json", wire.encode(document))
 
 
 def images(root: records.Root, owner: str) -> set[str] | None:

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
+    from .door import Writable
+
 WRITERS = 8
 """Threads that sync a few records: the file system commits what arrives together at once."""
 MANY = 16
@@ -24,7 +26,8 @@ MANY = 16
 def launch(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Start the instances of a list; one outcome each: {key, ok, adopted, problem?}."""
     owner, secrets = ask["owner"], ask.get("secrets") or {}
-    batch = Batch(root, owner, secrets, lease.require(ask, call))
+    root = lease.require(ask, call).root
+    batch = Batch(root, owner, secrets)
     for document in ask["instances"]:
         batch.sort(document)
     # The keeper takes some ten ms to begin, and the disk as long to write: both at once.
@@ -42,14 +45,14 @@ def launch(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
 def mark(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Change what may change of a record: protection, the last commit that touched it, whether it passed its gate
     and by which kinds of check."""
-    lease.require(ask, call)
+    root = lease.require(ask, call).root
     folder = root.instance(ask["owner"], ask["key"])
     if not os.path.isdir(folder):
         raise wire.Problem("not-found", f"{ask['key']} is not on this host", "plan again")
     marks = {name: ask[name] for name in ("protect", "commit", "proven", "checks") if name in ask}
     old = records.read_json(folder + "/marks.json") or {}
     if any(old.get(name) != value for name, value in marks.items()):
-        records.write_atomic(folder + "/marks.json", wire.encode(dict(old, **marks)))
+        root.write_atomic(folder + "/marks.json", wire.encode(dict(old, **marks)))
     return {}
 
 
@@ -61,11 +64,10 @@ def key_of(document: dict[str, Any]) -> str:
 class Batch:
     """One launch message on its way. A problem ends the way of its instance only."""
 
-    def __init__(self, root: records.Root, owner: str, secrets: dict[str, str], held: lease.Lease):
+    def __init__(self, root: Writable, owner: str, secrets: dict[str, str]):
         self.root = root
         self.owner = owner
         self.secrets = secrets
-        self.lease = held
         self.order: list[str] = []
         self.documents: dict[str, dict[str, Any]] = {}
         self.fresh: list[str] = []
@@ -121,7 +123,7 @@ class Batch:
         if len(written) < MANY or not sync_all(self.root.path):
             together(lambda key: self._try(key, lambda: self._sync(key)), written)
         for key in set(self.fresh) & set(self.problems):
-            records.remove_tree(self._aside(key))
+            self.root.remove_tree(self._aside(key))
         self.fresh = [key for key in written if key not in self.problems]
 
     def _aside(self, key: str) -> str:
@@ -129,7 +131,7 @@ class Batch:
 
     def _write(self, key: str) -> None:
         document, aside = self.documents[key], self._aside(key)
-        records.remove_tree(aside)
+        self.root.remove_tree(aside)
         records.folders(aside)
         self._boot_file(aside, key, document["run"], sync=False)
         record = dict(document, format=records.FORMAT, owner=self.owner, at=time.time())
@@ -142,8 +144,7 @@ class Batch:
         aside = folder + "/.new-boot"
         records.write_plain(aside, text.encode(), 0o600, sync)
         privilege.give(aside, privilege.user(self.root, records.token(self.owner, key)))
-        self.lease.check()
-        os.rename(aside, folder + "/boot.cfg")
+        self.root.rename(aside, folder + "/boot.cfg")
 
     def _sync(self, key: str) -> None:
         aside = self._aside(key)
@@ -186,20 +187,17 @@ class Batch:
             self._check_files(key, run)
             contention.check(self.root, self.owner, key, run, others, ingresses, open_ports)
         except wire.Problem:
-            records.remove_tree(self._aside(key))
+            self.root.remove_tree(self._aside(key))
             raise
-        self.lease.check()
-        os.rename(self._aside(key), self.root.instance(self.owner, key))
+        self.root.rename(self._aside(key), self.root.instance(self.owner, key))
         others.append((self.owner, key, self.documents[key]))
 
     def start(self) -> None:
-        """Hand them to the keeper, those that run too: it may have died. The lease is looked at once more: this is the
-        point of no return."""
+        """Hand them to the keeper, those that run too: it may have died."""
         wanted = self.ready
         if not wanted:
             return
         self._choose(wanted)
-        self.lease.check()
         for key, outcome in supervise.start(self.root, self.owner, wanted).items():
             if not outcome["ok"]:
                 told = outcome["problem"]

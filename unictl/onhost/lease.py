@@ -4,7 +4,7 @@ The lock file lies outside the fleet's folder, so that nothing ever unlinks it. 
 for people; a reader believes it only while the lock is held. The token rises with every acquisition and orders the
 ledger. A holder that hears its control side beats: it writes the host's monotonic clock into the lock file. Whoever
 wants the lease ends a holder that has not beaten for long (stopped, or stuck): dead, it can write nothing any more. And
-before whatever cannot be taken back a holder looks whether the token is still its own.
+whatever a holder changes it changes behind a fence (``fence``), by the store that the lease gives it (``door``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import signal
 import time
 
-from . import locks, processes, records, wire
+from . import door, fence, locks, processes, records, wire
 from .holders import holder, lease_path, leftovers, silent
 
 TYPE_CHECKING = False
@@ -24,20 +24,22 @@ STALE = 30.0
 """Seconds without a beat after which a holder is ended by whoever wants its lease."""
 BEAT = 2.0
 """Seconds between two beats, at least."""
-FREED = 5.0
-"""Seconds in which the lease of an ended holder comes free: its last helper command ends."""
 POLL = (0.02, 0.25)
 """Seconds between two tries while waiting: first, and at most."""
 
 
 class Lease:
-    """One held lease. Open as long as ``descriptor`` is, and until a check finds that another was given out."""
+    """One held lease. Open as long as ``descriptor`` is, and until a check finds that another was given out.
 
-    def __init__(self, owner: str, token: int, descriptor: int, path: str):
+    ``root`` is the store as its holder may change it.
+    """
+
+    def __init__(self, owner: str, token: int, descriptor: int, root: records.Root):
         self.owner = owner
         self.token = token
         self.descriptor = descriptor
-        self._path = path
+        self._fence = fence.Token(owner, token_path(root, owner), token)
+        self.root = door.Writable(root.path, self._fence)
         self._beaten = 0.0
         self.beat()
 
@@ -53,20 +55,13 @@ class Lease:
                 return
 
     def check(self) -> None:
-        """Looked at before each thing that cannot be taken back: whoever slept through a take-over changes nothing.
-
-        The lock alone ends with its process; the token also tells of one that lost its lock file.
-        """
-        there = records.read_bytes(self._path + ".token")
-        if self.open and there == str(self.token).encode():
-            return
-        self.close()
-        now = f"its token is {there.decode('ascii', 'replace')} now" if there else "its token is gone"
-        raise wire.Problem(
-            "lost-lease",
-            f"the lease of fleet {self.owner}, held here under token {self.token}, was given to another: {now}",
-            "nothing more was written; look at `unictl locks`, then run the same command again",
-        )
+        """A ``lost-lease`` Problem where it was given to another, and then it is closed."""
+        try:
+            with self._fence.passing():
+                return
+        except wire.Problem:
+            self.close()
+            raise
 
     @property
     def open(self) -> bool:
@@ -74,7 +69,8 @@ class Lease:
         return self.descriptor >= 0
 
     def close(self) -> None:
-        """Give it back; twice is fine."""
+        """Give it back; twice is fine. Nothing is changed under it from here on."""
+        self._fence.closed = True
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -100,19 +96,18 @@ def acquire(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
         return {"token": call.lease.token}
     descriptor = _wait(root, owner, float(ask.get("wait", 0)), call)
     try:
-        lease = Lease(owner, 0, descriptor, lease_path(root, owner))
-        token = _raise_token(root, owner)
+        token = _raised(root, owner)
+        lease = Lease(owner, token, descriptor, root)
         _announce(root, owner, token, ask.get("holder") or {})
-        _introduce(root, ask)
-        lease.token = token
+        _introduce(lease.root, ask)
         call.connection.lease = lease
     except BaseException:
         os.close(descriptor)
         raise
-    sweep(root, owner)
+    sweep(lease.root, owner)
     from . import supervise
 
-    supervise.revive(root, owner)
+    supervise.revive(lease.root, owner)
     return {"token": token}
 
 
@@ -133,22 +128,22 @@ def end_holder(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, 
     if not locks.held(path):
         return {"ended": False}
     # First, so that whoever is ended finds by the token that the lease was not its own all the time.
-    _raise_token(root, owner)
-    if not _end(path):
+    _raised(root, owner)
+    if not _end(path) and locks.held(path):
         raise wire.Problem(
             "not-found", f"the lease of fleet {owner} is held by a helper of a process that is gone", "wait a moment"
         )
-    deadline = time.monotonic() + FREED
+    deadline = time.monotonic() + fence.FREED
     while locks.held(path) and time.monotonic() < deadline:
         time.sleep(0.02)
     return {"ended": not locks.held(path)}
 
 
-def sweep(root: records.Root, owner: str) -> int:
+def sweep(root: door.Writable, owner: str) -> int:
     """Remove what killed runs of this fleet left aside; how many there were. Only under the lease."""
     left = leftovers(root, owner)
     for path in left:
-        records.remove_tree(path)
+        root.remove_tree(path)
     return len(left)
 
 
@@ -159,7 +154,7 @@ def _wait(root: records.Root, owner: str, wait: float, call: Any) -> int:
         if descriptor is not None:
             return descriptor
         if silent(lease_path(root, owner)) > STALE and _end(lease_path(root, owner)):
-            deadline = max(deadline, time.monotonic() + FREED)
+            deadline = max(deadline, time.monotonic() + fence.FREED)
         if time.monotonic() + pause > deadline:
             raise _busy(root, owner)
         if call.cancelled.wait(pause):
@@ -183,31 +178,13 @@ def _busy(root: records.Root, owner: str) -> wire.Problem:
     return wire.Problem("busy", text, "wait for it to end, or use -lock-timeout")
 
 
-def _raise_token(root: records.Root, owner: str) -> int:
-    path = lease_path(root, owner) + ".token"
-    try:
-        token = int(records.read_bytes(path) or b"0") + 1
-    except ValueError:
-        # A damaged counter must not bar the fleet for good; the clock is above any count of acquisitions.
-        token = int(time.time())
-    text = str(token).encode()
-    try:
-        records.write_atomic(path, text)
-    except wire.Problem as problem:
-        if problem.kind != "no-room" or not os.path.exists(path):
-            raise
-        _write_over(path, text)
-    return token
+def token_path(root: records.Root, owner: str) -> str:
+    """Where the token in force lies."""
+    return lease_path(root, owner) + ".token"
 
 
-def _write_over(path: str, text: bytes) -> None:
-    """On a full disk: in place, which needs no room. Who takes the lease then is about to make some."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        os.pwrite(descriptor, text, 0)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _raised(root: records.Root, owner: str) -> int:
+    return fence.raised(token_path(root, owner), lambda: _end(lease_path(root, owner)))
 
 
 def _announce(root: records.Root, owner: str, token: int, told: dict[str, Any]) -> None:
@@ -220,11 +197,11 @@ def _announce(root: records.Root, owner: str, token: int, told: dict[str, Any]) 
         return
 
 
-def _introduce(root: records.Root, ask: dict[str, Any]) -> None:
+def _introduce(root: door.Writable, ask: dict[str, Any]) -> None:
     """The fleet's folder and who it is: mark and id, so that namesakes are told apart."""
     fleet = root.fleet(ask["owner"])
     for folder in (fleet, fleet + "/instances", fleet + "/retired", fleet + "/volumes", fleet + "/wanted"):
         records.folders(folder)
     told = {"mark": ask.get("mark", ""), "id": ask.get("id", "")}
     if records.read_json(fleet + "/fleet.json") != told:
-        records.write_atomic(fleet + "/fleet.json", wire.encode(told))
+        root.write_atomic(fleet + "/fleet.json", wire.encode(told))

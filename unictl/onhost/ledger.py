@@ -5,7 +5,6 @@ Beside it lies what the gates said (``gates.json``): a survey tells it whole, ho
 
 from __future__ import annotations
 
-import os
 import time
 
 from . import applies, lease, records, wire
@@ -13,6 +12,8 @@ from . import applies, lease, records, wire
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from .door import Writable
 
 BOUND = 16 << 20
 GATES = 256
@@ -22,19 +23,19 @@ def ledger(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
     """Append one entry, or read the last n."""
     if "append" in ask:
         held = lease.require(ask, call)
-        _append(root, ask["owner"], held.token, ask["append"], int(ask.get("bound") or BOUND))
-        _judged(root, ask["owner"], ask["append"])
+        _append(held.root, ask["owner"], held.token, ask["append"], int(ask.get("bound") or BOUND))
+        _judged(held.root, ask["owner"], ask["append"])
         return {"token": held.token}
     return {"entries": entries(root, ask["owner"])[-int(ask.get("read") or 0) or None :]}
 
 
 def remember(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """What was applied: policy and hosts, for the next plan to compare with."""
-    lease.require(ask, call)
+    held = lease.require(ask, call)
     for name in ("policy", "hosts"):
         path = f"{root.fleet(ask['owner'])}/{name}.json"
         if name in ask and records.read_json(path) != ask[name]:
-            records.write_atomic(path, wire.encode(ask[name]))
+            held.root.write_atomic(path, wire.encode(ask[name]))
     return {}
 
 
@@ -43,25 +44,18 @@ def entries(root: records.Root, owner: str) -> list[dict[str, Any]]:
     return applies.readable(records.read_bytes(root.fleet(owner) + "/ledger.jsonl") or b"")
 
 
-def _append(root: records.Root, owner: str, token: int, told: dict[str, Any], bound: int) -> None:
+def _append(root: Writable, owner: str, token: int, told: dict[str, Any], bound: int) -> None:
     path = root.fleet(owner) + "/ledger.jsonl"
     entry = dict(told, format=records.FORMAT, token=token, at=told.get("at", time.time()))
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        try:
-            size = os.fstat(descriptor).st_size
-            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            wire.write_all(descriptor, (b"\n" if torn else b"") + wire.encode(entry) + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        size = root.append(path, wire.encode(entry))
     except OSError as error:
         raise records.problem(error, path) from error
     if size > bound:
         _cut(root, owner, path, bound)
 
 
-def _judged(root: records.Root, owner: str, told: dict[str, Any]) -> None:
+def _judged(root: Writable, owner: str, told: dict[str, Any]) -> None:
     """What the gates of this apply said; of more than so many the oldest are forgotten."""
     rows = [
         {"service": service, "fingerprint": each, "at": told.get("at", time.time()), "healthy": healthy}
@@ -72,10 +66,10 @@ def _judged(root: records.Root, owner: str, told: dict[str, Any]) -> None:
     if rows:
         new = {(row["service"], row["fingerprint"]) for row in rows}
         kept = [row for row in applies.gates(root, owner) if (row["service"], row["fingerprint"]) not in new]
-        records.write_atomic(f"{root.fleet(owner)}/gates.json", wire.encode((kept + rows)[-GATES:]))
+        root.write_atomic(f"{root.fleet(owner)}/gates.json", wire.encode((kept + rows)[-GATES:]))
 
 
-def _cut(root: records.Root, owner: str, path: str, bound: int) -> None:
+def _cut(root: Writable, owner: str, path: str, bound: int) -> None:
     """Keep the newer half."""
     kept: list[bytes] = []
     room = bound // 2
@@ -85,4 +79,4 @@ def _cut(root: records.Root, owner: str, path: str, bound: int) -> None:
         if room < 0 and kept:
             break
         kept.append(line)
-    records.write_atomic(path, b"".join(reversed(kept)))
+    root.write_atomic(path, b"".join(reversed(kept)))

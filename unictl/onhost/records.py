@@ -14,7 +14,7 @@ from . import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 FORMAT = 1
 """The on-disk format this code writes; it reads every store whose ``readable_from`` is not above it."""
@@ -105,10 +105,6 @@ class Root:
     def owners(self) -> list[str]:
         """Every fleet that has a folder here; what cannot be one is somebody else's and in nobody's way."""
         return [name for name in names(self.fleets) if _is_part(name) and os.path.isdir(f"{self.fleets}/{name}")]
-
-    def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        """See :func:`write_atomic`."""
-        write_atomic(path, data, mode)
 
     def read_json(self, path: str) -> Any:
         """See :func:`read_json`."""
@@ -213,18 +209,32 @@ def write_plain(path: str, data: bytes, mode: int = 0o644, sync: bool = True) ->
         raise problem(error, path) from error
 
 
-def write_atomic(path: str, data: bytes, mode: int = 0o644) -> None:
+def write_atomic(path: str, data: bytes, mode: int = 0o644, rename: Callable[[str, str], None] = os.rename) -> None:
     """Replace a file by ``data``: aside, fsync, rename, fsync of the folder. A reader sees the old or the new one."""
     folder, name = os.path.split(path)
     aside = f"{folder}/.new-{name}-{os.getpid()}-{threading.get_ident()}"
     try:
         write_plain(aside, data, mode)
-        os.rename(aside, path)
+        rename(aside, path)
         sync_folder(folder)
     except OSError as error:
         raise problem(error, path) from error
     finally:
         remove_file(aside)
+
+
+def append(path: str, line: bytes, sync: bool = False) -> int:
+    """Add a line to a file that only grows, never behind half a line of an earlier one; the file's size before."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        wire.write_all(descriptor, (b"\n" if torn else b"") + line + b"\n")
+        if sync:
+            os.fsync(descriptor)
+        return size
+    finally:
+        os.close(descriptor)
 
 
 def write_cache(path: str, data: bytes) -> None:

@@ -16,39 +16,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .door import Writable
+
 
 def retire(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Stop one instance and move its record away; what is gone already is fine."""
     held = lease.require(ask, call)
-    owner, key = ask["owner"], records.part(ask["key"])
+    root, owner, key = held.root, ask["owner"], records.part(ask["key"])
     folder = root.instance(owner, key)
     there = os.path.isdir(folder)
     if there:
-        _intend(folder)
+        _intend(root, folder)
         _pin_images(root, owner, folder)
-        held.check()
         supervise.stop(root, owner, key, int(ask.get("grace", 10_000)))
-        held.check()
         _lay_down(root, owner, key, folder)
     prune(root, owner, name_of(key), int(ask.get("keep", 5)))
     return {"there": there}
 
 
-def _intend(folder: str) -> None:
+def _intend(root: Writable, folder: str) -> None:
     """Make the intent durable. Its being there says all, so on a full disk a link to the record does: retiring is what
     makes room."""
     if os.path.exists(folder + "/intent"):
         return
     try:
-        records.write_atomic(folder + "/intent", b"stop\n")
+        root.write_atomic(folder + "/intent", b"stop\n")
     except wire.Problem as problem:
         if problem.kind != "no-room" or not os.path.exists(folder + "/record.json"):
             raise
-        os.link(folder + "/record.json", folder + "/intent")
+        root.link(folder + "/record.json", folder + "/intent")
         records.sync_folder(folder)
 
 
-def _pin_images(root: records.Root, owner: str, folder: str) -> None:
+def _pin_images(root: Writable, owner: str, folder: str) -> None:
     """Keep its images until an apply has ended complete: it may have to be launched anew."""
     try:
         record = records.read_json(folder + "/record.json") or {}
@@ -60,20 +60,20 @@ def _pin_images(root: records.Root, owner: str, folder: str) -> None:
         return
 
 
-def _lay_down(root: records.Root, owner: str, key: str, folder: str) -> None:
+def _lay_down(root: Writable, owner: str, key: str, folder: str) -> None:
     """Its end on paper, its secrets and sockets gone, its record in ``retired``."""
     end = facts.end_of(facts.last(folder)) or dict(facts.UNWATCHED, console=ring.tail(folder))
     try:
-        records.write_atomic(folder + "/end.json", wire.encode(end))
+        root.write_atomic(folder + "/end.json", wire.encode(end))
     except wire.Problem as problem:
         # Without room its end stays in ends.jsonl only.
         if problem.kind != "no-room":
             raise
-    records.remove_file(folder + "/boot.cfg")
-    records.remove_tree(root.run(records.token(owner, key)))
+    root.remove_file(folder + "/boot.cfg")
+    root.remove_tree(root.run(records.token(owner, key)))
     records.folders(root.retired(owner))
     launch = _launch_of(folder)
-    os.rename(folder, f"{root.retired(owner)}/{key}.{launch}.{int(time.time() * 1000)}")
+    root.rename(folder, f"{root.retired(owner)}/{key}.{launch}.{int(time.time() * 1000)}")
     records.sync_folder(root.retired(owner))
     records.sync_folder(root.instances(owner))
 
@@ -85,10 +85,10 @@ def _launch_of(folder: str) -> int:
         return 0
 
 
-def prune(root: records.Root, owner: str, name: str, keep: int) -> int:
+def prune(root: Writable, owner: str, name: str, keep: int) -> int:
     """Forget all but the last ``keep`` of a name; never the last one, it holds the launch number."""
     mine = [row for row in listed(root, owner) if row[0] == name]
     surplus = mine[: max(0, len(mine) - max(1, keep))]
     for _, _, _, folder in surplus:
-        records.remove_aside(folder)
+        root.remove_aside(folder)
     return len(surplus)

@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator
 
+    from .door import Writable
+
 _TOLD = 1 << 20
 """Bytes between two words on how far it is."""
 
@@ -26,7 +28,7 @@ def stage(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     sha, size = records.digest(ask["digest"]), int(ask["size"])
     # Who collects has either seen the pin, or removed by now what it did not see named.
     with locks.Held(root.host_lock):
-        pin(root, ask["owner"], sha)
+        pin(held.root, ask["owner"], sha)
     path = f"{root.images}/{sha}"
     if intact.intact(root, sha):
         return {"had": True}
@@ -34,11 +36,10 @@ def stage(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     lock = _lock(partial, call)
     try:
         if intact.intact(root, sha):
-            records.remove_file(partial)
+            held.root.remove_file(partial)
             return {"had": True}
-        _fill(root, lock, sha, size, ask.get("like") or (), call)
-        held.check()
-        _publish(root, lock, partial, path)
+        _fill(held.root, lock, sha, size, ask.get("like") or (), call)
+        _publish(held.root, lock, partial, path)
         intact.note(root, sha)
     finally:
         os.close(lock)
@@ -61,12 +62,12 @@ def read(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     return {}
 
 
-def pin(root: records.Root, owner: str, sha: str) -> None:
+def pin(root: Writable, owner: str, sha: str) -> None:
     """Say that this fleet wants an image."""
     folder = root.fleet(owner) + "/wanted"
     records.folders(folder)
     if not os.path.exists(f"{folder}/{sha}"):
-        records.write_plain(f"{folder}/{sha}", b"")
+        root.write_plain(f"{folder}/{sha}", b"")
         records.sync_folder(folder)
 
 
@@ -85,7 +86,7 @@ def _lock(partial: str, call: Any) -> int:
             raise wire.Problem("cancelled", "staging was cancelled")
 
 
-def _fill(root: records.Root, lock: int, sha: str, size: int, like: Any, call: Any) -> None:
+def _fill(root: Writable, lock: int, sha: str, size: int, like: Any, call: Any) -> None:
     """Get what is missing; a partial whose whole is wrong is pulled once more from the beginning, all of it."""
     partial = f"{root.images}/.partial-{sha}"
     for attempt in (1, 2):
@@ -101,7 +102,7 @@ def _fill(root: records.Root, lock: int, sha: str, size: int, like: Any, call: A
         finally:
             alike.close()
         os.ftruncate(lock, 0)
-    records.remove_file(partial)
+    root.remove_file(partial)
     raise wire.Problem(
         "damaged",
         f"what was sent as image {sha[:12]} is not it: its SHA-256 differs",
@@ -138,11 +139,11 @@ def _write(lock: int, partial: str, have: int, pieces: Iterator[Any], call: Any)
     return text
 
 
-def _publish(root: records.Root, lock: int, partial: str, path: str) -> None:
+def _publish(root: Writable, lock: int, partial: str, path: str) -> None:
     try:
         os.fsync(lock)
         os.fchmod(lock, 0o444)
-        os.rename(partial, path)
+        root.rename(partial, path)
         records.sync_folder(root.images)
     except OSError as error:
         raise records.problem(error, path) from error

@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .door import Writable
+
 __all__ = ["ask", "attend", "ensure", "keeper_folder", "keeper_lives", "revive", "start", "state", "stop", "wake"]
 
 SOCKET_PATH_LIMIT = 99
@@ -29,7 +31,7 @@ PATIENCE = 10.0
 """Seconds a keeper may take to say something, and to come or go."""
 
 
-def revive(root: records.Root, owner: str) -> None:
+def revive(root: Writable, owner: str) -> None:
     """Start a keeper where something runs, or waits to run again, without one; a unit for what has none."""
     if not units.here():
         if keeper_lives(root, owner):
@@ -49,7 +51,7 @@ def revive(root: records.Root, owner: str) -> None:
             unit_starts.renew(root, owner)
 
 
-def _renew(root: records.Root, owner: str) -> None:
+def _renew(root: Writable, owner: str) -> None:
     """Have a keeper of other code become one of this, as the same process: its guests stay its children and notice
     nothing. One that is just stopping something, or too old to know how, stays as it is until it is asked again."""
     if shipped.current(keeper_folder(root, owner)):
@@ -78,14 +80,15 @@ def _going(root: records.Root, owner: str) -> list[str]:
     ]
 
 
-def _end_detached(root: records.Root, owner: str) -> None:
+def _end_detached(root: Writable, owner: str) -> None:
     """End the keeper from before systemd supervised here: its guests run on, and the keeper's unit takes them over."""
     lock = keeper_folder(root, owner) + "/lock"
     pid = int(records.read_bytes(lock) or 0) if locks.held(lock) else 0
     known = pid and processes.has_open(str(pid), os.stat(lock))
     if not known or units.owns(units.name(root, owner), pid):
         return
-    processes.end(pid, processes.ticks(pid), signal.SIGKILL)
+    with root.fence.passing():
+        processes.end(pid, processes.ticks(pid), signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE
     while locks.held(lock):
         if time.monotonic() > deadline:
@@ -93,7 +96,7 @@ def _end_detached(root: records.Root, owner: str) -> None:
         time.sleep(0.005)
 
 
-def wake(root: records.Root, owner: str) -> None:
+def wake(root: Writable, owner: str) -> None:
     """Have a keeper there soon, for what will be asked of it; a problem is told when it is asked."""
     try:
         ensure(root, owner).close()
@@ -101,7 +104,7 @@ def wake(root: records.Root, owner: str) -> None:
         return
 
 
-def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
+def start(root: Writable, owner: str, keys: list[str]) -> dict[str, Any]:
     """Have these started; key -> {ok, problem?}."""
     if units.here():
         _end_detached(root, owner)
@@ -110,7 +113,7 @@ def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
     return outcomes
 
 
-def attend(root: records.Root, owner: str) -> None:
+def attend(root: Writable, owner: str) -> None:
     """Have the ingress looked after as it is now; no change of it fails because that cannot be."""
     try:
         ask(root, owner, {"do": "ingress"}, PATIENCE)
@@ -118,18 +121,18 @@ def attend(root: records.Root, owner: str) -> None:
         return
 
 
-def stop(root: records.Root, owner: str, key: str, grace: int) -> None:
+def stop(root: Writable, owner: str, key: str, grace: int) -> None:
     """Have it stopped, and any restart forgotten; returns when it is gone, and its unit with it."""
     if not units.here():
         _stop(root, owner, key, grace)
         return
     unit = units.name(root, owner, key)
-    unit_files.disable(unit)
+    unit_files.disable(root, unit)
     _stop(root, owner, key, grace)
     unit_files.remove(root, unit)
 
 
-def _stop(root: records.Root, owner: str, key: str, grace: int) -> None:
+def _stop(root: Writable, owner: str, key: str, grace: int) -> None:
     """Without a keeper and a process: nothing."""
     alive = root.run(records.token(owner, key)) + "/alive"
     if not locks.held(alive) and not keeper_lives(root, owner):
@@ -142,13 +145,14 @@ def _stop(root: records.Root, owner: str, key: str, grace: int) -> None:
         time.sleep(0.005)
 
 
-def ask(root: records.Root, owner: str, request: dict[str, Any], patience: float) -> dict[str, Any]:
+def ask(root: Writable, owner: str, request: dict[str, Any], patience: float) -> dict[str, Any]:
     """One request to the keeper, started when there is none. One that ends in that very moment is asked again."""
     for _ in range(5):
         connection = ensure(root, owner)
         try:
             connection.settimeout(patience)
-            connection.sendall(wire.encode(request) + b"\n")
+            with root.fence.passing():
+                connection.sendall(wire.encode(request) + b"\n")
             said = _line(connection)
         except socket.timeout as error:
             raise _mute(root, owner) from error
@@ -189,7 +193,7 @@ def _mute(root: records.Root, owner: str) -> wire.Problem:
     )
 
 
-def ensure(root: records.Root, owner: str) -> socket.socket:
+def ensure(root: Writable, owner: str) -> socket.socket:
     """A connection to the keeper of this fleet, which is started when there is none."""
     folder = keeper_folder(root, owner)
     path = folder + "/socket"
@@ -206,7 +210,8 @@ def ensure(root: records.Root, owner: str) -> socket.socket:
             return connection
         if units.here():
             unit_files.keeper(root, owner)
-            units.told_to("start", units.name(root, owner))
+            with root.fence.passing():
+                units.told_to("start", units.name(root, owner))
             continue
         lock = locks.take(folder + "/lock")
         if lock is not None:

@@ -15,13 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .door import Writable
 
-def code(root: records.Root) -> str:
+
+def code(root: Writable) -> str:
     """The path of this very code on disk, put there if need be."""
     found = f"{_folder(root)}/{shipped.digest()}.zip"
     if not os.path.exists(found):
         records.folders(_folder(root))
-        records.write_atomic(found, shipped.data())
+        root.write_atomic(found, shipped.data())
     return found
 
 
@@ -29,12 +31,12 @@ def _folder(root: records.Root) -> str:
     return root.path + "/code"
 
 
-def instances(root: records.Root, owner: str, found: dict[str, dict[str, Any]], at_boot: bool = True) -> None:
+def instances(root: Writable, owner: str, found: dict[str, dict[str, Any]], at_boot: bool = True) -> None:
     """Units of these records (key -> record) and that of their keeper; all durable when this returns. ``at_boot``:
     enabled too, else they stay as they are in that."""
     with locks.Held(root.host_lock):
         zipped = code(root)
-        changed = _put(units.name(root, owner), _keeper(root, owner, zipped))
+        changed = _put(root, units.name(root, owner), _keeper(root, owner, zipped))
         for key, record in found.items():
             token = records.token(owner, key)
             text = unit_text.instance(
@@ -48,19 +50,19 @@ def instances(root: records.Root, owner: str, found: dict[str, dict[str, Any]], 
                 code=zipped,
                 own_user=privilege.user(root, token) is not None,
             )
-            changed = _put(units.name(root, owner, key), text) or changed
+            changed = _put(root, units.name(root, owner, key), text) or changed
         records.sync_folder(units.FOLDER)
         for key in found if at_boot else ():
-            enable(units.name(root, owner, key))
+            enable(root, units.name(root, owner, key))
         _sync_wants()
     if changed:
         units.told_to("daemon-reload")
 
 
-def keeper(root: records.Root, owner: str) -> None:
+def keeper(root: Writable, owner: str) -> None:
     """The unit of the keeper alone."""
     with locks.Held(root.host_lock):
-        changed = _put(units.name(root, owner), _keeper(root, owner, code(root)))
+        changed = _put(root, units.name(root, owner), _keeper(root, owner, code(root)))
         records.sync_folder(units.FOLDER)
     if changed:
         units.told_to("daemon-reload")
@@ -77,12 +79,12 @@ def _keeper(root: records.Root, owner: str, zipped: str) -> str:
     )
 
 
-def ingress(root: records.Root, owner: str, run: str) -> None:
+def ingress(root: Writable, owner: str, run: str) -> None:
     """The unit of the fleet's ingress, enabled, and that of the keeper."""
     unit = units.name(root, owner, "ingress")
     with locks.Held(root.host_lock):
         zipped = code(root)
-        changed = _put(units.name(root, owner), _keeper(root, owner, zipped))
+        changed = _put(root, units.name(root, owner), _keeper(root, owner, zipped))
         text = unit_text.ingress(
             root=root.path,
             owner=owner,
@@ -91,15 +93,15 @@ def ingress(root: records.Root, owner: str, run: str) -> None:
             python=sys.executable,
             code=zipped,
         )
-        changed = _put(unit, text) or changed
+        changed = _put(root, unit, text) or changed
         records.sync_folder(units.FOLDER)
-        enable(unit)
+        enable(root, unit)
         _sync_wants()
     if changed:
         units.told_to("daemon-reload")
 
 
-def _put(unit: str, text: str) -> bool:
+def _put(root: Writable, unit: str, text: str) -> bool:
     """Write a unit file; whether another text stood there. The folder is synced by the caller, once for many."""
     path = units.path(unit)
     there = records.read_bytes(path)
@@ -107,23 +109,23 @@ def _put(unit: str, text: str) -> bool:
         return False
     aside = f"{units.FOLDER}/.new-{unit}"
     records.write_plain(aside, text.encode())
-    os.rename(aside, path)
+    root.rename(aside, path)
     return there is not None
 
 
-def enable(unit: str) -> None:
+def enable(root: Writable, unit: str) -> None:
     """Have it started at boot: the very link that ``systemctl enable`` makes."""
     records.folders(units.WANTS, 0o755)
     try:
-        os.symlink(units.path(unit), f"{units.WANTS}/{unit}")
+        root.symlink(units.path(unit), f"{units.WANTS}/{unit}")
     except FileExistsError:
         return
 
 
-def disable(unit: str) -> None:
+def disable(root: Writable, unit: str) -> None:
     """Not at boot any more."""
     if units.enabled(unit):
-        records.remove_file(f"{units.WANTS}/{unit}")
+        root.remove_file(f"{units.WANTS}/{unit}")
         _sync_wants()
 
 
@@ -132,13 +134,14 @@ def _sync_wants() -> None:
         records.sync_folder(units.WANTS)
 
 
-def remove(root: records.Root, unit: str) -> None:
+def remove(root: Writable, unit: str) -> None:
     """Disable, stop, take the file away. What systemd still has in mind of it goes with the next ``settle``."""
-    disable(unit)
+    disable(root, unit)
     if units.written(unit):
-        records.write_plain(_owed(root), b"", sync=False)
-        units.systemctl("stop", unit)
-        records.remove_file(units.path(unit))
+        root.write_plain(_owed(root), b"", sync=False)
+        with root.fence.passing():
+            units.systemctl("stop", unit)
+        root.remove_file(units.path(unit))
         records.sync_folder(units.FOLDER)
 
 
@@ -146,25 +149,24 @@ def _owed(root: records.Root) -> str:
     return root.path + "/reload-owed"
 
 
-def settle(root: records.Root) -> None:
+def settle(root: Writable) -> None:
     """One daemon-reload for all units that were removed, and away with code that no unit names."""
     if os.path.exists(_owed(root)):
         units.told_to("daemon-reload")
-        records.remove_file(_owed(root))
+        root.remove_file(_owed(root))
     if os.path.isdir(_folder(root)):
         with locks.Held(root.host_lock):
             _collect(root)
 
 
-def _collect(root: records.Root) -> None:
+def _collect(root: Writable) -> None:
     ours = [name for name in records.names(units.FOLDER) if name.startswith("unictl-")]
     texts = [(records.read_bytes(units.path(name)) or b"").decode("utf-8", "replace") for name in ours]
     for name in os.listdir(_folder(root)):
         path = f"{_folder(root)}/{name}"
         if not any(unit_text.runs(text, path) for text in texts):
-            records.remove_file(path)
-    if not os.listdir(_folder(root)):
-        os.rmdir(_folder(root))
+            root.remove_file(path)
+    root.remove_empty(_folder(root))
     for name in os.listdir(units.FOLDER):
         if name.startswith(".new-unictl-"):
-            records.remove_file(f"{units.FOLDER}/{name}")
+            root.remove_file(f"{units.FOLDER}/{name}")

@@ -14,6 +14,7 @@ import time
 
 from . import (
     accelerator,
+    door,
     facts,
     guest,
     haproxy_process,
@@ -90,7 +91,7 @@ class UnitKeeper(keeper.Keeper):
             return False
         last = facts.last(self.root.instance(self.owner, key)) or {}
         if last.get("event") == "ended" and not last.get("restarting"):
-            unit_files.disable(unit)
+            unit_files.disable(door.free(self.root), unit)
         return units.enabled(unit)
 
     def answer(self, client: keeper.Client, ask: dict[str, Any]) -> None:

@@ -14,12 +14,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .door import Writable
+
 LIMIT = 30.0
 """Seconds that one may take to start, and one more for each that starts beside it."""
 POLL = 0.005
 
 
-def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
+def start(root: Writable, owner: str, keys: list[str]) -> dict[str, Any]:
     """Have systemd start these; key -> {ok, problem?}."""
     outcomes: dict[str, Any] = {}
     found: dict[str, dict[str, Any]] = {}
@@ -32,7 +34,8 @@ def start(root: records.Root, owner: str, keys: list[str]) -> dict[str, Any]:
     unit_files.instances(root, owner, found)
     waiting = [one for one in begun.values() if not one.running()]
     if waiting:
-        units.told_to("start", "--no-block", *(one.unit for one in waiting))
+        with root.fence.passing():
+            units.told_to("start", "--no-block", *(one.unit for one in waiting))
     deadline = time.monotonic() + LIMIT + len(keys)
     for key, one in begun.items():
         why = one.outcome(deadline) if one in waiting else None
@@ -53,14 +56,14 @@ def _record(root: records.Root, owner: str, key: str) -> dict[str, Any]:
 class Begun:
     """One start that was ordered: how it goes."""
 
-    def __init__(self, root: records.Root, owner: str, key: str):
+    def __init__(self, root: Writable, owner: str, key: str):
         self.root, self.key = root, key
         self.unit = units.name(root, owner, key)
         self.folder = root.instance(owner, key)
         self.run = root.run(records.token(owner, key))
         self.before = int((facts.last(self.folder) or {}).get("n", 0))
         if not self.running():
-            records.remove_file(self.run + lives.PROBLEM)
+            root.remove_file(self.run + lives.PROBLEM)
 
     def running(self) -> bool:
         """Whether its hypervisor runs."""
@@ -74,7 +77,7 @@ class Begun:
                 return self._unstarted(last)
             problem = self._problem() or self._gone(deadline)
             if problem is not None:
-                unit_files.disable(self.unit)
+                unit_files.disable(self.root, self.unit)
                 units.systemctl("stop", self.unit)
                 return problem
             time.sleep(POLL)
@@ -82,7 +85,7 @@ class Begun:
     def _unstarted(self, last: dict[str, Any]) -> wire.Problem | None:
         if last["event"] != "ended" or last.get("verdict") != "configuration":
             return None
-        unit_files.disable(self.unit)
+        unit_files.disable(self.root, self.unit)
         return wire.Problem("failed", f"{self.key}: {last.get('reason')}", "the start is not tried again by itself")
 
     def _problem(self) -> wire.Problem | None:
@@ -104,7 +107,7 @@ class Begun:
         return None
 
 
-def renew(root: records.Root, owner: str) -> None:
+def renew(root: Writable, owner: str) -> None:
     """Units and keeper run the code at hand from now on: after an upgrade. No guest notices."""
     found = {}
     for key in records.names(root.instances(owner)):
@@ -114,10 +117,11 @@ def renew(root: records.Root, owner: str) -> None:
             except wire.Problem:
                 continue
     unit_files.instances(root, owner, found, at_boot=False)
-    units.told_to("restart", units.name(root, owner))
+    with root.fence.passing():
+        units.told_to("restart", units.name(root, owner))
 
 
-def adopt(root: records.Root, owner: str, keys: list[str]) -> None:
+def adopt(root: Writable, owner: str, keys: list[str]) -> None:
     """Give units to what runs, or waits to run again, without one."""
     found = {}
     for key in keys:

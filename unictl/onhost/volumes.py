@@ -11,24 +11,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .door import Writable
+
 
 def volume(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Create (or grow) or delete one volume; both idempotent."""
-    held = lease.require(ask, call)
+    root, owner = lease.require(ask, call).root, ask["owner"]
     if ask["action"] == "create":
-        return _create(root, held, records.part(ask["name"]), int(ask["size"]))
+        return _create(root, owner, records.part(ask["name"]), int(ask["size"]))
     if ask["action"] == "delete":
-        return _delete(root, held, records.part(ask["name"]))
+        return _delete(root, owner, records.part(ask["name"]))
     raise wire.Problem("failed", f"unknown volume action {ask['action']!r}")
 
 
-def _create(root: records.Root, held: lease.Lease, name: str, size: int) -> dict[str, Any]:
-    owner = held.owner
+def _create(root: Writable, owner: str, name: str, size: int) -> dict[str, Any]:
     path = root.volume(owner, name)
     if os.path.isdir(path):
-        return _grow(path, name, size)
+        return _grow(root, path, name, size)
     aside = f"{root.volumes(owner)}/.new-{name}"
-    records.remove_tree(aside)
+    root.remove_tree(aside)
     records.folders(aside)
     try:
         _allocate(aside + "/data", size)
@@ -36,11 +37,10 @@ def _create(root: records.Root, held: lease.Lease, name: str, size: int) -> dict
         records.write_plain(aside + "/volume.json", wire.encode(told))
         records.write_plain(aside + "/lock", b"", 0o600)
         records.sync_folder(aside)
-        held.check()
-        os.rename(aside, path)
+        root.rename(aside, path)
         records.sync_folder(root.volumes(owner))
     except BaseException:
-        records.remove_tree(aside)
+        root.remove_tree(aside)
         raise
     return {"size": size}
 
@@ -59,7 +59,7 @@ def _allocate(path: str, size: int) -> None:
         raise records.problem(error, path) from error
 
 
-def _grow(path: str, name: str, size: int) -> dict[str, Any]:
+def _grow(root: Writable, path: str, name: str, size: int) -> dict[str, Any]:
     """A larger size is given while nobody uses it; a smaller one is never taken."""
     there = os.path.getsize(path + "/data")
     if size <= there:
@@ -70,14 +70,14 @@ def _grow(path: str, name: str, size: int) -> dict[str, Any]:
             "taken", f"volume {name} is in use, so it cannot grow now", "it grows when its user is stopped"
         )
     try:
-        _allocate(path + "/data", size)
+        with root.fence.passing():
+            _allocate(path + "/data", size)
     finally:
         os.close(lock)
     return {"size": size}
 
 
-def _delete(root: records.Root, held: lease.Lease, name: str) -> dict[str, Any]:
-    owner = held.owner
+def _delete(root: Writable, owner: str, name: str) -> dict[str, Any]:
     for key in records.names(root.instances(owner)):
         record = records.read_json(root.instance(owner, key) + "/record.json") or {}
         if name in record.get("run", {}).get("volumes", ()):
@@ -87,8 +87,7 @@ def _delete(root: records.Root, held: lease.Lease, name: str) -> dict[str, Any]:
     if os.path.isdir(path) and lock is None:
         raise wire.Problem("taken", f"volume {name} is in use by a process that still runs", "retire its user first")
     try:
-        held.check()
-        records.remove_aside(path)
+        root.remove_aside(path)
         if os.path.isdir(root.volumes(owner)):
             records.sync_folder(root.volumes(owner))
     finally:

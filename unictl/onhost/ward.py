@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import time
 
-from . import ends, facts, guest, locks, records, unit_files, units, wire
+from . import door, ends, facts, guest, locks, records, unit_files, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Ward(guest.Guest):
             self._close()
         super().adopt()
         if not self._leaving():
-            unit_files.enable(self.unit)
+            unit_files.enable(door.free(self.root), self.unit)
 
     def _ended(self) -> None:
         """Systemd reaps it, so wait for what it tells; of one that it did not start nobody knows."""
@@ -76,7 +76,7 @@ class Ward(guest.Guest):
 
     def _after_end(self, again: bool) -> None:
         if not again:
-            unit_files.disable(self.unit)
+            unit_files.disable(door.free(self.root), self.unit)
         super()._after_end(again)
 
     def _at_rest(self) -> None:

@@ -1,0 +1,86 @@
+"""The door by which a store is changed: whoever renames, links or removes something does it here.
+
+Last thing before each change stands the fence of the lease under which it is made. What is written aside needs none:
+nobody sees it before its rename, and the next holder sweeps it. Caches that anybody may write are not here.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import fence, records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .fence import Fence
+
+
+class Writable(records.Root):
+    """A store that may be changed: by the holder of a lease, or by who needs none (``free``)."""
+
+    def __init__(self, path: str, writes: Fence):
+        super().__init__(path)
+        self.fence = writes
+
+    def rename(self, aside: str, path: str) -> None:
+        """Put what was written aside in its place."""
+        with self.fence.passing():
+            os.rename(aside, path)
+
+    def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """See :func:`records.write_atomic`."""
+        records.write_atomic(path, data, mode, self.rename)
+
+    def write_cache(self, path: str, data: bytes) -> None:
+        """The same, of what is no reason to fail on a full disk."""
+        try:
+            self.write_atomic(path, data)
+        except wire.Problem as told:
+            if told.kind != "no-room":
+                raise
+
+    def write_plain(self, path: str, data: bytes, sync: bool = True) -> None:
+        """Write a file whose being there says all."""
+        with self.fence.passing():
+            records.write_plain(path, data, sync=sync)
+
+    def append(self, path: str, line: bytes) -> int:
+        """See :func:`records.append`; durable when this returns."""
+        with self.fence.passing():
+            return records.append(path, line, sync=True)
+
+    def link(self, old: str, new: str) -> None:
+        """Give a file a second name."""
+        with self.fence.passing():
+            os.link(old, new)
+
+    def symlink(self, target: str, path: str) -> None:
+        """Make a link."""
+        with self.fence.passing():
+            os.symlink(target, path)
+
+    def remove_file(self, path: str) -> None:
+        """See :func:`records.remove_file`."""
+        with self.fence.passing():
+            records.remove_file(path)
+
+    def remove_empty(self, path: str) -> None:
+        """Remove a folder where there is nothing in it."""
+        with self.fence.passing():
+            if not os.listdir(path):
+                os.rmdir(path)
+
+    def remove_tree(self, path: str) -> None:
+        """See :func:`records.remove_tree`."""
+        with self.fence.passing():
+            records.remove_tree(path)
+
+    def remove_aside(self, path: str) -> None:
+        """See :func:`records.remove_aside`."""
+        with self.fence.passing():
+            records.remove_aside(path)
+
+
+def free(root: records.Root) -> Writable:
+    """The same store, for who looks after what runs and holds no lease."""
+    return Writable(root.path, fence.Fence())
