@@ -265,7 +265,8 @@ class Simulator:
         if not text:
             del self.ingress[host]
         digest = membership.digest(plan.owner, services)
-        self._set(host, ingress={"state": "running" if text else "absent", "hash": digest})
+        servers = dict.fromkeys(self.behind(host), "UP")
+        self._set(host, ingress={"state": "running" if text else "absent", "hash": digest, "servers": servers})
 
     def _close(self, host: str) -> None:
         if self.hosts[host].instances:

@@ -43,8 +43,7 @@ def told(plan: Plan) -> str:
         row = [change.symbol, change.action.value, change.subject, change.reason, where, *keys, order]
         lines.append(" ".join(filter(None, row)) + (f" @{origin}" if origin else ""))
         lines += [f"    {change.detail}"] if change.detail else []
-        digest = change.subject == "ingress"
-        lines += [f"    {f.path}" if digest else f"    {f.path}: {f.old} -> {f.new}" for f in change.fields]
+        lines += [f"    {f.path}: {f.old} -> {f.new}" for f in change.fields]
     lines += [f"{step.id} <- {' '.join(step.needs)}".rstrip(" <-") for step in plan.steps]
     lines += [f"refused {each.code}: {each.summary} | {each.hint}" for each in plan.refusals]
     lines += [f"warning {each.code}: {each.summary} | {each.hint}" for each in plan.warnings]

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from unictl.fleet.quantities import memory_text
 from unictl.instances.live import Survey
@@ -65,7 +66,9 @@ def ingresses(s: Situation, made: Rollout) -> Iterator[Change]:
             yield from _ingress(s, made, host, wanted)
     for host in superfluous_ingresses(s):
         stop_ingress(made.draft, host)
-        yield _row("ingress", Reason.INGRESS, host)
+        yield replace(
+            _row("ingress", Reason.INGRESS, host), detail="this host is to have none", origin=("hosts", host, "ingress")
+        )
 
 
 def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Change]:
@@ -79,8 +82,33 @@ def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Ch
         return
     data = {"services": made.after}
     made.draft.add(step(f"join:{host}", Kind.JOIN, host, (), data, subject="ingress"))
-    fields = (Field(path="hash", old=found or None, new=wanted or None),) if found != wanted else ()
-    yield _row("ingress", Reason.INGRESS, host, fields=fields)
+    fields = _members(s, made, host) if state == "running" else None
+    detail = _STATES.get(state, _FORMS if fields == () else "") if wanted else "nothing is to listen there any more"
+    yield replace(_row("ingress", Reason.INGRESS, host, fields=fields or ()), detail=detail)
+
+
+_STATES = {
+    "absent": "there is none yet",
+    "dead": "it does not run",
+    "foreign": "it does not run, and another program listens where it is to",
+}
+_FORMS = "where it listens, how it checks, or how long it lets sessions end differs; who answers does not"
+
+
+def _members(s: Situation, made: Rollout, host: str) -> tuple[Field, ...] | None:
+    """Who leaves and who joins, service by service; None where the host does not say who is behind it."""
+    there = s.answered[host].ingress.get("servers")
+    if there is None:
+        return None
+    wished = {server["name"] for rows in made.after.values() for row in rows for server in row["servers"]}
+    moved: defaultdict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for n, keys in enumerate((there.keys() - wished, wished - there.keys())):
+        for key in sorted(keys):
+            moved[key.partition(".")[0].rpartition("-")[0]][n].append(key)
+    return tuple(
+        Field(path=f"{service}.servers", old=", ".join(old) or None, new=", ".join(new) or None)
+        for service, (old, new) in sorted(moved.items())
+    )
 
 
 def _held_ingress(s: Situation, host: str) -> Change:

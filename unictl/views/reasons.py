@@ -55,7 +55,7 @@ _WORDS: Mapping[str, str] = {
     "adjust_because_check_removed": "its service has no health check any more: that it runs is all that counts",
     "adjust_because_image_damaged": "its bytes on the host are not those of its name any more: it is brought anew",
     "adjust_because_image_missing": "it is gone from the host, and what runs from it could not start again",
-    "adjust_because_ingress": "who answers behind the ingress changes",
+    "adjust_because_ingress": "the ingress is not as it is to be",
     "adjust_because_marks": "what is noted about it changes",
     "adjust_because_policy": "the host remembers another policy or other hosts of the fleet",
     "adjust_because_protect": "its protection changes",
