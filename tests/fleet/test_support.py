@@ -22,7 +22,6 @@ def test_the_first_playbook_is_supported_in_full() -> None:
 
 def test_everything_that_has_no_machinery_is_told_with_its_path() -> None:
     assert told((ROOT / "tests" / "declaration" / "whole.yaml").read_text()) == {
-        "fleet.was",
         "networks.back.mode",
         "images.files.build",
         "images.afar.guest",

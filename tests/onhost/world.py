@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unictl.onhost import blocks, door, facts, lease, locks, processes, records, serve, supervise
+from unictl.onhost import blocks, door, facts, lease, locks, names, processes, records, serve, supervise
 
 OWNER = "shop-5f0c2a"
 SLEEP = ("/bin/sleep", "1000")
@@ -68,7 +68,8 @@ class World:
 
     def do(self, name: str, data: bytes = b"", /, **ask: Any) -> dict[str, Any]:
         call = Call(self.connection, data)
-        reply: dict[str, Any] = serve.load(*serve.HANDLERS[name])(self.root, {"owner": OWNER, **ask}, call)
+        asked = names.resolved(self.root, {"owner": OWNER, **ask})
+        reply: dict[str, Any] = serve.load(*serve.HANDLERS[name])(self.root, asked, call)
         return reply
 
     def acquire(self, **ask: Any) -> int:

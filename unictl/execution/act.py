@@ -58,7 +58,7 @@ async def act(step: Step, host: Connection, tools: Tools) -> str:
             there = await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
             return "" if there else NOT_THERE
         case Kind.REMEMBER:
-            await host.remember(owner, data["policy"], data["hosts"])
+            await host.remember(owner, data["policy"], data["hosts"], data.get("fleet"))
         case Kind.CLOSE:
             await host.ingress(owner, "", "", 0)
             await host.collect(owner, keep_retired=data.get("keep", 5), end=True)

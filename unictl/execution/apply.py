@@ -49,7 +49,7 @@ def apply(plan: Plan, means: Means) -> Report:
 async def _apply(plan: Plan, means: Means) -> Report:
     touched = {step.host for step in plan.steps if step.host}
     hosts = {name: means.hosts[name] for name in sorted(touched)}
-    reached = await survey_all(hosts, means.connect, owner=plan.owner, mark=plan.mark, full={})
+    reached = await survey_all(hosts, means.connect, owner=plan.owner, mark=plan.mark, was=plan.was, full={})
     try:
         _all_answered(reached)
         return await _with_leases(plan, means, reached.connections)
@@ -81,7 +81,7 @@ async def _with_leases(plan: Plan, means: Means, connections: Mapping[str, Conne
     )
     tokens = await _unless_stopped(acquiring, means.interrupts)
     try:
-        world = await survey_again(connections, owner=plan.owner, mark=plan.mark, full={})
+        world = await survey_again(connections, owner=plan.owner, mark=plan.mark, was=plan.was, full={})
         moved = stale.moved(plan, world)
         if moved:
             raise Stale("the plan is stale: what it has read has moved since", hint="plan again", problems=moved)

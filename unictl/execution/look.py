@@ -28,7 +28,7 @@ async def _world(fleet: Fleet, connect: Connect, full: Wished) -> World:
 
 async def _reach(fleet: Fleet, connect: Connect, full: Wished) -> Reached:
     hosts = {name: host for name, host in fleet.hosts.items() if not host.lost}
-    return await survey_all(hosts, connect, owner=fleet.owner, mark=fleet.mark, full=full)
+    return await survey_all(hosts, connect, owner=fleet.owner, mark=fleet.mark, was=fleet.former, full=full)
 
 
 def end_holder(fleet: Fleet, connect: Connect, name: str) -> bool:
@@ -41,7 +41,7 @@ def end_holder(fleet: Fleet, connect: Connect, name: str) -> bool:
 async def _end_holder(fleet: Fleet, connect: Connect, name: str) -> bool:
     connection = await connect(fleet.hosts[name])
     try:
-        return await connection.end_holder(fleet.owner)
+        return await connection.end_holder(fleet.owner, fleet.former)
     finally:
         await connection.close()
 

@@ -16,6 +16,9 @@ from unictl.instances.live import Silent, Survey, decode
 AT_ONCE = 32
 """Connections that are made at the same time (architecture, rule 12)."""
 
+_BARRING = ("newer-format", "renamed")
+"""What a host says no with that bars a plan, whatever else it does."""
+
 Connect = Callable[[Host], Awaitable[Connection]]
 Wished = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Instance name -> wished fingerprint; or what works that out, which is done while the hosts are being reached."""
@@ -33,8 +36,11 @@ class Reached:
         await asyncio.gather(*(each.close() for each in self.connections.values()), return_exceptions=True)
 
 
-async def survey_all(hosts: Mapping[str, Host], connect: Connect, *, owner: str, mark: str, full: Wished) -> Reached:
-    """Connects to every host and takes one survey of each. ``full``: whose specs are asked for where they differ.
+async def survey_all(
+    hosts: Mapping[str, Host], connect: Connect, *, owner: str, mark: str, full: Wished, was: str = ""
+) -> Reached:
+    """Connects to every host and takes one survey of each. ``full``: whose specs are asked for where they differ;
+    ``was``: the owner that the fleet was before it was renamed.
 
     What working that out raises is raised here, and no host is asked anything.
     """
@@ -44,7 +50,7 @@ async def survey_all(hosts: Mapping[str, Host], connect: Connect, *, owner: str,
 
     async def one(host: Host) -> None:
         async with gate:
-            await _reach(reached, host, connect, owner, mark, wished)
+            await _reach(reached, host, connect, (owner, mark, was), wished)
 
     tasks = [asyncio.ensure_future(one(host)) for _, host in sorted(hosts.items())]
     try:
@@ -91,8 +97,7 @@ async def _reach(
     reached: Reached,
     host: Host,
     connect: Connect,
-    owner: str,
-    mark: str,
+    fleet: tuple[str, str, str],
     wished: "asyncio.Future[Mapping[str, str]]",
 ) -> None:
     began = time.monotonic()
@@ -102,8 +107,9 @@ async def _reach(
         reached.world[host.name] = _silent(host.name, failure)
         return
     full, asked = await wished, time.time()
+    owner, mark, was = fleet
     try:
-        reply = await connection.survey(owner, mark, full)
+        reply = await connection.survey(owner, mark, full, was)
     except Failure as failure:
         reached.world[host.name] = _silent(host.name, failure)
         del reached.connections[host.name]
@@ -125,18 +131,18 @@ def _outside(clock: float, asked: float, answered: float) -> float:
 
 
 def _silent(host: str, failure: Failure) -> Silent:
-    newer = isinstance(failure, HostProblem) and failure.kind == "newer-format"
-    return Silent(host=host, why=failure.summary.removeprefix(f"host {host}: "), hint=failure.hint, newer=newer)
+    code = failure.kind if isinstance(failure, HostProblem) and failure.kind in _BARRING else ""
+    return Silent(host=host, why=failure.summary.removeprefix(f"host {host}: "), hint=failure.hint, code=code)
 
 
 async def survey_again(
-    connections: Mapping[str, Connection], *, owner: str, mark: str, full: Mapping[str, str]
+    connections: Mapping[str, Connection], *, owner: str, mark: str, full: Mapping[str, str], was: str = ""
 ) -> dict[str, Survey | Silent]:
     """A fresh survey over connections that are open."""
 
     async def one(name: str, connection: Connection) -> Survey | Silent:
         try:
-            return decode(name, await connection.survey(owner, mark, full))
+            return decode(name, await connection.survey(owner, mark, full, was))
         except Failure as failure:
             return _silent(name, failure)
 

@@ -6,7 +6,7 @@ Memory and sizes are bytes, durations milliseconds. A field's default is the lan
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from unictl.fleet.quantities import Share
@@ -323,3 +323,8 @@ class Fleet:
     def owner(self) -> str:
         """The mark with the id, as hosts key it: ``shop-5f0c2a``, ``shop@staging-5f0c2a``."""
         return f"{self.mark}-{self.id}" if self.id else self.mark
+
+    @property
+    def former(self) -> str:
+        """The owner it was before it was renamed; empty where it was not."""
+        return replace(self, name=self.was, was="").owner if self.was else ""

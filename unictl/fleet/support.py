@@ -85,7 +85,5 @@ def _unsupported(fleet: Fleet) -> Iterator[Finding]:
         for index, publish in enumerate(service.publish):
             yield from _asked(publish, ("services", service.name, "publish", index), _PUBLISH)
     yield from _asked(fleet.policy, ("policy",), _POLICY)
-    if fleet.was:
-        yield _not_yet(("fleet", "was"), "taking over a renamed fleet")
     if fleet.notify:
         yield _not_yet(("notify",), "notifications", about_key=True)

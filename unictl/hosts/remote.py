@@ -26,6 +26,7 @@ class RemoteHost:
     ):
         self.name = conversation.name
         self._way = Way(conversation, begin, tell)
+        self._was = ""
 
     @property
     def round_trips(self) -> int:
@@ -44,21 +45,26 @@ class RemoteHost:
             raise problem(self.name, told["problem"])
         return told
 
-    async def survey(self, owner: str, mark: str, full: Mapping[str, str]) -> dict[str, Any]:
-        """Everything a plan reads; whole specs only of names whose wished fingerprint differs. No lease needed."""
+    async def survey(self, owner: str, mark: str, full: Mapping[str, str], was: str = "") -> dict[str, Any]:
+        """Everything a plan reads; whole specs only of names whose wished fingerprint differs. No lease needed.
+
+        ``was``: the owner that the fleet was before it was renamed; what is asked from here on means that one too.
+        """
+        self._was = was
         return await self._ask("survey", owner, mark=mark, full=dict(full))
 
     async def acquire(self, owner: str, mark: str, id: str, holder: Document, wait: float) -> int:  # noqa: A002
         """Take the lease, waiting so many seconds; its token. HostBusy names the holder."""
         asked = {"mark": mark, "id": id, "holder": dict(holder), "wait": wait}
-        return await self._way.take({"do": "lease", "owner": owner, **asked})
+        return await self._way.take({"do": "lease", **self._fleet(owner), **asked})
 
     async def release(self, owner: str) -> None:
         """Give the lease back."""
-        await self._way.release({"do": "release", "owner": owner})
+        await self._way.release({"do": "release", **self._fleet(owner)})
 
-    async def end_holder(self, owner: str) -> bool:
+    async def end_holder(self, owner: str, was: str = "") -> bool:
         """End the process that holds the lease; False where nobody does."""
+        self._was = was
         return bool((await self._ask("end-holder", owner))["ended"])
 
     async def stage(
@@ -186,9 +192,12 @@ class RemoteHost:
         entries: list[dict[str, Any]] = (await self._ask("ledger", owner, read=n))["entries"]
         return entries
 
-    async def remember(self, owner: str, policy: Document, hosts: Sequence[Any] | Document) -> None:
-        """What was last applied."""
-        await self._ask("remember", owner, policy=policy, hosts=hosts)
+    async def remember(
+        self, owner: str, policy: Document, hosts: Sequence[Any] | Document, fleet: Document | None = None
+    ) -> None:
+        """What was last applied. ``fleet``: the mark and id that it is called by from now on."""
+        asked: dict[str, Any] = {"policy": policy, "hosts": hosts, **({"fleet": fleet} if fleet else {})}
+        await self._ask("remember", owner, **asked)
 
     async def collect(
         self,
@@ -215,6 +224,9 @@ class RemoteHost:
         """End the conversation; the lease is free then."""
         await self._way.close()
 
+    def _fleet(self, owner: str) -> dict[str, str]:
+        return {"owner": owner, "was": self._was} if self._was else {"owner": owner}
+
     async def _ask(
         self,
         do: str,
@@ -225,7 +237,7 @@ class RemoteHost:
         sink: Sink | None = None,
         **rest: Any,
     ) -> dict[str, Any]:
-        return await self._way.ask({"do": do, "owner": owner, **rest}, event=event, upload=upload, sink=sink)
+        return await self._way.ask({"do": do, **self._fleet(owner), **rest}, event=event, upload=upload, sink=sink)
 
 
 def _batches(

@@ -111,6 +111,20 @@ def remembered_host(text: str) -> RememberedHost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """What a host calls the fleet. ``called``: its owner there; empty where the host has nothing of it.
+
+    ``both``: what is there under its former name besides; ``kin``: marks of fleets with the same id and another name,
+    ``former``: owners of other fleets of its former name, where the host has nothing of it.
+    """
+
+    called: str = ""
+    both: tuple[str, ...] = ()
+    kin: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """What one host said. ``host`` is its name in the fleet file; sizes in bytes.
 
@@ -147,6 +161,7 @@ class Survey:
     lease: Mapping[str, Any] | None = None
     policy: Mapping[str, Any] | None = None
     hosts: tuple[str, ...] | None = None
+    naming: Naming = Naming()
     namesakes: tuple[str, ...] = ()
     elsewhere: tuple[Mapping[str, Any], ...] = ()
     leftovers: int = 0
@@ -160,12 +175,13 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silent:
-    """A host that could not be asked, and why. ``newer``: its store was written by a newer unictl."""
+    """A host that could not be asked, and why. ``code``: what of itself bars a plan (``newer-format``: its store was
+    written by a newer unictl, ``renamed``: the fleet is called something else there); empty for mere silence."""
 
     host: str
     why: str
     hint: str = ""
-    newer: bool = False
+    code: str = ""
 
 
 World = Mapping[str, Survey | Silent]
@@ -202,6 +218,7 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         lease=reply.get("lease"),
         policy=reply.get("policy"),
         hosts=None if reply.get("hosts") is None else _lines(reply["hosts"]),
+        naming=_naming(reply.get("name", {})),
         namesakes=tuple(reply.get("namesakes", ())),
         elsewhere=tuple(reply.get("elsewhere", ())),
         leftovers=reply.get("leftovers", 0),
@@ -214,6 +231,11 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
 def _lines(text: str) -> tuple[str, ...]:
     """What all hosts say alike is taken apart once, and kept once."""
     return tuple(text.splitlines())
+
+
+def _naming(row: Mapping[str, Any]) -> Naming:
+    lists = {key: tuple(row.get(key, ())) for key in ("both", "kin", "former")}
+    return Naming(called=row.get("called", ""), **lists)
 
 
 def _claim(row: Mapping[str, Any]) -> Claim:

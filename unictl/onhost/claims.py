@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import listening, records, wire
+from . import listening, names, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def of_others(
     # A fleet that is new here has no folder yet.
     for other, key, record in all_records(root) if set(root.owners()) - {owner} else []:
         if other != owner:
-            rows += _rows(other, key, record["run"])
+            rows += _rows(names.called(root, other), key, record["run"])
             known.update(int(forward["host"]) for forward in record["run"].get("forwards", ()))
     for other in root.owners():
         if other != owner and os.path.isdir(root.fleet(other) + "/ingress"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, intact, kept, lease, locks, records, retire, store, supervise, unit_files, units
+from . import claims, intact, kept, lease, locks, names, records, retire, store, supervise, unit_files, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,13 +71,16 @@ def _end(root: Writable, owner: str) -> None:
     fleet = root.fleet(owner)
     if records.names(root.instances(owner)):
         return
+    # What stays of a fleet that was renamed is found again by what it is called.
+    last = [] if names.called(root, owner) == owner else ["fleet.json"]
     for name in os.listdir(fleet):
-        if name not in KEPT_AT_END:
+        if name not in (*KEPT_AT_END, *last):
             root.remove_tree(f"{fleet}/{name}")
     for name in KEPT_AT_END:
         if not records.names(f"{fleet}/{name}"):
             root.remove_tree(f"{fleet}/{name}")
-    root.remove_empty(fleet)
+    if os.listdir(fleet) == last:
+        root.remove_tree(fleet)
     if units.here():
         unit_files.remove(root, units.name(root, owner))
     _forget_keeper(root, owner)

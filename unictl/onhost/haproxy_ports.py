@@ -7,7 +7,7 @@ import os
 import re
 import socket
 
-from . import claims, records, wire
+from . import claims, names, records, wire
 from .listening import address
 
 TYPE_CHECKING = False
@@ -71,10 +71,10 @@ def _claimed(root: records.Root, others: dict[str, list[tuple[str, int]]]) -> It
     for owner, key, record in claims.all_records(root):
         for forward in record["run"].get("forwards", ()):
             if not forward.get("udp"):
-                yield forward.get("bind", ""), int(forward["host"]), f"{key} of fleet {owner}"
+                yield forward.get("bind", ""), int(forward["host"]), f"{key} of fleet {names.called(root, owner)}"
     for owner, places in others.items():
         for bind, port in places:
-            yield bind, port, f"the ingress of fleet {owner}"
+            yield bind, port, f"the ingress of fleet {names.called(root, owner)}"
 
 
 def check_free(wanted: list[tuple[str, int]], own: set[str]) -> None:

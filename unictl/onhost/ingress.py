@@ -19,6 +19,7 @@ from . import (
     lease,
     lives,
     locks,
+    names,
     privilege,
     records,
     supervise,
@@ -160,7 +161,7 @@ def ports(root: records.Root, owner: str) -> list[tuple[str, int]]:
 def claims(root: records.Root, owner: str) -> list[dict[str, Any]]:
     """The same as rows of a survey's ``claims``, for the fleets this one is foreign to."""
     return [
-        {"kind": "port", "owner": owner, "holder": "ingress", "bind": bind, "port": port}
+        {"kind": "port", "owner": names.called(root, owner), "holder": "ingress", "bind": bind, "port": port}
         for bind, port in ports(root, owner)
     ]
 

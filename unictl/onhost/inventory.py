@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import claims, intact, kept, locks, records, store
+from . import claims, intact, kept, locks, names, records, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,11 +29,13 @@ def _uses(root: records.Root) -> dict[str, dict[str, list[Any]]]:
             found.setdefault(name[len(".partial-") :], {"used": [], "kept": []})
     for owner, key, record in claims.all_records(root):
         for sha in set(record["run"].get("images", ())) & set(found):
-            found[sha]["used"].append({"owner": owner, "key": key})
+            found[sha]["used"].append({"owner": names.called(root, owner), "key": key})
     for owner in root.owners():
         for row in kept.revisions(root, owner) or ():
             for sha in set(row.get("images", ())) & set(found):
-                found[sha]["kept"].append({"owner": owner, "revision": row.get("revision", ""), "at": row.get("at")})
+                found[sha]["kept"].append(
+                    {"owner": names.called(root, owner), "revision": row.get("revision", ""), "at": row.get("at")}
+                )
     return dict(sorted(found.items()))
 
 

@@ -13,7 +13,7 @@ import os
 import signal
 import time
 
-from . import door, fence, locks, processes, records, wire
+from . import door, fence, locks, names, processes, records, wire
 from .holders import holder, lease_path, leftovers, silent
 
 TYPE_CHECKING = False
@@ -172,7 +172,9 @@ def _busy(root: records.Root, owner: str) -> wire.Problem:
     row = holder(root, owner) or {}
     who = row.get("user") or "somebody"
     since = time.strftime("%H:%M:%S UTC", time.gmtime(row["since"])) if row.get("since") else "just now"
-    text = f"fleet {owner} is being changed by {who} ({row.get('doing') or 'working'}) since {since}"
+    text = (
+        f"fleet {names.called(root, owner)} is being changed by {who} ({row.get('doing') or 'working'}) since {since}"
+    )
     if row.get("process") == "T":
         return wire.Problem("busy", text + "; that process is stopped", "end it with `unictl locks -end-holder`")
     return wire.Problem("busy", text, "wait for it to end, or use -lock-timeout")
@@ -202,6 +204,6 @@ def _introduce(root: door.Writable, ask: dict[str, Any]) -> None:
     fleet = root.fleet(ask["owner"])
     for folder in (fleet, fleet + "/instances", fleet + "/retired", fleet + "/volumes", fleet + "/wanted"):
         records.folders(folder)
-    told = {"mark": ask.get("mark", ""), "id": ask.get("id", "")}
-    if records.read_json(fleet + "/fleet.json") != told:
-        root.write_atomic(fleet + "/fleet.json", wire.encode(told))
+    # One that is there under its former name keeps it until all else that the apply does here is done.
+    if not (records.read_json(fleet + "/fleet.json") or {}).get("mark"):
+        names.rename(root, ask["owner"], {"mark": ask.get("mark", ""), "id": ask.get("id", "")})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from . import applies, lease, records, wire
+from . import applies, lease, names, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ def ledger(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
 
 
 def remember(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
-    """What was applied: policy and hosts, for the next plan to compare with."""
+    """What was applied: policy and hosts, for the next plan to compare with; ``fleet``: what it is called now."""
     held = lease.require(ask, call)
     for name in ("policy", "hosts"):
         path = f"{root.fleet(ask['owner'])}/{name}.json"
         if name in ask and records.read_json(path) != ask[name]:
             held.root.write_atomic(path, wire.encode(ask[name]))
+    if "fleet" in ask:
+        names.rename(held.root, ask["owner"], ask["fleet"])
     return {}
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from . import records, wire
+from . import names, records, wire
 from .call import Call
 
 TYPE_CHECKING = False
@@ -168,11 +168,12 @@ class Connection:
         if name not in HANDLERS:
             raise wire.Problem("unsupported", f"unknown request {name!r}")
         handler = load(*HANDLERS[name])
+        ask = names.resolved(self.root, call.ask)
         held = self._locks(name, call.ask)
         for lock in held:
             lock.acquire()
         try:
-            return handler(self.root, call.ask, call)
+            return handler(self.root, ask, call)
         finally:
             for lock in held:
                 lock.release()

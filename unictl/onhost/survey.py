@@ -6,7 +6,21 @@ from __future__ import annotations
 import os
 import time
 
-from . import applies, claims, elsewhere, holders, intact, lives, privilege, programs, records, retired, units, wire
+from . import (
+    applies,
+    claims,
+    elsewhere,
+    holders,
+    intact,
+    lives,
+    names,
+    privilege,
+    programs,
+    records,
+    retired,
+    units,
+    wire,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +49,7 @@ def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]
         "lease": holders.holder(root, owner),
         "policy": _remembered(root, owner, "policy"),
         "hosts": _hosts(root, owner),
+        "name": names.survey(root, ask),
         "namesakes": _namesakes(root, owner, str(ask.get("mark", ""))),
         "elsewhere": elsewhere.stores(root, owner),
         "leftovers": len(holders.leftovers(root, owner)),

@@ -48,6 +48,7 @@ PROBLEM_KINDS = (
     "failed",
     "cancelled",
     "newer-format",
+    "renamed",
 )
 
 

@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from unictl.fleet.quantities import memory_text
 from unictl.instances.live import Survey
-from unictl.plan import acts, checks, membership, remember
+from unictl.plan import acts, checks, membership, remember, renaming
 from unictl.plan.change import Action, Change, Field
 from unictl.plan.diff import Work
 from unictl.plan.draft import Draft, step
@@ -166,15 +167,21 @@ def _deleted(draft: Draft, host: str, name: str, used_by: str) -> Change:
 def remembered(s: Situation, draft: Draft) -> Iterator[Change]:
     """What touched hosts are to remember, last of all on each; and hosts that remember something else."""
     policy, hosts = remember.policy_json(s.fleet.policy), remember.hosts_json(s, _stays(s, draft))
-    last, emptied = _last(draft), _emptied(s, draft)
+    last, emptied, former = _last(draft), _emptied(s, draft), renaming.pending(s)
+    data: dict[str, Any] = {"policy": policy, "hosts": hosts}
+    if s.fleet.was:
+        data["fleet"] = {"mark": s.fleet.mark, "id": s.fleet.id}
     for host, said in s.answered.items():
-        if host not in s.fleet.hosts or not remember.differs(said, policy, tuple(hosts)):
+        differs = remember.differs(said, policy, tuple(hosts)) or host in former
+        if host not in s.fleet.hosts or not differs:
             continue
-        if host in last or said.policy is not None:
+        if host in last or said.policy is not None or host in former:
             needs = draft.barrier(f"done:{host}", (*last.get(host, ()), *emptied))
-            data = {"policy": policy, "hosts": hosts}
             draft.add(step(f"remember:{host}", Kind.REMEMBER, host, needs, data, subject="policy"))
-        if host not in last and said.policy is not None:
+        if host in former:
+            field = Field(path="name", old=said.naming.called, new=s.fleet.owner)
+            yield replace(_row("fleet", Reason.FLEET_RENAMED, host, fields=(field,)), origin=("fleet", "was"))
+        elif host not in last and said.policy is not None:
             yield _row("policy", Reason.POLICY, host)
 
 

@@ -15,7 +15,7 @@ from unictl.instances.live import World
 from unictl.instances.placement import Placement
 from unictl.instances.shortfall import Refusal
 from unictl.instances.spec import FleetFacts
-from unictl.plan import acts, adjust, budget, checks, duration, emptied, graph, guards
+from unictl.plan import acts, adjust, budget, checks, duration, emptied, graph, guards, renaming
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
@@ -99,6 +99,7 @@ def _findings(
     wanted = {w.name for w in s.wished if about.wished(w)}
     return chain(
         guards.hosts(s),
+        renaming.renaming(s),
         guards.publishing(s),
         _placement(wanted, found.placement),
         guards.protection(s, changes),
@@ -192,6 +193,7 @@ def _plan(
         name=s.fleet.name,
         mark=s.fleet.mark,
         owner=s.fleet.owner,
+        was=s.fleet.former,
         fleet_id=s.fleet.id,
         environment=s.fleet.environment,
         revision=revision,

@@ -41,6 +41,7 @@ class Endpoint:
 class Plan:
     """What will be done, in what order, and on what it rests.
 
+    ``was``: the owner that the fleet was before it was renamed.
     ``hosts``: name -> {host_id, connect, root, become, address, keep} of every host it touches or gets an
     image from; ``read``: host -> what the
     plan rests on there (``plan.stale``); ``membership``: host -> {service: listeners JSON} of the ingress before the
@@ -53,6 +54,7 @@ class Plan:
     name: str
     mark: str
     owner: str
+    was: str = ""
     fleet_id: str = ""
     environment: str = ""
     revision: Revision = Revision()  # noqa: RUF009 - it is frozen

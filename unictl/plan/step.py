@@ -19,7 +19,7 @@ class Kind(Enum):
     retire     data: key, grace, keep
     mark       data: key, protect, commit; checks where they are noted anew
     delete     data: volume                             a named volume is deleted
-    remember   data: policy, hosts                      what was last applied
+    remember   data: policy, hosts                      what was last applied; fleet: what it is called from now on
     close      data: -                                  the fleet leaves the host: ingress stopped, its files removed
     barrier    no action; edges go through it (healthy:SERVICE, wave:SERVICE:N)
     """

@@ -72,8 +72,8 @@ class Row:
         )
 
 
-_NOUNS = {"ingress": "host", "policy": "host", "volume": "volume"}
-_OF_HOSTS = ("ingress", "policy")
+_NOUNS = {"ingress": "host", "policy": "host", "fleet": "host", "volume": "volume"}
+_OF_HOSTS = ("ingress", "policy", "fleet")
 _NAMED = 16
 """Characters that the names of a row's hosts may take."""
 _MANY = 5

@@ -53,6 +53,7 @@ _WORDS: Mapping[str, str] = {
     "destroy_because_volume_named": "named by -allow-destroy",
     "adjust_because_check_added": "its service has a health check now: that one is taken away is told from now on",
     "adjust_because_check_removed": "its service has no health check any more: that it runs is all that counts",
+    "adjust_because_fleet_renamed": "the host calls the fleet by its new name from now on; what runs stays as it is",
     "adjust_because_image_damaged": "its bytes on the host are not those of its name any more: it is brought anew",
     "adjust_because_image_missing": "it is gone from the host, and what runs from it could not start again",
     "adjust_because_ingress": "the ingress is not as it is to be",

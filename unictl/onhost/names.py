@@ -1,0 +1,106 @@
+"""What a fleet is called and where it lies: one that was renamed stays in the folder of its first name, with its locks,
+units and processes, which all know that one. ``fleet.json`` says what it is called; to rename a fleet is to write it.
+
+Requests name a fleet by what it is called, and by what it was called before where its file says so (``was``).
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import records, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .door import Writable
+
+
+def called(root: records.Root, store: str) -> str:
+    """What the fleet in a folder is called; by the folder's own name where nothing else is written."""
+    told = _told(root, store)
+    return _owner(told) if told.get("mark") else store
+
+
+def resolved(root: records.Root, ask: dict[str, Any]) -> dict[str, Any]:
+    """A request with the folder of its fleet for ``owner``, and what it asked for as ``known_as``."""
+    owner = records.part(ask["owner"])
+    return dict(ask, owner=_store(root, owner, str(ask.get("was") or "")), known_as=owner)
+
+
+def rename(root: Writable, store: str, told: dict[str, Any]) -> None:
+    """Call the fleet in a folder ``mark`` and ``id`` from now on."""
+    told = {"mark": str(told["mark"]), "id": str(told["id"])}
+    if _told(root, store) != told:
+        root.write_atomic(root.fleet(store) + "/fleet.json", wire.encode(told))
+
+
+def survey(root: records.Root, ask: dict[str, Any]) -> dict[str, Any]:
+    """How the fleet of a survey is called here, and what speaks against taking it for the one that is asked for.
+
+    ``called`` is empty where nothing of it is here; ``both``: what lies here under its former name beside it; ``kin``:
+    marks of fleets with its id and another name; ``former``: other fleets of its former name.
+    """
+    store, name, was = ask["owner"], ask.get("known_as", ask["owner"]), str(ask.get("was") or "")
+    there = os.path.isdir(root.fleet(store))
+    beside = _find(root, was) if there and was else ""
+    return {
+        "called": called(root, store) if there else "",
+        "both": _things(root, beside) if beside and beside != store else [],
+        **({"kin": [], "former": []} if there else _others(root, str(ask.get("mark", "")), name, was)),
+    }
+
+
+def _others(root: records.Root, mark: str, name: str, was: str) -> dict[str, list[str]]:
+    id_ = name[len(mark) + 1 :] if name.startswith(mark + "-") else ""
+    once = was[: -len(id_) - 1] if id_ and was.endswith("-" + id_) else was
+    environment = mark.partition("@")[2]
+    kin, former = [], []
+    for other in root.owners():
+        told = _told(root, other)
+        theirs = str(told.get("mark") or "")
+        if theirs and theirs == once and _owner(told) != was:
+            former.append(_owner(told))
+        elif id_ and told.get("id") == id_ and theirs.partition("@")[2] == environment and _things(root, other):
+            kin.append(theirs)
+    return {"kin": kin, "former": former}
+
+
+def _things(root: records.Root, store: str) -> list[str]:
+    return records.names(root.instances(store)) + [f"volume {name}" for name in records.names(root.volumes(store))]
+
+
+def _store(root: records.Root, owner: str, was: str) -> str:
+    store = _find(root, owner) or (_find(root, records.part(was)) if was else "")
+    if store:
+        return store
+    if os.path.isdir(root.fleet(owner)):
+        mark = str(_told(root, owner)["mark"])
+        raise wire.Problem(
+            "renamed",
+            f"the fleet that was called {owner} is called {called(root, owner)} by now",
+            f"if this is the same fleet: `name: {mark}`, or `was: {mark}` to rename it; else give this one an id of "
+            "its own",
+        )
+    return owner
+
+
+def _find(root: records.Root, name: str) -> str:
+    """The folder of the fleet that is called so; empty where there is none."""
+    if os.path.isdir(root.fleet(name)) and called(root, name) == name:
+        return name
+    return next((each for each in root.owners() if each != name and called(root, each) == name), "")
+
+
+def _told(root: records.Root, store: str) -> dict[str, Any]:
+    try:
+        told = records.read_json(root.fleet(store) + "/fleet.json")
+    except (wire.Problem, OSError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _owner(told: dict[str, Any]) -> str:
+    mark, id_ = str(told.get("mark") or ""), str(told.get("id") or "")
+    return f"{mark}-{id_}" if id_ else mark
