@@ -93,3 +93,10 @@ def test_a_plan_that_is_about_something_else_notes_nothing_of_it() -> None:
     assert not _told(made)
     assert {step.service for step in made.steps if step.service} == {"api"}
     assert _told(plan(replace(bare), sim.world(), target="worker"))
+
+
+def test_services_that_lose_theirs_with_one_template_are_told_in_one_warning() -> None:
+    one = fleet(*(service(f"s{n}", ports=(), health=CONSOLE) for n in range(9)))
+    bare = replace(one, services={name: replace(each, health=()) for name, each in one.services.items()})
+    (told,) = _told(plan(bare, applied(one).world()))
+    assert told.startswith("s0, s1") and " lose their last health check (console)" in told

@@ -33,6 +33,9 @@ def test_a_new_name_is_an_adjust_of_every_host_and_touches_no_guest() -> None:
         (host, "adjust_because_fleet_renamed") for host in SHOP.hosts
     ]
     assert not {each.kind for each in made.steps} & {Kind.LAUNCH, Kind.RETIRE, Kind.LEAVE, Kind.MARK}
+    assert {each.detail for each in made.changes if each.subject == "ingress"} == {
+        "only the name of the fleet in it differs"
+    }
     renamed = [step.data["fleet"] for step in made.steps if step.kind is Kind.REMEMBER]
     assert renamed == [{"mark": "depot", "id": SHOP.id}] * 2
 

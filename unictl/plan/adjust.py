@@ -84,7 +84,9 @@ def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Ch
     data = {"services": made.after}
     made.draft.add(step(f"join:{host}", Kind.JOIN, host, (), data, subject="ingress"))
     fields = _members(s, made, host) if state == "running" else None
-    detail = _STATES.get(state, _FORMS if fields == () else "") if wanted else "nothing is to listen there any more"
+    renamed = bool(s.fleet.former) and found == membership.digest(s.fleet.former, made.after)
+    forms = _NAME if renamed else _FORMS
+    detail = _STATES.get(state, forms if fields == () else "") if wanted else "nothing is to listen there any more"
     yield replace(_row("ingress", Reason.INGRESS, host, fields=fields or ()), detail=detail)
 
 
@@ -93,6 +95,7 @@ _STATES = {
     "dead": "it does not run",
     "foreign": "it does not run, and another program listens where it is to",
 }
+_NAME = "only the name of the fleet in it differs"
 _FORMS = "where it listens, how it checks, or how long it lets sessions end differs; who answers does not"
 
 

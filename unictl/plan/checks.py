@@ -35,14 +35,15 @@ def removed(s: Situation, about: Scope) -> Iterator[Finding]:
         if not service.health and about.wished(wished):
             for live in s.lives.get(wished.name, ()):
                 had[wished.service].update(live.checks if differ(service, live) and live.checks else ())
-    for name, gone in sorted(had.items()):
-        if gone:
-            yield Finding(
-                path=("services", name),
-                code="check-removed",
-                text=f"{name} loses its last health check ({listed(sorted(gone))}): a guest of it that hangs counts as "
-                "healthy then, and so does a new one that never answers",
-                hint=f"give {name} a `health:`; or leave it so, and `policy.require_health: true` keeps it from "
-                "happening to others",
-                severity=Severity.WARNING,
-            )
+    names = sorted(name for name, gone in had.items() if gone)
+    if names:
+        whose, verb = ("their", "lose") if len(names) > 1 else ("its", "loses")
+        what = listed(sorted(set().union(*had.values())))
+        yield Finding(
+            path=("services", names[0]),
+            code="check-removed",
+            text=f"{listed(names)} {verb} {whose} last health check ({what}): a guest that hangs counts as healthy "
+            "then, and so does a new one that never answers",
+            hint="give it a `health:` again; `policy.require_health: true` refuses a plan without",
+            severity=Severity.WARNING,
+        )

@@ -56,7 +56,8 @@ def hosts(s: Situation) -> Iterator[Finding]:
             )
     for name, told in sorted(s.world.items()):
         if isinstance(told, Silent) and told.code:
-            yield Finding(path=("hosts", name), code=told.code, text=told.why, hint=told.hint)
+            path: Path = ("fleet",) if told.code == "renamed" else ("hosts", name)
+            yield Finding(path=path, code=told.code, text=told.why, hint=told.hint)
     yield from _other_stores(s)
     nowhere = [wished.name for wished in s.wished if wished.name not in s.lives]
     may = f"; {listed(nowhere)} may run there, since no other host has {_them(nowhere)}" if nowhere else ""
