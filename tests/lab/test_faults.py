@@ -109,16 +109,22 @@ def test_a_damaged_image_is_sent_anew_before_anything_boots_from_it(fleet: LabFl
 
 
 def test_a_record_edited_by_hand_is_told_and_replaced_and_nothing_else_is(fleet: LabFleet) -> None:
-    host, _ = fleet.guest("api-1")
-    others = {name: fleet.guest(name)[1] for name in NAMES - {"api-1"}}
-    record = next(host.path(f"{STORE}/fleets/{OWNER}/instances").glob("api-1.*")) / "record.json"
-    record.chmod(0o644)
-    record.write_text(record.read_text()[:100])
+    """One so that it cannot be read any more, one so that it can: it would forward another port."""
+    torn, changed = _record(fleet, "api-1"), _record(fleet, "front-1")
+    others = {name: fleet.guest(name)[1] for name in NAMES - {"api-1", "front-1"}}
+    torn.write_text(torn.read_text()[:100])
+    port = json.loads(changed.read_text())["run"]["forwards"][0]["host"]
+    changed.write_text(changed.read_text().replace(str(port), str(port + 17)))
     planned = fleet.run("plan", "-detailed-exitcode")
     assert planned.code in (2, 6), planned.out
-    assert set(re.findall(r"\b(?:counter|api|front)-\d\b", planned.out)) == {"api-1"}, planned.out
+    assert set(re.findall(r"\b(?:counter|api|front)-\d\b", planned.out)) == {"api-1", "front-1"}, planned.out
     fleet.converge()
     assert {name: fleet.guest(name)[1] for name in others} == others
+
+
+def _record(fleet: LabFleet, name: str) -> Path:
+    host, _ = fleet.guest(name)
+    return next(host.path(f"{STORE}/fleets/{OWNER}/instances").glob(f"{name}.*")) / "record.json"
 
 
 def test_a_clock_two_hours_off_is_told_and_changes_nothing_else(fleet: LabFleet) -> None:

@@ -212,6 +212,19 @@ def test_a_paused_hypervisor_is_a_dead_guest_and_is_started_anew(house: House) -
     assert house.host.processes("-name web-1.") != before
 
 
+def test_no_unit_starts_from_a_record_that_was_edited_by_hand(house: House) -> None:
+    unit, record = house.unit("web-1"), house.folder("web-1") / "record.json"
+    record.write_text(record.read_text().replace('"-m","16M"', '"-m","48M"'))
+    assert not house.ended("web-1", "crash")["restarting"]
+    assert house.host.enter(f"systemctl start {unit}", check=False).code != 0
+    last = house.facts("web-1")[-1]
+    assert (last["verdict"], last["restarting"]) == ("configuration", False)
+    assert last["reason"].endswith("/record.json was edited by hand")
+    assert "record.json was edited by hand" in house.row("web-1")["detail"]
+    house.replace("web-1")
+    assert house.host.processes("-m 16M")
+
+
 def test_memory_beyond_the_limit_ends_the_hypervisor_and_is_told_as_that(house: House) -> None:
     too_much = {"qom-type": "memory-backend-ram", "id": "much", "size": 600 << 20, "prealloc": True}
     house.tell_qemu("web-2", "object-add", **too_much)

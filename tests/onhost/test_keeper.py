@@ -104,6 +104,22 @@ def test_a_failing_start_never_loops_after_a_configuration_error(held: World) ->
     held.until(KEY, "ended", verdict="configuration", restarting=False)
 
 
+def test_nothing_is_started_from_a_record_that_was_edited_by_hand(held: World) -> None:
+    held.launch(document(argv=shell("exit 1"), restart="on-crash"))
+    held.until(KEY, "ended", restarting=True)
+    folder = held.root.instance(OWNER, KEY)
+    edited = Path(folder, "record.json")
+    edited.write_text(edited.read_text().replace("exit 1", "exit 2"))
+    deadline = time.monotonic() + 60
+    while (facts.last(folder) or {})["verdict"] != "configuration":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    last = facts.last(folder) or {}
+    assert (last["reason"], last["restarting"]) == (f"{edited} was edited by hand", False)
+    assert len([entry for entry in facts.entries(folder) if entry["event"] == "started"]) == 1
+    assert held.states() == {KEY: "damaged"}
+
+
 def test_guests_survive_their_keeper_and_the_next_lease_takes_them_over(held: World) -> None:
     held.launch(document(argv=shell("while :; do echo tick; sleep 0.05; done")))
     pid = held.pid(KEY)

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -289,6 +290,22 @@ def test_a_damaged_record_is_a_row_and_not_a_crash(held: World, text: str) -> No
     assert held.row("web-9.0123abcd")["why"]
     held.retire("web-9.0123abcd")
     assert held.states() == {KEY: "running"}
+
+
+def test_a_record_that_says_something_else_by_now_is_damaged_and_one_that_is_only_laid_out_anew_is_not(
+    held: World,
+) -> None:
+    held.launch(document(memory=16 << 20), document("web-1"))
+    path = Path(held.root.instance(OWNER, KEY), "record.json")
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=2) + "\n")
+    assert set(held.states().values()) == {"running"}
+    path.write_text(path.read_text().replace(str(16 << 20), str(48 << 20)))
+    assert held.states() == {KEY: "damaged", "web-1.0123abcd": "running"}
+    assert held.row(KEY)["why"] == f"{path} was edited by hand"
+    outcome = held.launch(document(memory=16 << 20))[0]
+    assert outcome["problem"]["kind"] == "damaged"
+    held.retire(KEY)
+    assert held.states() == {"web-1.0123abcd": "running"}
 
 
 def test_images_are_kept_while_a_record_is_unreadable(held: World) -> None:

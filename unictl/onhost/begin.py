@@ -11,7 +11,7 @@ import os
 import socket
 import time
 
-from . import console, facts, lives, locks, privilege, records, spawn, wire
+from . import console, facts, lives, locks, privilege, records, sealed, spawn, wire
 from .notify import ready
 
 TYPE_CHECKING = False
@@ -43,6 +43,8 @@ def main(folder: str, owner: str, key: str) -> None:
             start.prepare()
             break
         except (OSError, wire.Problem) as error:
+            if isinstance(error, wire.Problem) and error.kind == "damaged":
+                start.never(error.text)
             start.wait(error, pause)
             pause = min(pause * 2, LONGEST)
     start.become()
@@ -71,7 +73,7 @@ class Start:
 
     def prepare(self) -> None:
         """Locks, command line, ears: everything that can fail, before anything is written down."""
-        record = records.read_json(self.folder + "/record.json")
+        record = sealed.read(self.folder)
         if record is None:
             raise wire.Problem("not-found", f"{self.key} is not on this host", "plan again")
         run = record["run"]
@@ -123,7 +125,7 @@ class Start:
         """Write down who runs, have the keeper listen, become the hypervisor. Never returns."""
         entry = dict(spawn.started(os.getpid(), self.number), invocation=os.environ.get("INVOCATION_ID", ""))
         if not os.access(self.argv[0], os.X_OK):
-            facts.append(self.folder, self._unstarted(entry, os.strerror(errno.ENOENT)))
+            facts.append(self.folder, _unstarted(entry, self._cannot(os.strerror(errno.ENOENT))))
             os._exit(CONFIGURATION)
         facts.append(self.folder, entry)
         # Open before the user changes, who may not write there; closed by the change itself.
@@ -136,7 +138,7 @@ class Start:
                 _bind_capabilities()
             spawn.change(self.argv, self.run, self.uid)
         except OSError as error:
-            wire.write_all(ends, wire.encode(self._unstarted(entry, str(error.strerror))) + b"\n")
+            wire.write_all(ends, wire.encode(_unstarted(entry, self._cannot(str(error.strerror)))) + b"\n")
         os._exit(CONFIGURATION)
 
     def _call_keeper(self) -> None:
@@ -154,11 +156,23 @@ class Start:
         if self.held.console >= 0:
             console.greet(self.run + "/console")
 
-    def _unstarted(self, entry: dict[str, Any], why: str) -> dict[str, Any]:
-        """What cannot be executed is a configuration error: written down, never tried again by itself."""
-        end: dict[str, Any] = {"status": None, "signal": None, "reason": f"cannot start {self.argv[0]}: {why}"}
-        end.update(event="ended", verdict="configuration", code=None, restarting=False, at=time.time(), console=[])
-        return {**entry, **end}
+    def _cannot(self, why: str) -> str:
+        return f"cannot start {self.argv[0]}: {why}"
+
+    def never(self, reason: str) -> None:
+        """Write down why this cannot start, whatever passes. Never returns."""
+        entry = spawn.started(os.getpid(), int((facts.last(self.folder) or {}).get("n", 0)) + 1)
+        os.write(2, f"{reason}\n".encode())
+        facts.append(self.folder, _unstarted(entry, reason))
+        os._exit(CONFIGURATION)
+
+
+def _unstarted(entry: dict[str, Any], reason: str) -> dict[str, Any]:
+    """What cannot be executed, or whose record says something else by now, is a configuration error: written down,
+    never tried again by itself."""
+    end: dict[str, Any] = {"status": None, "signal": None, "reason": reason}
+    end.update(event="ended", verdict="configuration", code=None, restarting=False, at=time.time(), console=[])
+    return {**entry, **end}
 
 
 def _reserve(wanted: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from . import facts, records, ring, verdicts, wire
+from . import facts, records, ring, sealed, verdicts, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def judged(folder: str, end: dict[str, Any], stopping: bool) -> tuple[str, int | None, bool]:
     """(verdict, the guest's code where it is known, whether its record wants another start) of an end."""
     try:
-        record = records.read_json(folder + "/record.json") or {}
+        record = sealed.read(folder) or {}
     except wire.Problem:
         record = {}
     text = ring.clean(ring.content(folder, ring.TAIL_BYTES))

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 
-from . import backoff, console, ends, facts, locks, privilege, processes, qmp, records, spawn, wire
+from . import backoff, console, ends, facts, locks, privilege, processes, qmp, records, sealed, spawn, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Guest:
         self._stopping, self._reason, self._unstarted = False, None, None
 
     def _record(self) -> dict[str, Any]:
-        record = records.read_json(self.folder + "/record.json")
+        record = sealed.read(self.folder)
         if record is None:
             raise wire.Problem("not-found", f"{self.key} is not on this host", "plan again")
         if os.path.exists(self.folder + "/intent"):
@@ -203,13 +203,13 @@ class Guest:
         self._executed()
         self._drain(end)
         if self._unstarted is not None:
-            self._never_ran(self._unstarted)
+            self._never(f"cannot start {self._unstarted.filename}: {self._unstarted.strerror}")
         else:
             self._judge(end)
 
-    def _never_ran(self, error: OSError) -> None:
-        """What cannot be executed is a configuration error: written down, never tried again by itself."""
-        reason = f"cannot start {error.filename}: {error.strerror}"
+    def _never(self, reason: str) -> None:
+        """What cannot be executed, or whose record says something else by now, is a configuration error: written
+        down, never tried again by itself."""
         ends.write(self.folder, self.number, {"status": None, "signal": None, "reason": reason}, "configuration")
         self._after_end(False)
 
@@ -262,9 +262,12 @@ class Guest:
             return
         try:
             self._restart()
-        except (OSError, wire.Problem):
-            # A volume still held, a full disk: what passes. A program that cannot be executed ends otherwise.
+        except (OSError, wire.Problem) as error:
             self._close()
+            if isinstance(error, wire.Problem) and error.kind == "damaged":
+                self._never(error.text)
+                return
+            # A volume still held, a full disk: what passes. A program that cannot be executed ends otherwise.
             self.wait_longer()
 
     def _restart(self) -> None:

@@ -9,7 +9,20 @@ import os
 import threading
 import time
 
-from . import claims, contention, intact, lease, listening, locks, privilege, records, substitute, supervise, wire
+from . import (
+    claims,
+    contention,
+    intact,
+    lease,
+    listening,
+    locks,
+    privilege,
+    records,
+    sealed,
+    substitute,
+    supervise,
+    wire,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +106,7 @@ class Batch:
 
     def _sort(self, key: str, document: dict[str, Any]) -> None:
         folder = self.root.instance(self.owner, key)
-        record = records.read_json(folder + "/record.json")
+        record = sealed.read(folder)
         self._check_files(key, document["run"])
         if record is None:
             self.fresh.append(key)
@@ -135,7 +148,7 @@ class Batch:
         records.folders(aside)
         self._boot_file(aside, key, document["run"], sync=False)
         record = dict(document, format=records.FORMAT, owner=self.owner, at=time.time())
-        records.write_plain(aside + "/record.json", wire.encode(record), sync=False)
+        records.write_plain(aside + "/record.json", sealed.encode(record), sync=False)
 
     def _boot_file(self, folder: str, key: str, run: dict[str, Any], sync: bool = True) -> None:
         if not run.get("config"):

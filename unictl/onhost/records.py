@@ -157,10 +157,15 @@ _HASH: list[Any] = []
 
 def token(owner: str, key: str = "") -> str:
     """The 16 hex digits that name a run folder: of an instance, or (no key) of the fleet's keeper."""
+    return hashed(f"{owner}/{key}".encode())[:16]
+
+
+def hashed(data: bytes) -> str:
+    """The SHA-256 of a few bytes, in hex."""
     if not _HASH:
         _HASH.append(_sha256())
-    text: str = _HASH[0](f"{owner}/{key}".encode()).hexdigest()
-    return text[:16]
+    text: str = _HASH[0](data).hexdigest()
+    return text
 
 
 def names(folder: str) -> list[str]:
@@ -279,8 +284,11 @@ def read_bytes(path: str) -> bytes | None:
 def read_json(path: str) -> Any:
     """The JSON in a file, None where there is no file, a ``damaged`` Problem where it is none."""
     data = read_bytes(path)
-    if data is None:
-        return None
+    return None if data is None else parsed(data, path)
+
+
+def parsed(data: bytes, path: str) -> Any:
+    """The JSON that was read from a file; a ``damaged`` Problem where it is none."""
     try:
         return json.loads(data)
     except ValueError as error:

@@ -18,6 +18,7 @@ from . import (
     programs,
     records,
     retired,
+    sealed,
     units,
     wire,
 )
@@ -80,7 +81,7 @@ def _row(root: records.Root, owner: str, key: str, full: dict[str, str], kept: b
 
 def _read(root: records.Root, owner: str, key: str, full: dict[str, str], kept: bool) -> dict[str, Any]:
     folder = root.instance(owner, key)
-    record = records.read_json(folder + "/record.json")
+    record = sealed.read(folder)
     if record is None:
         return _damaged(key, "its record.json is gone")
     if int(record["format"]) > records.FORMAT:

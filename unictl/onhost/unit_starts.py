@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import facts, lives, locks, records, unit_files, units, wire
+from . import facts, lives, locks, records, sealed, unit_files, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def start(root: Writable, owner: str, keys: list[str]) -> dict[str, Any]:
 
 def _record(root: records.Root, owner: str, key: str) -> dict[str, Any]:
     folder = root.instance(owner, key)
-    record: dict[str, Any] | None = records.read_json(folder + "/record.json")
+    record: dict[str, Any] | None = sealed.read(folder)
     if record is None:
         raise wire.Problem("not-found", f"{key} is not on this host", "plan again")
     if os.path.exists(folder + "/intent"):

@@ -140,7 +140,7 @@ _DETAILS = {
     "leaving": "it is being retired; the next apply finishes that",
     "starting": "its host was rebooted, and starts it now",
     "lost": "the host was rebooted under it; the next apply starts it again",
-    "damaged": "its record on the host cannot be read",
+    "damaged": "its record on the host is not as unictl wrote it",
 }
 
 

@@ -21,7 +21,7 @@ _WORDS: Mapping[str, str] = {
     "replace_because_config": "several of its settings changed",
     "replace_because_cpus": "its number of CPUs changed",
     "replace_because_crashed": "it crashed",
-    "replace_because_damaged": "its record on the host cannot be read",
+    "replace_because_damaged": "its record on the host is not as unictl wrote it",
     "replace_because_endpoint": "an endpoint it is given moved",
     "replace_because_environment": "its environment changed",
     "replace_because_files": "its files changed",
