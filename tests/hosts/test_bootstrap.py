@@ -1,5 +1,6 @@
 """The start of the host side, by any login shell."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import short_folder
-from unictl.hosts import archive, bootstrap
+from unictl.hosts import archive, bootstrap, local
 from unictl.onhost import wire
 
 
@@ -40,8 +41,60 @@ def test_an_archive_cut_short_is_told_apart() -> None:
     assert done.returncode == 73
 
 
-def test_become_goes_through_sudo_without_a_question() -> None:
-    assert bootstrap.argv("n", 1, "d", become=True)[:4] == ("sudo", "-n", "-H", "--")
+@pytest.mark.parametrize("shell", ["sh", "bash", "dash", "fish", "csh", "zsh"])
+def test_become_goes_through_a_sudo_that_asks_nothing_and_speaks_no_other_language(shell: str, tmp_path: Path) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"no {shell} here")
+    sudo = tmp_path / "sudo"
+    sudo.write_text('#!/bin/sh\necho "$LC_ALL $1 $2 $3 $4"\n')
+    sudo.chmod(0o755)
+    line = bootstrap.quoted(bootstrap.argv("n", 1, "d", become=True))
+    german = {**os.environ, "LC_ALL": "de_DE.UTF-8", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([shell, "-c", line], env=german, capture_output=True, text=True, check=False, timeout=20)
+    assert done.stdout == "C -n -H -- sh\n"
+
+
+def test_a_sudo_that_is_missing_is_told_as_that(tmp_path: Path) -> None:
+    for name in ("env", "sh"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    words = bootstrap.argv("n", 1, "d", become=True)
+    done = subprocess.run(words, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=20)
+    assert local.explain(done.returncode, done.stderr)[0] == "there is no sudo on it"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("sudo: a password is required", "sudo asks for a password"),
+        ("sudo: sorry, a password is required to run sudo", "sudo asks for a password"),
+        ("sudo: sorry, you must have a tty to run sudo", "sudo wants a terminal there (requiretty)"),
+        ("ops is not in the sudoers file.", "sudo does not allow it to this user"),
+        ("Sorry, user ops is not allowed to execute '/bin/sh' as root on hv1.", "sudo does not allow it to this user"),
+        ("sudo: account validation failure, is your account locked?", "sudo takes this user's account for locked"),
+        ("sudo: PAM account management error: Permission denied", "sudo takes this user's account for locked"),
+        (
+            "sudo: unable to resolve host hv1: Name unknown\nsudo: no valid sudoers sources found, quitting",
+            "sudo fails ",
+        ),
+        ("sudo: unable to resolve host hv1: Name unknown", ""),
+    ],
+)
+def test_what_sudo_says_no_with_is_told_by_its_cause(said: str, why: str) -> None:
+    told = local.explain(1, said)
+    assert told[0].startswith(why) and bool(told[0]) == bool(why) == bool(told[1])
+    assert "unable to resolve" not in told[0]
+
+
+@pytest.mark.parametrize(
+    "said", ["env: »sudo“: Datei oder Verzeichnis nicht gefunden", "env: can't execute 'sudo': No"]
+)
+def test_a_missing_sudo_is_known_in_other_words_too(said: str) -> None:
+    assert local.explain(127, said)[0] == "there is no sudo on it"
+
+
+def test_an_end_by_127_is_a_missing_python_only_where_that_was_said() -> None:
+    assert bootstrap.told(127, "no-python3")[0] == "there is no python3 on it"
+    assert bootstrap.told(127, "bash: Zeile 1: sh: Kommando nicht gefunden.") == ("", "")
 
 
 def test_nothing_of_the_host_side_is_left_on_disk(tmp_path: Path) -> None:

@@ -37,11 +37,13 @@ serve.main(r)
 _ONE_LINE = f"import binascii;exec(binascii.a2b_base64('{base64.b64encode(STAGE0.encode()).decode()}'))"
 """The same without a line end or a backslash: csh cannot quote the one, fish reads the other its own way."""
 
+_NO_PYTHON = "no-python3"
 _FIND = (
     "for p in /usr/bin/python3 python3; do command -v $p >/dev/null && "
-    'exec $p -I -S -c "$1" "$2" "$3" "$4" "$5"; done; echo no-python3 >&2; exit 127'
+    f'exec $p -I -S -c "$1" "$2" "$3" "$4" "$5"; done; echo {_NO_PYTHON} >&2; exit 127'
 )
-BECOME = ("sudo", "-n", "-H", "--")
+BECOME = ("env", "LC_ALL=C", "sudo", "-n", "-H", "--")
+"""What it says no with is read, so it is to say it in the words that are known here."""
 
 NO_STORE = 72
 EXITS = {
@@ -49,7 +51,7 @@ EXITS = {
     71: ("its python3 has no json module", "install the whole python3 package there (python3-minimal is not enough)"),
     NO_STORE: ("there is no place for its store", "give the host a `root:` in the fleet file"),
     73: ("the connection broke while the host side was sent", "run the same command again"),
-    74: ("the host side arrived damaged", "run the same command again"),
+    74: ("the host side arrived damaged", "run the same command again; an rc file there may read what is sent"),
     127: ("there is no python3 on it", "install python3 (3.9 or later) there"),
 }
 """Exit codes of the start -> what is wrong with the host, and the next step."""
@@ -61,8 +63,13 @@ def argv(nonce: str, size: int, digest: str, *, root: str = "", become: bool = F
     return (*(BECOME if become else ()), *words)
 
 
-def told(code: int, said: str) -> tuple[str, str]:
-    """What is wrong with a host whose start ended so, and the next step: in its own words where it has some."""
+def told(code: int, said: str, spoken: bool = True) -> tuple[str, str]:
+    """What is wrong with a host whose start ended so, and the next step: in its own words where it has some.
+
+    Whoever has not ``spoken`` has not begun: its code is that of a login shell or of something else.
+    """
+    if not (_NO_PYTHON in said if code == 127 else spoken):
+        return "", ""
     own = said.rpartition("unictl: ")[2]
     if code == NO_STORE and own != said:
         why, _, hint = own.partition("; ")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from unictl.diagnostics.failure import Failure, Unreachable
-from unictl.hosts import bootstrap
+from unictl.hosts import ended
 from unictl.hosts.upload import Upload
 from unictl.onhost import wire
 
@@ -28,7 +28,6 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 Event = Callable[[dict[str, Any]], None]
 Sink = Callable[[bytes], object]
 Reached = Callable[[tuple[str, ...], bool], tuple[str, ...]]
-Explain = Callable[[int, str], tuple[str, str]]
 Dropped = Callable[[int, str], bool]
 Start = Callable[[], Awaitable[asyncio.subprocess.Process]]
 
@@ -53,7 +52,7 @@ class Conversation:
         name: str,
         process: asyncio.subprocess.Process,
         nonce: str,
-        explain: Explain,
+        explain: ended.Explain,
         near: bool,
         start: Start | None = None,
         dropped: Dropped = lambda _code, _said: False,
@@ -177,7 +176,8 @@ class Conversation:
                 await asyncio.wait_for(asyncio.shield(self._tasks[1]), 1)
             if not await self._begun_again(code):
                 break
-        self._fail(self._reason(code))
+        said, printed = (each.decode("utf-8", "replace") for each in (self._said, self._skipped))
+        self._fail(ended.reason(self.name, code, said, printed, self._explain, spoken=self.spoken, near=self.near))
 
     async def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -216,9 +216,17 @@ class Conversation:
         """Skip what the login shell prints, up to the nonce; keep it for the error text."""
         wanted = wire.PREAMBLE + self._nonce.encode()
         while wanted not in self._skipped:
-            piece = await reader.readuntil(b"\n")
-            self._skipped += piece
+            try:
+                self._skipped += await reader.readuntil(b"\n")
+            except asyncio.IncompleteReadError as end:
+                self._skipped += end.partial
+                raise
+            except asyncio.LimitOverrunError:
+                # A line without end.
+                self._skipped += await reader.read(PREAMBLE_LIMIT + 1)
             if len(self._skipped) > PREAMBLE_LIMIT:
+                self._fail(ended.flooded(self.name, self._skipped))
+                self._kill()
                 raise ValueError("no host side in sight")
         self._skipped = self._skipped.partition(wanted)[0]
 
@@ -255,28 +263,11 @@ class Conversation:
                 self.say(wire.frame(0, wire.PING))
             quiet = asyncio.get_running_loop().time() - self._heard
             if self._streams and quiet > wire.SILENCE:
-                text = f"host {self.name}: it has said nothing for {quiet:.0f} s"
                 self._silent = True
-                self._fail(Unreachable(text, hint="look at the connection, and run the same command again"))
+                self._fail(ended.silent(self.name, quiet, spoken=self.spoken))
                 self._kill()
 
     # -- ending
-
-    def _reason(self, code: int) -> Unreachable:
-        said = self._said.decode("utf-8", "replace").strip()
-        why, hint = self._told(code, said)
-        lines = "\n".join(said.splitlines()[-5:])
-        before = self._skipped.decode("utf-8", "replace").strip()
-        detail = "\n".join(
-            part for part in (lines, f"before that it printed: {before[-500:]}" if before else "") if part
-        )
-        text = f"host {self.name}: {why or f'it ended the conversation (exit {code})'}"
-        return Unreachable(text, hint=hint or "run the same command again; nothing is left half done", detail=detail)
-
-    def _told(self, code: int, said: str) -> tuple[str, str]:
-        """What the end means: what sudo or ssh said comes first, since they share codes with the start."""
-        explained = self._explain(code, said)
-        return explained if explained[0] else bootstrap.told(code, said)
 
     def _fail(self, failure: Unreachable) -> None:
         if self._failure is None:

@@ -2,21 +2,40 @@
 
 import re
 
+from unictl.hosts import ended
+
+_NO_SUDO = "allow `sudo -n` for this user on the host (NOPASSWD), or take `become: true` off it"
 _SUDO = (
     (
-        r"sudo: (?:a password is required|a terminal is required|sorry, you must have a tty)",
+        r"sudo: (?:sorry, )?(?:a password is required|a terminal is required)",
         "sudo asks for a password",
-        "allow `sudo -n` for this user on the host (NOPASSWD), or take `become: true` off it",
+        _NO_SUDO,
+    ),
+    (
+        r"sudo: sorry, you must have a tty",
+        "sudo wants a terminal there (requiretty)",
+        "put `Defaults:USER !requiretty` into the sudoers there, or take `become: true` off it",
     ),
     (
         r"is not in the sudoers file|is not allowed to (?:run sudo|execute)|may not run sudo",
         "sudo does not allow it to this user",
-        "allow `sudo -n` for this user on the host (NOPASSWD), or take `become: true` off it",
+        _NO_SUDO,
     ),
     (
-        r"sudo: (?:command )?not found|sudo: inaccessible or not found|[Uu]nknown command:? '?sudo",
+        # Of the words of env only these are the same in every language.
+        r"env: (?:can't execute )?\W?sudo\W?: ",
         "there is no sudo on it",
         "install sudo there, or log in as root and take `become: true` off it",
+    ),
+    (
+        r"account validation failure|[Aa]ccount expired|PAM account management error",
+        "sudo takes this user's account for locked or expired",
+        "have the account unlocked there, or name another user in `connect:`",
+    ),
+    (
+        r"(?m)^sudo: (?!unable to resolve host)(?P<words>.*)$",
+        "sudo fails there",
+        "see with `sudo -n true` there by hand what it lacks, or take `become: true` off it",
     ),
 )
 
@@ -29,6 +48,7 @@ def argv(words: tuple[str, ...]) -> tuple[str, ...]:
 def explain(code: int, said: str) -> tuple[str, str]:
     """What an early end means, and the next step; empty where that is not known."""
     for pattern, why, hint in _SUDO if code in (1, 127) else ():
-        if re.search(pattern, said):
-            return why, hint
+        if found := re.search(pattern, said):
+            words = ended.last(found.groupdict().get("words") or "")
+            return f'{why}: "{words}"' if words else why, hint
     return "", ""

@@ -3,14 +3,15 @@
 import re
 
 from unictl.fleet.model import Connect
-from unictl.hosts import bootstrap, local
+from unictl.hosts import bootstrap, ended, local
 
 OPTIONS = (
     "BatchMode=yes",
     "ConnectTimeout=10",
     "ServerAliveInterval=5",
     "ServerAliveCountMax=4",
-    "LogLevel=ERROR",
+    # Below that it keeps to itself what the other side says of a login, and why a line was cut.
+    "LogLevel=INFO",
     # What a user's configuration sets for sessions of people would break this one.
     "RemoteCommand=none",
     "ClearAllForwardings=yes",
@@ -20,7 +21,6 @@ OPTIONS = (
 QUIET = ("env", "SSH_ASKPASS_REQUIRE=never", "SSH_ASKPASS=false")
 _DROPS = "its sshd, or a jump host's, drops connections as they begin"
 _BY_HAND = "try the same with `ssh` by hand"
-_CUT = ("the connection was cut", "run the same command again")
 _SENTENCES = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|[Hh]ost key for .* has changed",
@@ -36,7 +36,8 @@ _SENTENCES = (
         # With the name in front, since it may be a jump host's: there is another such line of it before.
         r"(?P<who>\S+@\S+): Permission denied|Too many authentication failures",
         "it refuses the login",
-        "check user and key: `ssh` by hand must work without a question",
+        "check user and key: `ssh` by hand must work without a question; "
+        "sshd says in its log there why (also where the user's login shell does not exist)",
     ),
     (r"stdio forwarding failed", "its jump host does not reach it", "check that it is up, and the way there"),
     (r"Could not resolve hostname", "its name cannot be resolved", "check `connect:` and the network's name service"),
@@ -52,7 +53,7 @@ _SENTENCES = (
         "check that sshd runs there, and the port in `connect:`",
     ),
     (
-        r"(?:timed out|No route to host|Network is unreachable)",
+        r"(?:Connection|Operation) timed out|No route to host|Network is unreachable",
         "it cannot be reached",
         "check that it is up, or set `lost: true` if it is dead",
     ),
@@ -64,7 +65,7 @@ _SENTENCES = (
     ),
     (
         r"(?:Connection (?:to .* )?closed|Connection reset|Broken pipe|not responding)",
-        *_CUT,
+        *ended.CUT,
     ),
 )
 
@@ -98,6 +99,5 @@ def explain(code: int, said: str) -> tuple[str, str]:
             who = found.groupdict().get("who")
             return f"{why} ({who})" if who else why, hint
     if not said.strip():
-        # Its word on keep-alives that nobody answered is below the level of errors.
-        return _CUT
+        return ended.CUT
     return f"ssh failed ({said.strip().splitlines()[-1].strip()})", _BY_HAND

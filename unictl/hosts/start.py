@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from unictl.diagnostics.failure import Unreachable
 from unictl.hosts import archive, bootstrap
-from unictl.hosts.conversation import Conversation, Dropped, Explain
+from unictl.hosts.conversation import Conversation, Dropped
+from unictl.hosts.ended import Explain
 from unictl.hosts.upload import HIGH, LOW
 from unictl.processes import command
 
