@@ -112,6 +112,16 @@ def test_only_yes_is_yes(world: World, typed: str) -> None:
     assert ran.code == 1 and "apply" not in world.asked and ran.last.endswith("Not applied: nothing was touched.")
 
 
+def test_what_cannot_be_meant_is_told_before_the_fleet_is_read(world: World) -> None:
+    ran = world.run("apply", "-auto-approve", "-lock-timeout", "soon")
+    assert ran.code == 1 and "-lock-timeout: 'soon' is no duration" in ran.err and not world.asked
+
+
+def test_a_plan_file_that_is_not_there_is_told_as_that_also_where_nobody_can_be_asked(world: World) -> None:
+    ran = world.run("apply", "changes.plan")
+    assert ran.code == 1 and "there is no such plan file or folder: changes.plan" in ran.err and not world.asked
+
+
 def test_yes_applies_what_was_shown(world: World) -> None:
     ran = world.run("apply", typed="yes\n")
     assert ran.code == 0 and world.asked["apply"][0] is world.plan

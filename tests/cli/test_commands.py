@@ -167,6 +167,17 @@ def test_colours_are_for_terminals_and_can_be_declined(
     assert ("\x1b[" in out.getvalue()) is coloured and world.asked
 
 
+def test_colours_can_be_forced_where_there_is_no_terminal(world: World) -> None:
+    for environment, coloured in (
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+        ({"FORCE_COLOR": "0"}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ):
+        world.environment = environment
+        assert ("\x1b[" in world.run("plan").out) is coloured, environment
+
+
 def test_elsewhere_than_on_a_terminal_there_is_no_colour(world: World) -> None:
     assert "\x1b" not in world.run("plan").out
 

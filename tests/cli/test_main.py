@@ -24,7 +24,20 @@ def test_a_typo_in_a_command_exits_1_and_says_what_was_meant(world: World, typed
 
 def test_a_typo_in_an_option_exits_1_and_says_what_was_meant(world: World) -> None:
     ran = world.run("plan", "-detaled-exitcode")
-    assert ran.code == 1 and "did you mean '--detailed-exitcode'?" in ran.err and not world.asked
+    assert ran.code == 1 and "no option -detaled-exitcode, did you mean -detailed-exitcode?" in ran.err
+    assert "no option --bogus.\n" in world.run("plan", "--bogus").err and not world.asked
+
+
+def test_a_number_that_is_none_is_told_with_what_is_wanted(world: World) -> None:
+    for typed in ("ten", "0", "-1"):
+        said = world.run("apply", "-auto-approve", "-parallelism", typed).err
+        assert f"-parallelism wants a whole number from 1 on, not '{typed}'" in said and not world.asked
+
+
+def test_help_and_version_are_understood_as_commands_too(world: World) -> None:
+    assert world.run("help").out == world.run("--help").out
+    assert world.run("help", "plan").out == world.run("plan", "--help").out
+    assert world.run("version").out == world.run("-v").out == world.run("--version").out
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,24 @@ def test_what_is_no_fleet_is_told_apart_from_what_is_not_there(tmp_path: Path) -
         assert hint in raised.value.hint
 
 
+def test_who_stands_beside_a_fleet_is_told_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "work" / "shop" / "images").mkdir(parents=True)
+    (tmp_path / "work" / "shop" / "fleet.yaml").write_text(FLEET)
+    monkeypatch.chdir(tmp_path / "work")
+    for place, hint in (
+        (".", "shop has one"),
+        ("shop/images", "shop/images/.. has one"),
+        ("shop/fleet.yml", "shop has one"),
+    ):
+        with pytest.raises(UsageFailure, match="there is no fleet") as raised:
+            read(FleetRequest(path=Path(place)))
+        assert raised.value.hint == f"{hint}: name it"
+    monkeypatch.chdir(tmp_path / "work" / "shop" / "images")
+    with pytest.raises(UsageFailure) as raised:
+        read(FleetRequest())
+    assert raised.value.hint == ".. has one: name it"
+
+
 @pytest.mark.real
 def test_what_a_plan_refuses_is_shown_with_the_line_that_decides(fleet: TryFleet) -> None:
     fleet.edit("volumes:\n", "policy: {max_changes: 1}\nvolumes:\n")

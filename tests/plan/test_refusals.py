@@ -224,6 +224,19 @@ def test_a_target_names_of_what_it_needs_only_what_is_absent() -> None:
     assert plan(one, applied(one).world(), target="front").partial == "only front"
 
 
+def test_a_service_that_most_likely_has_a_new_name_is_told_with_how_to_say_so() -> None:
+    one = cases.hello()
+    two = replace(
+        without(one, "front"),
+        services={**without(one, "front").services, "web": replace(one.services["front"], name="web")},
+    )
+    world = applied(one).world()
+    (told,) = [each for each in plan(two, world).warnings if each.code == "renamed"]
+    assert told.summary.startswith("front is gone from the fleet file, and web is new") and "`was: front`" in told.hint
+    other = change(two, "web", ports=())
+    assert "renamed" not in {each.code for each in plan(other, world).warnings}
+
+
 def test_a_volume_named_that_a_silent_host_may_have_is_told() -> None:
     one = cases.two_hosts()
     made = plan(one, silent(applied(one).world(), "hv2"), allow_volumes=("cuonter",))

@@ -174,7 +174,7 @@ def test_the_text_keeps_to_80_columns_and_ends_in_a_summary() -> None:
     for question in ({"lose": ("hv1", "hv2")}, {"without": ("db",), "scale": {"api": 30}}):
         text = layout.text(view.text(asked(many, **question), "By the fleet file alone."))
         assert max(map(len, text.splitlines())) <= 80
-        assert text.splitlines()[-1].startswith("Nobody healthy at once: ")
+        assert text.splitlines()[-1].startswith("At that moment ")
     assert len(layout.text(view.text(asked(many, lose=("hv1",)), "")).splitlines()) < 90
 
 

@@ -83,7 +83,19 @@ def test_what_ended_is_told_once_with_how_long_it_took() -> None:
 
 def test_a_failure_says_what_and_why() -> None:
     line = progress.told(_after(), Failed(at=1, step=_step(0), problem=samples.REFUSAL))
-    assert line and layout.plain(line).startswith("api-0: launch on hv1 failed: this plan destroys")
+    assert line and layout.plain(line).startswith("api-0 could not be launched on hv1: this plan destroys")
+
+
+def test_a_failure_does_not_say_twice_who_and_where() -> None:
+    problem = Diagnostic(code="unhealthy", summary="api-0: host hv1: not healthy within 3 s: answered 503")
+    line = progress.told(_after(), Failed(at=1, step=_step(0, Kind.PROVE), problem=problem))
+    assert line and layout.plain(line) == "api-0 did not become healthy on hv1: not healthy within 3 s: answered 503"
+
+
+def test_an_ingress_is_written_and_not_put_behind_itself() -> None:
+    step = Step(id="join:hv1", kind=Kind.JOIN, host="hv1", subject="ingress")
+    line = progress.told(_after(Started(at=1, step=step)), Finished(at=1, step=step))
+    assert line and layout.plain(line) == "ingress: written anew on hv1 [0s]"
 
 
 def test_the_heartbeat_names_what_still_runs_in_three_lines_at_most() -> None:

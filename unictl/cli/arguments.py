@@ -5,6 +5,7 @@ UsageFailure with what may have been meant.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +79,7 @@ def parse(arguments: list[str], width: int = 80) -> Arguments:
     try:
         parsed = _group(context).main(doubled(arguments), prog_name="unictl", standalone_mode=False)
     except click.UsageError as problem:
-        raise _usage(problem, _typed(arguments)) from None
+        raise _usage(problem, _typed(arguments), arguments) from None
     except click.exceptions.Abort:
         raise KeyboardInterrupt from None
     assert isinstance(parsed, Arguments)
@@ -92,6 +93,17 @@ def overview(width: int = 80) -> str:
     except Help as wanted:
         return wanted.text
     return ""
+
+
+class _NoNumber(click.BadParameter):
+    """What stands where a number is wanted."""
+
+
+def _number(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    if value is None or re.fullmatch("[1-9][0-9]{0,8}", value):
+        return None if value is None else int(value)
+    word = option.opts[-1].removeprefix("-")
+    raise _NoNumber(f"{word} wants a whole number from 1 on, not {value!r}", context, option)
 
 
 class _Group(click.Group):
@@ -162,8 +174,10 @@ def _option(option: Option) -> click.Option:
     long = f"--{option.word}/--no-{option.word}" if option.pair else f"--{option.word}"
     if not option.value:
         return click.Option([*names, long], is_flag=True, default=None, help=option.help)
-    kind = click.IntRange(min=1) if option.number else click.STRING
-    return click.Option([*names, long], metavar=option.value, type=kind, multiple=option.many, help=option.help)
+    heard = _number if option.number else None
+    return click.Option(
+        [*names, long], metavar=option.value, type=click.STRING, multiple=option.many, callback=heard, help=option.help
+    )
 
 
 def _help() -> click.Option:
@@ -187,22 +201,25 @@ def _typed(arguments: list[str]) -> str:
     return " ".join(["unictl", *[each for each in arguments if each in names][:1]])
 
 
-def _usage(problem: click.UsageError, command: str) -> UsageFailure:
+def _usage(problem: click.UsageError, command: str, typed: list[str]) -> UsageFailure:
     """click's sentence as ours: without a capital and full stop, with what may have been meant."""
     hint = f"{command} --help says what there is"
     if isinstance(problem, click.NoSuchOption):
-        known = [name for each in problem.ctx.command.params for name in each.opts] if problem.ctx else []
-        return UsageFailure(
-            f"{command} has no option {problem.option_name!r}{_meant(problem.option_name, known)}", hint=hint
-        )
+        known = [name.lstrip("-") for each in problem.ctx.command.params for name in each.opts] if problem.ctx else []
+        word = problem.option_name.lstrip("-")
+        # As it was typed: with one dash or two.
+        dash = "-" if f"-{word}" in (each.partition("=")[0] for each in typed) else "--"
+        return UsageFailure(f"{command} has no option {dash}{word}{_meant(word, known, dash)}", hint=hint)
     if isinstance(problem, click.MissingParameter) and problem.param:
         return UsageFailure(
             f"{command} wants {problem.param.make_metavar(problem.ctx)}" if problem.ctx else "", hint=hint
         )
+    if isinstance(problem, _NoNumber):
+        return UsageFailure(f"{command}: {problem.message}", hint=hint)
     sentence = problem.format_message().rstrip(".")
     return UsageFailure(f"{command}: {sentence[:1].lower()}{sentence[1:]}", hint=hint)
 
 
-def _meant(word: str, known: Iterable[str]) -> str:
+def _meant(word: str, known: Iterable[str], dash: str = "") -> str:
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f", did you mean {near[0]!r}?" if near else ""
+    return f", did you mean {dash}{near[0]}?" if near else ""

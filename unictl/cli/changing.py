@@ -47,8 +47,12 @@ def apply(arguments: Arguments, streams: Streams) -> int:
     """Carry out a plan: a saved one as it is, or one made now and approved."""
     from unictl.cli import approved
     from unictl.operations import plan as planning
+    from unictl.operations.absent import no_fleet
 
-    if planning.is_planfile(Path(arguments.path)):
+    path = Path(arguments.path)
+    if path.suffix not in ("", ".yaml", ".yml") and not path.exists() and not planning.is_planfile(path):
+        raise no_fleet(path, path, "fleet.yaml")
+    if planning.is_planfile(path):
         asked.only_a_plan_file(arguments)
         hashes = approved.expected(arguments)
         made = planning.open_plan(Path(arguments.path))
@@ -73,6 +77,7 @@ def _apply_fleet(arguments: Arguments, streams: Streams) -> int:
     _must_be_able_to_ask(arguments, streams)
     hashes = approved.expected(arguments)
     request = asked.fleet(arguments, streams.environment)
+    asked.applying(arguments, streams.holder, streams.environment)  # What cannot be meant is told before anything.
     # Whoever waits for another apply finds the hosts as that one left them: what nobody has to approve is planned anew.
     left = PLANS if arguments.auto_approve and arguments.lock_timeout else 1
     while True:

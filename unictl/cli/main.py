@@ -62,7 +62,7 @@ class _Done(Exception):
 
 def _early(argv: list[str], stdout: TextIO) -> int:
     """Answers what needs no parser, and is then done."""
-    if argv in (["--version"], ["-version"], ["-V"]):
+    if argv in (["--version"], ["-version"], ["-V"], ["-v"], ["version"]):
         stdout.write(f"unictl {__version__}\n")
         raise _Done
     if len(argv) == 2 and argv[0] == "completion" and argv[1] in ("bash", "zsh", "fish"):
@@ -86,7 +86,7 @@ def _run(argv: list[str], environment: Mapping[str, str], stdin: TextIO, stdout:
         if not argv:
             stderr.write(overview(width))
             return UsageFailure.code
-        arguments = parse(argv, width)
+        arguments = parse([*argv[1:], "--help"] if argv[0] == "help" else argv, width)
         from unictl.cli.commands import run
 
         streams = _streams(arguments.no_color, environment, stdin, stdout, stderr, (width, height))
@@ -122,7 +122,8 @@ def _streams(
     from unictl.cli.streams import Streams
 
     able = environment.get("TERM", "") != "dumb"
-    coloured = able and not no_color and not environment.get("NO_COLOR")
+    forced = environment.get("FORCE_COLOR", "0") not in ("", "0", "false")
+    coloured = (able or forced) and not no_color and not environment.get("NO_COLOR")
     return Streams(
         environment=environment,
         stdin=stdin,
@@ -130,8 +131,8 @@ def _streams(
         stderr=stderr,
         width=size[0],
         height=size[1],
-        colour=coloured and stdout.isatty(),
-        colour_errors=coloured and stderr.isatty(),
+        colour=coloured and (forced or stdout.isatty()),
+        colour_errors=coloured and (forced or stderr.isatty()),
         interactive=stdin.isatty(),
         live=able and stdout.isatty(),
         holder=f"{environment.get('SUDO_USER') or environment.get('USER') or os.getuid()}@{os.uname().nodename}",

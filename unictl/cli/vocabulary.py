@@ -205,7 +205,7 @@ COMMANDS = (
         options=(
             Option(word="follow", short="f", help="Go on as more is written."),
             Option(word="previous", help="The generation before."),
-            Option(word="lines", value="N", number=True, help="The last N lines; 100 unless told."),
+            Option(word="lines", short="n", value="N", number=True, help="The last N lines; 100 unless told."),
             *LOOKING,
         ),
     ),

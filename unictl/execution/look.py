@@ -7,6 +7,7 @@ from typing import Any
 from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
 from unictl.execution.surveys import Connect, Reached, Wished, survey_all
 from unictl.fleet.model import Fleet
+from unictl.fleet.names import closest
 from unictl.hosts.host import Host
 from unictl.instances.live import LiveInstance, Silent, Survey, World
 
@@ -157,7 +158,9 @@ async def _tail(
     try:
         found = _named(reached, selector)
         if not found:
-            raise UsageFailure(f"no instance {selector!r} on any host that answered", hint="unictl status lists them")
+            near = closest(selector, _names(reached))
+            text = f"no instance {selector!r} on any host that answered{f', did you mean {near}?' if near else ''}"
+            raise UsageFailure(text, hint="unictl status lists them")
         async for piece in _merged(reached, fleet, found, previous, lines, follow):
             yield piece
     finally:
@@ -173,6 +176,13 @@ def _named(reached: Reached, selector: str) -> list[tuple[str, str]]:
             rows |= {(host, name) for name in said.retired}
     exact = sorted(row for row in rows if row[1] == selector)
     return exact or sorted(row for row in rows if row[1].rpartition("-")[0] == selector)
+
+
+def _names(reached: Reached) -> set[str]:
+    """What a selector could have named."""
+    said = [each for each in reached.world.values() if isinstance(each, Survey)]
+    names = {name for each in said for name in (*each.retired, *(live.name for live in each.instances))}
+    return names | {name.rpartition("-")[0] for name in names}
 
 
 async def _merged(

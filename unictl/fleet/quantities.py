@@ -11,6 +11,7 @@ _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40
 _TIMES = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 # Digits are ASCII and bounded: "\d" takes digits of every script, and int() refuses 4,300 of them with other words.
 _MEMORY = re.compile(r"([0-9]{1,15}) ?([KMGT]iB|B)")
+_DECIMAL = re.compile(r"([0-9]{1,15}) ?([kmgt]?)i?b?", re.IGNORECASE | re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?(ms|s|m|h|d)")
 _SHARE = re.compile(r"([0-9]{1,9})(%?)")
 
@@ -19,7 +20,9 @@ def memory(text: str) -> int:
     """Bytes of ``64MiB``; ValueError with a sentence otherwise. Decimal units are refused: they hide a bug."""
     match = _MEMORY.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is no amount of memory: write a whole number and a unit, such as 64MiB or 2GiB")
+        near = _DECIMAL.fullmatch(text)
+        such = f"such as {near[1]}{(near[2] or 'M').upper()}iB" if near else "such as 64MiB or 2GiB"
+        raise ValueError(f"{text!r} is no amount of memory: write a whole number and a unit, {such}")
     return int(match[1]) * _UNITS[match[2]]
 
 

@@ -81,7 +81,7 @@ def status(request: FleetRequest) -> dict[str, Any]:
     settled = standing(request)
     fleet = settled.fleet
     world, healths = look.healths(fleet, connect)
-    listens = sorted(name for name, host in fleet.hosts.items() if host.ingress and not host.lost)
+    listens = [host for host, said in sorted(world.items()) if fleet.hosts[host].ingress and _listens(said)]
     return {
         "format_version": FORMAT_VERSION,
         "fleet": fleet.mark,
@@ -103,6 +103,11 @@ def _endpoints(settled: Settled, listens: list[str]) -> Iterator[dict[str, Any]]
         number = settled.endpoints.get(key)
         address = f"127.0.0.1:{number}" if number else ""
         yield {"kind": "endpoint", "service": service, "port": port, "address": address, "hosts": listens}
+
+
+def _listens(said: Survey | Silent) -> bool:
+    """Whether the ingress of a host is there; of one that does not answer nobody knows otherwise."""
+    return isinstance(said, Silent) or said.ingress.get("state") in ("running", "starting")
 
 
 def _published(fleet: Fleet, listens: list[str]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,6 @@ While the hosts are being reached, everything else is done that needs no host: m
 from __future__ import annotations
 
 import gc
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -203,7 +202,9 @@ def open_plan(path: Path) -> Plan:
 
     try:
         made = planfile.load(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InvalidFleet(f"{path} is no saved plan: {error}", hint="unictl plan -out FILE writes one") from None
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidFleet(f"{path} is no saved plan: it is no text", hint="unictl plan -out FILE writes one") from None
     # What was written into the lock when it was made was told then.
     return replace(made, facts={key: value for key, value in made.facts.items() if key != "relocked"})

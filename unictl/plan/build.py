@@ -111,6 +111,7 @@ def _findings(
         guards.lengths(s, made, written),
         budget.judged(s, changes, revision, whole=about.whole),
         emptied.emptied(s, changes),
+        emptied.renamed(s, changes),
         emptied.bereft(s, changes, found.works),
     )
 

@@ -1,14 +1,18 @@
-"""What an edit may take away by accident: all of a fleet, or the last user of a volume. Pure.
+"""What an edit may take away by accident: all of a fleet, the last user of a volume, what only has a new name. Pure.
 
-Both are refused, whatever the policy, until somebody names how many go, or the volume.
+The first two are refused, whatever the policy, until somebody names how many go, or the volume.
 """
 
 from collections.abc import Iterator, Sequence
 
+from unictl.diagnostics.diagnostic import Severity
 from unictl.fleet.finding import Finding
+from unictl.fleet.model import Service
+from unictl.instances.live import LiveInstance
 from unictl.plan.budget import losses
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Work
+from unictl.plan.reasons import Reason
 from unictl.plan.situation import Situation
 
 
@@ -28,6 +32,31 @@ def emptied(s: Situation, changes: Sequence[Change]) -> Iterator[Finding]:
         text = f"the fleet file {what} any more, and {len(lost)} {verb} there"
         hint = f"is this the right file? if that is what you want: -allow-destroy {len(lost)}, or unictl destroy"
         yield Finding(path=("services",) if s.fleet.services else ("fleet",), code="emptied", text=text, hint=hint)
+
+
+def renamed(s: Situation, changes: Sequence[Change]) -> Iterator[Finding]:
+    """A service that is gone and one that is new, alike in image and ports: most likely one under a new name."""
+    gone = {
+        c.service: c.old for c in changes if c.action is Action.DESTROY and c.reason == Reason.NOT_IN_FLEET and c.old
+    }
+    living = {name.rpartition("-")[0] for name in s.lives}
+    new = [service for name, service in sorted(s.fleet.services.items()) if name not in living and not service.was]
+    for old, live in sorted(gone.items()):
+        alike = [service.name for service in new if _alike(s, service, live)]
+        if len(alike) == 1:
+            yield Finding(
+                path=("services", alike[0]),
+                code="renamed",
+                text=f"{old} is gone from the fleet file, and {alike[0]} is new, with the same image and ports",
+                hint=f"where that is a new name: `was: {old}` at {alike[0]} replaces the instances, and keeps volumes",
+                severity=Severity.WARNING,
+            )
+
+
+def _alike(s: Situation, service: Service, live: LiveInstance) -> bool:
+    boots = {each.sha256 for each in s.facts.get(service.image, {}).values()}
+    ports = {port.name for port in service.ports}
+    return boots == set(live.images) and ports == {forward["name"] for forward in live.forwards}
 
 
 def bereft(s: Situation, changes: Sequence[Change], works: Sequence[Work]) -> Iterator[Finding]:

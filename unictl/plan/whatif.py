@@ -123,7 +123,13 @@ def checked(fleet: Fleet, question: Question) -> Question:
         for name in names:
             if name not in there:
                 near = closest(name, there)
-                meant = f", did you mean {near}?" if near else f": there are {listed(there)}" if there else ""
+                meant = (
+                    f", did you mean {near}?"
+                    if near
+                    else f": there {'are' if len(there) > 1 else 'is'} {listed(there)}"
+                    if there
+                    else ""
+                )
                 raise ValueError(f"there is no {what} {name!r}{meant}")
     return question
 

@@ -101,6 +101,7 @@ def doing(step: Step) -> str:
     """A step in words: ``api-2.7f3c9a1b: launch on hv1``."""
     subject = clean(step.subject or step.service or step.id)
     act = "wait until it has ended well on" if step.data.get("job") else _DOING[step.kind]
+    act = "write it anew on" if step.kind is Kind.JOIN and step.subject == "ingress" else act
     return f"{subject}: {act} {clean(step.host or step.id)}"
 
 
@@ -108,6 +109,7 @@ def undone(step: Step) -> str:
     """A step that failed, in words: ``api-2.7f3c9a1b did not become healthy on hv1``."""
     subject = clean(step.subject or step.service or step.id)
     what = "did not end well on" if step.data.get("job") else _UNDONE[step.kind]
+    what = "could not be written anew on" if step.kind is Kind.JOIN and step.subject == "ingress" else what
     return f"{subject} {what} {clean(step.host or step.id)}"
 
 

@@ -119,7 +119,8 @@ def told(progress: Progress, event: Event) -> Line | None:
             more = f" {clean(text)}" if text else ""
             return (*_finished(step), Span(f"{more} [{_took(progress, step, at)}]", "dim"))
         case Failed(step=step, problem=problem):
-            return (Span(f"{doing(step)} failed: ", "error"), Span(clean(problem.summary)))
+            why = clean(problem.summary).removeprefix(f"{clean(step.subject)}: ").removeprefix(f"host {step.host}: ")
+            return (Span(f"{undone(step)}: ", "error"), Span(why))
         case Returning(service=service, cause=cause):
             why = undone(progress.fell[cause]) if cause in progress.fell else f"{clean(cause)} failed"
             return one(f"{clean(service)} goes back to what it was, since {why}", "warning")
@@ -170,6 +171,7 @@ def _finished(step: Step) -> Line:
     subject = clean(step.subject or step.service or step.id)
     style = "destroy" if step.kind in (Kind.RETIRE, Kind.DELETE, Kind.CLOSE) else "create"
     done = "ended well on" if step.data.get("job") else _DONE[step.kind]
+    done = "written anew on" if step.kind is Kind.JOIN and step.subject == "ingress" else done
     return (Span(subject, style), Span(f": {done} {clean(step.host)}"))
 
 

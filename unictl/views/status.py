@@ -114,7 +114,7 @@ def _endpoint(endpoint: Document) -> tuple[str, ...]:
     service, port = endpoint.get("service", ""), endpoint.get("port", "")
     number = endpoint.get("number")
     address = f"{endpoint.get('address', '')}{f':{number}' if number else ''}" or "(fleet.lock does not say)"
-    hosts = ", ".join(str(each) for each in endpoint.get("hosts") or ()) or "-"
+    hosts = ", ".join(str(each) for each in endpoint.get("hosts") or ()) or "nowhere"
     kind = "published " if endpoint.get("kind") in ("published", "publish") else ""
     return (clean(f"{kind}{service}.{port}".strip(".")), clean(address), clean(hosts))
 

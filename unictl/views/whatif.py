@@ -40,7 +40,7 @@ def text(answer: Answer, basis: str, width: int = 80, *, verbose: bool = False) 
 
 
 def summary(answer: Answer) -> str:
-    """``Nobody healthy at once: 1 of 7 services. 3 to move, 1 held.``"""
+    """``At that moment 1 of 7 services has nobody healthy. 3 to move, 1 held.``"""
     wanted = [each for each in answer.services if each.wanted and each.now and not each.job]
     dark = [each for each in wanted if not each.at_once]
     held = sum(len(each.held) for each in answer.services) - len(answer.unplaced)
@@ -52,7 +52,8 @@ def summary(answer: Answer) -> str:
         (len(answer.unplaced), "without a host"),
     )
     parts = ", ".join(f"{number} {what}" for number, what in counts if number > 0) or "nothing to move"
-    return f"Nobody healthy at once: {len(dark)} of {counted(len(wanted), 'service')}. {parts[0].upper()}{parts[1:]}."
+    dark_of = f"{len(dark)} of {counted(len(wanted), 'service')} {'has' if len(dark) == 1 else 'have'} nobody healthy"
+    return f"At that moment {dark_of}. {parts[0].upper()}{parts[1:]}."
 
 
 def document(answer: Answer, basis: str, format_version: str) -> dict[str, Any]:
