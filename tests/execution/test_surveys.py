@@ -86,3 +86,22 @@ def test_thirty_two_hosts_are_asked_at_once_and_no_more(tmp_path: Path) -> None:
     world = asyncio.run(act()).world
     assert all(isinstance(each, Survey) for each in world.values())
     assert most == 32
+
+
+def test_a_lost_host_that_hangs_is_given_up_soon_after_the_others_and_one_that_answers_is_heard(tmp_path: Path) -> None:
+    stub = tmp_path / "ssh"
+    stub.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    stub.chmod(0o755)
+    hosts = [
+        Host(name="h1", root=str(tmp_path / "h1")),
+        Host(name="back", root=str(tmp_path / "back"), lost=True),
+        Host(name="dead", connect=Connect(kind="ssh", host="dead"), lost=True),
+        Host(name="gone", root="/proc/1/nowhere", lost=True),
+    ]
+    began = time.monotonic()
+    found = asked(hosts, dict, lambda each: connect(each, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}))
+    assert sorted(found.world) == ["back", "h1"]
+    assert all(isinstance(said, Survey) for said in found.world.values())
+    assert time.monotonic() - began < 10
+    pid = int((tmp_path / "pid").read_text())
+    assert not Path(f"/proc/{pid}").exists(), "its ssh is still there"

@@ -14,6 +14,7 @@ from tests.plan.builders import (
     plan,
     published,
     service,
+    survey,
     without,
 )
 from tests.plan.simulator import Simulator
@@ -573,3 +574,59 @@ def emptied_fleet_is_refused_until_the_number_is_named() -> Plan:
 def last_user_of_a_volume_is_not_destroyed_by_the_budget_alone() -> Plan:
     one = hello()
     return plan(change(without(one, "counter"), "front", args=(), needs=()), applied(one).world())
+
+
+def _marked(one: Fleet, name: str, **given: bool) -> Fleet:
+    return replace(one, hosts={**one.hosts, name: replace(one.hosts[name], **given)})
+
+
+def returned(one: Fleet, name: str) -> Simulator:
+    """The world after ``name`` was declared lost and done without, and is back as it was."""
+    sim = applied(one)
+    was = sim.hosts[name], sim.ingress.pop(name)
+    sim.hosts[name] = survey(name)
+    sim.deaf = frozenset([name])
+    assert sim.run(plan(_marked(one, name, lost=True), sim.world()))
+    sim.hosts[name], sim.ingress[name] = was
+    sim.deaf = frozenset()
+    return sim
+
+
+@case
+def host_marked_lost_that_answers_is_refused_with_what_runs_twice() -> Plan:
+    one = fleet(service("api", replicas=4), service("db", volumes={"data": "orders"}), hosts=2)
+    one = replace(one, volumes={"orders": replace(one.volumes["orders"], accept_loss=True)})
+    where = next(name for name, said in applied(one).hosts.items() if said.volumes)
+    return plan(_marked(one, where, lost=True), returned(one, where).world())
+
+
+@case
+def host_marked_lost_that_is_back_empty_is_told_and_left_alone() -> Plan:
+    one = two_hosts()
+    sim = returned(one, "hv2")
+    sim.hosts["hv2"] = replace(sim.hosts["hv2"], instances=())
+    return plan(_marked(one, "hv2", lost=True), sim.world())
+
+
+@case
+def what_runs_twice_goes_where_its_host_is_drained() -> Plan:
+    one = two_hosts()
+    return plan(_marked(one, "hv2", drain=True), returned(one, "hv2").world())
+
+
+@case
+def volume_that_two_hosts_have_waits_for_the_one_to_go_on_with() -> Plan:
+    one = fleet(service("db", volumes={"data": "orders"}), hosts=2)
+    one = replace(one, volumes={"orders": replace(one.volumes["orders"], accept_loss=True)})
+    where = next(name for name, said in applied(one).hosts.items() if said.volumes)
+    return plan(one, returned(one, where).world())
+
+
+@case
+def volume_that_two_hosts_have_is_used_where_its_host_is_named() -> Plan:
+    one = fleet(service("db", volumes={"data": "orders"}), hosts=2)
+    one = replace(one, volumes={"orders": replace(one.volumes["orders"], accept_loss=True)})
+    where = next(name for name, said in applied(one).hosts.items() if said.volumes)
+    other = next(name for name in one.hosts if name != where)
+    chosen = replace(one, volumes={"orders": replace(one.volumes["orders"], host=other)})
+    return plan(chosen, returned(one, where).world())

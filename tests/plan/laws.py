@@ -323,3 +323,31 @@ def _floor(story: Story, made: Plan, name: str) -> int:
     stops = stops or new.update.order is Order.STOP_FIRST
     down = max(1, new.update.max_parallel.of(new.replicas, up=False)) if stops else 0
     return max(0, min(old.replicas, new.replicas) - down)
+
+
+def lost_is_not_absent(story: Story) -> None:
+    """A host marked lost that is back bars every plan while something runs there, and no step is for it; drained
+    instead, whatever then runs twice goes, and who was told so has everything once."""
+    sim = applied(story.before, story.seed)
+    random = story.random
+    name = random.choice(sorted(sim.hosts))
+    lost = _with_host(story.before, name, lost=True)
+    was, sent = sim.hosts[name], sim.ingress.pop(name, {})
+    sim.hosts[name], sim.deaf = builders.survey(name), frozenset([name])
+    made = plan(lost, sim.world(), **LOOSE)
+    if made.can_apply:
+        sim.run(made, random=random)
+    sim.hosts[name], sim.deaf = was, frozenset()
+    if sent:
+        sim.ingress[name] = sent
+    again = plan(lost, sim.world(), **LOOSE)
+    assert not {step.host for step in again.steps} & {name}
+    barred = [each for each in again.refusals if each.code == "lost-answers"]
+    assert bool(barred) == any(map(running, was.instances))
+    settled(_with_host(story.before, name, drain=True), sim)
+    names = [live.name for said in sim.hosts.values() for live in said.instances if not live.volumes]
+    assert len(names) == len(set(names)) or not plan(_with_host(story.before, name), sim.world(), **LOOSE).can_apply
+
+
+def _with_host(fleet: Fleet, name: str, **given: bool) -> Fleet:
+    return replace(fleet, hosts={**fleet.hosts, name: replace(fleet.hosts[name], **given)})

@@ -126,6 +126,13 @@ class Simulator:
         rows = (row for rows in self.ingress.get(host, {}).values() for row in rows)
         return {server["name"] for row in rows for server in row["servers"]}
 
+    def sends(self, host: str, live: LiveInstance) -> bool:
+        """Whether an ingress sends to this one; one of the same key may run on another host."""
+        rows = (row for rows in self.ingress.get(host, {}).values() for row in rows)
+        servers = [server for row in rows for server in row["servers"] if server["name"] == live.key]
+        binds = {(f.get("bind") or server["address"], int(f["host"])) for f in live.forwards for server in servers}
+        return any((server["address"], server["port"]) in binds for server in servers)
+
     def answering(self, service: str) -> int:
         """How many instances of a service serve, and are behind every ingress there is."""
         return sum(
@@ -234,9 +241,9 @@ class Simulator:
         if live is None:
             raise Broken(f"{key} is retired and is not there")
         for other in self.ingress:
-            if other not in self.deaf and key in self.behind(other):
+            if other not in self.deaf and self.sends(other, live):
                 raise Broken(f"{key} is retired while the ingress of {other} sends to it")
-        if any(key in self.behind(other) for other in self.deaf):
+        if any(self.sends(other, live) for other in self.deaf):
             raise Broken(f"{key} is retired while a silent ingress may send to it")
         volumes = tuple(replace(v, used_by="") if v.used_by == key else v for v in said.volumes)
         retired = {**said.retired, live.name: max(live.launch, said.retired.get(live.name, 0))}

@@ -19,6 +19,7 @@ LAWS = (
     laws.never_more_down_than_allowed,
     laws.never_tighter_than_told,
     laws.a_failed_wave_goes_back,
+    laws.lost_is_not_absent,
 )
 SETTINGS = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None

@@ -28,8 +28,7 @@ async def _world(fleet: Fleet, connect: Connect, full: Wished) -> World:
 
 
 async def _reach(fleet: Fleet, connect: Connect, full: Wished) -> Reached:
-    hosts = {name: host for name, host in fleet.hosts.items() if not host.lost}
-    return await survey_all(hosts, connect, owner=fleet.owner, mark=fleet.mark, was=fleet.former, full=full)
+    return await survey_all(fleet.hosts, connect, owner=fleet.owner, mark=fleet.mark, was=fleet.former, full=full)
 
 
 def end_holder(fleet: Fleet, connect: Connect, name: str) -> bool:

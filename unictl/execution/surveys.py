@@ -19,6 +19,10 @@ AT_ONCE = 32
 _BARRING = ("newer-format", "renamed")
 """What a host says no with that bars a plan, whatever else it does."""
 
+GRACE = (2.0, 5.0)
+"""Seconds that hosts marked lost are waited for once all others have answered: as long again as those took, within
+these. One that is dead costs no more, and one that is back is as fast as the others."""
+
 Connect = Callable[[Host], Awaitable[Connection]]
 Wished = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Instance name -> wished fingerprint; or what works that out, which is done while the hosts are being reached."""
@@ -42,19 +46,24 @@ async def survey_all(
     """Connects to every host and takes one survey of each. ``full``: whose specs are asked for where they differ;
     ``was``: the owner that the fleet was before it was renamed.
 
-    What working that out raises is raised here, and no host is asked anything.
+    Of hosts marked lost only those that answer are in what is returned: their silence is what everybody expects.
+    What working ``full`` out raises is raised here, and no host is asked anything.
     """
-    gate = asyncio.Semaphore(AT_ONCE)
+    gates = {lost: asyncio.Semaphore(AT_ONCE) for lost in (False, True)}
     reached = Reached(connections={}, world={})
     wished = _beside(full) if callable(full) else _known(full)
+    began = time.monotonic()
 
     async def one(host: Host) -> None:
-        async with gate:
+        async with gates[host.lost]:
             await _reach(reached, host, connect, (owner, mark, was), wished)
 
-    tasks = [asyncio.ensure_future(one(host)) for _, host in sorted(hosts.items())]
+    given = {name: asyncio.ensure_future(one(host)) for name, host in sorted(hosts.items())}
+    tasks = list(given.values())
     try:
-        await asyncio.gather(wished, *tasks)
+        await asyncio.gather(wished, *(task for name, task in given.items() if not hosts[name].lost))
+        lost = {name: task for name, task in given.items() if hosts[name].lost}
+        await _give_up(reached, lost, after=min(max(time.monotonic() - began, GRACE[0]), GRACE[1]))
     except BaseException:
         for task in tasks:
             task.cancel()
@@ -62,6 +71,22 @@ async def survey_all(
         await reached.close()
         raise
     return reached
+
+
+async def _give_up(reached: Reached, lost: Mapping[str, "asyncio.Future[None]"], *, after: float) -> None:
+    """Lost hosts that do not answer within that many seconds are as if nobody had asked them."""
+    if not lost:
+        return
+    await asyncio.wait(lost.values(), timeout=after)
+    for task in lost.values():
+        task.cancel()
+    await asyncio.gather(*lost.values(), return_exceptions=True)
+    for name in lost:
+        said = reached.world.get(name)
+        if isinstance(said, Silent) and not said.code:
+            del reached.world[name]
+    mute = [reached.connections.pop(name) for name in lost.keys() & reached.connections.keys() - reached.world.keys()]
+    await asyncio.gather(*(asyncio.wait_for(each.close(), 0.5) for each in mute), return_exceptions=True)
 
 
 def _known(full: Mapping[str, str]) -> "asyncio.Future[Mapping[str, str]]":

@@ -295,8 +295,8 @@ class Conversation:
         self._tasks[2].cancel()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        if not self.asked:
-            # Nothing is in hand there; it may even not be reached yet, which can take long.
+        if not self.asked or not (self.spoken or self._streams):
+            # Nothing is in hand there, or nobody waits for it any more; it may not be reached yet, which can take long.
             self._kill()
         try:
             await asyncio.wait_for(asyncio.shield(self._tasks[0]), CLOSE_PATIENCE)

@@ -15,7 +15,7 @@ from unictl.instances.live import World
 from unictl.instances.placement import Placement
 from unictl.instances.shortfall import Refusal
 from unictl.instances.spec import FleetFacts
-from unictl.plan import acts, adjust, budget, checks, duration, emptied, graph, guards, renaming
+from unictl.plan import acts, adjust, budget, checks, duration, emptied, graph, guards, renaming, twice
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
@@ -100,6 +100,8 @@ def _findings(
     return chain(
         guards.hosts(s),
         renaming.renaming(s),
+        twice.returned(s),
+        twice.volumes(s),
         guards.publishing(s),
         _placement(wanted, found.placement),
         guards.protection(s, changes),

@@ -48,12 +48,6 @@ def hosts(s: Situation) -> Iterator[Finding]:
             text = f"the clock of {name} is {_span(abs(said.skew))} {way} this machine's"
             hint = "set it right: nothing here waits by it, but every time that is told of that host is off by as much"
             yield Finding(path=("hosts", name), code="clock-skew", text=text, hint=hint, severity=Severity.WARNING)
-        if name in s.fleet.hosts and s.fleet.hosts[name].lost:
-            text = f"{name} is marked lost, and answers"
-            hint = f"take `lost: true` off {name}, or end what runs there"
-            yield Finding(
-                path=("hosts", name, "lost"), code="lost-answers", text=text, hint=hint, severity=Severity.WARNING
-            )
     for name, told in sorted(s.world.items()):
         if isinstance(told, Silent) and told.code:
             path: Path = ("fleet",) if told.code == "renamed" else ("hosts", name)

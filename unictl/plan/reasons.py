@@ -21,7 +21,6 @@ class Reason(StrEnum):
     RENAMED = "replace_because_renamed"
     DAMAGED = "replace_because_damaged"
     MOVE_DRAIN = "move_because_drain"
-    MOVE_LOST = "move_because_lost"
     MOVE_PLACEMENT = "move_because_placement"
     MOVE_REBALANCE = "move_because_rebalance"
     NOT_IN_FLEET = "destroy_because_not_in_fleet"

@@ -1,6 +1,7 @@
 """What is wished and what is live, side by side, as a plan looks at it. Pure; decides nothing.
 
-A host marked lost that does not answer is dead: it neither answered nor is it silent.
+A host marked lost is dead: it neither answered nor is it silent. That it answers all the same bars the plan (see
+``guards``), and nothing else is made of it.
 """
 
 from collections import defaultdict
@@ -21,7 +22,8 @@ Lives = Mapping[str, tuple[LiveInstance, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """``lives`` are by wished name: a renamed instance stands under its new one. ``lost`` hosts are declared dead.
+    """``lives`` are by wished name: a renamed instance stands under its new one. ``lost`` hosts are declared dead, and
+    not in ``world``; ``returned`` are those of them that answer.
 
     ``opaque``: somebody on a silent host may be behind an ingress, and where is not known: writing it anew would take
     them out. ``volumes`` are those that a host shows, and that host; ``retired`` the highest
@@ -38,6 +40,7 @@ class Situation:
     answered: Mapping[str, Survey]
     silent: Mapping[str, str]
     lost: frozenset[str]
+    returned: Mapping[str, Survey]
     lives: Lives
     volumes: Mapping[str, str]
     retired: Mapping[str, int]
@@ -74,8 +77,10 @@ def look(
     commit: str = "",
 ) -> Situation:
     """The situation of a fleet: its hosts sorted by whether they answered, its instances by name."""
+    lost = frozenset(name for name, host in fleet.hosts.items() if host.lost)
+    returned = {host: said for host in sorted(lost) if isinstance(said := world.get(host), Survey)}
+    world = {host: said for host, said in world.items() if host not in returned}
     answered = {host: said for host in sorted(world) if isinstance(said := world[host], Survey)}
-    lost = frozenset(name for name, host in fleet.hosts.items() if host.lost and name not in answered)
     silent = {h: _why(world.get(h)) for h in sorted(fleet.hosts) if h not in answered and h not in lost}
     lives = _lives(fleet, answered)
     return Situation(
@@ -89,6 +94,7 @@ def look(
         answered=answered,
         silent=silent,
         lost=lost,
+        returned=returned,
         lives=lives,
         volumes={volume.name: host for host, said in answered.items() for volume in said.volumes},
         retired=_retired(answered.values()),

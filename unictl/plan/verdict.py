@@ -169,8 +169,6 @@ def _move(s: Situation, old: LiveInstance) -> Drift:
     host = s.fleet.hosts.get(old.host)
     if host is not None and host.drain:
         return Drift(reason=Reason.MOVE_DRAIN, origin=("hosts", old.host, "drain"))
-    if host is not None and host.lost:
-        return Drift(reason=Reason.MOVE_LOST, origin=("hosts", old.host, "lost"))
     return Drift(reason=Reason.MOVE_PLACEMENT)
 
 

@@ -40,7 +40,6 @@ _WORDS: Mapping[str, str] = {
     "replace_because_secrets": "a secret it is given has a new version",
     "replace_because_volumes": "its volumes changed",
     "move_because_drain": "its host is drained",
-    "move_because_lost": "its host is marked lost",
     "move_because_rebalance": "asked for by -rebalance: its service is spread unevenly",
     "move_because_placement": "it may not stay where it is",
     "destroy_because_not_in_fleet": "the fleet file does not have it any more",
