@@ -29,7 +29,10 @@ def identity(owner: str, key: str) -> str:
 
 def refusals(family: Family, facts: Facts, boot: Boot) -> tuple[Finding, ...]:
     """What only shows once every reference but the secrets is resolved: a line the configuration file cannot carry."""
-    line = family.command_line(_complete(family, facts, boot))
+    return _refusals(boot, family.command_line(_complete(family, facts, boot)))
+
+
+def _refusals(boot: Boot, line: str) -> tuple[Finding, ...]:
     found: list[Finding] = []
     if len(line.encode()) > LONGEST:
         found.append(too_long(("services", boot.service, "args"), len(line.encode())))
@@ -47,11 +50,11 @@ def refusals(family: Family, facts: Facts, boot: Boot) -> tuple[Finding, ...]:
 
 def launch(family: Family, facts: Facts, boot: Boot, forwards: Sequence[Forward] = ()) -> Launch:
     """How ``boot`` is run. ValueError with a sentence where ``refusals`` has any; ask it first."""
-    for finding in refusals(family, facts, boot):
-        raise ValueError(finding.summary)
     boot = _complete(family, facts, boot)
-    devices = family.devices(boot)
     line = family.command_line(boot)
+    for finding in _refusals(boot, line):
+        raise ValueError(finding.summary)
+    devices = family.devices(boot)
     return Launch(
         hypervisor="qemu",
         argv=(

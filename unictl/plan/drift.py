@@ -29,7 +29,7 @@ class Drift:
 
 def drift(s: Situation, wished: Wished, live: LiveInstance) -> Drift | None:
     """What of ``live`` differs from ``wished``, so that a new generation is needed; None where nothing does."""
-    changed = _changed(s.fleet, wished, live) if live.fingerprint != wished.fingerprint else None
+    changed = _changed(s, wished, live) if live.fingerprint != wished.fingerprint else None
     if live.name != wished.name:
         fields = (Field(path="name", old=live.name, new=wished.name), *(changed.fields if changed else ()))
         return Drift(reason=Reason.RENAMED, fields=fields, origin=("services", wished.service, "was"))
@@ -40,7 +40,16 @@ def drift(s: Situation, wished: Wished, live: LiveInstance) -> Drift | None:
     return _endpoint(s, wished, live) or _address(s.fleet, live)
 
 
-def _changed(fleet: Fleet, wished: Wished, live: LiveInstance) -> Drift:
+def _changed(s: Situation, wished: Wished, live: LiveInstance) -> Drift:
+    """A spec is what its fingerprint says: of replicas that are alike, one is compared."""
+    key = (wished.service, live.fingerprint if live.spec is not None else "", wished.fingerprint)
+    known = s.drifts.get(key)
+    if known is None:
+        known = s.drifts[key] = _compared(s.fleet, wished, live)
+    return known
+
+
+def _compared(fleet: Fleet, wished: Wished, live: LiveInstance) -> Drift:
     found = field_differences(live.spec, wished.spec) if live.spec is not None else ()
     fields = tuple(Field(path=path, old=old, new=new) for path, old, new in found)
     heads = dict.fromkeys(_PART.findall(each.path)[0] for each in fields)

@@ -7,6 +7,7 @@ A host marked lost is dead: it neither answered nor is it silent. That it answer
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from unictl.fleet.model import Fleet, Service
 from unictl.fleet.names import instance_name
@@ -28,7 +29,7 @@ class Situation:
     ``opaque``: somebody on a silent host may be behind an ingress, and where is not known: writing it anew would take
     them out. ``volumes`` are those that a host shows, and that host; ``retired`` the highest
     launch number that was retired, by name; ``had_ingress``: as last applied; ``failed``: see ``plan.memory``.
-    ``meant`` remembers what references mean.
+    ``meant`` remembers what references mean, ``drifts`` how specs differ (``plan.drift``).
     """
 
     fleet: Fleet
@@ -49,6 +50,7 @@ class Situation:
     failed: Failed
     commit: str = ""
     meant: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    drifts: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     def service(self, wished: Wished) -> Service:
         """The service this is a replica of."""

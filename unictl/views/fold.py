@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from unictl.fleet.quantities import memory_text
@@ -106,9 +107,10 @@ def _joined(found: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(Row(changes=tuple(change for row in group for change in row.changes)) for group in joined)
 
 
-def natural(text: str) -> list[tuple[int, str]]:
+@lru_cache(maxsize=1 << 12)
+def natural(text: str) -> tuple[tuple[int, str], ...]:
     """A sort key by which ``api-2`` comes before ``api-10``."""
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in _DIGITS.split(text)]
+    return tuple((int(part), "") if part.isdecimal() else (0, part) for part in _DIGITS.split(text))
 
 
 def values(field: Field, *, whole: bool = False) -> tuple[str, str]:
