@@ -2,12 +2,22 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tests.plan import builders
+from tests.plan.worlds import applied
+from unictl.fleet.model import Policy, Probe
+from unictl.fleet.quantities import Share
+from unictl.journal.entry import Entry, entry
+from unictl.journal.event import Finished, Started
+from unictl.journal.report import ALREADY, fold
 from unictl.operations.request import ApplyOptions
 from unictl.plan import duration, planfile
+from unictl.plan.build import build
+from unictl.plan.options import PlanOptions
 from unictl.plan.plan import Plan
+from unictl.plan.step import Kind, Step
 from unictl.views import markdown, page
 from unictl.views.layout import plain
 from unictl.views.text import plan as shown
@@ -52,11 +62,58 @@ def test_so_many_that_they_wait_for_each_other_take_longer_than_the_longest_path
     assert 400 * 0.5 / 10 <= made.facts["seconds"] <= 25
 
 
-def test_without_history_or_with_a_kind_of_step_never_seen_nothing_is_said() -> None:
-    unseen = {kind: each for kind, each in TOOK.items() if kind != "prove"}
-    for made in (_planned(), _planned({"at": 1.0, "took": unseen})):
-        assert "seconds" not in made.facts
-        assert "Takes about" not in _text(made)
+def test_before_the_first_apply_the_times_of_the_checks_are_told_as_what_it_takes_at_least() -> None:
+    made = _planned()
+    assert (made.facts["seconds"], made.facts["seconds_at_least"]) == (2, "checks")
+    assert "Takes at least 2 s: so long what starts has to stay healthy." in _text(made)
+
+
+def test_with_a_kind_of_step_never_seen_the_rest_is_told_as_what_it_takes_at_least() -> None:
+    made = _planned({"at": 1.0, "took": {"stage": [3000, 1], "prove": [2000, 4]}})
+    assert (made.facts["seconds"], made.facts["seconds_at_least"]) == (5, "unseen")
+    assert "Takes at least 5 s; not all of its steps have been done before." in _text(made)
+
+
+def test_nothing_is_said_where_nothing_is_known_or_nothing_takes_time() -> None:
+    quick = Probe(kind="http", path="/", port="http", min_healthy_time=0)
+    fleet = builders.fleet(builders.service("api", health=(quick,)))
+    assert "seconds" not in builders.plan(fleet, builders.empty(fleet)).facts
+    sim = applied(fleet)
+    assert "seconds" not in builders.plan(replace(fleet, policy=Policy(max_destroy=Share(number=3))), sim.world()).facts
+
+
+def test_a_check_passes_no_sooner_than_it_has_to_pass_for_whatever_others_took() -> None:
+    slow = Probe(kind="http", path="/", port="http", min_healthy_time=60_000)
+    fleet = builders.fleet(builders.service("api", health=(slow,)))
+    made = builders.plan(fleet, builders.empty(fleet, applies=({"at": 1.0, "took": TOOK},)))
+    assert 60 <= made.facts["seconds"] <= 63 and "seconds_at_least" not in made.facts
+
+
+def test_a_large_image_takes_as_long_as_earlier_ones_by_the_byte() -> None:
+    def seconds(size: int, **staged: Any) -> Any:
+        fleet = builders.fleet(builders.service("api"))
+        facts = {"app": {"kernel": replace(builders.facts(fleet)["app"]["kernel"], size=size)}}
+        world = builders.empty(fleet, applies=({"at": 1.0, "took": TOOK, **staged},))
+        made = build(fleet, facts, builders.endpoints(fleet), world, revision=builders.REVISION, options=PlanOptions())
+        return made.facts["seconds"]
+
+    ten = {"staged": [10 << 20, 2000]}
+    assert seconds(200 << 20, **ten) - seconds(10 << 20, **ten) == 38
+    few = {"staged": [1 << 20, 2000]}
+    assert seconds(200 << 20, **few) == seconds(10 << 20, **few) == seconds(10 << 20)
+
+
+def test_what_was_there_already_tells_nothing_of_how_long_an_image_takes() -> None:
+    stage = Step(id="stage:hv1:a", kind=Kind.STAGE, host="hv1", data={"size": 5 << 20})
+    other = replace(stage, id="stage:hv2:a", host="hv2")
+    events = [
+        *(Started(at=0.0, step=each) for each in (stage, other)),
+        Finished(at=2.0, step=stage, text="5 MiB, 5 MiB sent"),
+        Finished(at=0.1, step=other, text=ALREADY),
+    ]
+    made = entry(_planned(), fold(events), at=1.0, user="ops")
+    assert (made.staged, made.took) == ((5 << 20, 2000), {"stage": (2000, 1)})
+    assert Entry.from_json(made.to_json()) == made
 
 
 def test_long_ones_are_told_in_minutes() -> None:

@@ -9,6 +9,7 @@ from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure
 from unictl.hosts.host import Host as Connection
 from unictl.hosts.host import HostProblem
+from unictl.journal.report import ALREADY
 from unictl.plan.step import Kind, Step
 from unictl.secrets.resolve import Value
 from unictl.views.ages import amount
@@ -77,7 +78,7 @@ async def _stage(step: Step, host: Connection, tools: Tools) -> str:
         lambda done: tools.progress(step, done, size),
         step.data.get("like", ()),
     )
-    return "was there already" if sent is None else f"{amount(size)}, {amount(sent)} sent"
+    return ALREADY if sent is None else f"{amount(size)}, {amount(sent)} sent"
 
 
 async def _prove(step: Step, host: Connection, owner: str) -> str:

@@ -133,7 +133,8 @@ class Survey:
     How it was asked: ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may
     explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took,
     ``notes`` what on the way there was lost and made again.
-    ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many)}. ``gates``: what
+    ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many), staged: (bytes,
+    milliseconds) of images}. ``gates``: what
     they said last, of what ever failed one: {service, fingerprint, at, healthy}.
     """
 

@@ -11,8 +11,9 @@ from typing import Any
 from unictl.journal.report import UNHEALTHY, Report
 from unictl.plan.change import Action
 from unictl.plan.plan import Plan
+from unictl.plan.step import Kind
 
-_TUPLES = ("failed", "reverted", "unfinished", "overrides")
+_TUPLES = ("failed", "reverted", "unfinished", "overrides", "staged")
 _FINGERPRINTS = ("services", "unhealthy", "proved")
 
 
@@ -25,7 +26,8 @@ class Entry:
     the apply ended complete for it, which is what a later failure goes back to; those in ``unfinished`` have none.
     ``unhealthy``: service -> the fingerprints whose gate failed, which are not tried again by themselves; ``proved``:
     those of them, of earlier applies, that this one found healthy.
-    ``took``: kind of step -> (median milliseconds, how many) of the steps done.
+    ``took``: kind of step -> (median milliseconds, how many) of the steps done; ``staged``: bytes of the images that
+    were brought, and the milliseconds that took.
     """
 
     at: float
@@ -50,6 +52,7 @@ class Entry:
     unhealthy: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     proved: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     took: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    staged: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The plain form, with defaults left out; ``from_json`` reads it."""
@@ -98,6 +101,7 @@ def entry(plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = 
         unhealthy={} if report.interrupted else _unhealthy(plan, report),
         proved=_proved(services, plan.facts.get("failed_before", {})),
         took=_took(report),
+        staged=_staged(report),
     )
 
 
@@ -143,6 +147,13 @@ def _proved(
 
 def _sorted(found: Mapping[str, Iterable[str]]) -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(sorted(each)) for name, each in sorted(found.items())}
+
+
+def _staged(report: Report) -> tuple[int, ...]:
+    brought = [step for step in report.done if step.kind is Kind.STAGE and step.id in report.took]
+    if not brought:
+        return ()
+    return sum(step.data["size"] for step in brought), round(1000 * sum(report.took[step.id] for step in brought))
 
 
 def _took(report: Report) -> Mapping[str, tuple[int, int]]:

@@ -11,6 +11,8 @@ from unictl.plan.step import Step
 
 UNHEALTHY = "step-prove-unhealthy"
 """The code of a proof that its gate judged: a host that fell silent meanwhile says nothing of the guest."""
+ALREADY = "was there already"
+"""What is said of an image that had not to be brought: it tells nothing of how long that takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +82,10 @@ def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
         match event:
             case Started(at=at, step=step):
                 running[step.id], began[step.id] = step, at
-            case Finished(at=at, step=step):
+            case Finished(at=at, step=step, text=text):
                 running.pop(step.id, None)
                 (returned if step.undo else done).append(step)
-                if step.id in began and not step.undo:
+                if step.id in began and not step.undo and text != ALREADY:
                     took[step.id] = at - began[step.id]
             case Failed(step=step, problem=problem):
                 running.pop(step.id, None)

@@ -15,7 +15,7 @@ LAST = 3
 
 
 def last(root: records.Root, owner: str) -> list[dict[str, Any]]:
-    """The last complete ones as {at, took}. Only the ledger's end is read, since every survey asks for it."""
+    """The last complete ones as {at, took, staged}. Only the ledger's end is read, since every survey asks for it."""
     try:
         descriptor = os.open(root.fleet(owner) + "/ledger.jsonl", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -27,7 +27,7 @@ def last(root: records.Root, owner: str) -> list[dict[str, Any]]:
     finally:
         os.close(descriptor)
     known = [entry for entry in readable(tail) if entry.get("end") == "complete" and entry.get("took")]
-    return [{"at": entry["at"], "took": entry["took"]} for entry in known[-LAST:]]
+    return [{key: entry[key] for key in ("at", "took", "staged") if key in entry} for entry in known[-LAST:]]
 
 
 def gates(root: records.Root, owner: str) -> list[dict[str, Any]]:

@@ -221,9 +221,18 @@ def _plan(
 
 def _known(s: Situation, steps: tuple[Step, ...]) -> dict[str, Any]:
     """What earlier applies tell of this one: how long it takes, and what failed, to be taken back once healthy."""
-    seconds = duration.estimate(steps, s.world)
     failed = {name: sorted(each) for name, each in s.failed.items()}
-    return ({} if seconds is None else {"seconds": math.ceil(seconds)}) | ({"failed_before": failed} if failed else {})
+    return _lasting(steps, s) | ({"failed_before": failed} if failed else {})
+
+
+def _lasting(steps: tuple[Step, ...], s: Situation) -> dict[str, Any]:
+    """At least so many seconds are rounded down, about so many up."""
+    found = duration.estimate(steps, s.world)
+    if found is None:
+        return {}
+    if not found.least:
+        return {"seconds": math.ceil(found.seconds)}
+    return {"seconds": math.floor(found.seconds), "seconds_at_least": "checks" if found.blank else "unseen"}
 
 
 def _host(s: Situation, name: str) -> dict[str, Any]:

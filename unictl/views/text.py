@@ -195,12 +195,18 @@ def written(plan: Plan) -> list[str]:
 
 
 def lasting(plan: Plan) -> tuple[str, ...]:
-    """How long it may take, where earlier applies tell."""
+    """How long it may take, where earlier applies or its checks tell."""
     seconds = plan.facts.get("seconds")
     if not isinstance(seconds, int) or not plan.can_apply:
         return ()
     told = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
-    return (f"Takes about {told}, as earlier applies did.",)
+    match plan.facts.get("seconds_at_least"):
+        case None:
+            return (f"Takes about {told}, as earlier applies did.",)
+        case "checks":
+            return (f"Takes at least {told}: so long what starts has to stay healthy.",)
+        case _:
+            return (f"Takes at least {told}; not all of its steps have been done before.",)
 
 
 def _refused(plan: Plan, width: int) -> tuple[Line, ...]:
