@@ -11,7 +11,7 @@ from tests.plan.builders import Share, empty, fleet, service
 from tests.views import samples
 from unictl.fleet.model import Update
 from unictl.instances.live import LiveInstance
-from unictl.plan.change import Action, Change
+from unictl.plan.change import Action, Change, Field
 from unictl.plan.plan import Endpoint, Plan
 from unictl.plan.step import Kind
 from unictl.views import layout, markdown, page, text
@@ -200,6 +200,15 @@ def test_many_endpoints_are_cut_and_verbose_shows_them() -> None:
 def test_a_refused_plan_shows_its_rows_and_says_so() -> None:
     shown = _rendered(samples.plan(samples.destroys(4), refusals=(samples.REFUSAL,)))
     assert "cache-3" in shown and samples.REFUSAL.summary in shown and "nothing was touched" in shown
+
+
+def test_of_many_fields_a_dozen_lines_are_shown_and_all_where_that_is_wanted() -> None:
+    fields = tuple(Field(path=f"s{n}.http.health.interval", old="100ms", new="200ms") for n in range(400))
+    change = Change(action=Action.ADJUST, subject="ingress", reason="adjust_because_ingress", host="hv1", fields=fields)
+    made = samples.plan([change])
+    shown = [line for line in _rendered(made).splitlines() if "100ms" in line or "more" in line]
+    assert len(shown) == 12 and shown[-1] == "      and 389 more (-verbose shows them)"
+    assert layout.text(text.plan(made, 80, verbose=True)).count("100ms -> 200ms") == 400
 
 
 def test_a_reason_nobody_has_words_for_is_still_said() -> None:

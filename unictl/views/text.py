@@ -16,6 +16,7 @@ from unictl.views.styles import ACTIONS
 
 NOTHING = "No changes. The hosts run what the fleet file says."
 _MOST_ENDPOINTS = 12
+_MOST_FIELDS = 12
 _INDENT = 6
 """Where what is said of a row begins: right of the symbols, left of the next row's columns."""
 _LEGEND = {
@@ -148,8 +149,13 @@ def _body(row: Row, width: int, verbose: bool) -> tuple[Line, ...]:
     code = Span(f"({clean(row.first.reason)})", "dim")
     fits = bool(told) and len(plain(told[-1])) + 1 + len(code.text) <= width
     told = (*told[:-1], (*told[-1], Span(" "), code)) if fits else (*told, (Span(" " * _INDENT), code))
-    column = min(24, max((len(clean(each.path)) for each in row.first.fields), default=0))
-    return (*told, *(_field(each, width, column, verbose) for each in row.first.fields))
+    shown = (
+        row.first.fields if verbose or len(row.first.fields) <= _MOST_FIELDS else row.first.fields[: _MOST_FIELDS - 1]
+    )
+    column = min(32, max((len(clean(each.path)) for each in shown), default=0))
+    rest = len(row.first.fields) - len(shown)
+    more = [one(f"{' ' * _INDENT}and {rest} more (-verbose shows them)", "dim")] if rest else []
+    return (*told, *(_field(each, width, column, verbose) for each in shown), *more)
 
 
 def _field(field: Field, width: int, column: int, verbose: bool) -> Line:
