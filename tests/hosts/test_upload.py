@@ -98,6 +98,8 @@ def test_of_a_changed_image_only_the_change_travels(root: str, tmp_path: Path, w
     async def act(host: RemoteHost) -> None:
         await send(host, NOISE)
         assert await send(host, new, NOISE) < 0.06 * SIZE
+        # Of the same size, and no file that could be told from it.
+        assert await send(host, new[: SIZE // 2] + b"!" + new[SIZE // 2 + 1 :], NOISE) < 0.12 * SIZE
 
     over(environment(tmp_path / "bin", 1e9), root, act)
     assert (Path(root) / "images" / hashlib.sha256(new).hexdigest()).read_bytes() == new

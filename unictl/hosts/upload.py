@@ -74,5 +74,7 @@ def index(source: Steady) -> bytes:
     """The list of a file's blocks; made once for all hosts that ask. OSError where it changes meanwhile."""
     found = _indexes.get(source.stamp)
     if found is None:
-        found = _indexes[source.stamp] = blocks.index(source.read)
+        found = blocks.index(source.read)
+        if source.is_file:
+            _indexes[source.stamp] = found
     return found

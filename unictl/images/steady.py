@@ -30,6 +30,11 @@ class Steady:
             self._descriptor = -1
         self.stamp = self._look()
 
+    @property
+    def is_file(self) -> bool:
+        """Whether ``stamp`` tells it from all others."""
+        return self._descriptor >= 0
+
     def __len__(self) -> int:
         return self.stamp[2]
 
