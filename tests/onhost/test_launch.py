@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, SLEEP, Call, World, document
-from unictl.onhost import records, substitute, wire
+from unictl.onhost import reading, records, substitute, wire
 
 KEY = "web-0.0123abcd"
 
@@ -60,7 +60,7 @@ def test_retire_keeps_record_and_end_and_frees_the_rest(held: World) -> None:
     files = os.listdir(f"{held.root.retired(OWNER)}/{kept}")
     assert "boot.cfg" not in files
     assert {"record.json", "end.json", "console.1"} <= set(files)
-    end = records.read_json(f"{held.root.retired(OWNER)}/{kept}/end.json")
+    end = reading.read_json(f"{held.root.retired(OWNER)}/{kept}/end.json")
     assert (end["verdict"], end["console"]) == ("stopped", ["hello"])
     assert not os.path.exists(held.root.run(records.token(OWNER, KEY)))
 

@@ -119,7 +119,7 @@ def collected(world: World, revision: str, *images: str, bound: int = 10) -> lis
 
 def test_an_image_that_a_record_of_any_fleet_names_is_kept(held: World) -> None:
     other = World(held.root.path)
-    other.acquire(owner="other")
+    other.acquire(owner="other", mark="other", id="")
     foreign, named, surplus = (held.stage(data) for data in (b"foreign", b"named", b"surplus"))
     other.do("launch", owner="other", instances=[document("db-0", images=[foreign])], secrets={})
     held.launch(document(images=[named]))
@@ -133,7 +133,7 @@ def test_an_image_that_a_record_of_any_fleet_names_is_kept(held: World) -> None:
 
 def test_an_image_that_another_fleet_collects_while_a_launch_is_written_starts_nobody(held: World) -> None:
     other = World(held.root.path)
-    other.acquire(owner="other")
+    other.acquire(owner="other", mark="other", id="")
     sha = held.stage(b"kernel")
     batch = launch.Batch(other.writable, "other", {})
     batch.sort(document("db-0", images=[sha]))
@@ -150,7 +150,7 @@ def test_an_image_that_another_fleet_collects_while_a_launch_is_written_starts_n
 
 def test_an_image_that_is_collected_just_before_it_is_pinned_is_pulled(held: World) -> None:
     other = World(held.root.path)
-    other.acquire(owner="other")
+    other.acquire(owner="other", mark="other", id="")
     held.stage(IMAGE)
     had: list[bool] = []
     ask = {"owner": "other", "digest": SHA, "size": len(IMAGE)}
@@ -194,7 +194,7 @@ def test_revisions_of_the_same_images_are_one_and_take_no_place(held: World) -> 
 
 def test_what_another_fleet_keeps_is_kept_and_while_that_is_unreadable_everything(held: World) -> None:
     other = World(held.root.path)
-    other.acquire(owner="other")
+    other.acquire(owner="other", mark="other", id="")
     theirs, surplus = held.stage(b"theirs"), held.stage(b"surplus")
     other.do("stage", b"theirs", owner="other", digest=theirs, size=6)
     other.do("collect", owner="other", images=[theirs], revision="c1")

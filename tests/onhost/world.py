@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unictl.onhost import blocks, door, facts, lease, locks, names, processes, records, serve, supervise
+from unictl.onhost import blocks, door, facts, lease, locks, names, processes, reading, records, serve, supervise
 
 OWNER = "shop-5f0c2a"
 SLEEP = ("/bin/sleep", "1000")
@@ -142,7 +142,7 @@ class World:
 
     def fault(self) -> str:
         """The traceback of a fault in the keeper, if there was one."""
-        return (records.read_bytes(supervise.keeper_folder(self.root, OWNER) + "/fault") or b"").decode()
+        return (reading.read_bytes(supervise.keeper_folder(self.root, OWNER) + "/fault") or b"").decode()
 
     def close(self) -> None:
         """End every process of this root, by pid and start time, and remove the root."""
@@ -163,7 +163,7 @@ class World:
 
 
 def _pid(folder: str) -> int:
-    return int(records.read_bytes(folder + "/lock") or 0)
+    return int(reading.read_bytes(folder + "/lock") or 0)
 
 
 def document(

@@ -136,6 +136,8 @@ class Survey:
     ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many), staged: (bytes,
     milliseconds) of images}. ``gates``: what
     they said last, of what ever failed one: {service, fingerprint, at, healthy}.
+    ``spoiled``: files of its store that are not what they have to be: {path, text, hint, bars}, ``bars`` where an apply
+    of this fleet would have to write there and cannot.
     """
 
     host: str
@@ -168,6 +170,7 @@ class Survey:
     leftovers: int = 0
     applies: tuple[Mapping[str, Any], ...] = ()
     gates: tuple[Mapping[str, Any], ...] = ()
+    spoiled: tuple[Mapping[str, Any], ...] = ()
     skew: float = 0.0
     took: float = 0.0
     round_trips: int = 0
@@ -225,6 +228,7 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         leftovers=reply.get("leftovers", 0),
         applies=tuple(reply.get("applies", ())),
         gates=tuple(reply.get("gates", ())),
+        spoiled=tuple(reply.get("spoiled", ())),
     )
 
 

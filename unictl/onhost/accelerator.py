@@ -12,7 +12,7 @@ import os
 import threading
 import time
 
-from . import locks, privilege, records, wire
+from . import locks, privilege, reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,16 +64,19 @@ def _key(root: records.Root, qemu: str) -> list[Any] | None:
 
 
 def _remembered(path: str, key: list[Any]) -> dict[str, Any] | None:
-    try:
-        told = records.read_json(path)
-    except wire.Problem:
-        return None
-    if not isinstance(told, dict) or told.get("key") != key:
+    told = reading.noted(None, reading.read_object, path) or {}
+    answer: Any = told.get("answer")
+    if told.get("key") != key or not _sound(answer) or not isinstance(told.get("at"), (int, float)):
         return None
     if told.get("doubtful") and not 0 <= time.time() - told["at"] < DOUBT:
         return None
-    answer: dict[str, Any] = told["answer"]
-    return answer
+    found: dict[str, Any] = answer
+    return found
+
+
+def _sound(answer: Any) -> bool:
+    told = isinstance(answer, dict) and reading.texts([answer.get("accel"), answer.get("cpu")])
+    return told and isinstance(answer.get("loops_per_second"), (int, float))
 
 
 def _find(root: records.Root, path: str, key: list[Any], qemu: str) -> dict[str, Any]:
@@ -92,5 +95,6 @@ def _find(root: records.Root, path: str, key: list[Any], qemu: str) -> dict[str,
 
 def _forget_other_boots(root: records.Root, path: str) -> None:
     for name in records.names(root.path):
-        if name.startswith("accelerator-") and not path.endswith("/" + name):
+        there = f"{root.path}/{name}"
+        if name.startswith("accelerator-") and there != path and reading.kind(there) == "a file":
             records.remove_file(f"{root.path}/{name}")

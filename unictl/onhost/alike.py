@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from . import blocks, records
+from . import blocks, reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ class Alike:
         for sha in like:
             try:
                 self._add(f"{root.images}/{records.digest(sha)}")
-            except OSError:
+            except (OSError, wire.Problem):
                 continue
 
     def _add(self, path: str) -> None:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = reading.plain(path, os.O_RDONLY | os.O_NOFOLLOW)
         self._files.append(descriptor)
         for at, length, name in blocks.cuts(lambda at, length: os.pread(descriptor, length, at)):
             self._places.setdefault(name, (descriptor, at, length))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import records, wire
+from . import reading, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,31 +14,58 @@ TAIL = 64 << 10
 LAST = 3
 
 
-def last(root: records.Root, owner: str) -> list[dict[str, Any]]:
+def last(root: records.Root, owner: str, notes: reading.Notes | None = None) -> list[dict[str, Any]]:
     """The last complete ones as {at, took, staged}. Only the ledger's end is read, since every survey asks for it."""
-    try:
-        descriptor = os.open(root.fleet(owner) + "/ledger.jsonl", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return []
-    try:
-        tail = os.pread(descriptor, TAIL, max(0, os.fstat(descriptor).st_size - TAIL))
-    except OSError:
-        return []
-    finally:
-        os.close(descriptor)
-    known = [entry for entry in readable(tail) if entry.get("end") == "complete" and entry.get("took")]
+    tail = reading.noted(notes, _tail, root.fleet(owner) + "/ledger.jsonl") or b""
+    known = [entry for entry in readable(tail) if entry.get("end") == "complete" and _took(entry)]
     return [{key: entry[key] for key in ("at", "took", "staged") if key in entry} for entry in known[-LAST:]]
 
 
-def gates(root: records.Root, owner: str) -> list[dict[str, Any]]:
-    """What the gates said last as {service, fingerprint, at, healthy}: failures, and what took one back."""
+def _tail(path: str) -> bytes:
     try:
-        told = records.read_json(root.fleet(owner) + "/gates.json")
-    except wire.Problem:
-        return []
-    return [row for row in told if isinstance(row, dict)] if isinstance(told, list) else []
+        descriptor = reading.plain(path)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.pread(descriptor, TAIL, max(0, os.fstat(descriptor).st_size - TAIL))
+    finally:
+        os.close(descriptor)
+
+
+def _took(entry: dict[str, Any]) -> bool:
+    """Whether it tells how long its steps took, and when that was."""
+    took = entry.get("took")
+    pairs = list(took.values()) if isinstance(took, dict) else []
+    staged = [entry["staged"]] if "staged" in entry else []
+    return bool(pairs) and all(map(_pair, pairs + staged)) and isinstance(entry.get("at"), (int, float))
+
+
+def _pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(reading.number, value))
+
+
+def gates(root: records.Root, owner: str, notes: reading.Notes | None = None) -> list[dict[str, Any]]:
+    """What the gates said last as {service, fingerprint, at, healthy}: failures, and what took one back."""
+    return reading.noted(notes, _gates, root.fleet(owner) + "/gates.json") or []
+
+
+def _gates(path: str) -> list[dict[str, Any]]:
+    told = reading.read_json(path)
+    if told is None or (isinstance(told, list) and all(map(_gate, told))):
+        return told or []
+    raise reading.odd_content(path, "what gates said")
+
+
+def _gate(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and reading.texts([row.get("service"), row.get("fingerprint")])
+        and isinstance(row.get("at"), (int, float))
+        and isinstance(row.get("healthy"), bool)
+    )
 
 
 def readable(text: bytes) -> list[dict[str, Any]]:
-    """The ledger's entries in the order of their tokens; a torn line is ignored."""
-    return sorted(records.rows(text), key=lambda entry: int(entry.get("token", 0)))
+    """The ledger's entries in the order of their tokens; what is torn or has none is ignored."""
+    entries = (entry for entry in reading.rows(text) if reading.number(entry.get("token")))
+    return sorted(entries, key=lambda entry: int(entry["token"]))

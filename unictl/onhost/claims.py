@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import listening, names, records, wire
+from . import listening, names, reading, records, sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,49 +17,82 @@ if TYPE_CHECKING:
 WILDCARDS = ("0.0.0.0", "::", "")
 
 
-def all_records(root: records.Root) -> list[tuple[str, str, dict[str, Any]]]:
+def all_records(root: records.Root, notes: reading.Notes | None = None) -> list[tuple[str, str, dict[str, Any]]]:
     """(owner, key, record) of every readable record on the host; a damaged one is in nobody else's way."""
+    return [row for owner in root.owners() for row in records_of(root, owner, notes)]
+
+
+def records_of(
+    root: records.Root, owner: str, notes: reading.Notes | None = None
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """The same of one fleet."""
     found = []
-    for owner in root.owners():
-        for key in records.names(root.instances(owner)):
-            try:
-                record = records.read_json(f"{root.instance(owner, key)}/record.json")
-            except (wire.Problem, OSError):
-                continue
-            if isinstance(record, dict) and _sound(record.get("run")):
-                found.append((owner, key, record))
+    for key in reading.noted(notes, root.keys, owner) or ():
+        record = reading.noted(notes, _record, root, owner, key)
+        if record is not None:
+            found.append((owner, key, record))
     return found
 
 
-def _sound(run: Any) -> bool:
+def _record(root: records.Root, owner: str, key: str) -> dict[str, Any] | None:
+    path = f"{root.instance(owner, key)}/record.json"
+    record = reading.read_object(path)
+    if record is None and not os.path.isdir(root.instance(owner, key)):
+        # Retired since it was listed.
+        return None
+    if not sound((record or {}).get("run")):
+        raise reading.odd_content(path, f"the record of {key}")
+    return record
+
+
+def sound(run: Any) -> bool:
     """Whether what is asked of a record by everybody can be read in it: numbers are numbers, names are names."""
-    try:
-        amount(run)
-        ports = [(int(forward["host"]), forward.get("bind", "")) for forward in run.get("forwards", ())]
-        names = [*run.get("images", ()), *run.get("volumes", ())]
-        return all(isinstance(text, str) for text in [*names, *(bind for _, bind in ports)])
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        return False
+    return (
+        isinstance(run, dict)
+        and all(reading.number(run.get(name, 0)) for name in ("memory", "overhead", "cpus"))
+        and all(reading.texts(run.get(name, [])) for name in ("images", "volumes"))
+        and isinstance(run.get("forwards", []), list)
+        and all(map(_forward, run.get("forwards", [])))
+    )
+
+
+_NOTHING: dict[str, Any] = {"argv": [], "exits": []}
+
+
+def run_of(folder: str) -> dict[str, Any]:
+    """What the record in a folder says is run; of one that cannot be read, that nothing is known."""
+    run: Any = (reading.noted(None, sealed.read, folder) or {}).get("run")
+    known = sound(run) and reading.texts(run.get("argv")) and isinstance(run.get("exits"), list)
+    found: dict[str, Any] = run if known and all(isinstance(each, dict) for each in run["exits"]) else _NOTHING
+    return found
+
+
+def _forward(row: Any) -> bool:
+    return isinstance(row, dict) and reading.number(row.get("host"), 65535) and isinstance(row.get("bind", ""), str)
 
 
 def of_others(
-    root: records.Root, owner: str, own: set[int], ingress_of: Callable[[records.Root, str], list[dict[str, Any]]]
+    root: records.Root,
+    owner: str,
+    own: set[int],
+    ingress_of: Callable[[records.Root, str], list[dict[str, Any]]],
+    notes: reading.Notes,
 ) -> list[dict[str, Any]]:
     """What everybody but this fleet holds: records of other fleets, and listening ports of other programs.
 
     ``own`` are ports of this fleet (forwards, ingress): their listeners are not foreign. ``ingress_of`` tells the
-    rows of another fleet's ingress.
+    rows of another fleet's ingress. What of theirs is damaged is noted.
     """
     rows: list[dict[str, Any]] = []
     known = set(own)
-    # A fleet that is new here has no folder yet.
-    for other, key, record in all_records(root) if set(root.owners()) - {owner} else []:
-        if other != owner:
+    for other in root.owners():
+        if other == owner:
+            continue
+        for _, key, record in records_of(root, other, notes):
             rows += _rows(names.called(root, other), key, record["run"])
             known.update(int(forward["host"]) for forward in record["run"].get("forwards", ()))
-    for other in root.owners():
-        if other != owner and os.path.isdir(root.fleet(other) + "/ingress"):
-            rows += ingress_of(root, other)
+        if os.path.isdir(root.fleet(other) + "/ingress"):
+            rows += reading.noted(notes, ingress_of, root, other) or []
     known.update(int(row["port"]) for row in rows if row["kind"] == "port")
     foreign = sorted(place for place in listening.listeners() if place[1] not in known)
     return rows + [{"kind": "port", "owner": "", "holder": "", "bind": bind, "port": port} for bind, port in foreign]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import claims, intact, kept, lease, locks, names, records, retire, store, supervise, unit_files, units
+from . import claims, intact, kept, lease, locks, names, reading, records, retire, store, supervise, unit_files, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def collect(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any
     if not end:
         kept.keep(root, owner, ask.get("revision", ""), list(ask.get("images", ())), int(ask.get("keep_images", 10)))
     for sha in records.names(root.fleet(owner) + "/wanted"):
-        root.remove_file(f"{root.fleet(owner)}/wanted/{sha}")
+        if _is_image(f"{root.fleet(owner)}/wanted/{sha}"):
+            root.remove_file(f"{root.fleet(owner)}/wanted/{sha}")
     retired = sum(
         retire.prune(root, owner, name, int(ask.get("keep_retired", 5))) for name in retire.launches(root, owner)
     )
@@ -45,15 +46,16 @@ def _images(root: Writable, ending: str) -> list[str]:
 
     While something cannot be read, nobody knows what it names: nothing is removed."""
     with locks.Held(root.host_lock):
-        known = claims.all_records(root)
-        held = [kept.images(root, owner) for owner in root.owners() if owner != ending]
-        if len(known) < sum(len(records.names(root.instances(owner))) for owner in root.owners()) or None in held:
+        notes: reading.Notes = []
+        known = claims.all_records(root, notes)
+        held = [kept.images(root, owner, notes) for owner in root.owners() if owner != ending]
+        pins = [reading.noted(notes, records.names, root.fleet(owner) + "/wanted") for owner in root.owners()]
+        if notes:
             return []
         used = {sha for _, _, record in known for sha in record["run"].get("images", ())}
         named = used.union(*(each for each in held if each))
-        for owner in root.owners():
-            named.update(records.names(root.fleet(owner) + "/wanted"))
-        there = store.stored(root)
+        named.update(*pins)
+        there = [sha for sha in store.stored(root) if _is_image(f"{root.images}/{sha}")]
         # A damaged one is no image to go back to; whoever runs from it keeps it until it is brought anew.
         named -= set(intact.damaged(root, there)) - used
         surplus = [sha for sha in there if sha not in named]
@@ -61,9 +63,15 @@ def _images(root: Writable, ending: str) -> list[str]:
             root.remove_file(f"{root.images}/{sha}")
         for partial in os.listdir(root.images):
             sha = partial[len(".partial-") :]
-            if partial.startswith(".partial-") and sha not in named and not locks.held(f"{root.images}/{partial}"):
+            free = partial.startswith(".partial-") and sha not in named
+            if free and reading.noted(None, locks.held, f"{root.images}/{partial}") is False:
                 root.remove_file(f"{root.images}/{partial}")
     return surplus
+
+
+def _is_image(path: str) -> bool:
+    """Whether it is a file that is called as images are, and as their pins."""
+    return records.is_digest(os.path.basename(path)) and reading.kind(path) == "a file"
 
 
 def _end(root: Writable, owner: str) -> None:

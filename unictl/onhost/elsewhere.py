@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from . import records
+from . import reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _kept(owner: str) -> list[str]:
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            words = (records.read_bytes(f"/proc/{pid}/cmdline") or b"").decode("utf-8", "replace").split("\0")
+            words = (reading.read_bytes(f"/proc/{pid}/cmdline") or b"").decode("utf-8", "replace").split("\0")
         except OSError:
             continue
         # The program, then the store, the fleet, and what else it is told (``supervise.command``, ``unit_text``).
@@ -61,14 +61,12 @@ def _holds(store: records.Root, owner: str) -> bool:
         try:
             if records.names(folder):
                 return True
-        except OSError:
+        except (OSError, wire.Problem):
             if folder == store.instances(owner) and os.path.isdir(folder):
                 return True
     return False
 
 
 def _id(path: str) -> str:
-    try:
-        return records.Root(path).host_id()
-    except OSError:
-        return ""
+    told: str | None = reading.noted(None, records.Root(path).host_id)
+    return told or ""

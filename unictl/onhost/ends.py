@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from . import facts, records, ring, sealed, verdicts, wire
+from . import claims, facts, reading, records, ring, sealed, verdicts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +13,9 @@ if TYPE_CHECKING:
 
 def judged(folder: str, end: dict[str, Any], stopping: bool) -> tuple[str, int | None, bool]:
     """(verdict, the guest's code where it is known, whether its record wants another start) of an end."""
-    try:
-        record = sealed.read(folder) or {}
-    except wire.Problem:
-        record = {}
+    record = reading.noted(None, sealed.read, folder) or {}
     text = ring.clean(ring.content(folder, ring.TAIL_BYTES))
-    rules = record.get("run", {}).get("exits", [])
+    rules = claims.run_of(folder)["exits"]
     verdict, code = verdicts.judge(rules, end, text, stopping)
     return verdict, code, verdicts.restarts(str(record.get("restart", "never")), verdict)
 

@@ -5,10 +5,9 @@ Not synced: after a loss of power the boot id tells that everything ended anyway
 
 from __future__ import annotations
 
-import json
 import os
 
-from . import records, wire
+from . import reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,20 +34,36 @@ def bound(folder: str) -> None:
 
 def entries(folder: str) -> list[dict[str, Any]]:
     """All readable entries, oldest first."""
-    return records.rows(records.read_bytes(folder + "/ends.jsonl") or b"")
+    return [entry for entry in reading.rows(reading.read_bytes(folder + "/ends.jsonl") or b"") if _sound(entry)]
 
 
 def last(folder: str) -> dict[str, Any] | None:
     """The last readable entry; None for an instance that never started."""
-    data = records.read_bytes(folder + "/ends.jsonl")
+    data = reading.read_bytes(folder + "/ends.jsonl")
     for line in reversed((data or b"").splitlines()):
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
+        entry = reading.row_of(line)
+        if entry is not None and _sound(entry):
             return entry
     return None
+
+
+_NONE = type(None)
+_OF: dict[str, Any] = {
+    **dict.fromkeys(("event", "boot", "verdict", "why", "invocation"), str),
+    **dict.fromkeys(("n", "pid", "ticks"), int),
+    **dict.fromkeys(("code", "status", "signal"), (int, _NONE)),
+    **dict.fromkeys(("restarting", "seen"), bool),
+    "at": (int, float),
+    "pause": (int, float, _NONE),
+    "reason": (str, _NONE),
+    "console": list,
+}
+
+
+def _sound(entry: dict[str, Any]) -> bool:
+    """Whether everything in it is of its kind; an odd line is ignored as a torn one is."""
+    known = all(isinstance(entry[name], _OF[name]) for name in entry.keys() & _OF.keys())
+    return known and "event" in entry and reading.texts(entry.get("console", []))
 
 
 END_KEYS = ("verdict", "code", "status", "signal", "reason", "at", "console", "restarting", "pause")

@@ -12,7 +12,7 @@ import os
 import struct
 import time
 
-from . import locks, records, wire
+from . import locks, reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _alone(path: str, end: Callable[[], bool]) -> int:
 
 def _next(path: str) -> int:
     try:
-        return int(records.read_bytes(path) or b"0") + 1
+        return int(reading.read_bytes(path) or b"0") + 1
     except ValueError:
         # A damaged counter must not bar the fleet for good; the clock is above any count of acquisitions.
         return int(time.time())

@@ -9,7 +9,21 @@ import os
 import signal
 import time
 
-from . import backoff, console, ends, facts, locks, privilege, processes, qmp, records, sealed, spawn, wire
+from . import (
+    backoff,
+    claims,
+    console,
+    ends,
+    facts,
+    locks,
+    privilege,
+    processes,
+    qmp,
+    records,
+    sealed,
+    spawn,
+    wire,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,10 +128,7 @@ class Guest:
             self._timer = self.loop.after(RETRY, self.found)
             return
         self._child = processes.child(self._pid)
-        try:
-            run = (records.read_json(self.folder + "/record.json") or {})["run"]
-        except (wire.Problem, KeyError, TypeError):
-            run = {"argv": []}
+        run = claims.run_of(self.folder)
         self._console = console.Console(self.loop, self.folder, self.run)
         self._console.reopen(f"/proc/{self._pid}/fd/1")
         self._console.connect()

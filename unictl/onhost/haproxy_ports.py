@@ -7,14 +7,14 @@ import os
 import re
 import socket
 
-from . import claims, names, records, wire
+from . import claims, names, reading, records, wire
 from .listening import address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator
 
-_BIND = re.compile(r"^[ \t]+bind[ \t]+(\S+):(\d+)[ \t]*$", re.MULTILINE)
+_BIND = re.compile(r"^[ \t]+bind[ \t]+(\S+):(\d{1,5})[ \t]*$", re.MULTILINE)
 _LISTENING = "0A"
 
 
@@ -144,7 +144,7 @@ def _listeners() -> list[tuple[str, int, str]]:
     """(address as the kernel writes it, port, inode) of every listening TCP socket."""
     found = []
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in (records.read_bytes(path) or b"").decode().splitlines()[1:]:
+        for line in (reading.read_bytes(path) or b"").decode().splitlines()[1:]:
             fields = line.split(None, 10)
             if fields[3] == _LISTENING:
                 address, _, port = fields[1].partition(":")

@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 
-from . import lives, processes, records, substitute, unit_files, units, wire
+from . import lives, processes, reading, records, substitute, unit_files, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Place:
 
     def text(self) -> str:
         """The configuration last put in place; empty where there is none."""
-        return (records.read_bytes(self.config) or b"").decode("utf-8", "replace")
+        return (reading.read_bytes(self.config) or b"").decode("utf-8", "replace")
 
 
 def program() -> str:
@@ -109,7 +109,7 @@ def answer(place: Place, *commands: str) -> tuple[dict[str, str], str] | None:
 
 def _outgoing(place: Place, told: dict[str, str]) -> bool:
     """Whether the one that answered is on its way out: it says so, or another one was started since."""
-    newest = (records.read_bytes(place.pidfile) or b"").decode("ascii", "replace").strip()
+    newest = (reading.read_bytes(place.pidfile) or b"").decode("ascii", "replace").strip()
     replaced = newest.isdigit() and newest != told["Pid"] and _is_ours(newest, place)
     return replaced or told.get("Stopping", "0") != "0"
 
@@ -129,7 +129,7 @@ def digest_of(told: dict[str, str]) -> str:
 def newest(place: Place) -> int:
     """A pidfd of the one started last, without asking it; of any of ours where that is not known; -1 of none."""
     pidfds = mine(place)
-    told = (records.read_bytes(place.pidfile) or b"").decode("ascii", "replace").strip()
+    told = (reading.read_bytes(place.pidfile) or b"").decode("ascii", "replace").strip()
     pid = int(told) if told.isdigit() else next(iter(pidfds), 0)
     found = pidfds.pop(pid, -1)
     close(pidfds)
@@ -210,7 +210,7 @@ def _start_unit(root: Writable, place: Place) -> tuple[bool, bytes]:
     root.remove_file(place.said)
     with root.fence.passing():
         done = units.systemctl("reload-or-restart", place.unit)
-    return bool(done.returncode), records.read_bytes(place.said) or done.stderr
+    return bool(done.returncode), reading.read_bytes(place.said) or done.stderr
 
 
 def command(place: Place, old: list[int], handover: bool) -> list[str]:

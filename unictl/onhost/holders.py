@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import locks, processes, records, wire
+from . import locks, processes, reading, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,20 +17,30 @@ def holder(root: records.Root, owner: str) -> dict[str, Any] | None:
     path = lease_path(root, owner)
     if not locks.held(path):
         return None
-    try:
-        told = records.read_json(path + ".holder") or {}
-    except wire.Problem:
-        told = {}
+    told = told_by(path)
     row = {key: told.get(key, "") for key in ("user", "pid", "since", "doing", "revision", "token")}
     row["silent"] = round(silent(path), 1)
-    row["process"] = processes.state(int(told.get("pid") or 0), told.get("ticks"))
+    row["process"] = processes.state(told.get("pid", 0), told.get("ticks"))
     return row
+
+
+def told_by(path: str) -> dict[str, Any]:
+    """What the holder of this lock file said of itself; nothing that is not of its kind. It is for people only."""
+    told = reading.noted(None, reading.read_object, path + ".holder") or {}
+    return {name: told[name] for name, of in _TOLD.items() if isinstance(told.get(name), of)}
+
+
+_TOLD: dict[str, Any] = {
+    **dict.fromkeys(("user", "doing", "revision"), str),
+    **dict.fromkeys(("pid", "ticks", "token"), int),
+    "since": (int, float),
+}
 
 
 def silent(path: str) -> float:
     """Seconds since the holder of this lock file last beat; 0 where none is known."""
     try:
-        return max(0.0, time.monotonic() - float(records.read_bytes(path) or b""))
+        return max(0.0, time.monotonic() - float(reading.read_bytes(path) or b""))
     except ValueError:
         return 0.0
 
@@ -42,7 +52,10 @@ def leftovers(root: records.Root, owner: str) -> list[str]:
     left = [path for folder in folders for path in _aside(folder, ())]
     left += _aside(root.leases, (f".new-{owner}.",))
     for partial in _aside(root.images, (".partial-",)):
-        if not _wanted(root, os.path.basename(partial)[len(".partial-") :]) and not locks.held(partial):
+        if (
+            not _wanted(root, os.path.basename(partial)[len(".partial-") :])
+            and reading.noted(None, locks.held, partial) is False
+        ):
             left.append(partial)
     return left
 
@@ -51,7 +64,7 @@ def _aside(folder: str, begins: tuple[str, ...]) -> list[str]:
     """What stands aside in a folder, without what this very process is writing there now."""
     try:
         found = os.listdir(folder)
-    except FileNotFoundError:
+    except OSError:
         return []
     mine = f"-{os.getpid()}-"
     return [f"{folder}/{name}" for name in found if name.startswith(begins or (".new-", ".gone-")) and mine not in name]

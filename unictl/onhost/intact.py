@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from . import records, wire
+from . import reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def sentence(sha: str) -> str:
 
 def _holds(root: records.Root, sha: str, notes: dict[str, Any]) -> bool:
     try:
-        descriptor = os.open(f"{root.images}/{sha}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
+        descriptor = reading.plain(f"{root.images}/{sha}", os.O_RDONLY | os.O_NOFOLLOW)
+    except (OSError, wire.Problem):
         return False
     try:
         told = os.fstat(descriptor)
@@ -62,7 +62,9 @@ def _holds(root: records.Root, sha: str, notes: dict[str, Any]) -> bool:
         noted = notes.get(sha)
         if isinstance(noted, list) and noted[:-1] == stamp:
             return bool(noted[-1])
-        good: bool = digest(descriptor, told.st_size).hexdigest() == sha
+        # Of another length than it was when it was right, it need not be read.
+        other = isinstance(noted, list) and len(noted) > len(stamp) and noted[-1] and noted[1] != told.st_size
+        good: bool = not other and digest(descriptor, told.st_size).hexdigest() == sha
     except OSError:
         # A disk that cannot give the bytes back has lost them.
         return False
@@ -79,11 +81,7 @@ def note(root: records.Root, sha: str) -> None:
 
 
 def _notes(root: records.Root) -> dict[str, Any]:
-    try:
-        told = records.read_json(root.images + _NOTES)
-    except wire.Problem:
-        return {}
-    return told if isinstance(told, dict) else {}
+    return reading.noted(None, reading.read_object, root.images + _NOTES) or {}
 
 
 def _note(root: records.Root, sha: str, row: list[Any]) -> None:

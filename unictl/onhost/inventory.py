@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import claims, intact, kept, locks, names, records, store
+from . import claims, intact, kept, locks, names, reading, records, store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def inventory(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, A
     owner, check = records.part(ask["owner"]), bool(ask.get("check"))
     return {
         "images": [_image(root, sha, uses, check) for sha, uses in _uses(root).items()],
-        "volumes": [_volume(root, owner, name) for name in records.names(root.volumes(owner))],
+        "volumes": [_volume(root, owner, name) for name in root.volume_names(owner)],
         "disk_free": records.free_bytes(root.path),
     }
 
@@ -44,7 +44,7 @@ def _image(root: records.Root, sha: str, uses: dict[str, list[Any]], check: bool
     whole = os.path.exists(path)
     row = {"digest": sha, "size": _size(path if whole else partial), **uses}
     if not whole:
-        return dict(row, state="coming" if locks.held(partial) else "partial")
+        return dict(row, state="coming" if reading.noted(None, locks.held, partial) else "partial")
     well = intact.intact(root, sha, read=True) if check else not intact.damaged(root, [sha])
     return dict(row, state="whole" if well else "damaged")
 

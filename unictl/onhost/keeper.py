@@ -44,7 +44,7 @@ class Keeper:
 
     def run(self) -> None:
         """Keep until there is nothing left to keep."""
-        for key in records.names(self.root.instances(self.owner)):
+        for key in self.root.keys(self.owner):
             self.loop.safely(self.kept(key).found)
         self.loop.safely(self.ingress.look)
         while True:

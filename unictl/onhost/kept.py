@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from . import records, wire
+from . import reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from .door import Writable
 
 
-def revisions(root: records.Root, owner: str) -> list[dict[str, Any]] | None:
-    """The rows {revision, at, images}; none before the first apply, None where the file cannot be read."""
-    try:
-        told = records.read_json(root.fleet(owner) + "/revisions.json")
-    except wire.Problem:
-        return None
-    if told is None:
-        return []
-    rows = told.get("revisions") if isinstance(told, dict) else None
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
+def revisions(root: records.Root, owner: str, notes: reading.Notes | None = None) -> list[dict[str, Any]] | None:
+    """The rows {revision, at, images}; none before the first apply, None where they are not known any more."""
+    found: list[dict[str, Any]] | None = reading.noted(notes, _read, root.fleet(owner) + "/revisions.json")
+    return found
+
+
+def _read(path: str) -> list[dict[str, Any]]:
+    told = reading.read_object(path)
+    rows = [] if told is None else told.get("revisions")
+    if isinstance(rows, list) and all(isinstance(row, dict) and reading.texts(row.get("images")) for row in rows):
+        return rows
+    raise reading.odd_content(path, "revisions and their images")
 
 
 def keep(root: Writable, owner: str, revision: str, images: list[str], bound: int) -> None:
@@ -44,7 +46,7 @@ def keep(root: Writable, owner: str, revision: str, images: list[str], bound: in
     root.write_cache(root.fleet(owner) + "/revisions.json", wire.encode(document))
 
 
-def images(root: records.Root, owner: str) -> set[str] | None:
+def images(root: records.Root, owner: str, notes: reading.Notes | None = None) -> set[str] | None:
     """The images that a fleet keeps here; None where that is not known."""
-    rows = revisions(root, owner)
+    rows = revisions(root, owner, notes)
     return None if rows is None else {sha for row in rows for sha in row.get("images", ())}

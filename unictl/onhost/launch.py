@@ -17,6 +17,7 @@ from . import (
     listening,
     locks,
     privilege,
+    reading,
     records,
     sealed,
     substitute,
@@ -63,7 +64,7 @@ def mark(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     if not os.path.isdir(folder):
         raise wire.Problem("not-found", f"{ask['key']} is not on this host", "plan again")
     marks = {name: ask[name] for name in ("protect", "commit", "proven", "checks") if name in ask}
-    old = records.read_json(folder + "/marks.json") or {}
+    old = reading.read_object(folder + "/marks.json") or {}
     if any(old.get(name) != value for name, value in marks.items()):
         root.write_atomic(folder + "/marks.json", wire.encode(dict(old, **marks)))
     return {}
@@ -111,7 +112,7 @@ class Batch:
         if record is None:
             self.fresh.append(key)
             return
-        if (record["fingerprint"], record["launch"]) != (document["fingerprint"], document["launch"]):
+        if (record.get("fingerprint"), record.get("launch")) != (document["fingerprint"], document["launch"]):
             raise wire.Problem("damaged", f"the record of {key} is that of another instance", "plan again", path=folder)
         if supervise.state(self.root, self.owner, key, True)["state"] == "running":
             self.adopted.add(key)

@@ -14,7 +14,7 @@ import signal
 import time
 
 from . import door, fence, locks, names, processes, records, wire
-from .holders import holder, lease_path, leftovers, silent
+from .holders import holder, lease_path, leftovers, silent, told_by
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,8 +164,8 @@ def _wait(root: records.Root, owner: str, wait: float, call: Any) -> int:
 
 def _end(path: str) -> bool:
     """End the process that says it holds a lease, by pid and start time; False where it is gone already."""
-    told = records.read_json(path + ".holder") or {}
-    return processes.end(int(told.get("pid") or 0), told.get("ticks"), signal.SIGKILL)
+    told = told_by(path)
+    return processes.end(told.get("pid", 0), told.get("ticks"), signal.SIGKILL)
 
 
 def _busy(root: records.Root, owner: str) -> wire.Problem:
@@ -205,5 +205,5 @@ def _introduce(root: door.Writable, ask: dict[str, Any]) -> None:
     for folder in (fleet, fleet + "/instances", fleet + "/retired", fleet + "/volumes", fleet + "/wanted"):
         records.folders(folder)
     # One that is there under its former name keeps it until all else that the apply does here is done.
-    if not (records.read_json(fleet + "/fleet.json") or {}).get("mark"):
+    if not names.told(root, ask["owner"]).get("mark"):
         names.rename(root, ask["owner"], {"mark": ask.get("mark", ""), "id": ask.get("id", "")})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from . import applies, lease, names, records, wire
+from . import applies, lease, names, reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def remember(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, An
     held = lease.require(ask, call)
     for name in ("policy", "hosts"):
         path = f"{root.fleet(ask['owner'])}/{name}.json"
-        if name in ask and records.read_json(path) != ask[name]:
+        if name in ask and reading.noted(None, reading.read_json, path) != ask[name]:
             held.root.write_atomic(path, wire.encode(ask[name]))
     if "fleet" in ask:
         names.rename(held.root, ask["owner"], ask["fleet"])
@@ -43,7 +43,7 @@ def remember(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, An
 
 def entries(root: records.Root, owner: str) -> list[dict[str, Any]]:
     """All readable entries, oldest first; a torn line is ignored."""
-    return applies.readable(records.read_bytes(root.fleet(owner) + "/ledger.jsonl") or b"")
+    return applies.readable(reading.read_bytes(root.fleet(owner) + "/ledger.jsonl") or b"")
 
 
 def _append(root: Writable, owner: str, token: int, told: dict[str, Any], bound: int) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from . import records
+from . import reading
 
 WANTED = {"memory": "memory", "cpu": "processor"}
 
 
 def lacks() -> list[dict[str, str]]:
     """The sentence of a survey where a limit is not held."""
-    given = controllers(records.read_bytes("/proc/self/mountinfo") or b"")
+    given = controllers(reading.read_bytes("/proc/self/mountinfo") or b"")
     missing = [word for name, word in WANTED.items() if name not in given]
     if not missing:
         return []
@@ -27,6 +27,6 @@ def controllers(mounts: bytes) -> set[str]:
         if kind[:1] == ["cgroup"] and "rw" in fields[5].split(","):
             found.update(kind[2].split(","))
         elif kind[:1] == ["cgroup2"] and "rw" in fields[5].split(","):
-            told = records.read_bytes(fields[4] + "/cgroup.controllers") or b""
+            told = reading.read_bytes(fields[4] + "/cgroup.controllers") or b""
             found.update(told.decode().split())
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import facts, locks, records, units, wire
+from . import facts, locks, reading, records, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ def state(root: records.Root, owner: str, key: str, kept: bool | None = None) ->
 
 def _waits(run: str) -> str:
     """Why it does not start yet although it is tried; empty where nothing hinders it."""
-    try:
-        told = records.read_json(run + PROBLEM) or {}
-    except wire.Problem:
-        return ""
+    told = reading.noted(None, reading.read_object, run + PROBLEM) or {}
     return str(told.get("text", ""))
 
 

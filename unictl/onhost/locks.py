@@ -11,6 +11,8 @@ import fcntl
 import os
 import struct
 
+from . import reading
+
 _FLOCK = struct.Struct("hhqqi4x")
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
 
@@ -26,7 +28,7 @@ def take(path: str, wait: bool = False, mode: int = 0o600) -> int | None:
     """
     command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        descriptor = reading.plain(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode)
         try:
             fcntl.fcntl(descriptor, command, _whole(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError):
@@ -41,9 +43,10 @@ def take(path: str, wait: bool = False, mode: int = 0o600) -> int | None:
 
 
 def held(path: str) -> bool:
-    """Whether some process holds the lock on a file; nothing is taken by asking."""
+    """Whether some process holds the lock on a file; nothing is taken by asking. A ``damaged`` Problem where something
+    else than a file lies there: nobody knows then."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = reading.plain(path, os.O_RDWR)
     except FileNotFoundError:
         return False
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import records, wire
+from . import reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def called(root: records.Root, store: str) -> str:
     """What the fleet in a folder is called; by the folder's own name where nothing else is written."""
-    told = _told(root, store)
-    return _owner(told) if told.get("mark") else store
+    found = told(root, store)
+    return _owner(found) if found.get("mark") else store
 
 
 def resolved(root: records.Root, ask: dict[str, Any]) -> dict[str, Any]:
@@ -29,11 +29,11 @@ def resolved(root: records.Root, ask: dict[str, Any]) -> dict[str, Any]:
     return dict(ask, owner=_store(root, owner, str(ask.get("was") or "")), known_as=owner)
 
 
-def rename(root: Writable, store: str, told: dict[str, Any]) -> None:
+def rename(root: Writable, store: str, wanted: dict[str, Any]) -> None:
     """Call the fleet in a folder ``mark`` and ``id`` from now on."""
-    told = {"mark": str(told["mark"]), "id": str(told["id"])}
-    if _told(root, store) != told:
-        root.write_atomic(root.fleet(store) + "/fleet.json", wire.encode(told))
+    wanted = {"mark": str(wanted["mark"]), "id": str(wanted["id"])}
+    if told(root, store) != wanted:
+        root.write_atomic(root.fleet(store) + "/fleet.json", wire.encode(wanted))
 
 
 def survey(root: records.Root, ask: dict[str, Any]) -> dict[str, Any]:
@@ -58,17 +58,18 @@ def _others(root: records.Root, mark: str, name: str, was: str) -> dict[str, lis
     environment = mark.partition("@")[2]
     kin, former = [], []
     for other in root.owners():
-        told = _told(root, other)
-        theirs = str(told.get("mark") or "")
-        if theirs and theirs == once and _owner(told) != was:
-            former.append(_owner(told))
-        elif id_ and told.get("id") == id_ and theirs.partition("@")[2] == environment and _things(root, other):
+        found = told(root, other)
+        theirs = str(found.get("mark") or "")
+        if theirs and theirs == once and _owner(found) != was:
+            former.append(_owner(found))
+        elif id_ and found.get("id") == id_ and theirs.partition("@")[2] == environment and _things(root, other):
             kin.append(theirs)
     return {"kin": kin, "former": former}
 
 
 def _things(root: records.Root, store: str) -> list[str]:
-    return records.names(root.instances(store)) + [f"volume {name}" for name in records.names(root.volumes(store))]
+    keys, volumes = (reading.noted(None, listed, store) or [] for listed in (root.keys, root.volume_names))
+    return [*keys, *(f"volume {name}" for name in volumes)]
 
 
 def _store(root: records.Root, owner: str, was: str) -> str:
@@ -76,7 +77,7 @@ def _store(root: records.Root, owner: str, was: str) -> str:
     if store:
         return store
     if os.path.isdir(root.fleet(owner)):
-        mark = str(_told(root, owner)["mark"])
+        mark = str(told(root, owner)["mark"])
         raise wire.Problem(
             "renamed",
             f"the fleet that was called {owner} is called {called(root, owner)} by now",
@@ -93,12 +94,10 @@ def _find(root: records.Root, name: str) -> str:
     return next((each for each in root.owners() if each != name and called(root, each) == name), "")
 
 
-def _told(root: records.Root, store: str) -> dict[str, Any]:
-    try:
-        told = records.read_json(root.fleet(store) + "/fleet.json")
-    except (wire.Problem, OSError):
-        return {}
-    return told if isinstance(told, dict) else {}
+def told(root: records.Root, store: str) -> dict[str, Any]:
+    """Mark and id as the folder of a fleet has them; nothing where they are not there, or cannot be read."""
+    found = reading.noted(None, reading.read_object, root.fleet(store) + "/fleet.json") or {}
+    return {name: found[name] for name in ("mark", "id") if isinstance(found.get(name), str)}
 
 
 def _owner(told: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ def state(pid: int, started: Any) -> str:
 
 def open_pidfd(pid: int, started: Any) -> int | None:
     """A pidfd of exactly that process, or None where it is gone."""
-    if pid <= 0:
+    if not 0 < pid < 1 << 31:
         return None
     try:
         descriptor = os.pidfd_open(pid)

@@ -6,11 +6,10 @@ Every write is atomic: aside, fsync, rename, fsync of the folder. Nothing here s
 from __future__ import annotations
 
 import errno
-import json
 import os
 import threading
 
-from . import wire
+from . import reading, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,11 +37,22 @@ def _is_part(text: str) -> bool:
     return bool(text) and text[0] != "." and len(text) <= 200 and _PLAIN.issuperset(text)
 
 
+def is_key(text: str) -> bool:
+    """Whether it is called as instances are: ``api-2.7f3c9a1b``."""
+    name, _, generation = text.partition(".")
+    return _is_part(name) and name.rpartition("-")[2].isdigit() and bool(generation) and _HEX.issuperset(generation)
+
+
 def digest(text: str) -> str:
     """``text`` where it is a SHA-256 in hex; a Problem where it is not."""
-    if len(text) != 64 or not _HEX.issuperset(text):
+    if not is_digest(text):
         raise wire.Problem("failed", f"{text!r} is no SHA-256 digest")
     return text
+
+
+def is_digest(text: str) -> bool:
+    """Whether it is a SHA-256 in hex."""
+    return len(text) == 64 and _HEX.issuperset(text)
 
 
 def default_path() -> str:
@@ -86,6 +96,10 @@ class Root:
         """The folder of one live record, ``api-2.7f3c9a1b``."""
         return self.instances(owner) + "/" + part(key)
 
+    def keys(self, owner: str) -> list[str]:
+        """The fleet's live records, by the names of their folders; what is called otherwise is none of ours."""
+        return [name for name in names(self.instances(owner)) if is_key(name)]
+
     def retired(self, owner: str) -> str:
         """The folder of what was retired and is kept for looking back."""
         return self.fleet(owner) + "/retired"
@@ -98,6 +112,11 @@ class Root:
         """The folder of one volume; its bytes are ``data`` in it."""
         return self.volumes(owner) + "/" + part(name)
 
+    def volume_names(self, owner: str) -> list[str]:
+        """The fleet's volumes; what is no folder, or called otherwise, is none of ours."""
+        folder = self.volumes(owner)
+        return [name for name in names(folder) if _is_part(name) and os.path.isdir(f"{folder}/{name}")]
+
     def run(self, token: str) -> str:
         """The folder of sockets and locks of one instance: short, because socket paths are."""
         return self.runs + "/" + part(token)
@@ -106,18 +125,19 @@ class Root:
         """Every fleet that has a folder here; what cannot be one is somebody else's and in nobody's way."""
         return [name for name in names(self.fleets) if _is_part(name) and os.path.isdir(f"{self.fleets}/{name}")]
 
-    def read_json(self, path: str) -> Any:
-        """See :func:`read_json`."""
-        return read_json(path)
-
     def boot_id(self) -> str:
         """See :func:`boot_id`."""
         return boot_id()
 
     def host_id(self) -> str:
-        """32 random hex digits, written once at first contact."""
-        with open(self.path + "/host-id", encoding="ascii") as file:
-            return file.read().strip()
+        """32 random hex digits, written once at first contact; a ``damaged`` Problem where they are not there."""
+        path = self.path + "/host-id"
+        told = (reading.read_bytes(path) or b"").decode("ascii", "replace").strip()
+        if len(told) != 32 or not _HEX.issuperset(told):
+            text = f"{path} does not hold the id of this host any more, so nobody knows which host this is"
+            hint = "write it back: `hosts.json` of any fleet on any of its hosts has it beside the host's name"
+            raise wire.Problem("damaged", text, hint, path=path)
+        return told
 
     def prepare(self) -> None:
         """Make the store where there is none; refuse one that a newer tool wrote, touching nothing."""
@@ -130,8 +150,16 @@ class Root:
         _once(self.path + "/format", wire.encode(_FORMAT) + b"\n")
 
     def _check_format(self) -> None:
-        told = read_json(self.path + "/format")
-        if told is not None and int(told.get("readable_from", 0)) > FORMAT:
+        path = self.path + "/format"
+        try:
+            told = reading.read_object(path)
+        except wire.Problem:
+            told = {}
+        if told is not None and not reading.number(told.get("readable_from")):
+            text = f"{path} does not say any more which unictl may read this store, so nothing is touched"
+            hint = f"where no newer unictl wrote the store, write {wire.encode(_FORMAT).decode()} there"
+            raise wire.Problem("damaged", text, hint, path=path)
+        if told is not None and told["readable_from"] > FORMAT:
             raise newer(self.path, told)
 
 
@@ -169,11 +197,15 @@ def hashed(data: bytes) -> str:
 
 
 def names(folder: str) -> list[str]:
-    """Sorted entries of a folder without the hidden ones; none where there is no folder."""
+    """Sorted entries of a folder without the hidden ones; none where there is none. A ``damaged`` Problem where
+    something else lies there: nobody knows what would be in it."""
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
+    except OSError:
+        reading.folder(folder)
+        raise
 
 
 def folders(path: str, mode: int = 0o711) -> None:
@@ -230,7 +262,7 @@ def write_atomic(path: str, data: bytes, mode: int = 0o644, rename: Callable[[st
 
 def append(path: str, line: bytes, sync: bool = False) -> int:
     """Add a line to a file that only grows, never behind half a line of an earlier one; the file's size before."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    descriptor = reading.plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW)
     try:
         size = os.fstat(descriptor).st_size
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -243,12 +275,8 @@ def append(path: str, line: bytes, sync: bool = False) -> int:
 
 
 def write_cache(path: str, data: bytes) -> None:
-    """Write what can be found out again; a full disk is no reason to fail."""
-    try:
-        write_atomic(path, data)
-    except wire.Problem as told:
-        if told.kind != "no-room":
-            raise
+    """Write what can be found out again: a full disk is no reason to fail, nor what else lies there."""
+    reading.noted(None, write_atomic, path, data)
 
 
 def _once(path: str, data: bytes) -> None:
@@ -264,48 +292,6 @@ def _once(path: str, data: bytes) -> None:
         raise problem(error, path) from error
     finally:
         remove_file(aside)
-
-
-def read_bytes(path: str) -> bytes | None:
-    """All of a file, or None where there is none. A short read is no end: files of /proc give a page at a time."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        pieces = []
-        while piece := os.read(descriptor, 65536):
-            pieces.append(piece)
-        return b"".join(pieces)
-    finally:
-        os.close(descriptor)
-
-
-def read_json(path: str) -> Any:
-    """The JSON in a file, None where there is no file, a ``damaged`` Problem where it is none."""
-    data = read_bytes(path)
-    return None if data is None else parsed(data, path)
-
-
-def parsed(data: bytes, path: str) -> Any:
-    """The JSON that was read from a file; a ``damaged`` Problem where it is none."""
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise wire.Problem("damaged", f"{path} is no JSON any more: {error}", path=path) from error
-
-
-def rows(text: bytes) -> list[dict[str, Any]]:
-    """The objects of a file that only grows, a line each; a torn or odd line is ignored."""
-    found = []
-    for line in text.splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            found.append(row)
-    return found
 
 
 def remove_file(path: str) -> None:
@@ -374,7 +360,7 @@ def free_bytes(path: str) -> int:
 
 def problem(error: OSError, path: str | None = None) -> wire.Problem:
     """An operating system error as a sentence that says what to do."""
-    where = str(error.filename or path or "")
+    where = str(error.filename2 or error.filename or path or "")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = free_bytes(where) if where else 0
         return wire.Problem(
@@ -387,6 +373,8 @@ def problem(error: OSError, path: str | None = None) -> wire.Problem:
     hint = ""
     if error.errno in (errno.EACCES, errno.EPERM):
         hint = f"user {os.geteuid()} may not do that: set `become: true` for the host, or give it another `root:`"
+    elif error.errno in (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENOTEMPTY, errno.EEXIST, errno.ENXIO):
+        hint = f"something else lies there: {reading.AWAY}"
     elif error.errno == errno.EROFS:
         hint = "the file system is read-only: check the host's disk"
     return wire.Problem("failed", f"{where}: {error.strerror}", hint, path=where, errno=error.errno)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import facts, lease, records, ring, store, supervise, wire
+from . import facts, lease, reading, records, ring, store, supervise, wire
 from .retired import launches, listed, name_of
 
 __all__ = ["launches", "listed", "name_of", "prune", "retire"]
@@ -51,7 +51,7 @@ def _intend(root: Writable, folder: str) -> None:
 def _pin_images(root: Writable, owner: str, folder: str) -> None:
     """Keep its images until an apply has ended complete: it may have to be launched anew."""
     try:
-        record = records.read_json(folder + "/record.json") or {}
+        record = reading.read_json(folder + "/record.json") or {}
         for sha in record["run"].get("images", ()):
             if os.path.exists(f"{root.images}/{records.digest(sha)}"):
                 store.pin(root, owner, sha)
@@ -80,7 +80,7 @@ def _lay_down(root: Writable, owner: str, key: str, folder: str) -> None:
 
 def _launch_of(folder: str) -> int:
     try:
-        return int((records.read_json(folder + "/record.json") or {}).get("launch", 0))
+        return int((reading.read_json(folder + "/record.json") or {}).get("launch", 0))
     except (wire.Problem, ValueError, TypeError, AttributeError):
         return 0
 

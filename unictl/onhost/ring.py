@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 
-from . import records
+from . import reading, records, wire
 
 BOUND = 1 << 20
 """Bytes of each of the two files."""
@@ -77,8 +77,8 @@ def tail(folder: str) -> list[str]:
 
 def _last(path: str, limit: int) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        descriptor = reading.plain(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except (FileNotFoundError, wire.Problem):
         return b""
     try:
         size = os.fstat(descriptor).st_size

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from . import records, wire
+from . import reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,15 +23,17 @@ def encode(record: dict[str, Any]) -> bytes:
     return text[:-1] + b',"digest":"' + records.hashed(text).encode() + b'"}'
 
 
-def read(folder: str) -> Any:
+def read(folder: str) -> dict[str, Any] | None:
     """The record in an instance's folder, None where there is none; a ``damaged`` Problem where it is not as it was
     written. One that was only laid out anew, as editors and ``jq`` do, says the same."""
     path = folder + "/record.json"
-    data = records.read_bytes(path)
+    data = reading.read_bytes(path)
     if data is None:
         return None
-    record = records.parsed(data, path)
-    if isinstance(record, dict) and not (_newer(record) or _as_written(data, record)):
+    record = reading.parsed(data, path)
+    if not isinstance(record, dict):
+        raise reading.odd_content(path, "no object")
+    if not (_newer(record) or _as_written(data, record)):
         raise wire.Problem("damaged", f"{path} was edited by hand", "plan again: it is replaced", path=path)
     return record
 

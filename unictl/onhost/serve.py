@@ -145,23 +145,24 @@ class Connection:
 
     def _answer(self, call: Call) -> None:
         with self._free:
-            document = self._outcome(call)
+            body = self._outcome(call)
         self.calls.pop(call.stream, None)
-        self.send(b"".join(wire.frames(call.stream, wire.REPLY, wire.encode(document))))
+        self.send(b"".join(wire.frames(call.stream, wire.REPLY, body)))
 
-    def _outcome(self, call: Call) -> dict[str, Any]:
+    def _outcome(self, call: Call) -> bytes:
         """The reply, or the problem: never a traceback, never the request (it may hold secrets)."""
         try:
             if self.problem is not None:
                 raise self.problem
-            return {"ok": self._handle(call)}
+            return wire.encode({"ok": self._handle(call)})
         except wire.Problem as problem:
-            return {"problem": problem.document()}
+            told = problem
         except OSError as error:
-            return {"problem": records.problem(error).document()}
+            told = records.problem(error)
         except Exception as error:
             text = f"the host side failed in {call.ask.get('do')!r}: {type(error).__name__} at {_where(error)}"
-            return {"problem": wire.Problem("failed", text, "this is a fault of unictl: please report it").document()}
+            told = wire.Problem("failed", text, "this is a fault of unictl: please report it")
+        return wire.encode({"problem": told.document()})
 
     def _handle(self, call: Call) -> Any:
         name = str(call.ask.get("do"))

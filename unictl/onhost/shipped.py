@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import records, wire
+from . import reading, records, wire
 
 _NAME = "/code"
 """In a keeper's folder: the digest of what it runs."""
@@ -21,7 +21,7 @@ def place() -> str:
 
 def data() -> bytes:
     """Its bytes."""
-    return records.read_bytes(place()) or b""
+    return reading.read_bytes(place()) or b""
 
 
 def digest() -> str:
@@ -46,7 +46,7 @@ def note(folder: str) -> None:
 
 def current(folder: str) -> bool:
     """Whether the keeper of this folder runs this very code."""
-    return not digest() or (records.read_bytes(folder + _NAME) or b"").decode("ascii", "replace") == digest()
+    return not digest() or (reading.read_bytes(folder + _NAME) or b"").decode("ascii", "replace") == digest()
 
 
 def handed() -> tuple[int, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from . import intact, lease, locks, records, wire
+from . import intact, lease, locks, reading, records, wire
 from .alike import Alike
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ def read(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
     """Send a range of an image that is here: another host may lack it."""
     sha, at, end = records.digest(ask["digest"]), int(ask["offset"]), int(ask["offset"]) + int(ask["length"])
     try:
-        descriptor = os.open(f"{root.images}/{sha}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = reading.plain(f"{root.images}/{sha}", os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise wire.Problem("no-image", f"image {sha[:12]} is not on this host any more", "plan again") from None
     try:
@@ -72,8 +72,8 @@ def pin(root: Writable, owner: str, sha: str) -> None:
 
 
 def stored(root: records.Root) -> list[str]:
-    """Every image that is whole."""
-    return [name for name in records.names(root.images) if len(name) == 64]
+    """Every image that is whole; what else lies there is not ours."""
+    return [name for name in records.names(root.images) if records.is_digest(name)]
 
 
 def _lock(partial: str, call: Any) -> int:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from . import locks, processes, records, shipped, unit_files, unit_starts, units, wire
+from . import locks, processes, reading, records, shipped, unit_files, unit_starts, units, wire
 from .lives import keeper_folder, keeper_lives, state
 
 TYPE_CHECKING = False
@@ -72,18 +72,18 @@ def _has_ingress(root: records.Root, owner: str) -> bool:
 
 def _going(root: records.Root, owner: str) -> list[str]:
     """What runs, or waits to run again."""
-    rows = {key: state(root, owner, key, False) for key in records.names(root.instances(owner))}
+    rows = {key: reading.noted(None, state, root, owner, key, False) for key in root.keys(owner)}
     return [
         key
         for key, row in rows.items()
-        if row["state"] == "unsupervised" or (row["state"] == "ended" and row["end"]["restarting"])
+        if row and (row["state"] == "unsupervised" or (row["state"] == "ended" and row["end"]["restarting"]))
     ]
 
 
 def _end_detached(root: Writable, owner: str) -> None:
     """End the keeper from before systemd supervised here: its guests run on, and the keeper's unit takes them over."""
     lock = keeper_folder(root, owner) + "/lock"
-    pid = int(records.read_bytes(lock) or 0) if locks.held(lock) else 0
+    pid = int(reading.read_bytes(lock) or 0) if locks.held(lock) else 0
     known = pid and processes.has_open(str(pid), os.stat(lock))
     if not known or units.owns(units.name(root, owner), pid):
         return
@@ -182,7 +182,7 @@ def _line(connection: socket.socket) -> bytes:
 
 def _mute(root: records.Root, owner: str) -> wire.Problem:
     lock = keeper_folder(root, owner) + "/lock"
-    told = (records.read_bytes(lock) or b"").decode("ascii", "replace").strip()
+    told = (reading.read_bytes(lock) or b"").decode("ascii", "replace").strip()
     # One that has just begun has not written its pid yet: that of one long gone stands there, anybody's by now.
     if not told.isdigit() or not locks.held(lock) or not processes.has_open(told, os.stat(lock)):
         return wire.Problem("failed", f"the keeper of fleet {owner} does not answer", "run the same command again")

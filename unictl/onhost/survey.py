@@ -12,13 +12,15 @@ from . import (
     elsewhere,
     holders,
     intact,
+    kept,
     lives,
     names,
     privilege,
     programs,
+    reading,
     records,
     retired,
-    sealed,
+    rows,
     units,
     wire,
 )
@@ -27,98 +29,49 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-RUN_FACTS = ("memory", "overhead", "cpus", "forwards", "volumes", "images")
-RECORD_FACTS = ("service", "ordinal", "launch", "fingerprint", "commit", "protect", "resolved")
-
 
 def survey(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Everything a plan reads of one host, for one owner. ``full``: instance or service -> fingerprint wished."""
     owner = records.part(ask["owner"])
-    rows = instances(root, owner, ask.get("full") or {})
-    ingress, ports = _ingress(root, owner)
-    users = {name: f"{row['name']}.{row['generation']}" for row in rows for name in row.get("volumes", ())}
-    own = {int(forward["host"]) for row in rows for forward in row.get("forwards", ())} | ports
+    notes: reading.Notes = []
+    lives_here = instances(root, owner, ask.get("full") or {}, notes)
+    ingress, ports = _ingress(root, owner, notes)
+    users = {name: f"{row['name']}.{row['generation']}" for row in lives_here for name in row.get("volumes", ())}
+    own = {int(forward["host"]) for row in lives_here for forward in row.get("forwards", ())} | ports
     return {
         "format": records.FORMAT,
-        "host": host(root),
-        "instances": rows,
+        "host": host(root, notes),
+        "instances": lives_here,
         "retired": retired.launches(root, owner),
         "volumes": _volumes(root, owner, users),
         **_images(root),
-        "claims": claims.of_others(root, owner, own, _others_ingress),
+        "claims": claims.of_others(root, owner, own, _others_ingress, notes),
         "ingress": ingress,
-        "lease": holders.holder(root, owner),
-        "policy": _remembered(root, owner, "policy"),
-        "hosts": _hosts(root, owner),
+        "lease": reading.noted(notes, holders.holder, root, owner),
+        "policy": _remembered(root, owner, "policy", dict, notes),
+        "hosts": _hosts(root, owner, notes),
         "name": names.survey(root, ask),
-        "namesakes": _namesakes(root, owner, str(ask.get("mark", ""))),
+        "namesakes": _namesakes(root, owner, str(ask.get("mark", "")), notes),
         "elsewhere": elsewhere.stores(root, owner),
         "leftovers": len(holders.leftovers(root, owner)),
-        "applies": applies.last(root, owner),
-        "gates": applies.gates(root, owner),
+        "applies": applies.last(root, owner, notes),
+        "gates": applies.gates(root, owner, notes),
+        "spoiled": _spoiled(root, owner, notes),
     }
 
 
-def instances(root: records.Root, owner: str, full: dict[str, str]) -> list[dict[str, Any]]:
+def instances(
+    root: records.Root, owner: str, full: dict[str, str], notes: reading.Notes | None = None
+) -> list[dict[str, Any]]:
     """Short rows of all live records; spec and launch only where the fingerprint is not the wished one."""
-    kept = lives.keeper_lives(root, owner)
-    return [_row(root, owner, key, full, kept) for key in records.names(root.instances(owner))]
+    tended = bool(reading.noted(notes, lives.keeper_lives, root, owner))
+    return [rows.row(root, owner, key, full, tended) for key in root.keys(owner)]
 
 
-def _row(root: records.Root, owner: str, key: str, full: dict[str, str], kept: bool) -> dict[str, Any]:
-    try:
-        return _read(root, owner, key, full, kept)
-    except wire.Problem as problem:
-        if problem.kind == "newer-format":
-            # Not damaged: whoever replaced it would undo what a newer unictl did.
-            raise
-        return _damaged(key, problem.text)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return _damaged(key, f"its record lacks something: {error!r}")
-    except OSError as error:
-        return _damaged(key, f"its record cannot be read: {error.strerror}")
-
-
-def _read(root: records.Root, owner: str, key: str, full: dict[str, str], kept: bool) -> dict[str, Any]:
-    folder = root.instance(owner, key)
-    record = sealed.read(folder)
-    if record is None:
-        return _damaged(key, "its record.json is gone")
-    if int(record["format"]) > records.FORMAT:
-        raise records.newer(f"the record of {key}", record)
-    row = {"name": record["name"], "generation": record["generation"]}
-    row.update({name: record.get(name) for name in RECORD_FACTS})
-    row.update({name: record["run"].get(name) for name in RUN_FACTS})
-    row.update(records.read_json(folder + "/marks.json") or {})
-    row.update(lives.state(root, owner, key, kept))
-    row["supervision"] = units.supervision(root, owner, key)
-    row["since"] = row["since"] or record.get("at", 0.0)
-    wished = full.get(record["name"]) or full.get(str(record.get("service")))
-    if wished and wished != record["fingerprint"]:
-        row["spec"] = record.get("spec")
-        row["launched"] = {"restart": record.get("restart"), "run": record["run"]}
-    return row
-
-
-def _damaged(key: str, why: str) -> dict[str, Any]:
-    name, _, generation = key.partition(".")
-    service, _, ordinal = name.rpartition("-")
-    return {
-        "name": name,
-        "generation": generation,
-        "service": service,
-        "ordinal": int(ordinal) if ordinal.isdigit() else 0,
-        "launch": 0,
-        "fingerprint": "",
-        "state": "damaged",
-        "why": why,
-    }
-
-
-def host(root: records.Root) -> dict[str, Any]:
+def host(root: records.Root, notes: reading.Notes | None = None) -> dict[str, Any]:
     """What this machine is."""
     total, free = claims.memory()
-    qemu = _qemu(root)
+    qemu = _qemu(root, notes)
     return {
         "id": root.host_id(),
         "boot_id": records.boot_id(),
@@ -146,18 +99,15 @@ def user() -> str:
         return str(os.geteuid())
 
 
-def _qemu(root: records.Root) -> dict[str, Any] | None:
+def _qemu(root: records.Root, notes: reading.Notes | None) -> dict[str, Any] | None:
     """Path and version; asking QEMU costs 30 ms, so the answer is kept for that very file."""
     path = programs.which(*programs.QEMU)
     if not path:
         return None
     there = os.stat(path)
     mark = [path, there.st_mtime_ns, there.st_size]
-    try:
-        told = records.read_json(root.path + "/qemu.json") or {}
-    except wire.Problem:
-        told = {}
-    if told.get("file") != mark:
+    told = reading.noted(notes, reading.read_object, root.path + "/qemu.json") or {}
+    if told.get("file") != mark or not isinstance(told.get("version"), str):
         told = {"file": mark, "version": _version(path)}
         records.write_cache(root.path + "/qemu.json", wire.encode(told))
     return {"path": path, "version": told["version"]}
@@ -214,13 +164,16 @@ def _lacks_of_systemd() -> list[dict[str, str]]:
     return limits.lacks()
 
 
-def _ingress(root: records.Root, owner: str) -> tuple[dict[str, Any], set[int]]:
+def _ingress(root: records.Root, owner: str, notes: reading.Notes) -> tuple[dict[str, Any], set[int]]:
     """What the ingress says of itself, and the ports it listens on: ours, not foreign."""
+    absent = {"state": "absent", "hash": ""}
     if not os.path.isdir(root.fleet(owner) + "/ingress"):
-        return {"state": "absent", "hash": ""}, set()
+        return absent, set()
     from . import ingress
 
-    return ingress.survey(root, owner), {port for _, port in ingress.ports(root, owner)}
+    told = reading.noted(notes, ingress.survey, root, owner)
+    ports = reading.noted(notes, ingress.ports, root, owner) or ()
+    return told or dict(absent, state="dead"), {port for _, port in ports}
 
 
 def _others_ingress(root: records.Root, owner: str) -> list[dict[str, Any]]:
@@ -230,24 +183,21 @@ def _others_ingress(root: records.Root, owner: str) -> list[dict[str, Any]]:
     return ingress.claims(root, owner)
 
 
-def _namesakes(root: records.Root, owner: str, mark: str) -> list[str]:
+def _namesakes(root: records.Root, owner: str, mark: str, notes: reading.Notes) -> list[str]:
     """Other fleets of the same mark: another id, so not ours."""
     found = []
     for other in root.owners():
-        if other != owner and mark:
-            try:
-                told = records.read_json(root.fleet(other) + "/fleet.json") or {}
-            except wire.Problem:
-                continue
-            if told.get("mark") == mark:
-                found.append(other)
+        path = root.fleet(other) + "/fleet.json"
+        told = reading.noted(notes, reading.read_object, path) or {}
+        if other != owner and mark and told.get("mark") == mark:
+            found.append(other)
     return found
 
 
 def _volumes(root: records.Root, owner: str, users: dict[str, str]) -> list[dict[str, Any]]:
     """The fleet's volumes with the instance that names each."""
     rows = []
-    for name in records.names(root.volumes(owner)):
+    for name in root.volume_names(owner):
         try:
             size = os.path.getsize(root.volume(owner, name) + "/data")
         except OSError:
@@ -263,15 +213,49 @@ def _images(root: records.Root) -> dict[str, list[str]]:
     return {"images": [name for name in there if name not in damaged], "damaged": damaged}
 
 
-def _hosts(root: records.Root, owner: str) -> Any:
+def _hosts(root: records.Root, owner: str, notes: reading.Notes) -> Any:
     """The hosts of the fleet as last applied, as one text: a thousand hosts say a thousand each."""
-    told = _remembered(root, owner, "hosts")
-    return "\n".join(map(str, told)) if isinstance(told, list) else None
+    told = _remembered(root, owner, "hosts", list, notes)
+    return None if told is None else "\n".join(map(str, told))
 
 
-def _remembered(root: records.Root, owner: str, name: str) -> Any:
+def _remembered(root: records.Root, owner: str, name: str, of: type, notes: reading.Notes) -> Any:
     """``policy`` or ``hosts`` as last applied; None before the first apply, or where the file is damaged."""
-    try:
-        return records.read_json(f"{root.fleet(owner)}/{name}.json")
-    except wire.Problem:
-        return None
+    path = f"{root.fleet(owner)}/{name}.json"
+
+    def read() -> Any:
+        told = reading.read_json(path)
+        if told is None or isinstance(told, of):
+            return told
+        raise reading.odd_content(path, f"the {name} of the last apply")
+
+    return reading.noted(notes, read)
+
+
+def _spoiled(root: records.Root, owner: str, notes: reading.Notes) -> list[dict[str, Any]]:
+    """What was found damaged: {path, text, hint, bars}. ``bars``: the next apply of this fleet has to write there, and
+    cannot."""
+    kept.revisions(root, owner, notes)
+    for path in _strays(root, owner):
+        notes.append(wire.Problem("damaged", f"{path} is called as nothing of unictl's is", reading.AWAY, path=path))
+    rows = {}
+    for note in notes:
+        path = note.path or ""
+        rows[path] = {"path": path, "text": note.text, "hint": note.hint, "bars": _bars(root, owner, path)}
+    return list(rows.values())
+
+
+def _bars(root: records.Root, owner: str, path: str) -> bool:
+    """A folder cannot be written over. What is written by a rename takes the place of anything else, and what is
+    appended to, or locked, does not."""
+    there = reading.kind(path)
+    if there == "a folder":
+        return path.startswith(root.fleet(owner) + "/")
+    lasting = (root.fleet(owner) + "/ledger.jsonl", holders.lease_path(root, owner))
+    return path in lasting and there not in ("a file", "")
+
+
+def _strays(root: records.Root, owner: str) -> list[str]:
+    """What lies among the fleet's instances or volumes, and is none."""
+    known = {root.instances(owner): set(root.keys(owner)), root.volumes(owner): set(root.volume_names(owner))}
+    return [f"{folder}/{name}" for folder, mine in known.items() for name in records.names(folder) if name not in mine]

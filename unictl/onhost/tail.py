@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import records, retire, ring, wire
+from . import reading, records, retire, ring, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,10 +51,11 @@ def _one(places: list[str], wanted: str) -> str:
 
 def _by_launch(root: records.Root, owner: str, name: str) -> list[str]:
     found = []
-    for key in records.names(root.instances(owner)):
+    for key in root.keys(owner):
         if retire.name_of(key) == name:
-            record = records.read_json(root.instance(owner, key) + "/record.json") or {}
-            found.append((int(record.get("launch", 0)), key))
+            path = root.instance(owner, key) + "/record.json"
+            launch = (reading.noted(None, reading.read_object, path) or {}).get("launch")
+            found.append((launch if reading.number(launch) else 0, key))
     return [key for _, key in sorted(found)]
 
 
@@ -113,8 +114,8 @@ def _news(folder: str, position: tuple[int, int]) -> tuple[bytes, tuple[int, int
 
 def _read(path: str, begin: int, end: int) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        descriptor = reading.plain(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except (FileNotFoundError, wire.Problem):
         return b""
     try:
         return os.pread(descriptor, max(0, end - begin), begin)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import locks, privilege, records, shipped, unit_text, units
+from . import locks, privilege, reading, records, shipped, unit_text, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def ingress(root: Writable, owner: str, run: str) -> None:
 def _put(root: Writable, unit: str, text: str) -> bool:
     """Write a unit file; whether another text stood there. The folder is synced by the caller, once for many."""
     path = units.path(unit)
-    there = records.read_bytes(path)
+    there = reading.read_bytes(path)
     if there == text.encode():
         return False
     aside = f"{units.FOLDER}/.new-{unit}"
@@ -161,7 +161,7 @@ def settle(root: Writable) -> None:
 
 def _collect(root: Writable) -> None:
     ours = [name for name in records.names(units.FOLDER) if name.startswith("unictl-")]
-    texts = [(records.read_bytes(units.path(name)) or b"").decode("utf-8", "replace") for name in ours]
+    texts = [(reading.read_bytes(units.path(name)) or b"").decode("utf-8", "replace") for name in ours]
     for name in os.listdir(_folder(root)):
         path = f"{_folder(root)}/{name}"
         if not any(unit_text.runs(text, path) for text in texts):

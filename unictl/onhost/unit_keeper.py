@@ -23,6 +23,7 @@ from . import (
     keeper,
     lives,
     locks,
+    reading,
     records,
     shipped,
     substitute,
@@ -59,7 +60,7 @@ class Start(haproxy_start.Start):
         status = os.waitpid(self._pid, 0)[1]
         for descriptor in (self.pidfd, self._lock):
             os.close(descriptor)
-        return haproxy_process.words(records.read_bytes(self._place.said) or b"") if status else ""
+        return haproxy_process.words(reading.read_bytes(self._place.said) or b"") if status else ""
 
 
 class Watch(ingress_watch.Watch):
@@ -83,13 +84,13 @@ class UnitKeeper(keeper.Keeper):
 
     def busy(self) -> bool:
         """Whether there is anything to keep, or may be at the next boot."""
-        return super().busy() or any(map(self._may_start, records.names(self.root.instances(self.owner))))
+        return super().busy() or any(map(self._may_start, self.root.keys(self.owner)))
 
     def _may_start(self, key: str) -> bool:
         unit = units.name(self.root, self.owner, key)
         if not units.enabled(unit):
             return False
-        last = facts.last(self.root.instance(self.owner, key)) or {}
+        last = reading.noted(None, facts.last, self.root.instance(self.owner, key)) or {}
         if last.get("event") == "ended" and not last.get("restarting"):
             unit_files.disable(door.free(self.root), unit)
         return units.enabled(unit)

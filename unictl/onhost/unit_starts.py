@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import facts, lives, locks, records, sealed, unit_files, units, wire
+from . import facts, lives, locks, reading, records, sealed, unit_files, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Begun:
 
     def _problem(self) -> wire.Problem | None:
         try:
-            told = records.read_json(self.run + lives.PROBLEM)
+            told = reading.read_json(self.run + lives.PROBLEM)
         except wire.Problem:
             return None
         if told is None:
@@ -110,7 +110,7 @@ class Begun:
 def renew(root: Writable, owner: str) -> None:
     """Units and keeper run the code at hand from now on: after an upgrade. No guest notices."""
     found = {}
-    for key in records.names(root.instances(owner)):
+    for key in root.keys(owner):
         if units.written(units.name(root, owner, key)):
             try:
                 found[key] = _record(root, owner, key)

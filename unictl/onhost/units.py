@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import records, wire
+from . import reading, records, wire
 from .programs import which
 
 TYPE_CHECKING = False
@@ -75,7 +75,7 @@ def owns(unit: str, pid: int) -> bool:
 
 def _read(path: str) -> bytes | None:
     try:
-        return records.read_bytes(path)
+        return reading.read_bytes(path)
     except OSError:
         return None
 

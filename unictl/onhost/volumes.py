@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from . import lease, locks, records, wire
+from . import claims, lease, locks, reading, records, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ def _allocate(path: str, size: int) -> None:
 
 def _grow(root: Writable, path: str, name: str, size: int) -> dict[str, Any]:
     """A larger size is given while nobody uses it; a smaller one is never taken."""
+    if reading.kind(path + "/data") != "a file":
+        text = f"volume {name} has lost its data: {path}/data is no file"
+        raise wire.Problem("damaged", text, f"bring it back, or give it up: -allow-destroy volume:{name}")
     there = os.path.getsize(path + "/data")
     if size <= there:
         return {"size": there}
@@ -78,10 +81,12 @@ def _grow(root: Writable, path: str, name: str, size: int) -> dict[str, Any]:
 
 
 def _delete(root: Writable, owner: str, name: str) -> dict[str, Any]:
-    for key in records.names(root.instances(owner)):
-        record = records.read_json(root.instance(owner, key) + "/record.json") or {}
-        if name in record.get("run", {}).get("volumes", ()):
+    notes: reading.Notes = []
+    for _, key, record in claims.records_of(root, owner, notes):
+        if name in record["run"].get("volumes", ()):
             raise wire.Problem("taken", f"volume {name} is held by {key}", f"retire {key} first")
+    if notes:
+        raise wire.Problem("taken", f"nobody knows who uses volume {name}: {notes[0].text}", notes[0].hint)
     path = root.volume(owner, name)
     lock = locks.take(path + "/lock") if os.path.isdir(path) else None
     if os.path.isdir(path) and lock is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import time
 
-from . import door, ends, facts, guest, locks, records, unit_files, units, wire
+from . import claims, door, ends, facts, guest, locks, reading, records, unit_files, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,11 +102,8 @@ class Ward(guest.Guest):
         self._judge(end)
 
     def _monitored(self) -> bool:
-        try:
-            record = records.read_json(self.folder + "/record.json") or {}
-        except wire.Problem:
-            return True
-        return any("{run}/qmp" in word for word in record.get("run", {}).get("argv", ()))
+        argv = claims.run_of(self.folder)["argv"]
+        return not argv or any("{run}/qmp" in word for word in argv)
 
 
 def unheard(end: dict[str, Any], monitored: bool) -> None:
@@ -117,7 +114,7 @@ def unheard(end: dict[str, Any], monitored: bool) -> None:
 
 def told(run: str, invocation: str) -> dict[str, Any] | None:
     """{status, signal, cause} as systemd told after that start of a unit; None while it did not."""
-    said = (records.read_bytes(f"{run}/exit.{invocation}") or b"").decode().split() if invocation else []
+    said = (reading.read_bytes(f"{run}/exit.{invocation}") or b"").decode().split() if invocation else []
     if len(said) < 3:
         return None
     result, kind, value, *killed = said

@@ -52,6 +52,7 @@ def hosts(s: Situation) -> Iterator[Finding]:
         if isinstance(told, Silent) and told.code:
             path: Path = ("fleet",) if told.code == "renamed" else ("hosts", name)
             yield Finding(path=path, code=told.code, text=told.why, hint=told.hint)
+    yield from _spoiled(s)
     yield from _other_stores(s)
     nowhere = [wished.name for wished in s.wished if wished.name not in s.lives]
     may = f"; {listed(nowhere)} may run there, since no other host has {_them(nowhere)}" if nowhere else ""
@@ -61,6 +62,17 @@ def hosts(s: Situation) -> Iterator[Finding]:
         )
         hint = f"put {name} back with `drain: true` and apply, or with `lost: true` if it is dead, before you remove it"
         yield Finding(path=("hosts",), code="host-left", text=text, hint=hint)
+
+
+def _spoiled(s: Situation) -> Iterator[Finding]:
+    """Files on hosts that are not what they have to be, this fleet's or another's."""
+    for name, said in s.answered.items():
+        for row in said.spoiled:
+            severity = Severity.ERROR if row["bars"] else Severity.WARNING
+            text = f"{name}: {row['text']}"
+            yield Finding(
+                path=("hosts", name), code="spoiled-file", text=text, hint=str(row["hint"]), severity=severity
+            )
 
 
 def _them(names: Sequence[str]) -> str:
