@@ -71,7 +71,7 @@ def test_the_memory_limit_holds_guest_and_overhead_and_is_none_where_none_is_tol
 
 
 def test_a_store_is_never_hidden_from_its_own_instances() -> None:
-    assert "PrivateTmp=no\n" in instance("/var/tmp/u") and "ProtectHome=yes\n" in instance("/var/tmp/u")
+    assert "PrivateTmp=no\n" in instance("/var/tmp/u") and "ProtectHome=tmpfs\n" in instance("/var/tmp/u")
     assert "ProtectHome=read-only\n" in instance("/root/u") and "PrivateTmp=yes\n" in instance("/root/u")
 
 
@@ -86,6 +86,7 @@ def test_words_stay_words_whatever_they_hold() -> None:
 
 
 def test_what_a_user_of_its_own_cannot_do_anyway_is_barred_only_where_there_is_none() -> None:
-    barred = {"ProtectControlGroups=yes", "ProtectKernelLogs=yes", "ProtectKernelTunables=yes"}
+    kernel = {"ProtectControlGroups", "ProtectKernelLogs", "ProtectKernelTunables", "ProtectKernelModules"}
+    barred = {f"{word}=yes" for word in kernel | {"ProtectHostname", "ProtectClock", "RestrictRealtime"}}
     plain, root = (set(instance(own_user=own).splitlines()) for own in (True, False))
     assert root - plain == barred and not plain - root

@@ -22,6 +22,11 @@ class Writable(records.Root):
         super().__init__(path)
         self.fence = writes
 
+    def folders(self, path: str, mode: int = 0o711) -> None:
+        """See :func:`records.folders`."""
+        with self.fence.passing():
+            records.folders(path, mode)
+
     def rename(self, aside: str, path: str) -> None:
         """Put what was written aside in its place."""
         with self.fence.passing():

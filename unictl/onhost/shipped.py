@@ -10,6 +10,9 @@ from . import reading, records, wire
 _NAME = "/code"
 """In a keeper's folder: the digest of what it runs."""
 _DIGEST: list[str] = []
+_COMPILED: list[bytes] = []
+_UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
+"""The rest of a compiled file's head: valid without looking at a source."""
 
 
 def place() -> str:
@@ -25,12 +28,44 @@ def data() -> bytes:
 
 
 def digest() -> str:
-    """Their SHA-256; empty where this runs from a folder."""
+    """Their SHA-256 as they came; empty where this runs from a folder."""
     if not _DIGEST:
-        import hashlib
-
-        _DIGEST.append(hashlib.sha256(data()).hexdigest() if place() else "")
+        _DIGEST.append(_named() or _hashed())
     return _DIGEST[0]
+
+
+def _named() -> str:
+    """The digest in the name under which a host keeps its own code: what it compiled is in there as well."""
+    name = os.path.basename(place())[: -len(".zip")]
+    return name if place().endswith(".zip") and len(name) == 64 else ""
+
+
+def _hashed() -> str:
+    import hashlib
+
+    return hashlib.sha256(data()).hexdigest() if place() else ""
+
+
+def compiled() -> bytes:
+    """The zip with each module also compiled by this very Python: what starts from it begins in half the time (30 ms
+    of 50). Another Python, after an upgrade of the host, reads the sources."""
+    if not _COMPILED:
+        import importlib.util
+        import io
+        import marshal
+        import zipfile
+
+        head = importlib.util.MAGIC_NUMBER + _UNCHECKED
+        out = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(data())) as came, zipfile.ZipFile(out, "w") as made:
+            for entry in [entry for entry in came.infolist() if not entry.filename.endswith(".pyc")]:
+                text = came.read(entry)
+                made.writestr(entry, text)
+                if entry.filename.endswith(".py"):
+                    program = compile(text, entry.filename, "exec", dont_inherit=True, optimize=2)
+                    made.writestr(zipfile.ZipInfo(entry.filename + "c"), head + marshal.dumps(program))
+        _COMPILED.append(out.getvalue())
+    return _COMPILED[0]
 
 
 def note(folder: str) -> None:

@@ -20,11 +20,21 @@ if TYPE_CHECKING:
 
 def code(root: Writable) -> str:
     """The path of this very code on disk, put there if need be."""
-    found = f"{_folder(root)}/{shipped.digest()}.zip"
+    found = _code(root)
     if not os.path.exists(found):
         records.folders(_folder(root))
-        root.write_atomic(found, shipped.data())
+        root.write_atomic(found, shipped.compiled())
     return found
+
+
+def _code(root: records.Root) -> str:
+    return f"{_folder(root)}/{shipped.digest()}.zip"
+
+
+def _compile(root: records.Root) -> None:
+    """Before the host's lock is taken, which is held for milliseconds."""
+    if not os.path.exists(_code(root)):
+        shipped.compiled()
 
 
 def _folder(root: records.Root) -> str:
@@ -34,11 +44,14 @@ def _folder(root: records.Root) -> str:
 def instances(root: Writable, owner: str, found: dict[str, dict[str, Any]], at_boot: bool = True) -> None:
     """Units of these records (key -> record) and that of their keeper; all durable when this returns. ``at_boot``:
     enabled too, else they stay as they are in that."""
+    _compile(root)
     with locks.Held(root.host_lock):
         zipped = code(root)
         changed = _put(root, units.name(root, owner), _keeper(root, owner, zipped))
         for key, record in found.items():
             token = records.token(owner, key)
+            # A unit may only write to what is there when it starts.
+            root.folders(root.run(token), 0o700)
             text = unit_text.instance(
                 root=root.path,
                 owner=owner,
@@ -61,6 +74,7 @@ def instances(root: Writable, owner: str, found: dict[str, dict[str, Any]], at_b
 
 def keeper(root: Writable, owner: str) -> None:
     """The unit of the keeper alone."""
+    _compile(root)
     with locks.Held(root.host_lock):
         changed = _put(root, units.name(root, owner), _keeper(root, owner, code(root)))
         records.sync_folder(units.FOLDER)
@@ -82,6 +96,7 @@ def _keeper(root: records.Root, owner: str, zipped: str) -> str:
 def ingress(root: Writable, owner: str, run: str) -> None:
     """The unit of the fleet's ingress, enabled, and that of the keeper."""
     unit = units.name(root, owner, "ingress")
+    _compile(root)
     with locks.Held(root.host_lock):
         zipped = code(root)
         changed = _put(root, units.name(root, owner), _keeper(root, owner, zipped))

@@ -121,12 +121,20 @@ def main(folder: str, owner: str) -> None:
     shipped.note(place)
     kept = UnitKeeper(root, owner, listener)
     _choose(root)
+    _make_ready(root, owner)
     gc.freeze()
     ready()
     kept.run()
     if locks.is_path(lock, place + "/lock"):
         records.remove_file(place + "/socket")
     listener.close()
+
+
+def _make_ready(root: records.Root, owner: str) -> None:
+    """The run folders that units write to: swept away, some of them, with what a boot sweeps."""
+    for key in records.names(root.instances(owner)):
+        if units.enabled(units.name(root, owner, key)) and not os.path.exists(root.instance(owner, key) + "/intent"):
+            records.folders(root.run(records.token(owner, key)), 0o700)
 
 
 def _take(path: str) -> int:

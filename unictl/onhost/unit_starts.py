@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 LIMIT = 30.0
 """Seconds that one may take to start, and one more for each that starts beside it."""
-POLL = 0.005
+POLL = (0.005, 0.05)
+"""Seconds between two looks at one that begins: first, and at most."""
 
 
 def start(root: Writable, owner: str, keys: list[str]) -> dict[str, Any]:
@@ -71,6 +72,7 @@ class Begun:
 
     def outcome(self, deadline: float) -> wire.Problem | None:
         """None once it runs, or ran; else why it does not, its unit put to rest until somebody asks again."""
+        pause = POLL[0]
         while True:
             last = facts.last(self.folder) or {}
             if int(last.get("n", 0)) > self.before and (last["event"] == "ended" or self.running()):
@@ -80,7 +82,8 @@ class Begun:
                 unit_files.disable(self.root, self.unit)
                 units.systemctl("stop", self.unit)
                 return problem
-            time.sleep(POLL)
+            time.sleep(pause)
+            pause = min(pause * 1.5, POLL[1])
 
     def _unstarted(self, last: dict[str, Any]) -> wire.Problem | None:
         if last["event"] != "ended" or last.get("verdict") != "configuration":

@@ -36,9 +36,18 @@ _EVERYWHERE = (
     "SystemCallErrorNumber=EPERM",
     "UMask=0077",
 )
-_ROOTS_ALONE = ("ProtectControlGroups=", "ProtectKernelLogs=", "ProtectKernelTunables=")
-"""What only root may write anyway, and a user of its own without capabilities never may. Hiding it from one all the
-same is a third of what the start of a unit costs: it is some forty mounts."""
+_ROOTS_ALONE = (
+    "ProtectControlGroups=",
+    "ProtectKernelLogs=",
+    "ProtectKernelTunables=",
+    "ProtectKernelModules=",
+    "ProtectHostname=",
+    "ProtectClock=",
+    "RestrictRealtime=",
+)
+"""What only root may do or write anyway, and a user of its own without capabilities never may. Hiding it from one all
+the same is a third of what the start of a unit costs: it is some forty mounts, and filters of calls that the list of
+those allowed lacks already."""
 _TELL = (
     'o=0; while IFS=: read -r n c p; do for f in "/sys/fs/cgroup/$c$p/memory.oom_control" '
     '"/sys/fs/cgroup$p/memory.events"; do [ -r "$f" ] && while read -r w x; do [ "$w" = oom_kill ] && o=$x; '
@@ -89,7 +98,8 @@ def instance(
     """The unit of one instance. ``run``: its run folder; ``keeper``: the unit of the fleet's keeper; ``own_user``:
     whether its hypervisor becomes a user of its own (else it stays root).
 
-    It is never restarted by systemd: the keeper judges each end first, and waits longer each time.
+    It is never restarted by systemd: the keeper judges each end first, and waits longer each time. The run folder is
+    there before: made with the unit, and by the keeper, which a boot starts first.
     """
     launch = record["run"]
     folder = f"{root}/fleets/{owner}/instances/{key}"
@@ -97,8 +107,6 @@ def instance(
     service = [
         "Type=notify",
         "NotifyAccess=main",
-        # It may have been swept away with everything that a boot sweeps.
-        f"ExecStartPre=+/bin/mkdir -p {quoted(run)}",
         "ExecStart=" + program(python, code, "begin", root, owner, key),
         # The one who knows how the hypervisor ended is systemd; where the keeper looks for it.
         f"ExecStopPost=+/bin/sh -c {_facts(run)}",
@@ -204,11 +212,12 @@ def _limits(launch: dict[str, Any]) -> list[str]:
 
 
 def _sight(root: str, python: str) -> list[str]:
-    """What of the machine is hidden; never where our own things lie."""
+    """What of the machine is hidden; never where our own things lie. Empty homes hide as much as closed ones, and cost
+    half as much."""
     temporary = any((root + "/").startswith(place) for place in ("/tmp/", "/var/tmp/"))
     homes = ("/home/", "/root/", "/run/user/")
     home = any((path + "/").startswith(place) for path in (root, python) for place in homes)
-    return [f"PrivateTmp={'no' if temporary else 'yes'}", f"ProtectHome={'read-only' if home else 'yes'}"]
+    return [f"PrivateTmp={'no' if temporary else 'yes'}", f"ProtectHome={'read-only' if home else 'tmpfs'}"]
 
 
 def _unit(root: str) -> list[str]:

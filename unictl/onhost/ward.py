@@ -84,6 +84,7 @@ class Ward(guest.Guest):
         self._cancel()
 
     def _restart(self) -> None:
+        records.folders(self.run, 0o700)
         units.told_to("start", "--no-block", self.unit)
         self._at_rest()
 
