@@ -229,3 +229,20 @@ def test_what_fleet_lock_was_given_stands_in_the_comment_and_on_the_page_too() -
     made = samples.plan(samples.bump(2), facts={"relocked": ["endpoint zed.http 23102"]})
     for shown in (markdown.plan(made), page.plan(made)):
         assert "fleet.lock: endpoint zed.http 23102; commit it" in shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"hv1": (1, 210), "hv2": (1, 414)}, "Asked 2 hosts, 1 round trip each, the slowest hv2 in 0.41 s."),
+        ({"hv1": (2, 1500), "hv2": (1, 20)}, "Asked 2 hosts, 1 to 2 round trips each, the slowest hv1 in 1.50 s."),
+        ({"hv1": (1, 35)}, "Asked hv1: 1 round trip, 0.04 s."),
+    ],
+)
+def test_what_asking_the_hosts_took_is_one_line_where_everything_is_shown(
+    asked: dict[str, tuple[int, int]], told: str
+) -> None:
+    reached = {host: {"round_trips": trips, "took_ms": took} for host, (trips, took) in asked.items()}
+    made = replace(samples.plan(samples.bump(2)), facts={"reached": reached})
+    assert told in layout.text(text.plan(made, verbose=True)).splitlines()
+    assert "round trip" not in layout.text(text.plan(made))

@@ -42,6 +42,7 @@ def plan(plan: Plan, width: int = 80, *, verbose: bool = False, following: Itera
         *_block(relocked(plan, width)),
         *_block(problems.text(plan.warnings, width=width, counting=False) if plan.warnings else ()),
         *_block(_refused(plan, width)),
+        *_block(reached(plan, width) if verbose else ()),
         *_block(one(clean(note)) for note in lasting(plan)),
         *_block(one(clean(note)) for note in following),
     ]
@@ -213,6 +214,19 @@ def lasting(plan: Plan) -> tuple[str, ...]:
             return (f"Takes at least {told}: so long what starts has to stay healthy.",)
         case _:
             return (f"Takes at least {told}; not all of its steps have been done before.",)
+
+
+def reached(plan: Plan, width: int = 80) -> tuple[Line, ...]:
+    """What asking the hosts took: that it is one round trip each is a promise, so it is shown."""
+    asked: Mapping[str, Mapping[str, int]] = plan.facts.get("reached") or {}
+    if not asked:
+        return ()
+    trips = sorted({each["round_trips"] for each in asked.values()})
+    told = counted(trips[0], "round trip") if len(trips) == 1 else f"{trips[0]} to {trips[-1]} round trips"
+    slowest = max(sorted(asked, key=natural), key=lambda host: asked[host]["took_ms"])
+    took = f"{asked[slowest]['took_ms'] / 1000:.2f} s"
+    many = f"{counted(len(asked), 'host')}, {told} each, the slowest {clean(slowest)} in {took}"
+    return wrap(f"Asked {many if len(asked) > 1 else f'{clean(slowest)}: {told}, {took}'}.", width, 0)
 
 
 def _refused(plan: Plan, width: int) -> tuple[Line, ...]:
