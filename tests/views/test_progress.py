@@ -129,6 +129,21 @@ def test_what_is_sent_shows_its_rate_and_how_long_still() -> None:
     assert "30% 10 MiB/s, 8s left" in _plain(progress.region(shown, 3.0))[0]
 
 
+def test_what_is_sent_and_moves_no_more_promises_nothing_and_says_since_when() -> None:
+    """As over a line that was cut; and it goes on where it goes on."""
+    shown = progress.Progress()
+    for n in range(3):
+        shown = progress.advance(shown, Progressed(at=1 + n, step=_step(0), done=(10 + 10 * n) << 20, total=100 << 20))
+    assert "s left" in _plain(progress.region(shown, 7.0))[0]
+    for now in (8.0, 18.0):
+        for line in (_plain(progress.region(shown, now))[0], _plain(progress.heartbeat(shown, now))[0]):
+            assert f" 30%, stalled for {now - 3:.0f}s" in line and "left" not in line
+    moved = progress.advance(shown, Progressed(at=19, step=_step(0), done=40 << 20, total=100 << 20))
+    assert "40% 1.7 MiB/s, " in _plain(progress.region(moved, 19.0))[0]
+    whole = progress.advance(moved, Progressed(at=20, step=_step(0), done=100 << 20, total=100 << 20))
+    assert "stalled" not in _plain(progress.region(whole, 60.0))[0]
+
+
 def test_a_rate_is_not_guessed_from_the_first_word() -> None:
     shown = progress.Progress()
     for event in (Started(at=0, step=_step(0)), Progressed(at=9, step=_step(0), done=50, total=100)):

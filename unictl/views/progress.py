@@ -32,6 +32,8 @@ HEARTBEAT = 10.0
 """Seconds between two lines about something that still runs, where there is no screen."""
 EARLY = 0.5
 """Seconds within which a rate is a guess."""
+STALLED = 5.0
+"""Seconds after which bytes that do not move are told as that: a rate of before would be a promise."""
 STOPPING = "Stopping: steps in flight end, no new one starts. Press Ctrl-C again to leave at once."
 
 _DONE = {
@@ -182,21 +184,27 @@ def _took(progress: Progress, step: Step, at: float) -> str:
 
 def _running(each: Running, now: float, width: int) -> Line:
     right = one(elapsed(now - each.since), "dim")
-    left = elide(f"  {doing(each.step)}{_far(each)}", max(20, width - len(plain(right)) - 2))
+    left = elide(f"  {doing(each.step)}{_far(each, now)}", max(20, width - len(plain(right)) - 2))
     return (Span(left.ljust(max(0, width - len(plain(right))))), *right)
 
 
 def _still(each: Running, now: float, width: int) -> Line:
     took = f" [{elapsed(now - each.since)}]"
-    return one(elide(f"Still: {doing(each.step)}{_far(each)}", max(20, width - len(took))) + took, "dim")
+    return one(elide(f"Still: {doing(each.step)}{_far(each, now)}", max(20, width - len(took))) + took, "dim")
 
 
-def _far(each: Running) -> str:
+def _far(each: Running, now: float) -> str:
     """How far, how fast, and how long still."""
     share = f" {min(100, 100 * each.done // each.total)}%" if each.total else ""
-    moving = each.rate > 0 and each.done < each.total
-    rate = f" {amount(int(each.rate))}/s, {elapsed((each.total - each.done) / each.rate + 1)} left" if moving else ""
-    return f"{share}{rate}{' ' + clean(each.text) if each.text else ''}"
+    return f"{share}{_pace(each, now)}{' ' + clean(each.text) if each.text else ''}"
+
+
+def _pace(each: Running, now: float) -> str:
+    if each.done >= each.total:
+        return ""
+    if now - each.at >= STALLED:
+        return f", stalled for {elapsed(now - each.at)}"
+    return f" {amount(int(each.rate))}/s, {elapsed((each.total - each.done) / each.rate + 1)} left" if each.rate else ""
 
 
 def _head(progress: Progress, now: float) -> str:
