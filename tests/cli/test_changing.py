@@ -1,6 +1,8 @@
 """``plan``, ``apply`` and ``destroy``."""
 
 import json
+import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 
@@ -273,3 +275,11 @@ def test_rows_can_be_approved_one_by_one(world: World) -> None:
 def test_what_is_neither_a_hash_nor_a_file_is_a_usage_error_before_anything_is_read(world: World) -> None:
     ran = world.run("apply", "-auto-approve", "-expect-hash", "latest")
     assert ran.code == 1 and "'latest' is neither" in ran.err and not world.asked
+
+
+def test_whoever_holds_the_lease_has_a_name_also_where_the_environment_gives_none(world: World) -> None:
+    user, node = pwd.getpwuid(os.getuid()).pw_name, os.uname().nodename
+    for environment, name in (({}, user), ({"USER": "eve"}, "eve"), ({"USER": "root", "SUDO_USER": "eve"}, "eve")):
+        world.environment = environment
+        world.run("apply", "-auto-approve")
+        assert world.asked["apply"][1].holder == f"{name}@{node}"

@@ -4,10 +4,13 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,6 +136,56 @@ def test_leaving_at_once_gives_the_terminal_back() -> None:
             told += terminal.read(4096)
         assert process.wait(timeout=20) == 130
     assert told.rindex(b"\x1b[?25h") > told.rindex(b"\x1b[?25l")
+
+
+_SCRIPT = "import sys; from unictl.cli.main import script; sys.exit(script())"
+SILENT = "fleet: {{name: shop, id: 5f0c2a}}\nhosts: {{hv1: {{connect: 'ssh://127.0.0.1:{port}', address: 10.0.0.1}}}}\n"
+
+
+@pytest.fixture
+def unreached(tmp_path: Path) -> Iterator[tuple[Path, socket.socket]]:
+    """A fleet whose only host takes connections, or lets them wait, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        (tmp_path / "fleet.yaml").write_text(SILENT.format(port=listener.getsockname()[1]))
+        yield tmp_path, listener
+
+
+def _asking(folder: Path, *argv: str, **options: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", _SCRIPT, *argv, str(folder)]
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, **options
+    )
+
+
+def _ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _heard() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.mark.parametrize(
+    ("argv", "number", "before"),
+    [
+        (("plan",), signal.SIGINT, _heard),
+        (("apply", "-auto-approve"), signal.SIGTERM, _heard),
+        (("logs", "api"), signal.SIGTERM, _heard),
+        (("status",), signal.SIGTERM, _ignored),
+    ],
+)
+def test_an_interrupt_while_a_host_is_being_reached_leaves_at_once_with_a_word(
+    unreached: tuple[Path, socket.socket], argv: tuple[str, ...], number: signal.Signals, before: Callable[[], None]
+) -> None:
+    folder, listener = unreached
+    with _asking(folder, *argv, preexec_fn=before) as process, listener.accept()[0]:
+        began = time.monotonic()
+        process.send_signal(number)
+        told = process.communicate(timeout=20)[0]
+    assert (process.returncode, told.strip()) == (130, "Interrupted.")
+    assert time.monotonic() - began < 5
 
 
 def test_an_output_that_is_closed_is_no_traceback() -> None:

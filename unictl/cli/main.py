@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,15 @@ from unictl import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import FrameType
     from typing import TextIO
 
     from unictl.cli.arguments import Arguments
     from unictl.cli.streams import Streams
     from unictl.diagnostics.failure import Failure
+
+
+INTERRUPTED = "\nInterrupted.\n"
 
 
 def script() -> int:
@@ -28,6 +33,7 @@ def script() -> int:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _as_interrupt)
     code = main(sys.argv[1:], os.environ, sys.stdin, sys.stdout, sys.stderr)
     try:
         sys.stdout.flush()
@@ -46,10 +52,21 @@ def main(argv: Sequence[str], environment: Mapping[str, str], stdin: TextIO, std
     except BrokenPipeError:
         return 1 if _ACTING & {*argv} else 0
     except KeyboardInterrupt:
-        stderr.write("\nInterrupted.\n")
+        stderr.write(INTERRUPTED)
         return 130
     except Exception as bug:
         return _bug(bug, environment, stderr)
+
+
+def _as_interrupt(_number: int, frame: FrameType | None) -> None:
+    """A SIGTERM is what Ctrl-C is at that moment. Where that one is ignored, as in the background of a script, nobody
+    has made ready for it: the process ends, and what it has asked ends with it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)
+        return
+    os.write(2, INTERRUPTED.encode())
+    os._exit(130)
 
 
 _ACTING = {"apply", "destroy"}
@@ -135,8 +152,18 @@ def _streams(
         colour_errors=coloured and (forced or stderr.isatty()),
         interactive=stdin.isatty(),
         live=able and stdout.isatty(),
-        holder=f"{environment.get('SUDO_USER') or environment.get('USER') or os.getuid()}@{os.uname().nodename}",
+        holder=f"{environment.get('SUDO_USER') or environment.get('USER') or _user()}@{os.uname().nodename}",
     )
+
+
+def _user() -> str:
+    """Who runs this where the environment does not say it, as under cron or in a container."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _size(environment: Mapping[str, str], stdout: TextIO) -> tuple[int, int]:

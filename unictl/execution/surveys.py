@@ -66,7 +66,9 @@ async def survey_all(
         await _give_up(reached, lost, after=min(max(time.monotonic() - began, GRACE[0]), GRACE[1]))
     except BaseException:
         for task in tasks:
-            task.cancel()
+            # Once: a second time would break off what the first one ends in order.
+            if not task.cancelling():
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await reached.close()
         raise

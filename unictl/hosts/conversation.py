@@ -75,7 +75,7 @@ class Conversation:
         self._skipped = b""
         self._failure: Unreachable | None = None
         self._silent = False
-        self._closing = False
+        self._closing = asyncio.Event()
         self._tasks = [asyncio.create_task(task) for task in (self._run(), self._stderr(), self._beat())]
 
     @property
@@ -86,7 +86,7 @@ class Conversation:
     @property
     def cut(self) -> bool:
         """Whether it ended in the middle, and not by a silence or by us."""
-        return self.spoken and self._failure is not None and not self._silent and not self._closing
+        return self.spoken and self._failure is not None and not self._silent and not self._closing.is_set()
 
     @property
     def trouble(self) -> str:
@@ -200,12 +200,15 @@ class Conversation:
         said = self._said.decode("utf-8", "replace")
         if self._start is None or self._opening is None or self.drops >= len(PAUSES) or not self._dropped(code, said):
             return False
-        await asyncio.sleep(PAUSES[self.drops] * random.uniform(0.5, 1.5))
-        if self._closing or self._failure is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), PAUSES[self.drops] * random.uniform(0.5, 1.5))
+        if self._closing.is_set() or self._failure is not None:
             return False
         self.drops += 1
         self._said = self._skipped = b""
         self._process = await self._start()
+        if self._closing.is_set():
+            self._kill()
         self._heard = asyncio.get_running_loop().time()
         self._tasks[1] = asyncio.create_task(self._stderr())
         if self._process.stdin is not None:
@@ -289,9 +292,9 @@ class Conversation:
 
     async def close(self) -> None:
         """End it: the host side sees the end of its input, finishes what is in hand and frees the lease."""
-        if self._closing:
+        if self._closing.is_set():
             return
-        self._closing = True
+        self._closing.set()
         self._tasks[2].cancel()
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -307,3 +310,6 @@ class Conversation:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            # A loop that closes right after this must find nothing open, also where somebody left in a hurry.
+            self._process._transport.close()  # type: ignore[attr-defined]
+            await self._process.wait()
