@@ -98,6 +98,12 @@ def test_an_ingress_is_written_and_not_put_behind_itself() -> None:
     assert line and layout.plain(line) == "ingress: written anew on hv1 [0s]"
 
 
+def test_a_host_that_is_left_is_named_once() -> None:
+    step = Step(id="close:hv1", kind=Kind.CLOSE, host="hv1", subject="hv1")
+    line = progress.told(_after(Started(at=1, step=step)), Finished(at=1, step=step))
+    assert line and layout.plain(line) == "hv1: the fleet has left it [0s]"
+
+
 def test_the_heartbeat_names_what_still_runs_in_three_lines_at_most() -> None:
     now = _after(Began(at=0, steps=9), *(Started(at=n, step=_step(n)) for n in range(9)))
     lines = _plain(progress.heartbeat(now, 30.0))

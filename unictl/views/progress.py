@@ -47,7 +47,7 @@ _DONE = {
     Kind.MARK: "noted on",
     Kind.DELETE: "volume deleted on",
     Kind.REMEMBER: "noted what was applied on",
-    Kind.CLOSE: "left",
+    Kind.CLOSE: "the fleet has left it",
 }
 
 
@@ -174,7 +174,9 @@ def _finished(step: Step) -> Line:
     style = "destroy" if step.kind in (Kind.RETIRE, Kind.DELETE, Kind.CLOSE) else "create"
     done = "ended well on" if step.data.get("job") else _DONE[step.kind]
     done = "written anew on" if step.kind is Kind.JOIN and step.subject == "ingress" else done
-    return (Span(subject, style), Span(f": {done} {clean(step.host)}"))
+    # A host that is left is both who is meant and where.
+    where = "" if step.kind is Kind.CLOSE else f" {clean(step.host)}"
+    return (Span(subject, style), Span(f": {done}{where}"))
 
 
 def _took(progress: Progress, step: Step, at: float) -> str:
