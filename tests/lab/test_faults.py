@@ -89,6 +89,8 @@ def test_a_guest_killed_by_hand_is_there_again_and_its_neighbours_never_noticed(
     others = {name: fleet.guest(name)[1] for name in NAMES - {"front-1"}}
     _, pid = fleet.guest("front-1")
     os.kill(pid, signal.SIGKILL)
+    until(lambda: fleet.guests()["front-1"] and fleet.guest("front-1")[1] != pid, "it is started again")
+    assert fleet.run("plan", "-detailed-exitcode").code == 0
     fleet.converge()
     assert {name: fleet.guest(name)[1] for name in others} == others
     assert fleet.guest("front-1")[1] != pid

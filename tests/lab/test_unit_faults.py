@@ -225,6 +225,27 @@ def test_no_unit_starts_from_a_record_that_was_edited_by_hand(house: House) -> N
     assert house.host.processes("-m 16M")
 
 
+def test_a_killed_hypervisor_is_started_again_and_one_whose_unit_was_stopped_is_not(house: House) -> None:
+    for number, name in ((signal.SIGKILL, "KILL"), (signal.SIGTERM, "TERM")):
+        before, starts = len(house.facts("web-4")), len(house.facts("web-4", "started"))
+        os.kill(house.host.processes("-name web-4.")[0], number)
+        end = house.next_end("web-4", before)
+        assert (end["verdict"], end["restarting"]) == ("killed", True), name
+        house.back("web-4", starts + 1)
+    before, starts = len(house.facts("web-4")), len(house.facts("web-4", "started"))
+    unit = house.unit("web-4")
+    house.host.enter(f"systemctl stop {unit}")
+    end = house.next_end("web-4", before)
+    assert (end["verdict"], end["reason"], end["restarting"]) == ("stopped", "its unit was stopped", False)
+    assert house.host.enter(f"systemctl is-enabled {unit}").out == "enabled\n"
+    os.kill(house.keeper, signal.SIGKILL)
+    text = house.fleet.run("status").out
+    assert re.search(r"web-4: it ended \d+ \w+ ago: stopped \(.*its\s+unit\s+was\s+stopped\)", text), text
+    assert not house.running("web-4")
+    house.host.enter(f"systemctl start {unit}")
+    house.back("web-4", starts + 1)
+
+
 def test_memory_beyond_the_limit_ends_the_hypervisor_and_is_told_as_that(house: House) -> None:
     too_much = {"qom-type": "memory-backend-ram", "id": "much", "size": 600 << 20, "prealloc": True}
     house.tell_qemu("web-2", "object-add", **too_much)
@@ -332,6 +353,8 @@ def test_the_host_side_may_be_killed_before_any_of_its_writes(house: House) -> N
 
 def test_what_cannot_be_started_after_a_reboot_is_starting_until_it_can(house: House) -> None:
     qemu = "/usr/bin/qemu-system-x86_64"
+    house.host.enter(f"systemctl stop {house.unit('web-5')}")
+    until(lambda: house.row("web-5")["state"] == "ended", "it is stopped")
     house.host.enter(f"mv {qemu} {qemu}.hidden")
     house.host.reboot()
     try:
@@ -339,4 +362,5 @@ def test_what_cannot_be_started_after_a_reboot_is_starting_until_it_can(house: H
         until(lambda: house.row("web-6")["detail"] == waits, "it says why it does not start yet")
     finally:
         house.host.enter(f"mv {qemu}.hidden {qemu}")
-    until(lambda: house.row("web-6")["health"] == "healthy", "it is healthy again")
+    for name in ("web-5", "web-6"):
+        until(lambda name=name: house.row(name)["health"] == "healthy", f"{name} is healthy again")

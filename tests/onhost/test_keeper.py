@@ -46,13 +46,17 @@ def test_an_end_is_judged_by_the_exit_table(
     assert (end["verdict"], end["code"]) == (verdict, code)
 
 
-def test_killed_by_hand_it_stays_ended_for_the_next_apply_to_judge(held: World) -> None:
-    held.launch(document(restart="always"), document("web-1"))
-    os.kill(held.pid(KEY), signal.SIGKILL)
-    row = held.until(KEY, "ended", verdict="killed", restarting=False)
-    assert row["end"]["signal"] == 9
-    time.sleep(1.2)
-    assert held.states() == {KEY: "ended", "web-1.0123abcd": "running"}
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_by_somebody_it_is_started_again_unless_it_is_never_to_be(held: World, number: int) -> None:
+    policies = {"web-0": "on-crash", "web-1": "always", "web-2": "never"}
+    held.launch(*(document(name, restart=policy) for name, policy in policies.items()))
+    for name in policies:
+        os.kill(held.pid(f"{name}.0123abcd"), number)
+    row = held.until("web-2.0123abcd", "ended", verdict="killed", restarting=False)
+    assert row["end"]["signal"] == number
+    for name in ("web-0", "web-1"):
+        held.until(f"{name}.0123abcd", "running", starts=2)
+    assert held.states()["web-2.0123abcd"] == "ended"
 
 
 @pytest.mark.parametrize(

@@ -106,13 +106,17 @@ class World:
     def states(self) -> dict[str, str]:
         return {f"{row['name']}.{row['generation']}": row["state"] for row in self.survey()["instances"]}
 
-    def until(self, key: str, state: str, seconds: float = 60.0, **end: Any) -> dict[str, Any]:
-        """Wait for a state (and end facts); the row."""
+    def until(self, key: str, state: str, seconds: float = 60.0, starts: int = 0, **end: Any) -> dict[str, Any]:
+        """Wait for a state (and end facts), after so many starts at least; the row."""
         deadline = time.monotonic() + seconds
         while True:
             row = self.row(key)
             told = row["end"] or {}
-            if row["state"] == state and all(told.get(name) == value for name, value in end.items()):
+            if (
+                row["state"] == state
+                and row.get("starts", 0) >= starts
+                and all(told.get(name) == value for name, value in end.items())
+            ):
                 return row
             assert time.monotonic() < deadline, row
             time.sleep(0.01)

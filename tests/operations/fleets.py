@@ -8,10 +8,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from jsonschema import Draft202012Validator
 
@@ -100,6 +102,17 @@ class TryFleet:
         status = self.run("status", "-json").json
         Draft202012Validator(json.loads(STATUS.read_text())).validate(status)
         return {row["name"]: row for row in status["instances"]}
+
+    def until(self, true: Callable[[dict[str, dict[str, Any]]], bool], seconds: float = 60) -> None:
+        """Waits for a condition on the live instances."""
+        deadline = time.monotonic() + seconds
+        while not true(rows := self.rows()):
+            assert time.monotonic() < deadline, rows
+
+    def behave(self, name: str, what: str) -> None:
+        """Have a guest do something: crash, exit/3 ..."""
+        port = self.rows()[name]["ports"]["http"]
+        urlopen(Request(f"http://127.0.0.1:{port}/behave/{what}", method="POST"), timeout=10).read()
 
     def pid(self, name: str) -> int:
         """The process of a live instance's hypervisor."""

@@ -32,10 +32,16 @@ def test_a_fleet_comes_up_from_nothing_and_all_replicas_answer_in_turn(fleet: Tr
     assert "No changes." in again.out
 
 
-def test_a_killed_guest_is_named_alone_and_repaired_alone(fleet: TryFleet) -> None:
+def test_a_killed_guest_is_back_by_itself_and_one_that_gave_up_is_named_alone_and_repaired_alone(
+    fleet: TryFleet,
+) -> None:
     assert fleet.apply().code == 0
     before = {name: row["generation"] for name, row in fleet.rows().items()}
-    os.kill(fleet.pid("front-1"), signal.SIGKILL)
+    os.kill(fleet.pid("counter-0"), signal.SIGKILL)
+    fleet.until(lambda rows: rows["counter-0"]["starts"] == 2)
+    assert fleet.plan().code == 0
+    fleet.behave("front-1", "exit/64")
+    fleet.until(lambda rows: rows["front-1"]["state"] == "ended")
     planned = fleet.plan()
     assert planned.code == 2, planned.out + planned.err
     assert names_in(planned.out) == {"front-1"}

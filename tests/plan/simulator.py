@@ -149,6 +149,12 @@ class Simulator:
                 facts = {"verdict": verdict, "code": 3, "restarting": False, **end}
                 self._instance(host, key, state="ended", end=facts)
 
+    def kill(self, key: str) -> None:
+        """Somebody kills an instance: it is started again, unless it is never to be."""
+        live = next(live for said in self.hosts.values() for live in said.instances if live.key == key)
+        if (live.launched or {}).get("restart") == "never":
+            self.crash(key, "killed")
+
     def put(self, host: str, key: str, **given: Any) -> None:
         """Change what is true of an instance, as nobody but a test may."""
         self._instance(host, key, **given)

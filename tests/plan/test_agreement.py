@@ -121,8 +121,11 @@ class Pair:
             live = self.random.choice(running)
             self.done.append(f"crash:{live.key}")
             os.kill(self.world.pid(live.key), signal.SIGKILL)
-            self.world.until(live.key, "ended")
-            self.sim.crash(live.key)
+            if (live.launched or {})["restart"] == "never":
+                self.world.until(live.key, "ended")
+            else:
+                self.world.until(live.key, "running", starts=live.starts + 1)
+            self.sim.kill(live.key)
             self.compare()
 
     def next_apply(self) -> None:
@@ -187,6 +190,7 @@ def _launch(pair: Pair) -> Step:
         volumes=random.sample(VOLUMES, random.choice([0, 0, 1])),
         forwards=[{"name": "http", "host": port, "guest": 80, "bind": "127.0.0.1"}] if random.random() < 0.7 else [],
         memory=random.choice([0, 0, pair.sim.hosts[HOST].memory // 2]),
+        restart=random.choice(["never", "never", "on-crash"]),
         overhead=1 << 20,
     )
     return _step(Kind.LAUNCH, name, document=made, secrets=[])

@@ -68,7 +68,7 @@ class Start:
         if not os.path.exists(self.folder + "/record.json") or os.path.exists(self.folder + "/intent"):
             return False
         last = facts.last(self.folder) or {}
-        over = last.get("event") == "ended" and not last.get("restarting") and last.get("boot") != records.boot_id()
+        over = not facts.comes_back(last) and last.get("boot") != records.boot_id()
         return not over and not locks.held(self.run + "/alive")
 
     def prepare(self) -> None:

@@ -66,6 +66,15 @@ def _sound(entry: dict[str, Any]) -> bool:
     return known and "event" in entry and reading.texts(entry.get("console", []))
 
 
+UNIT_STOPPED = "its unit was stopped"
+"""The reason of an end that is none for good: the unit stays enabled, and starts with the host."""
+
+
+def comes_back(last: dict[str, Any]) -> bool:
+    """Whether the next boot starts it, going by its last entry."""
+    return bool(last.get("event") != "ended" or last.get("restarting") or last.get("reason") == UNIT_STOPPED)
+
+
 END_KEYS = ("verdict", "code", "status", "signal", "reason", "at", "console", "restarting", "pause")
 
 

@@ -65,7 +65,7 @@ def _judged(folder: str, last: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _not_running(row: dict[str, Any], last: dict[str, Any], unit: str) -> None:
     rebooted = last.get("boot") != records.boot_id()
-    if rebooted and (last["event"] == "started" or last.get("restarting")):
+    if rebooted and facts.comes_back(last):
         row.update(state="starting" if units.enabled(unit) and units.coming(unit) else "lost", end=None)
     else:
         row["state"] = "ended"

@@ -90,8 +90,7 @@ class UnitKeeper(keeper.Keeper):
         unit = units.name(self.root, self.owner, key)
         if not units.enabled(unit):
             return False
-        last = reading.noted(None, facts.last, self.root.instance(self.owner, key)) or {}
-        if last.get("event") == "ended" and not last.get("restarting"):
+        if not facts.comes_back(reading.noted(None, facts.last, self.root.instance(self.owner, key)) or {}):
             unit_files.disable(door.free(self.root), unit)
         return units.enabled(unit)
 

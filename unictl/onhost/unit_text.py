@@ -52,10 +52,12 @@ _TELL = (
     'o=0; while IFS=: read -r n c p; do for f in "/sys/fs/cgroup/$c$p/memory.oom_control" '
     '"/sys/fs/cgroup$p/memory.events"; do [ -r "$f" ] && while read -r w x; do [ "$w" = oom_kill ] && o=$x; '
     'done < "$f"; done; done < /proc/self/cgroup; '
-    'echo "$SERVICE_RESULT $EXIT_CODE $EXIT_STATUS $o" > "$0/exit.$INVOCATION_ID"'
+    'echo "$SERVICE_RESULT $EXIT_CODE $EXIT_STATUS $o" >> "$0/exit.$INVOCATION_ID"'
 )
 """How a run ended, and how many of its processes the kernel killed for want of memory: with control groups of version 1
 systemd cannot tell that from any other SIGKILL, and the count goes with the group."""
+_TOLD_TO_STOP = '[ -z "$MAINPID" ] || echo stop > "$0/exit.$INVOCATION_ID"'
+"""Systemd was told to stop the unit while its process ran: who ends then was not killed."""
 _BEGIN = (
     "import sys; sys.path.insert(0, sys.argv[1]); from onhost import records, {module} as module; "
     "records.know_boot(sys.argv[2]); module.main(*sys.argv[3:])"
@@ -109,7 +111,8 @@ def instance(
         "NotifyAccess=main",
         "ExecStart=" + program(python, code, "begin", root, owner, key),
         # The one who knows how the hypervisor ended is systemd; where the keeper looks for it.
-        f"ExecStopPost=+/bin/sh -c {_facts(run)}",
+        f"ExecStop=+/bin/sh -c {_script(_TOLD_TO_STOP, run)}",
+        f"ExecStopPost=+/bin/sh -c {_script(_TELL, run)}",
         "Restart=no",
         # The start program waits for what passes: a volume still held, a disk that is not there yet.
         "TimeoutStartSec=infinity",
@@ -199,8 +202,8 @@ def runs(text: str, code: str) -> bool:
     return quoted(code) in text
 
 
-def _facts(run: str) -> str:
-    return f"{quoted(_TELL)} {quoted(run)}"
+def _script(text: str, run: str) -> str:
+    return f"{quoted(text)} {quoted(run)}"
 
 
 def _limits(launch: dict[str, Any]) -> list[str]:

@@ -20,7 +20,10 @@ CRASH_SIGNALS = (
     signal.SIGTRAP,
 )
 """The hypervisor's own faults; any other signal was sent by somebody."""
-RESTARTS = {"on-crash": ("crash", "failure", "unknown"), "always": ("crash", "failure", "unknown", "clean")}
+_UNWISHED = ("crash", "failure", "killed", "unknown")
+RESTARTS = {"on-crash": _UNWISHED, "always": (*_UNWISHED, "clean")}
+"""By policy, the verdicts after which it is started again: whoever kills a hypervisor (an out-of-memory killer, say)
+is no reason to stay away. Its ends by our own hand are ``stopped``."""
 
 
 def judge(rules: list[dict[str, Any]], end: dict[str, Any], console: str, stopping: bool) -> tuple[str, int | None]:
@@ -38,7 +41,7 @@ def judge(rules: list[dict[str, Any]], end: dict[str, Any], console: str, stoppi
 
 
 def restarts(policy: str, verdict: str) -> bool:
-    """Whether the keeper starts it again. Never after ``killed``: that is for the next apply to judge."""
+    """Whether the keeper starts it again. Never after ``configuration`` and ``stopped``."""
     return verdict in RESTARTS.get(policy, ())
 
 

@@ -23,6 +23,8 @@ UNHEARD = "nobody heard why it ended with status 0"
 class Ward(guest.Guest):
     """``state`` is idle, running, waiting (back-off) or asked (systemd is to start it)."""
 
+    _unit_stopped = False
+
     @property
     def unit(self) -> str:
         """Its unit."""
@@ -49,9 +51,13 @@ class Ward(guest.Guest):
         if end is None and time.monotonic() < deadline:
             self.loop.after(POLL, lambda: self._await_facts(invocation, deadline))
             return
-        end = end or {"status": None, "signal": None}
+        self._finish(self._caused(end or {"status": None, "signal": None}))
+
+    def _caused(self, end: dict[str, Any]) -> dict[str, Any]:
+        """The end with its reason, without what systemd told of that."""
+        self._unit_stopped = end.pop("stopped", False)
         self._reason = self._reason or end.pop("cause", None)
-        self._finish(dict(end, reason=self._reason))
+        return dict(end, reason=self._reason)
 
     def _drain(self, end: dict[str, Any]) -> None:
         monitored = self._monitor is not None
@@ -66,6 +72,10 @@ class Ward(guest.Guest):
         elif self._with_host(end):
             ends.write(self.folder, self.number, dict(end, reason="the host shut down"), "stopped", pause=0.0)
             self._at_rest()
+        elif self._unit_stopped and not self._stopping and not self._leaving():
+            # By hand: it stays down until somebody starts the unit, or an apply the instance, or the host boots.
+            ends.write(self.folder, self.number, dict(end, reason=facts.UNIT_STOPPED), "stopped")
+            super()._after_end(False)
         else:
             super()._judge(end)
 
@@ -96,9 +106,8 @@ class Ward(guest.Guest):
         if end is None or self._leaving() or locks.held(self.run + "/alive"):
             super().found()
             return
-        self.state, self.number = "idle", int(last.get("n", 0))
-        self._reason = end.pop("cause", None)
-        end["reason"] = self._reason
+        self.state, self.number, self._reason = "idle", int(last.get("n", 0)), None
+        end = self._caused(end)
         unheard(end, self._monitored())
         self._judge(end)
 
@@ -114,16 +123,18 @@ def unheard(end: dict[str, Any], monitored: bool) -> None:
 
 
 def told(run: str, invocation: str) -> dict[str, Any] | None:
-    """{status, signal, cause} as systemd told after that start of a unit; None while it did not."""
+    """{status, signal, cause, stopped} as systemd told after that start of a unit; None while it did not."""
     said = (reading.read_bytes(f"{run}/exit.{invocation}") or b"").decode().split() if invocation else []
+    stopped = said[:1] == ["stop"]
+    said = said[stopped:]
     if len(said) < 3:
         return None
     result, kind, value, *killed = said
     starved = result == "oom-kill" or (killed and killed[0] != "0" and value in ("KILL", "9"))
     cause = "out-of-memory" if starved else None
     if kind == "exited":
-        return {"status": int(value), "signal": None, "cause": cause}
-    return {"status": None, "signal": _number(value), "cause": cause}
+        return {"status": int(value), "signal": None, "cause": cause, "stopped": stopped}
+    return {"status": None, "signal": _number(value), "cause": cause, "stopped": stopped}
 
 
 def _number(name: str) -> int:
