@@ -236,11 +236,11 @@ def test_a_killed_hypervisor_is_started_again_and_one_whose_unit_was_stopped_is_
     unit = house.unit("web-4")
     house.host.enter(f"systemctl stop {unit}")
     end = house.next_end("web-4", before)
-    assert (end["verdict"], end["reason"], end["restarting"]) == ("stopped", "its unit was stopped", False)
+    assert (end["verdict"], end["reason"], end["restarting"]) == ("killed", "its unit was stopped", False)
     assert house.host.enter(f"systemctl is-enabled {unit}").out == "enabled\n"
     os.kill(house.keeper, signal.SIGKILL)
     text = house.fleet.run("status").out
-    assert re.search(r"web-4: it ended \d+ \w+ ago: stopped \(.*its\s+unit\s+was\s+stopped\)", text), text
+    assert re.search(r"web-4: it ended \d+ \w+ ago: killed \(.*its\s+unit\s+was\s+stopped\)", text), text
     assert not house.running("web-4")
     house.host.enter(f"systemctl start {unit}")
     house.back("web-4", starts + 1)

@@ -4,12 +4,13 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.onhost.test_keeper import text_of
 from tests.onhost.world import OWNER, World, document
-from unictl.onhost import records
+from unictl.onhost import privilege, records
 
 KEY = "web-0.0123abcd"
 QEMU = shutil.which("qemu-system-x86_64") or ""
@@ -105,6 +106,33 @@ def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: 
     assert held.retire(KEY, grace=60_000)
     assert time.monotonic() - begin < 30
     assert "qemu" not in text_of(held).lower() or "terminating on signal" in text_of(held)
+
+
+@pytest.mark.parametrize(
+    ("mode", "gid", "given"), [(0o660, 60, [60]), (0o666, 60, [60]), (0o600, 60, []), (0o640, 60, []), (0o660, 0, [])]
+)
+def test_the_group_of_a_device_is_given_where_it_lets_it_in_and_never_roots(
+    mode: int, gid: int, given: list[int]
+) -> None:
+    assert privilege.let_in(os.stat_result((0o020000 | mode, 0, 0, 1, 0, gid, 0, 0, 0, 0))) == given
+
+
+@pytest.mark.real
+@needs_qemu
+def test_a_real_hypervisor_is_in_no_group_but_that_of_kvm(held: World) -> None:
+    real(held, "-S")
+    held.until(KEY, "running")
+    uid = privilege.user(held.root, records.token(OWNER, KEY))
+    while b"qemu" not in Path(f"/proc/{held.pid(KEY)}/cmdline").read_bytes():
+        time.sleep(0.01)
+    told = dict(line.partition(":")[::2] for line in Path(f"/proc/{held.pid(KEY)}/status").read_text().splitlines())
+    groups = [int(word) for word in told["Groups"].split()]
+    if uid is None:
+        assert set(groups) == set(os.getgroups())
+    else:
+        assert set(told["Uid"].split() + told["Gid"].split()) == {str(uid)}
+        assert groups == privilege.groups()
+        assert 0 not in groups
 
 
 @pytest.mark.real

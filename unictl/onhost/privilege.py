@@ -46,9 +46,14 @@ def _why_not(root: records.Root) -> str:
 def groups() -> list[int]:
     """Further groups a hypervisor needs: that of /dev/kvm."""
     try:
-        return [os.stat("/dev/kvm").st_gid]
+        return let_in(os.stat("/dev/kvm"))
     except OSError:
         return []
+
+
+def let_in(device: os.stat_result) -> list[int]:
+    """The group that a device lets in, if any. Never root's: what else that one may read is not a guest's to see."""
+    return [device.st_gid] if device.st_gid and device.st_mode & 0o060 == 0o060 else []
 
 
 def give(path: str, uid: int | None) -> None:

@@ -74,7 +74,7 @@ class Ward(guest.Guest):
             self._at_rest()
         elif self._unit_stopped and not self._stopping and not self._leaving():
             # By hand: it stays down until somebody starts the unit, or an apply the instance, or the host boots.
-            ends.write(self.folder, self.number, dict(end, reason=facts.UNIT_STOPPED), "stopped")
+            ends.write(self.folder, self.number, dict(end, reason=facts.UNIT_STOPPED), "killed")
             super()._after_end(False)
         else:
             super()._judge(end)
