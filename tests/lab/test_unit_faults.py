@@ -246,6 +246,21 @@ def test_a_killed_hypervisor_is_started_again_and_one_whose_unit_was_stopped_is_
     house.back("web-4", starts + 1)
 
 
+def test_what_would_not_start_with_its_host_is_told_and_mended_and_no_guest_notices(house: House) -> None:
+    units = [house.unit(name) for name in ("web-4", "web-5")]
+    before = [house.host.processes(f"-name {name}.") for name in ("web-4", "web-5")]
+    house.host.enter(f"systemctl disable {units[0]}")
+    house.host.enter(f"rm /etc/systemd/system/{units[1]}; systemctl daemon-reload")
+    assert "its host would not start it at boot" in house.row("web-4")["detail"]
+    planned = house.fleet.run("plan").out
+    assert planned.splitlines()[-1].startswith("Plan: 0 to add, 0 to replace, 0 to destroy, 2 to adjust"), planned
+    assert house.fleet.apply().code == 0
+    for unit in units:
+        assert house.host.enter(f"systemctl is-enabled {unit}").out == "enabled\n"
+    assert [house.host.processes(f"-name {name}.") for name in ("web-4", "web-5")] == before
+    assert house.fleet.run("plan", "-detailed-exitcode").code == 0
+
+
 def test_memory_beyond_the_limit_ends_the_hypervisor_and_is_told_as_that(house: House) -> None:
     too_much = {"qom-type": "memory-backend-ram", "id": "much", "size": 600 << 20, "prealloc": True}
     house.tell_qemu("web-2", "object-add", **too_much)

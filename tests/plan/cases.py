@@ -277,6 +277,15 @@ def unsupervised_instance_is_adjusted() -> Plan:
 
 
 @case
+def instance_that_would_not_start_with_its_host_is_adjusted() -> Plan:
+    one = two_hosts()
+    sim = applied(one)
+    live = sim.lives("api-1")[0]
+    sim.put(live.host, live.key, at_boot=False)
+    return plan(one, sim.world())
+
+
+@case
 def damaged_image_that_somebody_runs_from_is_brought_anew() -> Plan:
     one = two_hosts()
     sim = applied(one)

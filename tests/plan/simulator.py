@@ -292,6 +292,7 @@ class Simulator:
         for live in self.hosts[host].instances:
             if live.state == "unsupervised":
                 self._instance(host, live.key, state="running")
+            self._instance(host, live.key, at_boot=True)
 
     def _instance(self, host: str, key: str, **given: Any) -> None:
         rows = self.hosts[host].instances

@@ -15,9 +15,10 @@ class LiveInstance:
 
     ``state``: begun (recorded, never started), running, unsupervised (runs, keeper dead), ended, leaving (stop was
     decided), starting (the host rebooted, and systemd starts it), lost (the host rebooted under it), damaged (its
-    record cannot be read). ``supervision``: systemd or detached, who would start it again. ``end`` holds the judged end
-    facts of the last run, if any, ``why`` what hinders the next. ``proven``: whether it passed its gate; ``checks``:
-    the kinds of check that its service had by the last apply that looked; None where that is not known.
+    record is not as it was written). ``supervision``: systemd or detached, who would start it again; ``at_boot``:
+    whether it starts with its host, as far as that supervision goes. ``end`` holds the judged end facts of the last
+    run, if any, ``why`` what hinders the next. ``proven``: whether it passed its gate; ``checks``: the kinds of check
+    that its service had by the last apply that looked; None where that is not known.
     ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant; ``launched`` how it was
     started ({restart, run} of its launch document). That and the spec come only where its fingerprint is not as wished.
     """
@@ -48,6 +49,7 @@ class LiveInstance:
     proven: bool = True
     checks: tuple[str, ...] | None = None
     supervision: str = "detached"
+    at_boot: bool = True
     why: str = ""
 
     @property
@@ -282,5 +284,6 @@ def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
         proven=row.get("proven", False),
         checks=None if row.get("checks") is None else tuple(row["checks"]),
         supervision=row.get("supervision", "detached"),
+        at_boot=row.get("at_boot", True),
         why=row.get("why", ""),
     )

@@ -42,6 +42,8 @@ def _read(root: records.Root, owner: str, key: str, full: dict[str, str], kept: 
     found.update(_marks(root.instance(owner, key) + "/marks.json"))
     found.update(lives.state(root, owner, key, kept))
     found["supervision"] = units.supervision(root, owner, key)
+    if not units.at_boot(root, owner, key):
+        found["at_boot"] = False
     found["since"] = found["since"] or record.get("at", 0.0)
     wished = full.get(record["name"]) or full.get(str(record.get("service")))
     if wished and wished != record["fingerprint"]:

@@ -154,7 +154,7 @@ def _lacks(root: records.Root, qemu: dict[str, Any] | None) -> list[dict[str, st
 def _lacks_of_systemd() -> list[dict[str, str]]:
     """What supervision by systemd does not hold here; nothing where it does not run."""
     if why := units.why_not():
-        text = f"what ends or reboots is started by the next apply only: {why}"
+        text = f"what a reboot ends is started by the next apply only: {why}"
         hint = "set `become: true` for the host, so that systemd supervises"
         return [{"code": "no-units", "text": text, "hint": hint}]
     if not units.here():

@@ -125,13 +125,15 @@ def renew(root: Writable, owner: str) -> None:
 
 
 def adopt(root: Writable, owner: str, keys: list[str]) -> None:
-    """Give units to what runs, or waits to run again, without one."""
+    """Give units to what runs, or waits to run again, without one that starts it at boot."""
     found = {}
     for key in keys:
-        if not units.written(units.name(root, owner, key)):
+        if not units.at_boot(root, owner, key):
             try:
                 found[key] = _record(root, owner, key)
             except wire.Problem:
                 continue
     if found:
         unit_files.instances(root, owner, found)
+        # Systemd may have been told of a file that was gone.
+        units.told_to("daemon-reload")

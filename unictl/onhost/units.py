@@ -63,6 +63,13 @@ def enabled(unit: str) -> bool:
     return os.path.lexists(f"{WANTS}/{unit}")
 
 
+def at_boot(root: records.Root, owner: str, key: str) -> bool:
+    """Whether an instance starts with its host, and its keeper with it; where units do not supervise, as good as it
+    gets."""
+    unit = name(root, owner, key)
+    return not here() or (written(unit) and enabled(unit) and written(name(root, owner)))
+
+
 def supervision(root: records.Root, owner: str, key: str) -> str:
     """``systemd`` or ``detached``: who would start this instance again."""
     return "systemd" if written(name(root, owner, key)) else "detached"

@@ -168,8 +168,13 @@ def _instance(fleet: Fleet, live: LiveInstance, health: str) -> dict[str, Any]:
         "starts": live.starts,
         "supervision": live.supervision,
         "exit": live.end,
-        "detail": "; ".join(each for each in (_DETAILS.get(live.state), live.why) if each),
+        "detail": "; ".join(each for each in (_DETAILS.get(live.state), _boot(live), live.why) if each),
     }
+
+
+def _boot(live: LiveInstance) -> str:
+    stray = live.state in _STATES and not live.at_boot
+    return "its host would not start it at boot; the next apply mends that" if stray else ""
 
 
 def locks(request: FleetRequest) -> dict[str, Any]:

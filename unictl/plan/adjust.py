@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from unictl.fleet.quantities import memory_text
-from unictl.instances.live import Survey
+from unictl.instances.live import LiveInstance, Survey
 from unictl.plan import acts, checks, membership, remember, renaming
 from unictl.plan.change import Action, Change, Field
+from unictl.plan.classify import running
 from unictl.plan.diff import Work
 from unictl.plan.draft import Draft, step
 from unictl.plan.reasons import Reason
@@ -22,7 +23,8 @@ _INGRESS = (Kind.JOIN, Kind.LEAVE)
 
 
 def marks(s: Situation, about: Scope, draft: Draft, works: Iterable[Work]) -> Iterator[Change]:
-    """Marks that differ, and instances whose keeper is dead: touching them under a lease starts it again."""
+    """Marks that differ, and instances whose keeper is dead or whose unit is not enabled: touching them under a lease
+    mends that."""
     for work in works:
         live, wished = work.change.old, work.wished
         if work.change.action is not Action.KEEP or live is None or wished is None or live.name != wished.name:
@@ -30,7 +32,8 @@ def marks(s: Situation, about: Scope, draft: Draft, works: Iterable[Work]) -> It
         service = s.service(wished)
         noted = checks.kinds(service) if checks.differ(service, live) else None
         protects = live.protect != wished.protect
-        if not (protects or noted is not None or live.state == "unsupervised") or not about.wished(wished):
+        stray = live.state == "unsupervised" or _not_at_boot(live)
+        if not (protects or noted is not None or stray) or not about.wished(wished):
             continue
         acts.mark(draft, live, protect=wished.protect, checks=noted)
         subject, where = f"marks:{live.name}", (live.host, wished.service)
@@ -41,7 +44,12 @@ def marks(s: Situation, about: Scope, draft: Draft, works: Iterable[Work]) -> It
             field = Field(path="health", old=_listed(live.checks), new=_listed(noted))
             yield _row(subject, Reason.CHECK_ADDED if noted else Reason.CHECK_REMOVED, *where, (field,), "health")
         else:
-            yield _row(subject, Reason.UNSUPERVISED, *where)
+            yield _row(subject, Reason.NOT_AT_BOOT if _not_at_boot(live) else Reason.UNSUPERVISED, *where)
+
+
+def _not_at_boot(live: LiveInstance) -> bool:
+    """Whether it runs and would not after a reboot of its host. Whoever takes the lease mends that too."""
+    return running(live) and not live.at_boot
 
 
 def _listed(kinds: Sequence[str] | None) -> str | None:

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     CHECK_ADDED = "adjust_because_check_added"
     UNSUPERVISED = "adjust_because_unsupervised"
     FLEET_RENAMED = "adjust_because_fleet_renamed"
+    NOT_AT_BOOT = "adjust_because_not_at_boot"
     POLICY = "adjust_because_policy"
     IMAGE_DAMAGED = "adjust_because_image_damaged"
     IMAGE_MISSING = "adjust_because_image_missing"

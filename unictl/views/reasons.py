@@ -60,6 +60,7 @@ _WORDS: Mapping[str, str] = {
     "adjust_because_policy": "the host remembers another policy or other hosts of the fleet",
     "adjust_because_protect": "its protection changes",
     "adjust_because_unsupervised": "the process that watches it has died, and is started again",
+    "adjust_because_not_at_boot": "its host would not start it at boot",
     "unknown_because_host_silent": "its host does not answer",
     "unknown_because_host_unreachable": "its host does not answer",
     "unknown_because_unreachable": "a host that may have it does not answer",
