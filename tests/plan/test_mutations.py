@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.plan import laws
+from tests.plan import laws, laws_of_edits
 from tests.plan.builders import fleet, service
 from tests.plan.worlds import Story, stories
-from unictl.instances import addresses, capacity
-from unictl.plan import classify, diff, draft, rollout, routes, verdict, waves, wayback
+from unictl.fleet.model import MIB
+from unictl.instances import addresses, capacity, placement
+from unictl.plan import classify, diff, draft, rollout, routes, verdict, waves, wayback, whatif
 from unictl.plan.classify import Class
 from unictl.plan.drift import Drift
 
@@ -133,3 +134,31 @@ def test_the_new_leaving_before_the_old_is_back_breaks_the_floor(monkeypatch: py
         self._return(wave, rows)
 
     caught(laws.a_failed_wave_goes_back, monkeypatch, _set(wayback._Back, "ended", hasty), examples=300)
+
+
+def test_spreading_who_runs_over_a_new_host_breaks_that_it_moves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = diff.place
+    mutation = _set(diff, "place", lambda *given, **named: place(*given, **{**named, "rebalance": True}))
+    caught(laws_of_edits.a_new_host_moves_nobody, monkeypatch, mutation)
+
+
+def test_a_replacement_that_is_not_replaced_again_breaks_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    drift = verdict.drift
+    mutation = _set(verdict, "drift", lambda s, wished, live: None if live.launch > 1 else drift(s, wished, live))
+    caught(laws_of_edits.there_and_back_is_where_it_was, monkeypatch, mutation)
+
+
+def test_room_that_counts_against_who_has_it_breaks_that_more_of_it_refuses_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rooms = capacity.rooms
+
+    def odd(*given: Any) -> Any:
+        return {name: replace(room, memory=room.memory % (512 * MIB)) for name, room in rooms(*given).items()}
+
+    caught(laws_of_edits.more_room_refuses_nobody, monkeypatch, _set(placement, "rooms", odd))
+
+
+def test_a_question_that_is_not_heard_breaks_that_it_is_answered_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutation = _set(whatif, "supposed", lambda fleet, question: fleet)
+    caught(laws_of_edits.a_question_is_answered_as_an_edit_is_planned, monkeypatch, mutation)

@@ -408,3 +408,32 @@ def test_an_ingress_longer_than_a_host_can_be_told_is_refused_and_old_and_new_co
     assert "hv1 and hv2 would lead to 8 instances, old and new" in refusal.summary
     assert "two fleets" in refusal.hint
     assert fits.can_apply
+
+
+def test_a_volume_goes_over_once_who_stays_without_it_has_let_go() -> None:
+    one = fleet(service("alpha", ports=(), health=()), service("beta", ports=(), health=(), volumes={"data": "orders"}))
+    over = change(change(one, "alpha", volumes={"data": "orders"}), "beta", volumes={})
+    sim = applied(one)
+    made = plan(over, sim.world())
+    assert made.can_apply and sim.run(made)
+    assert [v.used_by.partition(".")[0] for v in sim.hosts["hv1"].volumes] == ["alpha-0"]
+
+
+def test_a_volume_that_no_order_brings_to_its_new_user_is_refused_and_not_found_out_half_way() -> None:
+    one = fleet(
+        service("alpha", ports=(), health=(), volumes={"data": "orders"}),
+        service("beta", ports=(), health=(), volumes={"data": "mails"}),
+    )
+    swapped = change(change(one, "alpha", volumes={"data": "mails"}), "beta", volumes={"data": "orders"})
+    made = plan(swapped, applied(one).world())
+    (told,) = [each for each in made.refusals if each.code == "volume-tangled"]
+    assert "gives up only later" in told.summary and "apply once without the volume" in told.hint
+
+
+def test_needs_count_more_than_who_gives_a_volume_to_whom() -> None:
+    one = fleet(
+        service("alpha", ports=(), health=()),
+        service("beta", ports=(), health=(), volumes={"data": "orders"}, needs=("alpha",)),
+    )
+    over = change(change(one, "alpha", volumes={"data": "orders"}), "beta", volumes={})
+    assert _codes(plan(over, applied(one).world())) == {"volume-tangled"}

@@ -235,6 +235,11 @@ def volumes(s: Situation, works: Sequence[Work], made: Rollout) -> Iterator[Find
     retired = {(each.host, each.data["key"]) for each in made.draft.steps() if each.kind is Kind.RETIRE}
     for host, said in s.answered.items():
         yield from _volumes(s, host, said, wanted, retired)
+    for each in made.tangled:
+        who, service = each.new.wished.name, each.new.wished.service
+        text = f"{who} is to have volume {each.volume}, which {each.holder} on {each.host} gives up only later"
+        hint = f"apply once without the volume at {service}, then again with it"
+        yield Finding(path=("services", service, "volumes"), code="volume-tangled", text=text, hint=hint)
     for name in sorted(set(s.options.allow_volumes) - set(s.volumes)):
         gone = name in s.options.deleted
         text = f"no host{' that answered' if s.silent else ''} has a volume {name}"

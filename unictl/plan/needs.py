@@ -1,12 +1,24 @@
 """Which service waits for which: the order of ``needs``, and as few of them as say it all. Pure."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from unictl.fleet.model import Fleet, Service
 
 
-def by_needs(fleet: Fleet) -> tuple[str, ...]:
-    """All services, those that are needed first; by name where nothing says more."""
+def by_needs(fleet: Fleet, after: Mapping[str, Container[str]] = {}) -> tuple[str, ...]:
+    """All services, those that are needed first; by name where nothing says more.
+
+    ``after``: service -> others that it had better come after. Where needs bar that, they alone count.
+    """
+    order = _ordered(fleet, after)
+    place = {name: n for n, name in enumerate(order)}
+    needs = (
+        (place[need], place[name]) for name, each in fleet.services.items() for need in each.needs if need in place
+    )
+    return order if not after or all(need < own for need, own in needs) else _ordered(fleet, {})
+
+
+def _ordered(fleet: Fleet, after: Mapping[str, Container[str]]) -> tuple[str, ...]:
     order: dict[str, None] = {}
     entered: set[str] = set()
     for name in sorted(fleet.services):
@@ -17,7 +29,8 @@ def by_needs(fleet: Fleet) -> tuple[str, ...]:
                 order[each] = None
             elif each not in entered:
                 entered.add(each)
-                needs = [need for need in fleet.services[each].needs if need in fleet.services]
+                late = after.get(each, ())
+                needs = [one for one in fleet.services if one in fleet.services[each].needs or one in late]
                 ahead += [(each, True), *((need, False) for need in sorted(needs, reverse=True))]
     return tuple(order)
 

@@ -5,13 +5,14 @@ launch, prove, join. Edges between services go through barriers only.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from unictl.fleet.model import Service
+from unictl.instances.desired import Located
 from unictl.instances.live import LiveInstance
-from unictl.plan import acts
+from unictl.plan import acts, handover
 from unictl.plan.change import Action
 from unictl.plan.diff import Work
 from unictl.plan.draft import Draft, Ids, step
@@ -26,13 +27,17 @@ from unictl.plan.waves import Item, Wave, making, unmaking, waves
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """The steps (not yet ordered), the waves as told, and the ingress before the first step and after the last."""
+    """The steps (not yet ordered), the waves as told, and the ingress before the first step and after the last.
+
+    ``tangled``: what it cannot do.
+    """
 
     draft: Draft
     waves: tuple[Mapping[str, Any], ...]
     before: Membership
     after: Membership
     ingresses: tuple[str, ...]
+    tangled: tuple[handover.Tangle, ...] = ()
 
 
 def rollout(s: Situation, works: Sequence[Work]) -> Rollout:
@@ -58,12 +63,14 @@ class _Rollout:
         self.early: dict[str, Ids] = {}
         self.gone: dict[str, Ids] = {}
         self.retired: dict[Place, str] = {}
-        self.holders = _holders(s, works)
+        self.holders = handover.holders(s, works)
+        self.late = handover.late(works, self.holders)
         self.told: list[Mapping[str, Any]] = []
+        self.tangled: list[handover.Tangle] = []
 
     def all(self) -> Rollout:
         before = self._membership()
-        order = by_needs(self.s.fleet)
+        order = by_needs(self.s.fleet, self.late)
         extinct = tuple(sorted(name for name in self.works if name not in self.s.fleet.services))
         going = {name: unmaking(self.works.get(name, ())) for name in (*order, *extinct)}
         for name in (*order, *extinct):
@@ -71,8 +78,14 @@ class _Rollout:
         for name in order:
             self._make(self.s.fleet.services[name])
         self._unmake(order, extinct, going)
-        told = tuple(self.told)
-        return Rollout(draft=self.draft, waves=told, before=before, after=self._membership(), ingresses=self.ingresses)
+        return Rollout(
+            draft=self.draft,
+            waves=tuple(self.told),
+            before=before,
+            after=self._membership(),
+            ingresses=self.ingresses,
+            tangled=tuple(each for each in self.tangled if (each.holder, each.host) in self.retired),
+        )
 
     def _make(self, service: Service) -> None:
         """All waves of a service, one after the other, once what it needs is healthy."""
@@ -131,16 +144,24 @@ class _Rollout:
     def _started(self, service: Service, wave: Wave, item: Item, needs: Ids, clear: Mapping[str, Ids]) -> str:
         new = item.new
         assert new is not None, item.name
-        before = (*needs, *clear.get(item.name, ()), *self._freed(new.wished.volumes.values(), item))
+        before = (*needs, *clear.get(item.name, ()), *self._freed(new, item))
         if new.document:
             before = (acts.launch(self.draft, new, wave.number, before),)
         return acts.prove(self.draft, service, new, wave.number, before)
 
-    def _freed(self, volumes: Iterable[str], item: Item) -> Ids:
+    def _freed(self, new: Located, item: Item) -> Ids:
         """The end of whoever else holds its volumes and goes in this plan."""
         own = {(live.key, live.host) for live in item.before}
-        holders = [place for name in volumes for place in self.holders.get(name, ()) if place not in own]
-        return tuple(self.retired[place] for place in holders if place in self.retired)
+        found: list[str] = []
+        for volume in new.wished.volumes.values():
+            for key, host in self.holders.get(volume, ()):
+                if (key, host) in own:
+                    continue
+                if (key, host) in self.retired:
+                    found.append(self.retired[key, host])
+                else:
+                    self.tangled.append(handover.Tangle(volume=volume, new=new, holder=key, host=host))
+        return tuple(found)
 
     def _finish(self, wave: Wave, joined: Ids) -> Ids:
         """The old ones leave and go."""
@@ -239,20 +260,3 @@ class _Rollout:
         """The members of every service now. Of a fleet that goes, only of what is still there."""
         rows = {name: roster.listeners() for name, roster in sorted(self.rosters.items())}
         return {name: found for name, found in rows.items() if found}
-
-
-def _holders(s: Situation, works: Sequence[Work]) -> Mapping[str, list[Place]]:
-    """Who holds a volume that something new of another name is to have."""
-    wanted = {
-        volume: work.change.subject
-        for work in works
-        if work.change.new and work.wished
-        for volume in work.wished.volumes.values()
-    }
-    found: defaultdict[str, list[Place]] = defaultdict(list)
-    for name, lives in s.lives.items():
-        for live in lives:
-            for volume in live.volumes:
-                if wanted.get(volume, name) != name:
-                    found[volume].append((live.key, live.host))
-    return found
