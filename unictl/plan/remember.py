@@ -51,7 +51,9 @@ def _rows(s: Situation) -> Iterator[tuple[RememberedHost, str]]:
         if said.hosts and said.hosts not in seen:
             seen.add(said.hosts)
             for row in said.hosts:
-                yield remembered_host(row), host
+                if " " in row:
+                    # What is written otherwise was damaged, which its host says.
+                    yield remembered_host(row), host
 
 
 def differs(said: Survey, policy: Mapping[str, Any], hosts: tuple[str, ...]) -> bool:
@@ -77,8 +79,12 @@ def _policy(row: Mapping[str, Any]) -> Policy:
     )
 
 
-def _share(text: str | None) -> Share | None:
-    return share(text) if text is not None else None
+def _share(text: Any) -> Share | None:
+    """None also where it is damaged: then it rules nothing."""
+    try:
+        return share(text) if text is not None else None
+    except ValueError:
+        return None
 
 
 def left(s: Situation) -> Mapping[str, str]:
@@ -93,10 +99,15 @@ def left(s: Situation) -> Mapping[str, str]:
 
 def changed(s: Situation) -> Mapping[str, str]:
     """Hosts of the fleet that are another machine or store than when it was last applied, while the one of then is
-    nowhere to be seen: name -> who remembers."""
+    nowhere to be seen: name -> who remembers.
+
+    What one host remembers, and another does not any more, is old: an apply has taken in the machine that is there
+    now, while that one was silent.
+    """
     ids = {said.host_id for said in s.answered.values()}
+    taken_in = {row.name for row, _ in _rows(s) if row.name in s.answered and row.id == s.answered[row.name].host_id}
     return {
         row.name: host
         for row, host in _rows(s)
-        if row.name in s.answered and row.id and row.id not in ids and not row.leaving
+        if row.name in s.answered and row.id and row.id not in ids and not row.leaving and row.name not in taken_in
     }
