@@ -11,8 +11,8 @@ from tests.lab.lab import Lab, LabHost
 
 @pytest.fixture(scope="session")
 def standing_lab() -> Iterator[Lab]:
-    """Three hosts for the whole session, in whatever state the last test left them."""
-    made = Lab.up(3)
+    """Three hosts for the whole session, in whatever state the last test left them; of two releases of Debian."""
+    made = Lab.up(3, suites=("bookworm", "trixie"))
     try:
         yield made
     finally:

@@ -23,14 +23,23 @@ GUEST = re.compile(r"-name (\S+?)\.[0-9a-f]{8}\b")
 
 @dataclass(frozen=True)
 class Left:
-    """What a fleet has on a host: processes by kind, ports that are listened on, claims, records, files aside."""
+    """What a fleet has on a host: processes by kind, ports that are listened on, records (they are the claims), units
+    (files, links to them, and what systemd has in mind), network links, files aside, run folders."""
 
     processes: dict[str, int]
     ports: frozenset[str]
-    claims: int
     instances: frozenset[str]
+    units: tuple[str, ...]
+    links: tuple[str, ...]
     aside: tuple[str, ...]
     runs: int
+
+    def counted(self) -> Counter[str]:
+        """How many of each; what two converged states of one fleet have alike, summed over its hosts."""
+        several = {"ports": self.ports, "records": self.instances, "units": self.units, "links": self.links}
+        return Counter(self.processes) + Counter(
+            {kind: len(each) for kind, each in several.items()} | {"runs": self.runs}
+        )
 
 
 class LabFleet:
@@ -40,6 +49,7 @@ class LabFleet:
         self.lab = lab
         self.folder = folder
         self.sound = False
+        self.counted: Counter[str] | None = None
         shutil.copytree(PLAYBOOK, folder)
 
     def edit(self, old: str, new: str) -> None:
@@ -74,17 +84,18 @@ class LabFleet:
     def apply(self, *words: str) -> Ran:
         return self.run("apply", "-auto-approve", *words)
 
-    def converge(self) -> None:
-        """An apply that must end well, and a plan after it that must be empty."""
+    def converge(self) -> Ran:
+        """An apply that must end well, and a plan after it that must be empty; how the apply ended."""
         applied = self.apply("-lock-timeout", "60s", "-retry")
         assert applied.code == 0, applied.out
         again = self.run("plan", "-detailed-exitcode")
         assert again.code == 0, again.out
         self.check()
         self.sound = True
+        return applied
 
     def check(self) -> None:
-        """Every replica there once, on some host, and nothing besides."""
+        """Every replica there once, on some host, and nothing besides; of all else as many as when it stood first."""
         found = self.guests()
         assert set(found) == NAMES, found
         assert set(found.values()) == {1}, found
@@ -94,6 +105,13 @@ class LabFleet:
             assert len(left.instances) == left.processes["guest"], left
             assert left.processes["keeper"] <= 1, left
             assert left.processes["host side"] == 0, left
+        self.counted = self.counted or self.count()
+        # HAProxy lets connections end before its old process goes.
+        until(lambda: self.count() == self.counted, lambda: f"{self.count()} is as before, {self.counted}")
+
+    def count(self) -> Counter[str]:
+        """How many of each kind of thing the fleet has, over all hosts."""
+        return sum((self.left(host).counted() for host in self.lab), Counter())
 
     def guests(self) -> Counter[str]:
         """Names of the guests that run, over all hosts."""
@@ -145,11 +163,18 @@ class LabFleet:
         return Left(
             processes={kind: len(host.processes(word)) for kind, word in kinds.items()},
             ports=frozenset(line.split()[3] for line in listening if line and not line.split()[3].endswith(":22")),
-            claims=sum(1 for each in store.glob("claims/**/*") if each.is_file()),
             instances=self.instances(host),
+            units=tuple(units(host)),
+            links=tuple(line.split(":")[1].strip() for line in host.enter("ip -o link").out.splitlines()),
             aside=tuple(str(each) for each in store.glob("**/.[gn]*-*") if each.name.startswith((".new-", ".gone-"))),
             runs=sum(1 for _ in store.glob("run/*")),
         )
+
+
+def units(host: LabHost) -> list[str]:
+    """Unit files of ours, links to them, and what systemd has in mind."""
+    listed = "ls /etc/systemd/system /etc/systemd/system/*.wants; systemctl list-units --all --plain --no-legend"
+    return [line for line in host.enter(f"({listed}) | grep unictl- || true").out.splitlines() if line]
 
 
 def wait_for_record(host: LabHost, prefix: str = "") -> None:

@@ -308,11 +308,12 @@ def sweep() -> None:
                 _remove(folder)
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+def until(condition: Callable[[], object], what: str | Callable[[], str], seconds: float = PATIENCE) -> None:
     """Waits for a condition; AssertionError, saying what was waited for, when it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.03)
 
 

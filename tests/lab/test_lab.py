@@ -23,13 +23,8 @@ def test_a_host_is_a_debian_with_everything_up_and_reaches_its_neighbours(lab: L
     assert host.run("python3 -c 'import socket; print(socket.create_connection((\"hv2\", 22)).recv(4))'").out
 
 
-@pytest.mark.soak
-def test_two_releases_stand_side_by_side() -> None:
-    made = Lab.up(2, suites=("bookworm", "trixie"))
-    try:
-        assert {host.run("cat /etc/debian_version").out.split(".")[0] for host in made} == {"12", "13"}
-    finally:
-        made.down()
+def test_two_releases_stand_side_by_side(lab: Lab) -> None:
+    assert [host.run("cat /etc/debian_version").out.split(".")[0] for host in lab] == ["12", "13", "12"]
 
 
 def test_memory_limits_of_units_hold_there(lab: Lab) -> None:

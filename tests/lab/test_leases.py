@@ -79,6 +79,27 @@ def test_no_writer_that_went_deaf_holds_a_lease_longer_than_stated_and_none_writ
     assert all(_token(host) > before[host.name] for host in fleet.lab)
 
 
+@pytest.mark.soak
+def test_a_control_machine_that_slept_finds_its_lease_given_away_and_changes_nothing(fleet: LabFleet) -> None:
+    slow(fleet)
+    first = fleet.start("apply", "-auto-approve")
+    wait_for_record(fleet.lab["hv1"])
+    asleep = [first.pid, *(fleet.ssh_to(first.pid, host) for host in fleet.lab)]
+    for pid in asleep:
+        os.kill(pid, signal.SIGSTOP)
+    fleet.edit("min_healthy_time: 20s, healthy_deadline: 60s", "min_healthy_time: 500ms")
+    fleet.edit("--greeting=front", "--greeting=awake")
+    fleet.converge()
+    guests = {name: fleet.guest(name) for name in fleet.guests()}
+    for pid in asleep:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    told = ended(first)
+    assert told.code in (5, 7), told.out
+    assert {name: fleet.guest(name) for name in fleet.guests()} == guests
+    fleet.converge()
+
+
 def test_the_holder_on_a_host_can_be_ended_by_name(fleet: LabFleet) -> None:
     slow(fleet, "6s")
     first = fleet.start("apply", "-auto-approve")

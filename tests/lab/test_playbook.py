@@ -56,6 +56,7 @@ def test_instances_move_off_a_drained_host_and_where_the_new_ones_fail_the_old_o
     fleet.edit('"--greeting=front", "--unhealthy-until=100000"', '"--greeting=front"')
     (front,) = moving & fronts.keys()
     assert f"{front}  from {leaving.name} to " in fleet.run("plan").out
+    fleet.counted = None  # A host without instances has less on it.
     fleet.converge()
     assert {name: fleet.guest(name) for name in here.keys() - moving} == {n: here[n] for n in here.keys() - moving}
     assert all(fleet.guest(name)[0] is not leaving for name in moving)
