@@ -157,6 +157,46 @@ def test_where_nothing_works_emulation_is_taken_and_doubted(
     assert len(starts(root)) == 6
 
 
+READ_ONLY = """
+mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$2" -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+from unictl.onhost import accelerator, privilege, records, trials
+accelerator.DOUBT = 0.0
+privilege.user = lambda *_: None
+trials.CANDIDATES = (("one", "a"),)
+chosen = accelerator.choose(records.Root(sys.argv[2]), sys.argv[3])
+print(chosen["accel"])' "$3" "$1" "$4"
+"""
+"""Choosing as a unit does, which may only read the store."""
+
+
+def chosen_within_a_unit(root: records.Root, qemu: str) -> str:
+    top = Path(accelerator.__file__).parents[2]
+    words = ["unshare", "-m", "sh", "-c", READ_ONLY, "sh", root.path, sys.executable, str(top), qemu]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.real
+def test_who_may_only_read_the_store_takes_an_answer_in_doubt_and_finds_one_where_there_is_none(
+    root: records.Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "CANDIDATES", (("one", "a"),))
+    qemu, trial = tmp_path / "qemu", tmp_path / "trial"
+    qemu.write_text(f"#!/bin/sh\n[ -e {trial} ] || exit 1\n{GOOD}\n")
+    qemu.chmod(0o755)
+    trial.touch()
+    assert chosen_within_a_unit(root, str(qemu)) == "one"
+    trial.unlink()
+    doubted = accelerator.choose(root, str(qemu))
+    assert doubted is not None
+    assert doubted["accel"] == "tcg"
+    trial.touch()
+    assert chosen_within_a_unit(root, str(qemu)) == "tcg"
+
+
 def test_several_who_ask_at_once_probe_once(root: records.Root) -> None:
     qemu = stand_in(root, one=GOOD, two=REFUSED, three=REFUSED)
     answers: list[Any] = []

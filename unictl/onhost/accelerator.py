@@ -27,12 +27,16 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 def choose(root: records.Root, qemu: str) -> dict[str, Any] | None:
-    """{accel, cpu, loops_per_second, tried} for this boot and this QEMU; None where there is no QEMU."""
+    """{accel, cpu, loops_per_second, tried} for this boot and this QEMU; None where there is no QEMU.
+
+    Within a unit the store may be read, and an answer in doubt is taken there: nobody could remember a better one, and
+    a trial would count against the memory of the guest.
+    """
     key = _key(root, qemu)
     if key is None:
         return None
     path = f"{root.path}/accelerator-{records.boot_id()}.json"
-    known = _remembered(path, key)
+    known = _remembered(path, key, doubtful=not os.access(root.path, os.W_OK))
     if known is None:
         with _ONE_AT_A_TIME:
             lock = _alone(path)
@@ -45,11 +49,11 @@ def choose(root: records.Root, qemu: str) -> dict[str, Any] | None:
 
 
 def _alone(path: str) -> int | None:
-    """Nobody else on this host tries at the same time; None on a disk so full that there is no place for a lock."""
+    """Nobody else on this host tries at the same time; None where no lock can be written: full, or only to be read."""
     try:
         return locks.take(os.path.dirname(path) + "/probe.lock", wait=True)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             return None
         raise
 
@@ -63,12 +67,13 @@ def _key(root: records.Root, qemu: str) -> list[Any] | None:
     return [REVISION, qemu, there.st_mtime_ns, there.st_size, os.path.exists("/dev/kvm"), privilege.why_not(root)]
 
 
-def _remembered(path: str, key: list[Any]) -> dict[str, Any] | None:
+def _remembered(path: str, key: list[Any], doubtful: bool = False) -> dict[str, Any] | None:
+    """The answer of before; ``doubtful``: also one that is in doubt, however old."""
     told = reading.noted(None, reading.read_object, path) or {}
     answer: Any = told.get("answer")
     if told.get("key") != key or not _sound(answer) or not isinstance(told.get("at"), (int, float)):
         return None
-    if told.get("doubtful") and not 0 <= time.time() - told["at"] < DOUBT:
+    if told.get("doubtful") and not doubtful and not 0 <= time.time() - told["at"] < DOUBT:
         return None
     found: dict[str, Any] = answer
     return found
@@ -88,8 +93,9 @@ def _find(root: records.Root, path: str, key: list[Any], qemu: str) -> dict[str,
     speed = best["loops_per_second"] if best else 0
     answer = {"accel": accel, "cpu": cpu, "loops_per_second": speed, "tried": tried}
     told = {"key": key, "answer": answer, "doubtful": best is None, "at": time.time()}
-    _forget_other_boots(root, path)
-    records.write_cache(path, wire.encode(told))
+    if os.access(root.path, os.W_OK):
+        _forget_other_boots(root, path)
+        records.write_cache(path, wire.encode(told))
     return answer
 
 
