@@ -345,6 +345,28 @@ def test_a_units_sandbox_and_user_let_the_hypervisor_open_kvm(house: House) -> N
         known.write_text(before)
 
 
+def test_a_start_that_does_not_find_the_kvm_of_its_host_takes_what_works_and_writes_that_down(house: House) -> None:
+    unit = house.host.path(f"/etc/systemd/system/{house.unit('web-4')}")
+    text = unit.read_text()
+    (known,) = house.host.path(STORE).glob("accelerator-*.json")
+    before = known.read_text()
+    forced = json.loads(before)
+    forced["key"][4] = True
+    forced["answer"].update(accel="kvm", cpu="host")
+    known.write_text(json.dumps(forced))
+    unit.write_text(text.replace("BindPaths=-/dev/kvm\n", ""))
+    house.host.enter("systemctl daemon-reload")
+    try:
+        starts = len(house.facts("web-4", "started"))
+        house.ended("web-4", "crash")
+        house.back("web-4", starts + 1)
+        assert house.facts("web-4", "started")[-1]["accelerator"] == "tcg"
+    finally:
+        known.write_text(before)
+        unit.write_text(text)
+        house.host.enter("systemctl daemon-reload")
+
+
 def obeys(house: House, stride: int) -> None:
     """The crash law, at every so many points; see ``law``."""
     folder = house.host.path("/root/law")

@@ -4,12 +4,13 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.onhost.test_keeper import text_of
-from tests.onhost.world import OWNER, World, document
+from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.onhost import privilege, records
 
 KEY = "web-0.0123abcd"
@@ -145,3 +146,35 @@ def test_a_real_hypervisor_told_to_end_by_hand_is_killed_and_not_clean(held: Wor
     time.sleep(0.3)
     os.kill(held.pid(KEY), signal.SIGTERM)
     held.until(KEY, "ended", verdict="killed", restarting=True)
+
+
+BEYOND_KVM = bytes.fromhex("b800a08ed8dd060000f4ebfd").ljust(0xFFF0, b"\xf4") + bytes.fromhex("e90d00").ljust(
+    16, b"\xf4"
+)
+"""A firmware that loads a floating-point number from where no memory is: KVM has to do that itself, and cannot."""
+
+
+@pytest.fixture
+def privileged() -> Iterator[World]:
+    """A host whose hypervisors run as the tests do: /dev/kvm may be closed to others."""
+    folder = short_folder()
+    Path(folder).chmod(0o700)
+    world = World(folder)
+    world.acquire()
+    yield world
+    world.close()
+
+
+@pytest.mark.real
+@needs_qemu
+@pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="needs KVM")
+def test_a_real_hypervisor_whose_kvm_fails_stays_up_and_is_ended_as_a_crash(privileged: World) -> None:
+    sha = privileged.stage(BEYOND_KVM)
+    words = f"{{qemu}} -nodefaults -no-user-config -display none -M pc -accel kvm -m 16 -bios {{image:{sha}}} "
+    words += "-chardev {console} -serial chardev:console -qmp unix:{run}/qmp,server=on,wait=off"
+    argv = tuple(words.split())
+    (outcome,) = privileged.launch(document(argv=argv, images=[sha], hypervisor="qemu", restart="on-crash"))
+    assert outcome["ok"], outcome
+    row = privileged.until(KEY, "ended", verdict="crash")
+    assert (row["end"]["reason"], row["end"]["signal"], row["end"]["restarting"]) == ("internal-error", None, True)
+    assert "KVM internal error" in text_of(privileged)

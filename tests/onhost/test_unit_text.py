@@ -1,11 +1,12 @@
 """Unit files as text: golden files in ``units``, and what must hold for any of them."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.onhost.world import document
-from unictl.onhost import unit_text
+from unictl.onhost import unit_text, ward
 
 FOLDER = Path(__file__).with_name("units")
 ZIP = f"/var/lib/unictl/code/{'c' * 64}.zip"
@@ -90,3 +91,33 @@ def test_what_a_user_of_its_own_cannot_do_anyway_is_barred_only_where_there_is_n
     barred = {f"{word}=yes" for word in kernel | {"ProtectHostname", "ProtectClock", "RestrictRealtime"}}
     plain, root = (set(instance(own_user=own).splitlines()) for own in (True, False))
     assert root - plain == barred and not plain - root
+
+
+GROUPS = {
+    "1": (
+        "9:memory:/a/x.service\n1:name=systemd:/a/x.service\n0::/a/x.service\n",
+        "memory/a/x.service/memory.oom_control",
+    ),
+    "2": ("0::/a/x.service\n", "a/x.service/memory.events"),
+}
+COUNTS = {
+    "1": "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n",
+    "2": "low 0\nhigh 0\nmax 12\noom 1\noom_kill {}\noom_group_kill 0\n",
+}
+
+
+@pytest.mark.parametrize("version", GROUPS)
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_kill_for_want_of_memory_is_read_from_either_version_of_control_groups(
+    version: str, killed: int, tmp_path: Path
+) -> None:
+    """The script as units run it, over files as a kernel writes them; with a kernel: ``lab/test_unit_faults``."""
+    of, counts = GROUPS[version]
+    (tmp_path / "cgroup").write_text(of)
+    (tmp_path / counts).parent.mkdir(parents=True)
+    (tmp_path / counts).write_text(COUNTS[version].format(killed))
+    script = unit_text._TELL.replace("/sys/fs/cgroup", str(tmp_path)).replace("/proc/self/cgroup", f"{tmp_path}/cgroup")
+    said = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL", "INVOCATION_ID": "abc"}
+    subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
+    cause = "out-of-memory" if killed else None
+    assert ward.told(str(tmp_path), "abc") == {"status": None, "signal": 9, "cause": cause}

@@ -39,13 +39,31 @@ def choose(root: records.Root, qemu: str) -> dict[str, Any] | None:
     known = _remembered(path, key, doubtful=not os.access(root.path, os.W_OK))
     if known is None:
         with _ONE_AT_A_TIME:
-            lock = _alone(path)
+            try:
+                lock = _alone(path)
+            except OSError as error:
+                if error.errno != errno.EROFS:
+                    raise
+                return _meanwhile(path)
             try:
                 known = _remembered(path, key) or _find(root, path, key, qemu)
             finally:
                 if lock is not None:
                     os.close(lock)
     return known
+
+
+def _meanwhile(path: str) -> dict[str, Any]:
+    """For a start that sees the store read-only, as units do, and finds another host than its keeper did: KVM is gone,
+    or there is another QEMU. The next survey looks anew; until then what works without KVM is taken."""
+    try:
+        tried = (reading.read_object(path) or {})["answer"]["tried"]
+        plain = [row for row in tried if row["works"] and row["accel"] != "kvm"]
+        best = max(plain, key=lambda row: float(row["loops_per_second"]), default=None)
+    except (wire.Problem, OSError, KeyError, TypeError, ValueError):
+        best = None
+    accel, cpu = (best["accel"], best["cpu"]) if best else FALLBACK
+    return {"accel": accel, "cpu": cpu, "loops_per_second": best["loops_per_second"] if best else 0, "tried": []}
 
 
 def _alone(path: str) -> int | None:

@@ -123,7 +123,8 @@ class Start:
 
     def become(self) -> None:
         """Write down who runs, have the keeper listen, become the hypervisor. Never returns."""
-        entry = dict(spawn.started(os.getpid(), self.number), invocation=os.environ.get("INVOCATION_ID", ""))
+        entry = spawn.started(os.getpid(), self.number)
+        entry.update(invocation=os.environ.get("INVOCATION_ID", ""), accelerator=_accelerator(self.argv))
         if not os.access(self.argv[0], os.X_OK):
             facts.append(self.folder, _unstarted(entry, self._cannot(os.strerror(errno.ENOENT))))
             os._exit(CONFIGURATION)
@@ -173,6 +174,11 @@ def _unstarted(entry: dict[str, Any], reason: str) -> dict[str, Any]:
     end: dict[str, Any] = {"status": None, "signal": None, "reason": reason}
     end.update(event="ended", verdict="configuration", code=None, restarting=False, at=time.time(), console=[])
     return {**entry, **end}
+
+
+def _accelerator(argv: list[str]) -> str:
+    """The one that was chosen for this start; empty where a hypervisor has none."""
+    return argv[argv.index("-accel") + 1] if "-accel" in argv[:-1] else ""
 
 
 def _reserve(wanted: int) -> None:

@@ -70,7 +70,7 @@ class Token(Fence):
         """The token's file, locked for reading; -1 where it is gone. One that was replaced meanwhile is opened anew."""
         while True:
             try:
-                descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = reading.plain(self._path)
             except FileNotFoundError:
                 return -1
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, _SHARED)
