@@ -269,6 +269,12 @@ def test_memory_beyond_the_limit_ends_the_hypervisor_and_is_told_as_that(house: 
     house.back("web-2", 2)
 
 
+def test_an_instance_gets_no_more_than_its_processors(house: House) -> None:
+    group = house.host.enter(f"systemctl show -P ControlGroup {house.unit('web-2')}").out.strip()
+    asked = f"cat /sys/fs/cgroup/cpu/{group}/cpu.cfs_quota_us /sys/fs/cgroup/{group}/cpu.max 2>/dev/null"
+    assert house.host.enter(asked, check=False).out.split()[:1] == ["100000"]
+
+
 def test_a_configuration_error_is_never_started_again(house: House) -> None:
     end = house.ended("web-3", "exit/64")
     assert (end["verdict"], end["code"], end["restarting"]) == ("configuration", 64, False)

@@ -25,7 +25,7 @@ def controllers(mounts: bytes) -> set[str]:
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()
         if kind[:1] == ["cgroup"] and "rw" in fields[5].split(","):
-            found.update(kind[2].split(","))
+            found.update(set(kind[2].split(",")) - {"rw", "ro"})
         elif kind[:1] == ["cgroup2"] and "rw" in fields[5].split(","):
             told = reading.read_bytes(fields[4] + "/cgroup.controllers") or b""
             found.update(told.decode().split())

@@ -155,8 +155,10 @@ def _lacks_of_systemd() -> list[dict[str, str]]:
     """What supervision by systemd does not hold here; nothing where it does not run."""
     if why := units.why_not():
         text = f"what a reboot ends is started by the next apply only: {why}"
+        from . import logind
+
         hint = "set `become: true` for the host, so that systemd supervises"
-        return [{"code": "no-units", "text": text, "hint": hint}]
+        return [{"code": "no-units", "text": text, "hint": hint}, *logind.lacks()]
     if not units.here():
         return []
     from . import limits
