@@ -79,6 +79,9 @@ def test_root_and_a_user_with_sudo_are_served_and_a_survey_is_one_round_trip(rea
     assert root.host_id != sudo.host_id
     plain = answer(ready, host("hv2", user="plain"))
     assert plain.root == "/home/plain/.local/state/unictl"
+    lacks = {each.code: each.text for each in plain.lacks}
+    assert lacks["no-units"].startswith("what a reboot ends is started by the next apply only: only root")
+    assert "ends-at-logout" not in lacks
 
 
 def test_one_process_and_one_connection_a_host_serve_a_whole_conversation(ready: Lab) -> None:

@@ -227,23 +227,23 @@ def test_no_unit_starts_from_a_record_that_was_edited_by_hand(house: House) -> N
 
 def test_a_killed_hypervisor_is_started_again_and_one_whose_unit_was_stopped_is_not(house: House) -> None:
     for number, name in ((signal.SIGKILL, "KILL"), (signal.SIGTERM, "TERM")):
-        before, starts = len(house.facts("web-4")), len(house.facts("web-4", "started"))
-        os.kill(house.host.processes("-name web-4.")[0], number)
-        end = house.next_end("web-4", before)
+        before, starts = len(house.facts("web-3")), len(house.facts("web-3", "started"))
+        os.kill(house.host.processes("-name web-3.")[0], number)
+        end = house.next_end("web-3", before)
         assert (end["verdict"], end["restarting"]) == ("killed", True), name
-        house.back("web-4", starts + 1)
-    before, starts = len(house.facts("web-4")), len(house.facts("web-4", "started"))
-    unit = house.unit("web-4")
+        house.back("web-3", starts + 1)
+    before, starts = len(house.facts("web-3")), len(house.facts("web-3", "started"))
+    unit = house.unit("web-3")
     house.host.enter(f"systemctl stop {unit}")
-    end = house.next_end("web-4", before)
+    end = house.next_end("web-3", before)
     assert (end["verdict"], end["reason"], end["restarting"]) == ("killed", "its unit was stopped", False)
     assert house.host.enter(f"systemctl is-enabled {unit}").out == "enabled\n"
     os.kill(house.keeper, signal.SIGKILL)
     text = house.fleet.run("status").out
-    assert re.search(r"web-4: it ended \d+ \w+ ago: killed \(.*its\s+unit\s+was\s+stopped\)", text), text
-    assert not house.running("web-4")
+    assert re.search(r"web-3: it ended \d+ \w+ ago: killed \(.*its\s+unit\s+was\s+stopped\)", text), text
+    assert not house.running("web-3")
     house.host.enter(f"systemctl start {unit}")
-    house.back("web-4", starts + 1)
+    house.back("web-3", starts + 1)
 
 
 def test_what_would_not_start_with_its_host_is_told_and_mended_and_no_guest_notices(house: House) -> None:
