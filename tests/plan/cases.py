@@ -14,6 +14,7 @@ from tests.plan.builders import (
     plan,
     published,
     service,
+    silent,
     survey,
     without,
 )
@@ -555,6 +556,25 @@ def interrupted_destroy_goes_on() -> Plan:
     retires = [step for step in made.steps if step.kind is Kind.RETIRE]
     sim._half(retires[0])
     return plan(one, sim.world(), destroy=True)
+
+
+@case
+def destroy_with_a_silent_host_leaves_who_is_held_and_every_ingress() -> Plan:
+    one = fleet(service("api", replicas=5, publish=published(8080)), hosts=3)
+    return plan(one, silent(applied(one).world(), "hv3"), destroy=True)
+
+
+@case
+def destroy_with_a_silent_host_that_had_nothing_takes_down_the_rest() -> Plan:
+    hosts = [host("hv1"), host("hv2"), host("hv3", ingress=False)]
+    one = fleet(service("api", replicas=2, publish=published(8080)), hosts=hosts)
+    return plan(one, silent(applied(one).world(), "hv3"), destroy=True)
+
+
+@case
+def destroy_leaves_the_host_of_a_protected_instance_and_every_ingress() -> Plan:
+    one = fleet(service("api", replicas=1, protect=True), service("web", replicas=3), hosts=2)
+    return plan(one, applied(one).world(), destroy=True)
 
 
 @case

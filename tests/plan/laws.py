@@ -351,3 +351,22 @@ def lost_is_not_absent(story: Story) -> None:
 
 def _with_host(fleet: Fleet, name: str, **given: bool) -> Fleet:
     return replace(fleet, hosts={**fleet.hosts, name: replace(fleet.hosts[name], **given)})
+
+
+def destroy_takes_no_ingress_from_who_is_held(story: Story) -> None:
+    """Of a fleet that goes, with silent hosts or without: no ingress ends while somebody is behind it (the simulator
+    holds that), rows say which end, and once everybody answers nothing is left."""
+    sim = applied(story.before, story.seed)
+    random = story.random
+    sim.deaf = frozenset(name for name in sim.hosts if random.random() < 0.5)
+    for _ in range(2):
+        made = plan(story.before, sim.world(), destroy=True, **LOOSE)
+        listened = set(sim.ingress)
+        assert made.can_apply
+        assert sim.run(made, random=random)
+        said = {change.host for change in made.changes if change.subject == "ingress"}
+        assert listened - set(sim.ingress) <= said
+        assert not said & set(sim.ingress)
+        sim.deaf = frozenset()
+    assert not sim.ingress
+    assert not [live for said in sim.hosts.values() for live in said.instances]

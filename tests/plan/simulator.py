@@ -284,6 +284,9 @@ class Simulator:
     def _close(self, host: str) -> None:
         if self.hosts[host].instances:
             raise Broken(f"the fleet leaves {host}, and {self.hosts[host].instances} are there")
+        behind = [live.key for said in self.hosts.values() for live in said.instances if self.sends(host, live)]
+        if behind:
+            raise Broken(f"the ingress of {host} goes, and {behind} are behind it")
         self.ingress.pop(host, None)
         gone = {"images": frozenset(), "damaged": frozenset()}
         self._set(host, ingress={"state": "absent", "hash": ""}, policy=None, hosts=None, **gone)

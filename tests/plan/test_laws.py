@@ -24,6 +24,7 @@ LAWS = (
     laws_of_edits.more_room_refuses_nobody,
     laws_of_edits.a_question_is_answered_as_an_edit_is_planned,
     laws.lost_is_not_absent,
+    laws.destroy_takes_no_ingress_from_who_is_held,
 )
 SETTINGS = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None

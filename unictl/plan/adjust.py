@@ -220,14 +220,20 @@ def _last(draft: Draft) -> Mapping[str, list[str]]:
     return {host: [each.id for each in steps if each.id not in needed[host]] for host, steps in own.items()}
 
 
-def closed(s: Situation, draft: Draft) -> None:
-    """A fleet that goes leaves every host where it has anything."""
-    last = _last(draft)
+def closed(s: Situation, made: Rollout) -> Iterator[Change]:
+    """A fleet that goes leaves every host where it has something and nothing of it stays; an ingress only where nobody
+    is behind it any more, on whatever host, and none who does not answer may be."""
+    draft = made.draft
+    last, stays = _last(draft), _stays(s, draft)
+    serves = s.opaque or any(server for rows in made.after.values() for row in rows for server in row["servers"])
     for host, said in s.answered.items():
-        ends = last.get(host, ())
-        if ends or _has_something(said):
-            draft.add(step(f"close:{host}", Kind.CLOSE, host, draft.barrier(f"done:{host}", ends), {}, subject=host))
+        listens, ends = _listens(said), last.get(host, ())
+        if host in stays or (listens and serves) or not (ends or listens or said.policy is not None):
+            continue
+        draft.add(step(f"close:{host}", Kind.CLOSE, host, draft.barrier(f"done:{host}", ends), {}, subject=host))
+        if listens:
+            yield replace(_row("ingress", Reason.INGRESS, host), detail="it ends, for nobody is behind it any more")
 
 
-def _has_something(said: Survey) -> bool:
-    return said.ingress.get("state", "absent") not in ("absent", "foreign") or said.policy is not None
+def _listens(said: Survey) -> bool:
+    return said.ingress.get("state", "absent") not in ("absent", "foreign")

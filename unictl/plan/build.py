@@ -76,7 +76,7 @@ def _extras(s: Situation, about: Scope, found: Difference, made: Rollout) -> tup
     rows += adjust.volumes(s, draft, found.works)
     if s.options.destroy:
         if about.whole:
-            adjust.closed(s, draft)
+            rows += adjust.closed(s, made)
     elif about.whole:
         rows += adjust.images(s, draft)
         rows += adjust.remembered(s, draft)

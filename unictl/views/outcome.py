@@ -203,7 +203,7 @@ def _subject(change: Change) -> str:
 
 
 def _name(step: Step) -> str:
-    if step.kind in _INGRESS and step.subject in ("", "ingress"):
+    if step.kind is Kind.CLOSE or (step.kind in _INGRESS and step.subject in ("", "ingress")):
         return f"ingress {step.host}"
     if step.kind is Kind.REMEMBER:
         return f"policy {step.host}"

@@ -184,7 +184,7 @@ def notes(plan: Plan, width: int) -> list[Line]:
     if plan.partial:
         rest = "The rest of the fleet is left as it is."
         told.append((f"This plan is partial: {plan.partial.rstrip('.')}. {rest}", "warning"))
-    if plan.destroys_all:
+    if plan.destroys_all and not plan.counts.held:
         told.append((f"This takes down all of {plan.mark}.", "destroy"))
     return [line for note, style in told for line in wrap(note, width, 0, style)]
 
