@@ -9,6 +9,7 @@ from tests.plan.builders import (
     Share,
     change,
     empty,
+    endpoints,
     fleet,
     host,
     plan,
@@ -335,6 +336,19 @@ def other_store_of_the_same_machine_is_refused() -> Plan:
 
 
 @case
+def other_store_is_the_one_refusal_though_what_it_holds_is_in_the_way() -> Plan:
+    one = fleet(service("api", publish=published(80)), service("web", publish=published(81)), hosts=2)
+    sim = applied(one)
+    held = tuple(
+        Claim(kind="port", owner="", holder="", port=port, bind="0.0.0.0")
+        for port in (80, 81, *endpoints(one).values())
+    )
+    fresh = replace(survey("hv1", host_id="f" * 32, root="/home/ops/unictl"), claims=held)
+    sim.hosts["hv1"] = replace(fresh, elsewhere=({"root": "/var/lib/unictl", "id": sim.hosts["hv1"].host_id},))
+    return plan(one, sim.world())
+
+
+@case
 def dead_ingress_is_adjusted() -> Plan:
     one = two_hosts()
     sim = applied(one)
@@ -434,6 +448,14 @@ def one_machine_under_two_names_is_refused() -> Plan:
 
 
 @case
+def two_machines_of_one_host_id_are_told_as_clones() -> Plan:
+    one = two_hosts()
+    world = empty(one)
+    world["hv2"] = survey("hv2", host_id=survey("hv1").host_id, boot_id="another", root="/srv/unictl")
+    return plan(one, world)
+
+
+@case
 def namesake_is_refused() -> Plan:
     one = two_hosts()
     return plan(one, empty(one, namesakes=("shop-abcdef",)))
@@ -450,6 +472,17 @@ def published_port_of_another_fleet_is_refused_and_named() -> Plan:
 def published_port_of_another_program_is_refused() -> Plan:
     one = hello()
     return plan(one, empty(one, claims=(Claim(kind="port", owner="", holder="", port=8080, bind="::"),)))
+
+
+@case
+def several_ports_that_one_program_holds_are_one_refusal_a_host() -> Plan:
+    one = fleet(service("api", publish=published(80)), service("web", publish=published(81)), hosts=2)
+    held = tuple(
+        Claim(kind="port", owner="", holder="", port=port, bind="0.0.0.0")
+        for port in (80, 81, *endpoints(one).values())
+    )
+    other = Claim(kind="port", owner="blog-77aa", holder="web-0.12345678", port=81, bind="0.0.0.0")
+    return plan(one, {"hv1": survey("hv1", claims=held), "hv2": survey("hv2", claims=(other,))})
 
 
 @case

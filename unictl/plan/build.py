@@ -15,7 +15,7 @@ from unictl.instances.live import World
 from unictl.instances.placement import Placement
 from unictl.instances.shortfall import Refusal
 from unictl.instances.spec import FleetFacts
-from unictl.plan import acts, adjust, budget, checks, duration, emptied, graph, guards, renaming, twice
+from unictl.plan import acts, adjust, budget, checks, duration, emptied, graph, guards, identity, renaming, twice
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
@@ -98,6 +98,7 @@ def _findings(
     written = () if s.options.destroy else made.ingresses
     wanted = {w.name for w in s.wished if about.wished(w)}
     return chain(
+        identity.mistaken(s),
         guards.hosts(s),
         renaming.renaming(s),
         twice.returned(s),

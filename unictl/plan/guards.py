@@ -1,7 +1,7 @@
 """What bars a plan on the side of hosts, volumes, marks and ports: each refusal names who and what. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.place import Path
@@ -10,7 +10,7 @@ from unictl.fleet.model import Order
 from unictl.fleet.names import listed
 from unictl.fleet.quantities import memory_text
 from unictl.instances.live import Claim, Silent, Survey
-from unictl.plan import ingress, membership, remember
+from unictl.plan import identity, ingress, membership, remember
 from unictl.plan.acts import volume_size
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Work
@@ -26,13 +26,8 @@ SKEW = 10.0
 
 
 def hosts(s: Situation) -> Iterator[Finding]:
-    """Hosts that are two, or gone from the file, or hold another fleet of this name."""
-    seen: dict[str, str] = {}
+    """Hosts that are gone from the file, or hold another fleet of this name, and what is odd about them."""
     for name, said in s.answered.items():
-        other = seen.setdefault(said.host_id, name)
-        if other != name:
-            text = f"{other} and {name} are one machine: both have the id {said.host_id[:12]}"
-            yield Finding(path=("hosts", name), code="same-host", text=text, hint=f"keep one of {other} and {name}")
         for owner in said.namesakes:
             text = f"{name} has another fleet called {s.fleet.mark}: {owner}"
             hint = "give this fleet another name, or its `id:` where it is meant to be that one"
@@ -53,7 +48,6 @@ def hosts(s: Situation) -> Iterator[Finding]:
             path: Path = ("fleet",) if told.code == "renamed" else ("hosts", name)
             yield Finding(path=path, code=told.code, text=told.why, hint=told.hint)
     yield from _spoiled(s)
-    yield from _other_stores(s)
     nowhere = [wished.name for wished in s.wished if wished.name not in s.lives]
     may = f"; {listed(nowhere)} may run there, since no other host has {_them(nowhere)}" if nowhere else ""
     for name, where in remember.left(s).items():
@@ -85,25 +79,6 @@ def _span(seconds: float) -> str:
         if seconds >= 1.5 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} seconds"
-
-
-def _other_stores(s: Situation) -> Iterator[Finding]:
-    """Hosts that show another store than the one where the fleet is: everything would be made a second time."""
-    ids = {said.host_id for said in s.answered.values()}
-    for name, said in s.answered.items():
-        for other in said.elsewhere:
-            if other["id"] not in ids:
-                text = f"{name} has this fleet in {other['root']}, and as it is reached now its store is {said.root}"
-                hint = f"was `become` or the user changed? Change it back, or write `root: {other['root']}` for {name}"
-                yield Finding(path=("hosts", name), code="other-store", text=text, hint=hint)
-    for name, where in remember.changed(s).items():
-        text = f"{name} is another machine, or has another store, than when the fleet was last applied"
-        hint = (
-            f"reach the old one again; or, where it is dead: apply once with `lost: true` on {name} and this one under"
-        )
-        yield Finding(
-            path=("hosts", name), code="host-changed", text=f"{text} (so {where} says)", hint=f"{hint} another name"
-        )
 
 
 def protection(s: Situation, changes: Sequence[Change]) -> Iterator[Finding]:
@@ -166,14 +141,17 @@ def capabilities(s: Situation, made: Rollout) -> Iterator[Finding]:
 
 
 def ports(s: Situation, after: Membership, written: Sequence[str]) -> Iterator[Finding]:
-    """Ports that the ingress is to listen on, and somebody else holds."""
+    """Ports that the ingress is to listen on, and somebody else holds: one for each host and holder."""
     wanted = {(row["bind"], row["port"]): (name, row) for name, rows in after.items() for row in rows}
-    for host in written:
+    for host in sorted({*written} - identity.moved(s).keys()):
+        held: defaultdict[str, dict[int, tuple[str, str, str]]] = defaultdict(dict)
         for claim in s.answered[host].claims:
             if claim.kind == "port":
                 for (bind, port), (name, row) in wanted.items():
                     if port == claim.port and _overlap(bind, claim.bind):
-                        yield _taken(s, host, claim, name, row["name"], bind)
+                        held[_holder(claim)][port] = (name, row["name"], bind)
+        for by, taken in sorted(held.items()):
+            yield _taken(s, host, by, taken)
 
 
 def lengths(s: Situation, made: Rollout, written: Sequence[str]) -> Iterator[Finding]:
@@ -197,19 +175,27 @@ def _overlap(one: str, two: str) -> bool:
     return one == two or one in wild or two in wild
 
 
-def _taken(s: Situation, host: str, claim: Claim, service: str, name: str, bind: str) -> Finding:
-    by = f"{claim.holder or 'something'} of fleet {claim.owner}" if claim.owner else "another program"
+def _holder(claim: Claim) -> str:
+    return f"{claim.holder or 'something'} of fleet {claim.owner}" if claim.owner else "another program"
+
+
+def _taken(s: Situation, host: str, by: str, taken: Mapping[int, tuple[str, str, str]]) -> Finding:
+    """The first of them by name; where there are more, they are listed."""
+    first = sorted(taken.items(), key=lambda each: (each[1][2] != "*", each[1][1], each[0]))
+    (port, (service, name, bind)), *more = first
     what = "is to be published on" if bind == "*" else "has its endpoint on"
     path: Path = ("services", service, "ports")
     if bind == "*" and service in s.fleet.services:
-        at = next((n for n, p in enumerate(s.fleet.services[service].publish) if p.port == claim.port), 0)
+        at = next((n for n, p in enumerate(s.fleet.services[service].publish) if p.port == port), 0)
         path = ("services", service, "publish", at)
     hint = (
         "publish it on another port, or free that one"
         if bind == "*"
         else "free it, or give the network other `endpoints`"
     )
-    text = f"{name} {what} port {claim.port}, which {by} holds on {host}"
+    rest = listed((f"{number} ({label})" for number, (_, label, _) in more), most=6)
+    too = f"; it holds {rest} too" if more else ""
+    text = f"{name} {what} port {port}, which {by} holds on {host}{too}"
     return Finding(path=path, code="port-taken", text=text, hint=hint)
 
 
