@@ -370,3 +370,32 @@ def destroy_takes_no_ingress_from_who_is_held(story: Story) -> None:
         sim.deaf = frozenset()
     assert not sim.ingress
     assert not [live for said in sim.hosts.values() for live in said.instances]
+
+
+def of_a_host_that_falls_silent_nothing_is_claimed(story: Story) -> None:
+    """A host that stops answering in the middle of an apply: who is there is called unknown, whoever is called
+    anything else is that, no step of a way back is for that host, and once it answers the fleet converges."""
+    sim = applied(story.before, story.seed)
+    made = plan(story.after, sim.world(), **LOOSE)
+    random = story.random
+    steps = [step for step in made.steps if step.kind is not Kind.BARRIER and step.service]
+    if not made.can_apply or not steps:
+        return
+    prints = {live.name: live.fingerprint for said in sim.hosts.values() for live in said.instances}
+    sim.run(made, random=random, mute=random.choice(steps).id)
+    assert sim.course is not None
+    ended = sim.course
+    assert not [each.id for each in ended.steps.values() if each.undo and each.host in sim.deaf]
+    wished = {c.subject: c.new.wished.fingerprint for c in made.changes if c.new}
+    wished |= {c.subject: c.old.fingerprint for c in made.changes if c.action is Action.KEEP and c.old}
+    for mixture in ended.mixtures():
+        assert set(mixture.unseen) <= sim.deaf
+        for names, kinds in ((mixture.new, wished), (mixture.old, prints), (mixture.down, {})):
+            for name in names:
+                # Old and new may be there together: nobody takes one down whom an unseen ingress may send to.
+                seen = {live.fingerprint for live in sim.lives(name) if serving(live) and live.host not in sim.deaf}
+                assert kinds[name] in seen if name in kinds else not seen, (name, mixture)
+    sim.deaf = frozenset()
+    last = settled(story.after, sim)
+    if last.can_apply and not any(change.action is Action.HELD for change in last.changes):
+        whole(story.after, sim)

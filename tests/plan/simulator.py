@@ -54,8 +54,10 @@ class Simulator:
         stop_after: int | None = None,
         fails: Callable[[Step], bool] = lambda _: False,
         torn: bool = False,
+        mute: str = "",
     ) -> bool:
-        """Walk the plan in any order its graph allows; whether all of it was done. ``torn``: the last step, half."""
+        """Walk the plan in any order its graph allows; whether all of it was done. ``torn``: the last step, half.
+        ``mute``: from this step on its host answers nobody."""
         random = random or Random(0)
         composed = {host: dict(rows) for host, rows in plan.membership.items()}
         course = self.course = Course(plan)
@@ -69,6 +71,10 @@ class Simulator:
                 self._half(step)
                 break
             course.begin(step.id)
+            if step.id == mute or (mute and step.host in self.deaf):
+                self.deaf |= {step.host}
+                course.fail(step.id, silent=True)
+                continue
             if fails(step):
                 course.fail(step.id)
                 continue

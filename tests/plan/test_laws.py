@@ -23,6 +23,7 @@ LAWS = (
     laws_of_edits.there_and_back_is_where_it_was,
     laws_of_edits.more_room_refuses_nobody,
     laws_of_edits.a_question_is_answered_as_an_edit_is_planned,
+    laws.of_a_host_that_falls_silent_nothing_is_claimed,
     laws.lost_is_not_absent,
     laws.destroy_takes_no_ingress_from_who_is_held,
 )

@@ -7,6 +7,7 @@ from tests.views import samples
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.journal.report import Report
 from unictl.plan.change import Action, Change
+from unictl.plan.course import Mixture
 from unictl.plan.plan import Plan
 from unictl.plan.step import Kind, Step
 from unictl.views import layout, outcome
@@ -85,3 +86,11 @@ def test_a_thousand_steps_not_started_are_a_few_lines() -> None:
     skipped = tuple((_step(Kind.LAUNCH, f"api-{n}.aaaaaaaa"), "prove:api-0") for n in range(1000))
     shown = layout.text(outcome.report(_plan(), Report(failed=((_ONE[1], _PROBLEM),), skipped=skipped)))
     assert len(shown.splitlines()) < 15 and "1000 steps" in shown
+
+
+def test_who_is_on_a_host_that_fell_silent_is_called_neither_new_nor_old() -> None:
+    mixture = Mixture(service="front", new=("front-0",), unknown=("front-1", "front-2"), unseen=("hv3",))
+    assert mixture.mixed
+    told = [sentence for sentence, _ in outcome.standing(mixture)]
+    known, unknown = "front-0 as planned", "how front-1, front-2 stand is unknown"
+    assert told == [f"front: {known}; {unknown}, for nothing is known of hv3 any more."]

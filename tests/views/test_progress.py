@@ -74,6 +74,13 @@ def test_who_goes_back_is_told_with_what_failed_in_words() -> None:
     assert line and layout.plain(line) == "api goes back to what it was, since api-1 did not become healthy on hv1"
 
 
+def test_who_cannot_go_all_the_way_back_is_not_said_to_go_there() -> None:
+    now = _after(Began(at=0, steps=1))
+    line = progress.told(now, Returning(at=2, service="api", cause="launch:api-1", steps=3, blind=True))
+    told = "api stops where it is, and what nobody was sent to is removed, since launch:api-1 failed"
+    assert line and layout.plain(line) == told
+
+
 def test_what_ended_is_told_once_with_how_long_it_took() -> None:
     now = _after(Started(at=1, step=_step(0)))
     line = progress.told(now, Finished(at=4.2, step=_step(0)))

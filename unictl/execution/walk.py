@@ -16,6 +16,7 @@ from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.execution.act import NOT_THERE, Tools, Unhealthy, act, launch
 from unictl.execution.board import Board
 from unictl.hosts.host import Host as Connection
+from unictl.hosts.host import HostProblem
 from unictl.journal.event import (
     Began,
     Ended,
@@ -84,7 +85,8 @@ class Walk:
 
     def _return(self) -> None:
         for service, cause, steps in self.course.returning():
-            self.emit(Returning(at=time.monotonic(), service=service, cause=cause, steps=len(steps)))
+            blind = self.course.blind(service)
+            self.emit(Returning(at=time.monotonic(), service=service, cause=cause, steps=len(steps), blind=blind))
 
     def _start_ready(self) -> None:
         ready = self.course.ready()
@@ -112,7 +114,7 @@ class Walk:
             text = await (self.board.put(step, host) if joins else act(step, host, self.tools))
         except Exception as error:
             failure = _told(error)
-            self._failed(step, _problem(step, failure), silent=isinstance(failure, Unreachable))
+            self._failed(step, _problem(step, failure), silent=_out_of_sight(failure))
             return
         self._finished(step, text)
 
@@ -124,7 +126,7 @@ class Walk:
             problems = await launch(list(batch), self.connections[batch[0].host], self.tools)
         except Exception as error:
             failure = _told(error)
-            silent = isinstance(failure, Unreachable)
+            silent = _out_of_sight(failure)
             problems = {step.id: _problem(step, failure) for step in batch}
         for step in batch:
             problem = problems[step.id]
@@ -150,6 +152,11 @@ def _told(error: Exception) -> Failure:
     if isinstance(error, Failure):
         return error
     return Failure(f"unexpected {type(error).__name__}: {error}", hint="this is a bug in unictl: report it")
+
+
+def _out_of_sight(failure: Failure) -> bool:
+    """Whether nothing is known any more of what is on the host: it is silent, or was somebody else's meanwhile."""
+    return isinstance(failure, Unreachable) or (isinstance(failure, HostProblem) and failure.kind == "lost-lease")
 
 
 def _problem(step: Step, failure: Failure) -> Diagnostic:

@@ -72,12 +72,14 @@ class Reverted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returning:
-    """A service goes back to what it was, since ``cause`` failed, in so many steps; they follow."""
+    """A service goes back to what it was, since ``cause`` failed, in so many steps; they follow. ``blind``: not all the
+    way, since a host does not answer any more; only what nobody was sent to is removed."""
 
     at: float
     service: str
     cause: str
     steps: int
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

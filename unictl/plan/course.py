@@ -24,6 +24,7 @@ Skip = tuple[Step, str]
 class Mixture:
     """Who of a service is what when a walk has ended: ``new`` as planned, ``old`` as before, ``down`` neither.
 
+    ``unknown`` are those on hosts that stopped answering, or were somebody else's meanwhile: ``unseen``.
     ``apart``: services that it needs or is told of, and that are as planned while it is not, or the other way round.
     """
 
@@ -31,12 +32,14 @@ class Mixture:
     new: tuple[str, ...] = ()
     old: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
 
     @property
     def mixed(self) -> bool:
-        """Whether it is not one and the same everywhere, or not all there."""
-        return bool((self.new and self.old) or self.down)
+        """Whether it is not one and the same everywhere, or not all there, as far as is known."""
+        return bool((self.new and self.old) or self.down or self.unknown)
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class Course:
     _after: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _own: defaultdict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
     _blind: set[str] = field(default_factory=set)
+    _mute: set[str] = field(default_factory=set)
     _running: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def __post_init__(self) -> None:
@@ -86,8 +90,11 @@ class Course:
                 self._ready[each] = None
 
     def fail(self, name: str, *, silent: bool = False) -> tuple[Skip, ...]:
-        """A step did not end well; what will not start because of it. ``silent``: its host does not answer."""
+        """A step did not end well; what will not start because of it. ``silent``: its host does not answer, or its
+        lease is somebody else's by now: what is there is not known any more."""
         self.over.add(name)
+        if silent:
+            self._mute.add(self.steps[name].host)
         self._running[self._forth(name)] -= 1
         skips = self._skip_after(name, name)
         step = self.steps[name]
@@ -106,10 +113,15 @@ class Course:
         for service, cause in list(self.fallen.items()):
             if cause and not self._running[service]:
                 self.fallen[service] = ""
-                steps = way_back(self._waves(service), self._ingresses(service), blind=service in self._blind)
+                mute = frozenset(self._mute) if self.blind(service) else None
+                steps = way_back(self._waves(service), self._ingresses(service), mute=mute)
                 self._add(steps)
                 found += [(service, cause, steps)] if steps else []
         return tuple(found)
+
+    def blind(self, service: str) -> bool:
+        """Whether a service fell by a host of which nothing is known any more: it cannot go all the way back."""
+        return service in self._blind
 
     def left(self) -> tuple[Step, ...]:
         """What has not started and was not skipped: nothing, unless the walk was stopped."""
@@ -136,13 +148,17 @@ class Course:
         return any(row["differs"] for wave in self._waves(service) for row in wave.row["undo"]["back"])
 
     def _mixture(self, service: str) -> Mixture:
+        own = [change for change in self.plan.changes if change.service == service]
+        homes = {change.subject: change.host for change in own}
         new: set[str] = set()
         old: set[str] = set()
         down: set[str] = set()
         for wave in self._waves(service):
             undo = wave.row["undo"]
-            there = {key.partition(".")[0] for key in wave.new() if f"back:retire:{key}" not in self.done}
-            new |= there
+            made = {key: host for key, host in wave.new().items() if f"back:retire:{key}" not in self.done}
+            there = {key.partition(".")[0]: host for key, host in made.items()}
+            homes |= there
+            new |= there.keys()
             for row in undo["back"]:
                 stands = f"back:prove:{row['key']}" in self.done or not wave.retired(row["old"])
                 if row["name"] not in there:
@@ -151,9 +167,16 @@ class Course:
             for name in undo["stays"]:
                 if name not in there:
                     (down if name in gone else old).add(name)
-        kept = {c.subject for c in self.plan.changes if c.service == service and c.action is Action.KEEP}
-        new |= kept if self._differs(service) else set()
-        return Mixture(service=service, new=_sorted(new), old=_sorted(old), down=_sorted(down))
+        new |= {c.subject for c in own if c.action is Action.KEEP} if self._differs(service) else set()
+        unknown = {name for name in new | old | down if homes.get(name) in self._mute}
+        return Mixture(
+            service=service,
+            new=_sorted(new - unknown),
+            old=_sorted(old - unknown),
+            down=_sorted(down - unknown),
+            unknown=_sorted(unknown),
+            unseen=tuple(sorted({homes[name] for name in unknown})),
+        )
 
     def _waves(self, service: str) -> list[Rolled]:
         rows = [row for row in self.plan.waves if row["service"] == service]

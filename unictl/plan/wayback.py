@@ -76,12 +76,16 @@ def rolled(waves: Iterable[Row], steps: Iterable[Step], begun: Container[str], d
     return [found[number] for number in sorted(found, reverse=True)]
 
 
-def way_back(waves: Sequence[Rolled], ingresses: Sequence[str], *, blind: bool = False) -> tuple[Step, ...]:
+def way_back(
+    waves: Sequence[Rolled], ingresses: Sequence[str], *, mute: frozenset[str] | None = None
+) -> tuple[Step, ...]:
     """The steps. ``ingresses``: the hosts whose ingress the service's steps write.
 
-    ``blind``: a host fell silent, so that nobody knows how it went there: only what nobody was sent to is removed.
+    ``mute``: the hosts that fell silent, where nobody knows how it went (None: it did not fail by that). Nothing is
+    done there, and elsewhere only what nobody was sent to is removed.
     """
-    back = _Back(ingresses)
+    blind, mute = mute is not None, mute or frozenset()
+    back = _Back([host for host in ingresses if host not in mute], mute)
     returning = any(row["differs"] for wave in waves for row in wave.row["undo"]["back"])
     for wave in (wave for wave in waves if wave.touched):
         if not wave.whole:
@@ -95,8 +99,9 @@ def way_back(waves: Sequence[Rolled], ingresses: Sequence[str], *, blind: bool =
 class _Back:
     """A way back in the making; ``last`` is what stands for the end of all of it so far."""
 
-    def __init__(self, ingresses: Sequence[str]):
+    def __init__(self, ingresses: Sequence[str], mute: frozenset[str]):
         self.ingresses = ingresses
+        self.mute = mute
         self.draft = Draft()
         self.last: Ids = ()
         self.count = 0
@@ -108,10 +113,12 @@ class _Back:
         if wave.has_begun(Kind.LEAVE):
             self._join(wave, [row for key, row in undo["servers"].items() if not wave.retired(key)], self.last)
         bereft = {_name(key) for key in wave.olds() if wave.retired(key)} & set(undo["stays"])
-        new = {key: host for key, host in new.items() if not (_name(key) in bereft and wave.proven(key))}
+        kept = {key for key in new if _name(key) in bereft and wave.proven(key)}
+        new = {key: host for key, host in new.items() if key not in kept and host not in self.mute}
         # What an earlier apply launched may be behind an ingress already, whatever is known of it.
         self._remove(wave, new, joined=wave.has_begun(Kind.JOIN) or bool(set(new) & set(undo["found"])))
-        for rows in _cut([row for row in undo["back"] if wave.retired(row["old"])], int(undo["down"])):
+        gone = [row for row in undo["back"] if wave.retired(row["old"]) and row["host"] not in self.mute]
+        for rows in _cut(gone, int(undo["down"])):
             self._return(wave, rows)
 
     def ended(self, wave: Rolled) -> None:

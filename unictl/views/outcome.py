@@ -156,6 +156,11 @@ def standing(mixture: Mixture) -> Iterable[tuple[str, str]]:
         yield f"{name} is mixed: {_these(mixture.new)} as planned, {_these(mixture.old)} as before.", "error"
     elif mixture.old:
         yield f"{name} is as it was before: {_these(mixture.old)}.", "warning"
+    if mixture.unknown:
+        named, hosts = _these(mixture.unknown), _these(mixture.unseen)
+        planned = f"{_these(mixture.new)} as planned; " if mixture.new and not mixture.old else ""
+        stand = f"how {named} stand{'s' * (len(mixture.unknown) == 1)} is unknown"
+        yield f"{name}: {planned}{stand}, for nothing is known of {hosts} any more.", "error"
     if mixture.down:
         yield f"{name} lacks {_these(mixture.down)}: the old one had to go first, and nothing took its place.", "error"
     if mixture.apart:

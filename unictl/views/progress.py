@@ -123,9 +123,10 @@ def told(progress: Progress, event: Event) -> Line | None:
         case Failed(step=step, problem=problem):
             why = clean(problem.summary).removeprefix(f"{clean(step.subject)}: ").removeprefix(f"host {step.host}: ")
             return (Span(f"{undone(step)}: ", "error"), Span(why))
-        case Returning(service=service, cause=cause):
+        case Returning(service=service, cause=cause, blind=blind):
             why = undone(progress.fell[cause]) if cause in progress.fell else f"{clean(cause)} failed"
-            return one(f"{clean(service)} goes back to what it was, since {why}", "warning")
+            what = "stops where it is, and what nobody was sent to is removed" if blind else "goes back to what it was"
+            return one(f"{clean(service)} {what}, since {why}", "warning")
         case Waiting(text=text):
             return one(clean(text), "warning")
         case _:
