@@ -58,6 +58,27 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         assert made.processes() == [], applied.out + destroyed.out + destroyed.err + made.running()
 
 
+def test_what_a_silent_host_may_have_is_unknown_and_every_command_names_the_host(pair: Pair) -> None:
+    before = pair.homes()
+    there = [name for name, host in before if host == "hv2"]
+    why = "nothing answers on its ssh port"
+    pair.mute()
+    status = pair.run("status", "-json")
+    rows = {row["name"]: row for row in status.json["instances"]}
+    assert status.code == 5 and sorted(rows) == sorted(name for name, _ in before)
+    assert [rows[name]["state"] for name in there] == ["unknown"] * len(there)
+    assert f"{len(there)} unknown; 2 hosts, 1 unreachable." in pair.run("status").out
+    logs = pair.logs(there[0])
+    assert logs.code == 5 and f"hv2 does not answer and may have it: {why}" in " ".join(logs.err.split())
+    assert f"hv2  unknown: {why}" in pair.run("locks").out
+    # Nobody is taken down while a host is silent that may have the rest: no ingress goes.
+    held = pair.run("destroy", "-auto-approve")
+    assert held.code == 5, held.out + held.err
+    assert pair.get("/healthz")
+    pair.heal()
+    assert pair.homes() == before
+
+
 def test_a_host_marked_lost_that_is_back_is_refused_until_it_is_drained(pair: Pair) -> None:
     before = pair.homes()
     there = [name for name, host in before if host == "hv2"]

@@ -8,7 +8,10 @@ from tests.operations.fleets import TryFleet
 @pytest.mark.real
 def test_a_fleet_without_its_images_and_its_lock_is_looked_at_and_taken_down(fleet: TryFleet) -> None:
     fleet.edit("replicas: 3", "replicas: 1")
+    # A host that is alone binds what it forwards to loopback, whatever its address.
+    fleet.edit("connect: local,", "connect: local, address: 10.77.0.11,")
     assert fleet.apply().code == 0
+    assert {row["address"] for row in fleet.rows().values()} == {"127.0.0.1"}
     (fleet.folder / "hello.elf").unlink()
     known = fleet.run("status")
     (fleet.folder / "fleet.lock").unlink()

@@ -157,13 +157,23 @@ async def _tail(
     try:
         found = _named(reached, selector)
         if not found:
-            near = closest(selector, _names(reached))
-            text = f"no instance {selector!r} on any host that answered{f', did you mean {near}?' if near else ''}"
-            raise UsageFailure(text, hint="unictl status lists them")
+            raise _nowhere(reached, selector)
         async for piece in _merged(reached, fleet, found, previous, lines, follow):
             yield piece
     finally:
         await reached.close()
+
+
+def _nowhere(reached: Reached, selector: str) -> Failure:
+    """No host that answers has it; one that does not may."""
+    near = closest(selector, _names(reached))
+    meant = f", did you mean {near}?" if near else ""
+    silent = [said for _, said in sorted(reached.world.items()) if isinstance(said, Silent)]
+    if not silent:
+        return UsageFailure(f"no instance {selector!r} on any host{meant}", hint="unictl status lists them")
+    why = "; ".join(f"{said.host} does not answer and may have it: {said.why.rstrip('.')}" for said in silent)
+    hint = "; ".join(dict.fromkeys(said.hint for said in silent if said.hint))
+    return Unreachable(f"no instance {selector!r} on any host that answered{meant or ';'} {why}", hint=hint)
 
 
 def _named(reached: Reached, selector: str) -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from unictl.diagnostics.diagnostic import Problems
 from unictl.diagnostics.failure import InvalidFleet, UsageFailure
 from unictl.fleet.model import Fleet, Service
+from unictl.fleet.names import instance_name
 from unictl.fleet.references import Text, canonical
-from unictl.instances.live import LiveInstance, Silent, Survey
+from unictl.instances.live import LiveInstance, Silent, Survey, World
 from unictl.operations import shipped
 from unictl.operations.request import FleetRequest
 from unictl.operations.settle import declared, lock_problems, read
@@ -91,9 +92,23 @@ def status(request: FleetRequest) -> dict[str, Any]:
             for _, said in sorted(world.items())
             if isinstance(said, Survey)
             for live in said.instances
-        ],
+        ]
+        + list(_unseen(fleet, world)),
         "endpoints": [*_endpoints(settled, listens), *_published(fleet, listens)],
     }
+
+
+def _unseen(fleet: Fleet, world: World) -> Iterator[dict[str, Any]]:
+    """A row for each declared instance that no host shows, while one that may have it does not answer."""
+    silent = sorted(name for name, said in world.items() if isinstance(said, Silent))
+    shown = {live.name for said in world.values() if isinstance(said, Survey) for live in said.instances}
+    detail = f"{', '.join(silent)} {'does' if len(silent) == 1 else 'do'} not answer, and may have it"
+    for name, service in sorted(fleet.services.items()) if silent else ():
+        for n in range(service.replicas):
+            own = {instance_name(name, n), instance_name(service.was, n) if service.was else ""}
+            if not own & shown:
+                row = {"name": instance_name(name, n), "service": name, "ordinal": n, "host": "", "detail": detail}
+                yield {**row, "state": "unknown", "health": "unknown"}
 
 
 def _endpoints(settled: Settled, listens: list[str]) -> Iterator[dict[str, Any]]:
@@ -149,8 +164,13 @@ _DETAILS = {
 }
 
 
+_ANYWHERE = (None, "", "0.0.0.0", "::")
+
+
 def _instance(fleet: Fleet, live: LiveInstance, health: str) -> dict[str, Any]:
     host = fleet.hosts.get(live.host)
+    # Where it was told to listen when it was launched: what the fleet file says by now may be another address.
+    bind = next((str(f["bind"]) for f in live.forwards if f.get("bind") not in _ANYWHERE), "")
     return {
         "name": live.name,
         "service": live.service,
@@ -159,7 +179,7 @@ def _instance(fleet: Fleet, live: LiveInstance, health: str) -> dict[str, Any]:
         "host": live.host,
         "state": _STATES.get(live.state, "ended" if live.state in ("ended", "lost", "leaving") else "unknown"),
         "health": health,
-        "address": (host.address if host else "") or "127.0.0.1",
+        "address": bind or (host.address if host else "") or "127.0.0.1",
         "ports": {str(f["name"]): f["host"] for f in live.forwards},
         "commit": live.commit.removesuffix("+"),
         "uncommitted": live.commit.endswith("+"),

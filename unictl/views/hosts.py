@@ -91,7 +91,7 @@ def holder(host: Document) -> str:
     """Who holds the lease there, in words; ``free`` where nobody does."""
     lease = host.get("lease")
     if not host.get("reachable", True):
-        return "unknown"
+        return f"unknown: {clean(str(host.get('why') or 'it could not be asked'))}"
     if not lease:
         return "free"
     if not isinstance(lease, Mapping):

@@ -10,7 +10,7 @@ from typing import Any
 from unictl.views import hosts as machines
 from unictl.views.ages import age
 from unictl.views.fold import natural
-from unictl.views.layout import EMPTY, clean, counted, one, plain, table, wrap
+from unictl.views.layout import EMPTY, clean, counted, one, plain, some, table, wrap
 from unictl.views.spans import Line, Span
 
 Document = Mapping[str, Any]
@@ -36,11 +36,21 @@ def status(document: Document, width: int = 80) -> tuple[Line, ...]:
         _coloured(_table(width, _columns((machines.HEAD, *map(machines.row, hosts)), ((), (5,), (5, 3))))),
         _said(machines.sentences(hosts), width),
         _coloured(_instances(instances, clocks, width)) if instances else (),
-        [line for each in instances for line in _odd(each, clocks.get(each.get("host")), width)],
+        [line for each in instances if each.get("host") for line in _odd(each, clocks.get(each["host"]), width)],
+        _said(_unseen(instances), width),
         _table(width, [(("ENDPOINT", "ADDRESS", "HOSTS"), *endpoints)]) if endpoints else (),
     ]
     shown = (line for block in blocks if block for line in (*block, EMPTY))
     return (*shown, one(summary(document), "bold"))
+
+
+def _unseen(instances: Iterable[Document]) -> list[tuple[str, str]]:
+    """Those that no host shows, and why: a sentence for all of one reason."""
+    names: dict[str, list[str]] = {}
+    for each in instances:
+        if not each.get("host") and each.get("detail"):
+            names.setdefault(str(each["detail"]), []).append(clean(str(each.get("name", ""))))
+    return [("warning", f"{some(found, 6)}: {clean(detail)}.") for detail, found in names.items()]
 
 
 def summary(document: Document) -> str:
