@@ -36,6 +36,7 @@ _EVERYWHERE = (
     "SystemCallErrorNumber=EPERM",
     "UMask=0077",
 )
+_DEVICES = ("PrivateDevices=yes", "DevicePolicy=closed", "DeviceAllow=/dev/kvm rw", "BindPaths=-/dev/kvm")
 _ROOTS_ALONE = (
     "ProtectControlGroups=",
     "ProtectKernelLogs=",
@@ -124,10 +125,7 @@ def instance(
         *_limits(launch),
         *(line for line in _EVERYWHERE if not (own_user and line.startswith(_ROOTS_ALONE))),
         *_sight(root, python),
-        "PrivateDevices=yes",
-        "DevicePolicy=closed",
-        "DeviceAllow=/dev/kvm rw",
-        "BindPaths=-/dev/kvm",
+        *_DEVICES,
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
         f"SystemCallFilter={CALLS}",
         # For the start program; it takes them off the hypervisor.
@@ -161,7 +159,12 @@ def keeper(*, root: str, owner: str, units: str, ingress: str, python: str, code
         "KillMode=process",
         *(line for line in _EVERYWHERE if not line.startswith(("ProtectProc=", "UMask="))),
         *_sight(root, python),
-        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+        # The probe for what QEMU can use here runs under it.
+        *_DEVICES,
+        "RestrictAddressFamilies=AF_UNIX",
+        f"SystemCallFilter={CALLS}",
+        # It speaks to, looks at and ends processes of other users, hands them their folders, and runs the probe as one.
+        "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL CAP_SETUID CAP_SETGID CAP_SYS_PTRACE",
         f"ReadWritePaths={whole(root)} {whole(units)}",
     ]
     unit = [f"Description=Keeper of fleet {owner}", f"After={ingress}", *_unit(root)]
