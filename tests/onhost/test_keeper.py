@@ -9,7 +9,21 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document, size
-from unictl.onhost import backoff, elsewhere, ends, facts, guest, locks, loop, records, ring, spawn, supervise, tail
+from unictl.onhost import (
+    backoff,
+    elsewhere,
+    ends,
+    facts,
+    guest,
+    locks,
+    loop,
+    processes,
+    records,
+    ring,
+    spawn,
+    supervise,
+    tail,
+)
 
 KEY = "web-0.0123abcd"
 FOREVER = "exec sleep 1000"
@@ -337,3 +351,21 @@ def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
         turns.turn(0.1)
     assert (ended, faults) == (["idle"], [])
     assert not held.alive(KEY)
+
+
+def test_a_child_gives_up_what_its_keeper_took_and_one_that_comes_behind_others_begins_all_the_same() -> None:
+    def after(nice: int) -> int:
+        if (pid := os.fork()) == 0:
+            try:
+                os.setpriority(os.PRIO_PROCESS, 0, nice)
+                if nice > 0 and os.geteuid() == 0:
+                    os.setresuid(12345, 12345, 12345)
+                processes.fall_in()
+                os._exit(os.getpriority(os.PRIO_PROCESS, 0))
+            finally:
+                os._exit(99)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert after(5) == 5
+    if os.geteuid() == 0:
+        assert after(-5) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from . import haproxy_process
+from . import haproxy_process, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _become(argv: list[str], alive: int, writing: int) -> None:
         for descriptor, wanted in ((null, 0), (null, 1), (writing, 2)):
             os.dup2(descriptor, wanted)
         os.set_inheritable(alive, True)
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
+        processes.fall_in()
         os.chdir("/")
         os.execve(argv[0], argv, haproxy_process.ENVIRONMENT)
     except OSError as error:

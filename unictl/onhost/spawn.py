@@ -112,7 +112,7 @@ def change(argv: list[str], run: str, uid: int | None) -> None:
     for sent in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sent, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_NOFILE, _files())
-    os.setpriority(os.PRIO_PROCESS, 0, 0)
+    processes.fall_in()
     os.umask(0o077)
     os.chdir(run)
     privilege.drop(uid)
