@@ -120,4 +120,16 @@ def test_a_kill_for_want_of_memory_is_read_from_either_version_of_control_groups
     said = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL", "INVOCATION_ID": "abc"}
     subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
     cause = "out-of-memory" if killed else None
-    assert ward.told(str(tmp_path), "abc") == {"status": None, "signal": 9, "cause": cause}
+    assert ward.told(str(tmp_path), "abc") == {"status": None, "signal": 9, "cause": cause, "stopped": False}
+
+
+@pytest.mark.parametrize(("process", "stopped"), [("4711", True), ("", False)])
+def test_a_unit_that_was_told_to_stop_while_its_process_ran_is_told_from_one_whose_process_ended(
+    process: str, stopped: bool, tmp_path: Path
+) -> None:
+    said = {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0", "INVOCATION_ID": "abc"}
+    said.update({"MAINPID": process} if process else {})
+    for script in (unit_text._TOLD_TO_STOP, unit_text._TELL):
+        assert ward.told(str(tmp_path), "abc") is None
+        subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
+    assert (ward.told(str(tmp_path), "abc") or {})["stopped"] is stopped
