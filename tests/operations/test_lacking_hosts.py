@@ -62,3 +62,30 @@ def test_a_full_disk_is_told_by_its_path_with_what_to_do_and_nothing_is_left_hal
     assert "no room left on the host" in said
     assert "free some space, or give the host another `root:`" in said
     assert list(fleet.root.iterdir()) == []
+
+
+def test_a_port_that_the_hosts_user_may_not_take_is_refused_by_the_plan_with_both_ways_out(fleet: TryFleet) -> None:
+    """As the kernel has it for an ordinary user: the bit that lets root take any port is taken away."""
+    fleet.edit(rf"publish: \{{{fleet.port}: http\}}", "publish: {80: http}")
+    line = next(n for n, text in enumerate(fleet.yaml().splitlines(), 1) if "publish:" in text)
+    words = ["setpriv", "--bounding-set=-net_bind_service", *UNICTL]
+    done = subprocess.run([*words, "plan", str(fleet.folder)], capture_output=True, text=True, check=False, timeout=120)
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 6, said
+    assert "http is to be published on port 80, and the user on local may listen on ports from 1024 up only" in said
+    assert f"fleet.yaml:{line}:" in said
+    assert "-> set `become: true` for local, or take a port from 1024 up" in said
+    assert list((fleet.root / "fleets").iterdir()) == []
+    fleet.edit("publish: {80: http}", "publish: {1024: http}")
+    done = subprocess.run([*words, "plan", str(fleet.folder)], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout
+
+
+def test_selinux_that_enforces_is_a_fact_with_what_to_do(fleet: TryFleet, tmp_path: Path) -> None:
+    (tmp_path / "selinux").mkdir()
+    (tmp_path / "selinux" / "enforce").write_text("1")
+    code, said = where(fleet, f"mount --bind {tmp_path} /sys/fs", "status")
+    assert code == 0, said
+    assert "local: SELinux enforces: it may deny HAProxy its ports or files" in said
+    assert "setsebool -P haproxy_connect_any 1" in said
+    assert where(fleet, f"mount --bind {tmp_path} /sys/fs", "plan")[0] == 0

@@ -576,6 +576,15 @@ def host_without_haproxy_is_refused_where_the_fleet_needs_it() -> Plan:
 
 
 @case
+def port_that_the_users_of_hosts_may_not_take_is_refused_at_its_key() -> Plan:
+    from unictl.instances.live import Capability
+
+    one = fleet(service("api", replicas=2, publish=published(80)), hosts=3)
+    lacks = (Capability(code="low-ports", text="its user may listen on ports from 1024 up only", below=1024),)
+    return plan(one, {**empty(one, lacks=lacks), "hv2": survey("hv2")})
+
+
+@case
 def several_ports_share_the_check_of_one() -> Plan:
     one = fleet(service("db", ports=(Port(name="http", number=80), Port(name="sql", number=5432)), health=HTTP))
     return plan(one, empty(one))

@@ -81,11 +81,15 @@ class LiveVolume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """Something a host cannot do, in one sentence, with a stable code (``no-qemu``, ``no-haproxy``, ``no-kvm``)."""
+    """Something a host cannot do, in one sentence, with a stable code (``no-qemu``, ``no-haproxy``, ``no-kvm``).
+
+    ``below``: of ``low-ports``, the first port that its user may listen on.
+    """
 
     code: str
     text: str
     hint: str = ""
+    below: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +198,10 @@ World = Mapping[str, Survey | Silent]
 """The live state: host name -> what it said."""
 
 
+def _capability(row: Mapping[str, Any]) -> Capability:
+    return Capability(code=row["code"], text=row["text"], hint=row.get("hint", ""), below=int(row.get("below", 0)))
+
+
 def decode(host: str, reply: Mapping[str, Any]) -> Survey:
     """A Survey of one reply of the host side; unknown keys are ignored (minor additions)."""
     facts = reply["host"]
@@ -211,7 +219,7 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         supervision=facts.get("supervision", "detached"),
         hypervisors=facts["hypervisors"],
         accelerator=facts.get("accelerator"),
-        lacks=tuple(Capability(code=c["code"], text=c["text"], hint=c.get("hint", "")) for c in facts["lacks"]),
+        lacks=tuple(_capability(c) for c in facts["lacks"]),
         instances=tuple(_instance(host, row) for row in reply["instances"]),
         retired=reply["retired"],
         volumes=tuple(

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 
-from . import claims, names, reading, records, wire
+from . import claims, names, privilege, reading, records, selinux, wire
 from .listening import address
 
 TYPE_CHECKING = False
@@ -104,8 +104,13 @@ def _refused(bind: str, port: int, error: OSError, there: set[str]) -> wire.Prob
     if error.errno == errno.EADDRINUSE:
         return _taken(bind, port, _program(there))
     if error.errno in (errno.EACCES, errno.EPERM):
-        text = f"the ingress may not listen on {where}: ports below 1024 are for root"
-        return wire.Problem("unsupported", text, "set `become: true` for the host, or publish another port")
+        first = privilege.lowest_port()
+        first = privilege.lowest_port()
+        if port < first:
+            text = f"the ingress may not listen on {where}: ports below {first} are for root"
+            return wire.Problem("unsupported", text, "set `become: true` for the host, or publish another port")
+        text = f"the ingress may not listen on {where}: {error.strerror}"
+        return wire.Problem("unsupported", text, selinux.hint(text, "publish another port"))
     if error.errno == errno.EADDRNOTAVAIL:
         text = f"the ingress cannot listen on {where}: this host has no such address"
         return wire.Problem("failed", text, "correct the host's `address:` in the fleet file")

@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 
-from . import lives, processes, reading, records, substitute, unit_files, units, wire
+from . import lives, processes, reading, records, selinux, substitute, unit_files, units, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,10 +177,11 @@ def check(path: str, lease: int | None) -> None:
     # A helper holds the lease as long as it runs: that is the fence against a second writer after a kill -9.
     done = _run([program(), "-c", "-f", path], [] if lease is None else [lease])
     if done.returncode:
+        why = words(done.stderr)
         raise wire.Problem(
             "unsupported",
-            f"HAProxy on this host refuses the ingress configuration: {words(done.stderr)}",
-            "unictl needs HAProxy 2.4 or later; `haproxy -v` on the host tells which one there is",
+            f"HAProxy on this host refuses the ingress configuration: {why}",
+            selinux.hint(why, "unictl needs HAProxy 2.4 or later; `haproxy -v` on the host tells which one there is"),
             path=path,
         )
 
@@ -201,7 +202,9 @@ def start(root: Writable, place: Place, old: list[int], handover: bool) -> None:
             os.close(alive)
         failed, said = bool(done.returncode), done.stderr
     if failed:
-        raise wire.Problem("failed", f"HAProxy did not start: {words(said)}", "the ingress is as it was before")
+        why = words(said)
+        otherwise = "the ingress is as it was before"
+        raise wire.Problem("failed", f"HAProxy did not start: {why}", selinux.hint(why, otherwise))
 
 
 def _start_unit(root: Writable, place: Place) -> tuple[bool, bytes]:

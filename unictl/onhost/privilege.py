@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 
+from . import reading
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import records
 
 FIRST = 1_500_000_000
 SPAN = 1 << 24
+BIND = 10
+"""The number of CAP_NET_BIND_SERVICE."""
 
 
 def user(root: records.Root, token: str) -> int | None:
@@ -60,6 +64,14 @@ def give(path: str, uid: int | None) -> None:
     """Hand a file or folder to an instance's user."""
     if uid is not None:
         os.chown(path, uid, uid, follow_symlinks=False)
+
+
+def lowest_port() -> int:
+    """The first port that the host side and what it starts may listen on; 0: any."""
+    status = (reading.read_bytes("/proc/self/status") or b"").decode("ascii", "replace")
+    held = int(next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0"), 16)
+    first = int(reading.read_bytes("/proc/sys/net/ipv4/ip_unprivileged_port_start") or 1024)
+    return 0 if held >> BIND & 1 or first <= 1 else first
 
 
 def drop(uid: int | None) -> None:

@@ -13,9 +13,9 @@ from . import (
     holders,
     intact,
     kept,
+    lacking,
     lives,
     names,
-    privilege,
     programs,
     reading,
     records,
@@ -85,7 +85,7 @@ def host(root: records.Root, notes: reading.Notes | None = None) -> dict[str, An
         "supervision": "systemd" if units.here() else "detached",
         "hypervisors": {"qemu": qemu} if qemu else {},
         "accelerator": _accelerator(root, qemu),
-        "lacks": _lacks(root, qemu),
+        "lacks": lacking.lacks(root, qemu is not None),
     }
 
 
@@ -133,37 +133,6 @@ def _accelerator(root: records.Root, qemu: dict[str, Any] | None) -> dict[str, A
         return accelerator.choose(root, qemu["path"])
     except wire.Problem:
         return None
-
-
-def _lacks(root: records.Root, qemu: dict[str, Any] | None) -> list[dict[str, str]]:
-    rows = []
-    if not qemu:
-        rows.append({"code": "no-qemu", "text": "there is no QEMU", "hint": "install qemu-system-x86 on the host"})
-    if not programs.which("haproxy"):
-        hint = "install haproxy on the host, or set `ingress: false` for it"
-        rows.append({"code": "no-haproxy", "text": "there is no HAProxy, so it cannot run the ingress", "hint": hint})
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        hint = "guests run emulated; give the user access to /dev/kvm where the machine has it"
-        rows.append({"code": "no-kvm", "text": "/dev/kvm cannot be used", "hint": hint})
-    if os.geteuid() == 0 and privilege.why_not(root):
-        text = f"hypervisors run as root: {privilege.why_not(root)}"
-        rows.append({"code": "privileged-hypervisors", "text": text, "hint": "put the store elsewhere (`root:`)"})
-    return rows + _lacks_of_systemd()
-
-
-def _lacks_of_systemd() -> list[dict[str, str]]:
-    """What supervision by systemd does not hold here; nothing where it does not run."""
-    if why := units.why_not():
-        text = f"what a reboot ends is started by the next apply only: {why}"
-        from . import logind
-
-        hint = "set `become: true` for the host, so that systemd supervises"
-        return [{"code": "no-units", "text": text, "hint": hint}, *logind.lacks()]
-    if not units.here():
-        return []
-    from . import limits
-
-    return limits.lacks()
 
 
 def _ingress(root: records.Root, owner: str, notes: reading.Notes) -> tuple[dict[str, Any], set[int]]:

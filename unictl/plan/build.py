@@ -15,7 +15,20 @@ from unictl.instances.live import World
 from unictl.instances.placement import Placement
 from unictl.instances.shortfall import Refusal
 from unictl.instances.spec import FleetFacts
-from unictl.plan import acts, adjust, budget, checks, duration, emptied, graph, guards, identity, renaming, twice
+from unictl.plan import (
+    acts,
+    adjust,
+    budget,
+    checks,
+    duration,
+    emptied,
+    graph,
+    guards,
+    identity,
+    low_ports,
+    renaming,
+    twice,
+)
 from unictl.plan.change import Action, Change
 from unictl.plan.diff import Difference, difference
 from unictl.plan.membership import Membership, routed
@@ -111,6 +124,7 @@ def _findings(
         checks.removed(s, about),
         guards.capabilities(s, made),
         guards.ports(s, made.after, written),
+        low_ports.low_ports(s, made.after, written),
         guards.lengths(s, made, written),
         budget.judged(s, changes, revision, whole=about.whole),
         emptied.emptied(s, changes),

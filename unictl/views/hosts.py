@@ -43,6 +43,10 @@ def accelerator(told: Any) -> str:
     return clean(shown)
 
 
+_FACTS = frozenset(("selinux",))
+"""What is worth knowing of a host, and nothing that it lacks."""
+
+
 def sentences(hosts: Iterable[Document]) -> list[tuple[str, str]]:
     """(style, sentence): who is at work, what does not run, what a host lacks; equal ones of several hosts are one."""
     told: dict[tuple[str, str], list[str]] = {}
@@ -71,7 +75,8 @@ def _told(host: Document) -> Iterable[tuple[str, str]]:
         yield "error", f"its disk is full: {amount(room)} are free where the store is (free some space there)"
     for lack in host.get("capabilities") or ():
         hint = f" ({lack['hint']})" if lack.get("hint") else ""
-        yield "warning", f"{lack.get('text', lack.get('code'))}{hint}"
+        style = "dim" if lack.get("code") in _FACTS else "warning"
+        yield style, f"{lack.get('text', lack.get('code'))}{hint}"
 
 
 def _ingress(told: Document, now: Any) -> Iterable[tuple[str, str]]:
