@@ -67,7 +67,7 @@ def test_a_sudo_that_is_missing_is_told_as_that(tmp_path: Path) -> None:
     [
         ("sudo: a password is required", "sudo asks for a password"),
         ("sudo: sorry, a password is required to run sudo", "sudo asks for a password"),
-        ("sudo: sorry, you must have a tty to run sudo", "sudo wants a terminal there (requiretty)"),
+        ("sudo: sorry, you must have a tty to run sudo", "sudo wants a terminal there, by requiretty"),
         ("ops is not in the sudoers file.", "sudo does not allow it to this user"),
         ("Sorry, user ops is not allowed to execute '/bin/sh' as root on hv1.", "sudo does not allow it to this user"),
         ("sudo: account validation failure, is your account locked?", "sudo takes this user's account for locked"),

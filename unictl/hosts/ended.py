@@ -31,7 +31,7 @@ _LOGIN = (
     ),
     (
         r"[Tt]his account is (?:currently )?not available",
-        "its user's login shell lets nobody in (nologin)",
+        "its user's login shell, nologin, lets nobody in",
         "give the user a shell there (`usermod -s /bin/sh`), or name another user in `connect:`",
     ),
 )
@@ -80,11 +80,11 @@ def _told(code: int, said: str, printed: str, explain: Explain, spoken: bool, ne
         return f'{CUT[0]} before anything ran there: it said "{words}"', CUT[1]
     if known[0]:
         return known
-    end = f"(exit {code})" if code >= 0 else f"(signal {-code})"
+    end = f"exit {code}" if code >= 0 else f"signal {-code}"
     end += f': it said "{words}"' if words else ""
     if spoken or near:
-        return f"it ended the conversation {end}", _AGAIN
-    return f"what it was sent did not run there {end}", _ELSE
+        return f"it ended the conversation, {end}", _AGAIN
+    return f"what it was sent did not run there, {end}", _ELSE
 
 
 def _words(said: str) -> str:

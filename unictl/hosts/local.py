@@ -13,7 +13,7 @@ _SUDO = (
     ),
     (
         r"sudo: sorry, you must have a tty",
-        "sudo wants a terminal there (requiretty)",
+        "sudo wants a terminal there, by requiretty",
         "put `Defaults:USER !requiretty` into the sudoers there, or take `become: true` off it",
     ),
     (

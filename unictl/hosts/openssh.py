@@ -37,7 +37,7 @@ _SENTENCES = (
         r"(?P<who>\S+@\S+): Permission denied|Too many authentication failures",
         "it refuses the login",
         "check user and key: `ssh` by hand must work without a question; "
-        "sshd says in its log there why (also where the user's login shell does not exist)",
+        "sshd's log there says why, also where the user's login shell does not exist",
     ),
     (r"stdio forwarding failed", "its jump host does not reach it", "check that it is up, and the way there"),
     (r"Could not resolve hostname", "its name cannot be resolved", "check `connect:` and the network's name service"),

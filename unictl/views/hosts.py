@@ -43,8 +43,8 @@ def accelerator(told: Any) -> str:
     return clean(shown)
 
 
-_FACTS = frozenset(("selinux",))
-"""What is worth knowing of a host, and nothing that it lacks."""
+_FACTS = frozenset(("low-ports", "selinux"))
+"""What is worth knowing of a host, and no lack to most fleets."""
 
 
 def sentences(hosts: Iterable[Document]) -> list[tuple[str, str]]:
