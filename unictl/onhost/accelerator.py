@@ -36,15 +36,13 @@ def choose(root: records.Root, qemu: str) -> dict[str, Any] | None:
     if key is None:
         return None
     path = f"{root.path}/accelerator-{records.boot_id()}.json"
-    known = _remembered(path, key, doubtful=not os.access(root.path, os.W_OK))
+    if os.access(root.path, os.W_OK):
+        known = _remembered(path, key)
+    else:
+        known = _remembered(path, key, doubtful=True) or _meanwhile(path)
     if known is None:
         with _ONE_AT_A_TIME:
-            try:
-                lock = _alone(path)
-            except OSError as error:
-                if error.errno != errno.EROFS:
-                    raise
-                return _meanwhile(path)
+            lock = _alone(path)
             try:
                 known = _remembered(path, key) or _find(root, path, key, qemu)
             finally:
@@ -53,11 +51,15 @@ def choose(root: records.Root, qemu: str) -> dict[str, Any] | None:
     return known
 
 
-def _meanwhile(path: str) -> dict[str, Any]:
+def _meanwhile(path: str) -> dict[str, Any] | None:
     """For a start that sees the store read-only, as units do, and finds another host than its keeper did: KVM is gone,
-    or there is another QEMU. The next survey looks anew; until then what works without KVM is taken."""
+    or there is another QEMU. The next survey looks anew; until then what works without KVM is taken. None where nothing
+    was found so far."""
     try:
-        tried = (reading.read_object(path) or {})["answer"]["tried"]
+        told = reading.read_object(path)
+        if told is None:
+            return None
+        tried = told["answer"]["tried"]
         plain = [row for row in tried if row["works"] and row["accel"] != "kvm"]
         best = max(plain, key=lambda row: float(row["loops_per_second"]), default=None)
     except (wire.Problem, OSError, KeyError, TypeError, ValueError):
