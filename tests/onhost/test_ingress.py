@@ -32,6 +32,7 @@ from unictl.onhost import (
     wire,
 )
 from unictl.plan.ingress import Listener, Server, digest, text
+from unictl.plan.listens import facts
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
 
@@ -200,6 +201,15 @@ def test_every_member_gets_its_share_and_the_survey_tells_what_is_in_force(gate:
     assert told["hash"] == digest(text(OWNER, [listener(port, *three)]))
     assert told["servers"] == dict.fromkeys(("api-0.aa", "api-1.bb", "api-2.cc"), "UP")
     assert abs(told["since"] - time.time()) < 10
+
+
+def test_what_is_in_force_is_told_without_its_servers(gate: Ingress, backends: Any) -> None:
+    assert gate.world.do("ingress-text") == {"text": "", "hash": ""}
+    wished = listener(free_port(), *backends("api-0.aa"))
+    gate.put(wished)
+    told = gate.world.do("ingress-text")
+    assert told["hash"] == gate.survey()["hash"] and "api-0.aa" not in told["text"]
+    assert facts(told["text"]) == facts(text(OWNER, [wished]))
 
 
 def test_what_is_in_force_already_is_not_touched(gate: Ingress, backends: Any) -> None:

@@ -64,6 +64,10 @@ def test_an_edited_argument_replaces_its_service_alone_and_says_old_and_new(flee
     assert fleet.pid("counter-0") == counter
     assert pids.isdisjoint({fleet.pid(f"front-{n}") for n in range(3)})
     assert "servus" in fleet.get()
+    fleet.edit(r"publish: \{[0-9]+: http\}", "publish: {81: http}")
+    moved = fleet.plan().out
+    assert re.search(rf"front\.http\.published +\*:{fleet.port} -> \*:81\n", moved), moved
+    assert "+/-" not in moved and "1 to adjust" in moved
 
 
 def test_replacing_what_others_call_leaves_them_untouched_and_keeps_its_data(fleet: TryFleet) -> None:

@@ -1,12 +1,13 @@
 """Look at the hosts without touching them: live state, health now, consoles. Plain calls; the loop lives in here."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
-from unictl.execution.surveys import Connect, Reached, Wished, survey_all
+from unictl.execution.surveys import AT_ONCE, Connect, Reached, Wished, survey_all
 from unictl.fleet.model import Fleet
+from unictl.fleet.model import Host as Machine
 from unictl.fleet.names import closest
 from unictl.hosts.host import Host
 from unictl.instances.live import LiveInstance, Silent, Survey, World
@@ -97,6 +98,29 @@ async def _ledgers(fleet: Fleet, connect: Connect) -> list[Mapping[str, Any]]:
     finally:
         await reached.close()
     return [row for rows in found if isinstance(rows, list) for row in rows]
+
+
+def ingress_texts(fleet: Fleet, connect: Connect, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+    """By host, the ingress in place: {text (without servers), hash}. Hosts that do not answer any more are left out."""
+    return asyncio.run(_ingress_texts(fleet, connect, [fleet.hosts[name] for name in names]))
+
+
+async def _ingress_texts(fleet: Fleet, connect: Connect, hosts: Sequence[Machine]) -> Mapping[str, Mapping[str, str]]:
+    async def one(host: Machine) -> Mapping[str, str]:
+        connection = await connect(host)
+        try:
+            return await connection.ingress_text(fleet.owner)
+        finally:
+            await connection.close()
+
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def gated(host: Machine) -> Mapping[str, str]:
+        async with gate:
+            return await one(host)
+
+    told = await asyncio.gather(*map(gated, hosts), return_exceptions=True)
+    return {host.name: row for host, row in zip(hosts, told, strict=True) if not isinstance(row, BaseException)}
 
 
 def ended_well(fleet: Fleet, live: LiveInstance) -> bool:

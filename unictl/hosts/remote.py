@@ -154,6 +154,10 @@ class RemoteHost:
         """
         return await self._ask("ingress", owner, text=text, hash=hash, wait=wait, out=list(out), leaves=leaves)
 
+    async def ingress_text(self, owner: str) -> dict[str, str]:
+        """The configuration in place without its servers: {text, hash}; both empty where there is none."""
+        return await self._ask("ingress-text", owner)
+
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool:
         """Stop an instance (``grace`` ms until SIGKILL) and move its record away; False where it was gone."""
         return bool((await self._ask("retire", owner, key=key, grace=grace, keep=keep))["there"])

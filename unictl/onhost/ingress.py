@@ -153,6 +153,13 @@ def survey(root: records.Root, owner: str) -> dict[str, Any]:
     }
 
 
+def told(root: records.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:  # noqa: ARG001 - a handler
+    """The text in place without its servers, and the hash it goes by: what a plan says old and new of."""
+    place = haproxy_process.Place(root, records.part(ask["owner"]))
+    lines = (line for line in place.text().splitlines(True) if not line.startswith("    server "))
+    return {"text": "".join(lines), "hash": haproxy_process.wished(place)}
+
+
 def ports(root: records.Root, owner: str) -> list[tuple[str, int]]:
     """(address, port) of everything the ingress of this fleet is to listen on; the address is empty for all."""
     return haproxy_ports.of_text(haproxy_process.Place(root, owner).text())

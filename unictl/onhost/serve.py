@@ -30,6 +30,7 @@ HANDLERS = {
     "await": ("health", "await_"),
     "health": ("health", "health"),
     "ingress": ("ingress", "ingress"),
+    "ingress-text": ("ingress", "told"),
     "retire": ("retire", "retire"),
     "tail": ("tail", "tail"),
     "ledger": ("ledger", "ledger"),

@@ -113,6 +113,7 @@ def _prepared(found: Read, fleet: Fleet, request: FleetRequest, options: PlanOpt
 
 def _built(ready: _Ready, world: World, options: PlanOptions) -> Plan:
     from unictl.operations import bring
+    from unictl.operations.ingress_rows import explained
     from unictl.plan.build import build
 
     settled = ready.settled
@@ -130,6 +131,7 @@ def _built(ready: _Ready, world: World, options: PlanOptions) -> Plan:
     except ValueError as error:
         # A selector that cannot be read; everything else a plan has to say is in the plan.
         raise UsageFailure(str(error)) from None
+    made = explained(made, settled.fleet, world)
     bring.keep(made, settled, ready.store)
     return replace(made, facts={**made.facts, **_display(settled, made), "reached": _reached(world)})
 
