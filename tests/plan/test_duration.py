@@ -65,7 +65,7 @@ def test_so_many_that_they_wait_for_each_other_take_longer_than_the_longest_path
 def test_before_the_first_apply_the_times_of_the_checks_are_told_as_what_it_takes_at_least() -> None:
     made = _planned()
     assert (made.facts["seconds"], made.facts["seconds_at_least"]) == (2, "checks")
-    assert "Takes at least 2 s: so long what starts has to stay healthy." in _text(made)
+    assert "Takes at least 2 s: what starts has to stay healthy for that long." in _text(made)
 
 
 def test_with_a_kind_of_step_never_seen_the_rest_is_told_as_what_it_takes_at_least() -> None:

@@ -211,7 +211,7 @@ def lasting(plan: Plan) -> tuple[str, ...]:
         case None:
             return (f"Takes about {told}, as earlier applies did.",)
         case "checks":
-            return (f"Takes at least {told}: so long what starts has to stay healthy.",)
+            return (f"Takes at least {told}: what starts has to stay healthy for that long.",)
         case _:
             return (f"Takes at least {told}; not all of its steps have been done before.",)
 
