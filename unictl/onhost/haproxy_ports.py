@@ -105,7 +105,6 @@ def _refused(bind: str, port: int, error: OSError, there: set[str]) -> wire.Prob
         return _taken(bind, port, _program(there))
     if error.errno in (errno.EACCES, errno.EPERM):
         first = privilege.lowest_port()
-        first = privilege.lowest_port()
         if port < first:
             text = f"the ingress may not listen on {where}: ports below {first} are for root"
             return wire.Problem("unsupported", text, "set `become: true` for the host, or publish another port")
