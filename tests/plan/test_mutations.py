@@ -75,7 +75,7 @@ def test_others_ports_not_counted_break_foreignness(monkeypatch: pytest.MonkeyPa
 
 
 def test_services_in_the_order_of_the_file_break_the_law_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.order_never_matters, monkeypatch, _set(rollout, "by_needs", lambda fleet: tuple(fleet.services)))
+    caught(laws.order_never_matters, monkeypatch, _set(rollout, "by_needs", lambda fleet, _: tuple(fleet.services)))
 
 
 def test_barriers_left_out_break_the_bound_on_edges(monkeypatch: pytest.MonkeyPatch) -> None:

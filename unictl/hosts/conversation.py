@@ -206,6 +206,7 @@ class Conversation:
             return False
         self.drops += 1
         self._said = self._skipped = b""
+        await self._over()
         self._process = await self._start()
         if self._closing.is_set():
             self._kill()
@@ -310,6 +311,13 @@ class Conversation:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            # A loop that closes right after this must find nothing open, also where somebody left in a hurry.
-            self._process._transport.close()  # type: ignore[attr-defined]
-            await self._process.wait()
+            await self._over()
+
+    async def _over(self) -> None:
+        """A loop that closes right after this finds nothing open, also where somebody left in a hurry, and no word of
+        a pipe that broke, which an older Python (3.11.2) has where nobody asks for it."""
+        self._process._transport.close()  # type: ignore[attr-defined]
+        await self._process.wait()
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                await self._process.stdin.wait_closed()

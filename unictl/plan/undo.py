@@ -95,7 +95,7 @@ def _barred(old: LiveInstance, new: Located) -> str:
     if old.fingerprint == new.wished.fingerprint:
         return "" if new.document else "it is what it was"
     if old.state == "damaged" or not old.launched or not old.spec:
-        return "how the old one was launched is not known"
+        return "the old launch is not known"
     if not old.proven:
         return "the old one was never healthy"
     lost = _lost_secrets(old.spec.get("secrets", {}), new.wished.spec.get("secrets", {}))
