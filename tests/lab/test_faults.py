@@ -59,10 +59,16 @@ def change(fleet: LabFleet, greeting: str, proving: str = "500ms") -> None:
     fleet.edit("min_healthy_time: 500ms", f"min_healthy_time: {proving}")
 
 
-def under_way(fleet: LabFleet, process: subprocess.Popen[str], besides: LabHost | None = None) -> LabHost:
-    """The host on which a new front was just recorded; not ``besides``."""
+def there(fleet: LabFleet) -> dict[str, frozenset[str]]:
+    """What each host has a record of."""
+    return {host.name: fleet.instances(host) for host in fleet.lab}
+
+
+def under_way(
+    fleet: LabFleet, process: subprocess.Popen[str], before: dict[str, frozenset[str]], besides: LabHost | None = None
+) -> LabHost:
+    """The host on which a new front was recorded since ``before``; not ``besides``."""
     hosts = [host for host in fleet.lab if host is not besides]
-    before = {host.name: fleet.instances(host) for host in hosts}
     found: list[LabHost] = []
 
     def look() -> list[LabHost]:
@@ -76,8 +82,9 @@ def under_way(fleet: LabFleet, process: subprocess.Popen[str], besides: LabHost 
 
 def struck(fleet: LabFleet, strike: Callable[[LabHost], object]) -> tuple[LabHost, Ran]:
     """A host that was struck in the middle of an apply, and how the apply ended."""
+    before = there(fleet)
     process = fleet.start("apply", "-auto-approve")
-    host = under_way(fleet, process)
+    host = under_way(fleet, process, before)
     strike(host)
     return host, ended(process)
 
@@ -219,19 +226,19 @@ def test_a_host_that_loses_power_in_the_middle_of_an_apply_is_made_whole_by_the_
     health: {http: /healthz, port: http, interval: 100ms, min_healthy_time: 6s}
 """
     change(fleet, "dark", "4s")
-    before = (fleet.folder / "fleet.yaml").read_text()
-    (fleet.folder / "fleet.yaml").write_text(before + lone)
+    text, before = (fleet.folder / "fleet.yaml").read_text(), there(fleet)
+    (fleet.folder / "fleet.yaml").write_text(text + lone)
     process = fleet.start("apply", "-auto-approve")
     until(lambda: "lone-0" in fleet.guests(), "what needs none of the others starts")
     aside, _ = fleet.guest("lone-0")
-    host = under_way(fleet, process, besides=aside)
+    host = under_way(fleet, process, before, besides=aside)
     host.power_cut()
     told = ended(process)
     assert told.code != 0, told.out
     assert fleet.run("status").code == 5
     assert fleet.rows()["lone-0"]["health"] == "healthy", "it needed nothing that died"
     host.start()
-    (fleet.folder / "fleet.yaml").write_text(before)
+    (fleet.folder / "fleet.yaml").write_text(text)
     fleet.converge()
 
 
@@ -265,8 +272,9 @@ def test_a_link_cut_while_an_image_travels_ends_the_apply_in_time_and_the_next_s
 @pytest.mark.soak
 def test_a_killed_host_side_and_a_killed_ssh_of_another_host_are_told_and_gone_on_after(fleet: LabFleet) -> None:
     change(fleet, "cut-short", "4s")
+    before = there(fleet)
     process = fleet.start("apply", "-auto-approve")
-    host = under_way(fleet, process)
+    host = under_way(fleet, process, before)
     other = next(each for each in fleet.lab if each is not host)
     os.kill(host.processes("binascii")[0], signal.SIGKILL)
     os.kill(fleet.ssh_to(process.pid, other), signal.SIGKILL)
