@@ -303,9 +303,10 @@ def sweep() -> None:
     labs.mkdir(parents=True, exist_ok=True)
     with recipe.locked(labs.parent / "sweep.lock"):
         for folder in labs.iterdir():
-            young = time.time() - folder.stat().st_mtime < 600 and not (folder / "control").exists()
-            if not young and not _alive(folder):
-                _remove(folder)
+            with suppress(FileNotFoundError):  # A lab that goes down meanwhile takes its folder away itself.
+                young = time.time() - folder.stat().st_mtime < 600 and not (folder / "control").exists()
+                if not young and not _alive(folder):
+                    _remove(folder)
 
 
 def until(condition: Callable[[], object], what: str | Callable[[], str], seconds: float = PATIENCE) -> None:
