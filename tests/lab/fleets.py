@@ -164,16 +164,17 @@ class LabFleet:
             processes={kind: len(host.processes(word)) for kind, word in kinds.items()},
             ports=frozenset(line.split()[3] for line in listening if line and not line.split()[3].endswith(":22")),
             instances=self.instances(host),
-            units=tuple(units(host)),
+            # What has ended and has no file any more is forgotten with the next change of a unit there.
+            units=tuple(units(host, "--state=active,activating,deactivating,failed")),
             links=tuple(line.split(":")[1].strip() for line in host.enter("ip -o link").out.splitlines()),
             aside=tuple(str(each) for each in store.glob("**/.[gn]*-*") if each.name.startswith((".new-", ".gone-"))),
             runs=sum(1 for _ in store.glob("run/*")),
         )
 
 
-def units(host: LabHost) -> list[str]:
-    """Unit files of ours, links to them, and what systemd has in mind."""
-    listed = "ls /etc/systemd/system /etc/systemd/system/*.wants; systemctl list-units --all --plain --no-legend"
+def units(host: LabHost, among: str = "--all") -> list[str]:
+    """Unit files of ours, links to them, and what systemd has in mind; or of that only what matches ``among``."""
+    listed = f"ls /etc/systemd/system /etc/systemd/system/*.wants; systemctl list-units {among} --plain --no-legend"
     return [line for line in host.enter(f"({listed}) | grep unictl- || true").out.splitlines() if line]
 
 
