@@ -24,7 +24,7 @@ GUEST = re.compile(r"-name (\S+?)\.[0-9a-f]{8}\b")
 @dataclass(frozen=True)
 class Left:
     """What a fleet has on a host: processes by kind, ports that are listened on, records (they are the claims), units
-    (files, links to them, and what systemd has in mind), network links, files aside, run folders."""
+    (files, links to them, and those that are up or failed), network links, files aside, run folders."""
 
     processes: dict[str, int]
     ports: frozenset[str]
