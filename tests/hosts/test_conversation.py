@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import unictl.onhost
 from tests.hosts.line import environment
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Failure, Unreachable
@@ -345,7 +346,7 @@ def test_a_cancelled_upload_keeps_what_came(folder: str) -> None:
 def test_the_archive_is_the_same_bytes_for_the_same_sources() -> None:
     data, digest = archive.packed()
     assert hashlib.sha256(data).hexdigest() == digest
-    source = Path(wire.__file__).parent
+    source = Path(unictl.onhost.__file__).parent
     assert archive.pack(source) == archive.pack(source) == zlib.decompress(data)
 
 

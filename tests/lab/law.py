@@ -7,6 +7,8 @@ The handlers are those of the zip as it is shipped, in this process and in forks
 hypervisor. Ends with 1 and one line where the law is broken; prints how many points were tried.
 """
 
+import importlib.abc
+import importlib.util
 import os
 import sys
 import time
@@ -18,10 +20,25 @@ sys.path[:0] = [sys.argv[1], os.path.dirname(os.path.abspath(__file__))]
 import onhost
 from onhost import blocks, door, facts, lease, locks, processes, records, serve, supervise, unit_files, units
 
-# The tests' own modules know the host side by its name in the repository.
+
+class SameModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """The tests' own modules know the host side by its name in the repository: ``unictl.onhost.x`` is ``onhost.x``."""
+
+    def find_spec(self, fullname: str, *_: object) -> Any:
+        same = fullname.startswith("unictl.onhost.")
+        return importlib.util.spec_from_loader(fullname, self) if same else None
+
+    def create_module(self, spec: Any) -> Any:
+        return importlib.import_module(spec.name.partition(".")[2])
+
+    def exec_module(self, module: Any) -> None:
+        """It is loaded already."""
+
+
 _package: Any = types.ModuleType("unictl")
 _package.onhost = onhost
 sys.modules.update({"unictl": _package, "unictl.onhost": onhost})
+sys.meta_path.insert(0, SameModules())
 from counting import Counter, killed
 from world import OWNER, World, document
 

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import unictl.onhost
 from tests.onhost.world import World
+from unictl.hosts.archive import pack
 from unictl.onhost import accelerator, privilege, records, trials
 
 QEMU = shutil.which("qemu-system-x86_64") or ""
@@ -234,11 +235,8 @@ def test_the_real_probe_finds_something_that_works_here_and_leaves_nothing(world
 @pytest.mark.real
 @pytest.mark.skipif(not QEMU, reason="needs QEMU")
 def test_the_probe_travels_in_the_archive_the_host_side_comes_in(world: World) -> None:
-    package = Path(accelerator.__file__).parent
     archive = Path(world.root.path) / "side.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for each in (*package.glob("*.py"), package / "probe.elf"):
-            file.write(each, f"onhost/{each.name}")
+    archive.write_bytes(pack(Path(unictl.onhost.__file__).parent))
     code = (
         f"import sys; sys.path.insert(0, {str(archive)!r})\n"
         "from onhost import accelerator, records\n"

@@ -69,11 +69,12 @@ def pack(folder: Path, near: bool = False) -> bytes:
     """The zip of a folder: fixed order, times and modes. ``near``: all of it compiled too."""
     out = BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for path in sorted(path for pattern in _SHIPPED for path in folder.glob(pattern)):
-            _add(archive, path.name, path.read_bytes())
-            wanted = path.suffix == ".py" and (near or path.stem in _FIRST)
+        for path in sorted(path for pattern in _SHIPPED for path in folder.rglob(pattern)):
+            name = path.relative_to(folder).as_posix()
+            _add(archive, name, path.read_bytes())
+            wanted = path.suffix == ".py" and (near or name.removesuffix(".py") in _FIRST)
             if wanted and (code := _compiled(path)):
-                _add(archive, path.name + "c", code)
+                _add(archive, name + "c", code)
     return out.getvalue()
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from . import names, records, wire
+from . import names, records, shipped, wire
 from .call import Call
 
 TYPE_CHECKING = False
@@ -216,8 +216,8 @@ class Connection:
 
 def load(module: str, function: str) -> Callable[[records.Root, dict[str, Any], Call], Any]:
     """A handler, its module imported now and not before."""
-    package = __import__(__package__, fromlist=[module], globals=globals())
-    found: Callable[[records.Root, dict[str, Any], Call], Any] = getattr(getattr(package, module), function)
+    imported = __import__(f"{shipped.PACKAGE}.{module}", fromlist=[function])
+    found: Callable[[records.Root, dict[str, Any], Call], Any] = getattr(imported, function)
     return found
 
 

@@ -7,6 +7,8 @@ import sys
 
 from . import reading, records, wire
 
+PACKAGE = __name__[: __name__.index("onhost")] + "onhost"
+"""The name of the host side's package: ``onhost`` where it runs from its zip, ``unictl.onhost`` in a checkout."""
 _NAME = "/code"
 """In a keeper's folder: the digest of what it runs."""
 _DIGEST: list[str] = []
@@ -17,7 +19,7 @@ _UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
 
 def place() -> str:
     """The path of the zip; empty where this runs from a folder."""
-    if __package__ != "onhost":
+    if PACKAGE != "onhost":
         return ""
     return next(place for place in sys.path if place.startswith("/proc/self/fd/") or place.endswith(".zip"))
 
@@ -88,5 +90,7 @@ def handed() -> tuple[int, str]:
     """A descriptor of it to hand down, and what to look for behind that: empty for the zip itself, or a folder."""
     if place():
         return os.dup(int(place().rsplit("/", 1)[1])), ""
-    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    folder = os.path.abspath(__file__)
+    for _ in __name__.split("."):
+        folder = os.path.dirname(folder)
     return os.open(folder, os.O_RDONLY | os.O_CLOEXEC), folder

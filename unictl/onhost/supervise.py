@@ -283,5 +283,7 @@ def code() -> tuple[int, str]:
 
 def command(place: str, *arguments: str) -> list[str]:
     """The command line of a keeper."""
-    begin = f"import sys; sys.path.insert(0, sys.argv[1]); from {__package__} import keeper; keeper.main(*sys.argv[2:])"
+    begin = (
+        f"import sys; sys.path.insert(0, sys.argv[1]); from {shipped.PACKAGE} import keeper; keeper.main(*sys.argv[2:])"
+    )
     return [sys.executable, "-I", "-S", "-c", begin, place, *arguments]

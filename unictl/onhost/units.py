@@ -40,7 +40,7 @@ def why_not() -> str:
     if not os.access(FOLDER, os.W_OK):
         return f"{FOLDER} cannot be written"
     # Code that was not shipped as a zip has no bytes to leave behind for the next boot.
-    return "" if __package__ == "onhost" else "the host side does not run from its zip"
+    return "" if __name__.partition(".")[0] == "onhost" else "the host side does not run from its zip"
 
 
 def name(root: records.Root, owner: str, key: str = "") -> str:
