@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import stat
-import sys
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -388,21 +387,6 @@ def test_a_host_over_a_stub_ssh(folder: str, tmp_path: Path) -> None:
         await host.close()
 
     asyncio.run(act())
-
-
-def test_the_host_side_parses_as_python_3_9_and_imports_nothing_of_unictl() -> None:
-    import ast
-
-    for path in Path(wire.__file__).parent.glob("*.py"):
-        tree = ast.parse(path.read_text(), feature_version=(3, 9))
-        for node in ast.walk(tree):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                names = [node.module or ""]
-            outside = [name for name in names if name.split(".")[0] not in sys.stdlib_module_names]
-            assert not outside, (path, outside)
 
 
 def test_a_host_that_falls_silent_is_unreachable(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from typing import Any
 
 sys.path[:0] = [sys.argv[1], os.path.dirname(os.path.abspath(__file__))]
 import onhost
-from onhost import blocks, door, facts, lease, locks, processes, records, serve, supervise, unit_files, units
 
 
 class SameModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -42,8 +41,8 @@ sys.meta_path.insert(0, SameModules())
 from counting import Counter, killed
 from world import OWNER, World, document
 
-LOADED = (blocks, door, facts, lease, processes, serve, unit_files)
-"""What ``world`` looks for in the package."""
+from unictl.onhost import locks, records, supervise, units
+
 KEY = "web-0.0123abcd"
 STORE = "/var/lib/law"
 STATES = {"begun", "running", "unsupervised", "ended", "leaving"}

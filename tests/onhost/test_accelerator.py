@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import unictl
 import unictl.onhost
 from tests.onhost.world import World
 from unictl.hosts.archive import pack
@@ -173,7 +174,7 @@ print(chosen["accel"])' "$3" "$1" "$4"
 
 
 def chosen_within_a_unit(root: records.Root, qemu: str) -> str:
-    top = Path(accelerator.__file__).parents[2]
+    top = Path(unictl.__file__).parents[1]
     words = ["unshare", "-m", "sh", "-c", READ_ONLY, "sh", root.path, sys.executable, str(top), qemu]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from tests.onhost.test_keeper import text_of
 from tests.onhost.world import OWNER, World, document, short_folder
-from unictl.onhost import privilege, records
+from unictl.onhost import privilege, records, trials
 
 KEY = "web-0.0123abcd"
 QEMU = shutil.which("qemu-system-x86_64") or ""
@@ -66,9 +66,7 @@ def qemu(*more: str) -> tuple[str, ...]:
 
 
 def real(world: World, *more: str, **kw: object) -> None:
-    package = os.path.dirname(records.__file__)
-    with open(package + "/probe.elf", "rb") as file:
-        sha = world.stage(file.read())
+    sha = world.stage((Path(trials.__file__).parent / "probe.elf").read_bytes())
     argv = tuple(word.replace("KERNEL", sha) for word in qemu(*more))
     (outcome,) = world.launch(document(argv=argv, images=[sha], hypervisor="qemu", **kw))
     assert outcome["ok"], outcome
