@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.onhost.world import OWNER, World, document
-from unictl.onhost import claims, elsewhere, haproxy_ports, wire
+from unictl.onhost import claims, elsewhere, haproxy_ports, records, wire
 
 OTHER = "mail-1a2b3c"
 
@@ -105,7 +105,7 @@ def test_another_store_of_this_machine_with_the_fleet_in_it_is_told(
 
 def test_a_store_of_root_is_seen_by_who_may_not_list_it(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elsewhere, "SYSTEM", held.root.path)
-    root = elsewhere.records.Root("/nowhere")
+    root = records.Root("/nowhere")
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unictl.onhost import blocks, door, facts, lease, locks, names, processes, reading, records, serve, supervise
+from unictl.onhost import blocks, door, facts, lease, locks, names, processes, reading, records, serve, supervise, wire
 
 OWNER = "shop-5f0c2a"
 SLEEP = ("/bin/sleep", "1000")
@@ -51,7 +51,7 @@ class Call:
         for offset, length in ranges:
             for at in range(offset, offset + length, 65536):
                 if 0 <= self.stop_after <= at:
-                    raise records.wire.Problem("cancelled", "cut")
+                    raise wire.Problem("cancelled", "cut")
                 yield self.data[at : min(at + 65536, offset + length)]
 
     def index(self) -> bytes:
