@@ -41,12 +41,15 @@ def test_a_wheel_holds_every_playbook(wheel: Path) -> None:
 def test_a_wheel_holds_schemas_playbooks_and_the_probe_and_works_outside_of_the_checkout(
     wheel: Path, tmp_path: Path
 ) -> None:
-    runs = "import sys; sys.path.insert(0, sys.argv[1]); from unictl.operations import scaffold, shipped; "
-    runs += "from pathlib import Path; print(shipped.__file__, "
-    runs += "all(len(shipped.schema(name)) > 3 for name in shipped.SCHEMAS), scaffold.init(Path(sys.argv[2]), ''))"
+    runs = "import sys; sys.path.insert(0, sys.argv[1]); from unictl.operations import package_data; "
+    runs += "from unictl.operations.setup import init; "
+    runs += "from pathlib import Path; print(package_data.__file__, "
+    runs += (
+        "all(len(package_data.schema(name)) > 3 for name in package_data.SCHEMAS), init.init(Path(sys.argv[2]), ''))"
+    )
     words = [sys.executable, "-c", runs, str(wheel), str(tmp_path / "new")]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60)
     assert str(wheel) in done.stdout
     assert "True" in done.stdout
     assert {p.name for p in (tmp_path / "new").iterdir()} >= {"fleet.yaml", "hello.elf"}
-    assert (wheel / "unictl/onhost/probe.elf").stat().st_size > 1000
+    assert (wheel / "unictl/onhost/hypervisors/qemu/probe.elf").stat().st_size > 1000

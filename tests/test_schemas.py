@@ -14,14 +14,14 @@ from tests.views import samples
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Place
 from unictl.fleet.model import Port
-from unictl.instances.desired import Located, Wished
-from unictl.instances.live import LiveInstance
-from unictl.plan import planfile
-from unictl.plan.change import Action, Change, Field
-from unictl.plan.plan import Endpoint, Plan
-from unictl.plan.revision import Revision
-from unictl.plan.step import Kind, Step
-from unictl.views import json as documents
+from unictl.instances.desired.instance import Located, Wished
+from unictl.instances.observed.host_state import LiveInstance
+from unictl.plan.file import planfile
+from unictl.plan.model.change import Action, Change, Field
+from unictl.plan.model.plan import Endpoint, Plan
+from unictl.plan.model.revision import Revision
+from unictl.plan.model.step import Kind, Step
+from unictl.views import documents
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 PLAN = json.loads((SCHEMAS / "plan.schema.json").read_text())

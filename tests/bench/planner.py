@@ -26,17 +26,17 @@ from pathlib import Path
 from typing import Any
 
 from unictl.declaration.load import load
-from unictl.guests.facts import ImageFacts
-from unictl.images.lock import number_endpoints
-from unictl.instances.live import decode
-from unictl.operations.shipped import fleet_schema
-from unictl.plan import membership
-from unictl.plan.build import build
-from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan
-from unictl.plan.revision import Revision
-from unictl.plan.step import Kind
-from unictl.views import layout, text
+from unictl.guests.image_facts import ImageFacts
+from unictl.images.lock_file import number_endpoints
+from unictl.instances.observed.host_state import decode
+from unictl.operations.package_data import fleet_schema
+from unictl.plan.ingress import members
+from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.revision import Revision
+from unictl.plan.model.step import Kind
+from unictl.plan.planner import build
+from unictl.views.text import layout, plan_text
 
 GIB = 1 << 30
 REPLICAS, PER_HOST = 50, 20
@@ -138,7 +138,7 @@ def applied(made: Plan, hosts: Iterator[str]) -> dict[str, dict[str, Any]]:
     digests: dict[int, str] = {}
     for host, services in composed.items():
         if not digests:
-            digests[0] = membership.digest(made.owner, services)
+            digests[0] = members.digest(made.owner, services)
         world[host]["ingress"] = {"state": "running", "hash": digests[0]}
     return world
 
@@ -177,7 +177,7 @@ def plan(source: str, replies: Iterator[tuple[str, str]], bumped: int | None) ->
         places=loaded.places,
     )
     times.append(time.process_time())
-    shown = layout.text(text.plan(made, 80))
+    shown = layout.text(plan_text.plan(made, 80))
     times.append(time.process_time())
     return made, [b - a for a, b in pairwise(times)], shown
 

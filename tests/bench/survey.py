@@ -25,8 +25,8 @@ from tests.lab.lab import Lab
 from tests.operations.fleets import UNICTL
 from unictl.execution.surveys import AT_ONCE, Reached, survey_all
 from unictl.fleet.model import Connect, Host
-from unictl.hosts.connect import connect
-from unictl.instances.live import Survey
+from unictl.hosts.connector import connect
+from unictl.instances.observed.host_state import Survey
 
 RUNS = 5
 BOUND = 120.0

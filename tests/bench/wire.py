@@ -21,8 +21,8 @@ from tests.hosts.line import environment
 from tests.hosts.sshd import SSHD, sshd
 from tests.onhost.world import OWNER, World, short_folder
 from unictl.fleet.model import Connect, Host
-from unictl.hosts.connect import connect
-from unictl.onhost import blocks
+from unictl.hosts.connector import connect
+from unictl.onhost.protocol import chunks
 
 SIZE = 40_000_000
 SEVERAL = 4
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("file", nargs="?", default="")
     data = material(parser.parse_args().file)
     begin = time.monotonic()
-    number = sum(1 for _ in blocks.cuts(lambda at, length: data[at : at + length]))
+    number = sum(1 for _ in chunks.cuts(lambda at, length: data[at : at + length]))
     say(f"{len(data) / 1e6:.0f} MB in {number} blocks, found in {time.monotonic() - begin:.2f} s on one side")
     with tempfile.TemporaryDirectory() as place:
         bench("local", Connect(), None, data)

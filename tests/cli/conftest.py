@@ -4,18 +4,18 @@ import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-import unictl.operations
 from tests.views import samples
 from unictl.cli.main import main
 from unictl.journal.event import Began, Ended, Finished, Started
 from unictl.journal.report import Report
-from unictl.plan.plan import Plan
+from unictl.plan.model.plan import Plan
 
 
 class Terminal(io.StringIO):
@@ -73,10 +73,11 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """Every use case replaced by one that answers what the test says."""
     world = World()
     for name, functions in _cases(world).items():
-        module = ModuleType(f"unictl.operations.{name}")
+        package, _, stem = f"unictl.operations.{name}".rpartition(".")
+        module = ModuleType(f"{package}.{stem}")
         vars(module).update(functions)
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        monkeypatch.setattr(unictl.operations, name, module, raising=False)
+        monkeypatch.setattr(import_module(package), stem, module, raising=False)
     return world
 
 
@@ -89,15 +90,15 @@ def _cases(world: World) -> dict[str, dict[str, Callable[..., Any]]]:
 
     lock = SimpleNamespace(changed=("api",), path=Path("fleet.lock"))
     return {
-        "plan": {
+        "planning.plans": {
             "plan": lambda request, options: world.answer("plan", world.plan, request, options),
             "open_plan": lambda path: world.answer("open_plan", world.plan, path),
             "save": lambda plan, path: world.answer("save", None, plan, path),
             "write": lambda path, text: world.answer("write", None, path, text),
             "is_planfile": lambda path: str(path) in world.planfiles,
         },
-        "apply": {"apply": apply},
-        "inspect": {
+        "planning.apply": {"apply": apply},
+        "inspecting.inspect": {
             "validate": lambda request: world.answer("validate", world.validated, request),
             "show": lambda request: world.answer("show", {"fleet": {"name": "shop"}}, request),
             "schema": lambda name: {"$schema": name},
@@ -107,8 +108,8 @@ def _cases(world: World) -> dict[str, dict[str, Callable[..., Any]]]:
             ),
             "locks": lambda request: world.answer("locks", world.document, request),
         },
-        "lock": {"lock": lambda request: world.answer("lock", lock, request)},
-        "scaffold": {
+        "setup.lock": {"lock": lambda request: world.answer("lock", lock, request)},
+        "setup.init": {
             "init": lambda directory, playbook: world.answer("init", ("fleet.yaml",), directory, playbook),
             "lacking": lambda directory: (),
         },

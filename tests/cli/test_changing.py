@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-import unictl.operations
+import unictl.operations.planning.plans
 from tests.cli.conftest import World
 from tests.views import samples
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.journal.report import Report
-from unictl.plan import planfile
-from unictl.plan.approval import approval_hash
-from unictl.plan.change import Action
-from unictl.plan.reasons import Reason
-from unictl.plan.step import Kind, Step
+from unictl.plan.file import planfile
+from unictl.plan.file.approval import approval_hash
+from unictl.plan.model.change import Action
+from unictl.plan.model.reason import Reason
+from unictl.plan.model.step import Kind, Step
 
 _SILENT = {"hv9": "no route to host"}
 _PROBLEM = Diagnostic(code="not-healthy", summary="api-0 was not healthy within 30s")
@@ -257,7 +257,7 @@ def test_rows_of_several_approved_plans_add_up_and_those_no_longer_needed_are_no
     bump, gone, step = samples.bump(3), samples.destroys(1), Step(id="x", kind=Kind.BARRIER)
     for name, changes in (("one", bump), ("two", gone), ("both", (*bump[:2], *gone))):
         (tmp_path / name).write_text(planfile.dump(samples.plan(changes, steps=(step,))))
-    monkeypatch.setattr(unictl.operations.plan, "open_plan", lambda path: planfile.load(path.read_text()))
+    monkeypatch.setattr(unictl.operations.planning.plans, "open_plan", lambda path: planfile.load(path.read_text()))
     world.plan = planfile.load((tmp_path / "both").read_text())
     one, two = (["-expect-hash", str(tmp_path / name)] for name in ("one", "two"))
     assert world.run("apply", "-auto-approve", *one).code == 4

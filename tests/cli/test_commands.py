@@ -10,9 +10,9 @@ import pytest
 
 from tests.cli.conftest import Terminal, World
 from tests.views import samples
+from unictl.cli.command_table import COMMANDS
 from unictl.cli.main import main
-from unictl.cli.vocabulary import COMMANDS
-from unictl.operations.shipped import folder
+from unictl.operations.package_data import folder
 
 
 def _validated(problems=(), fleet="fleet"):

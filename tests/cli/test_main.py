@@ -7,8 +7,8 @@ import pytest
 from tests.cli.conftest import World
 from tests.views import samples
 from unictl import __version__
+from unictl.cli.command_table import COMMANDS
 from unictl.cli.main import main
-from unictl.cli.vocabulary import COMMANDS
 from unictl.diagnostics import failure
 
 

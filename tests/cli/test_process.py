@@ -21,10 +21,10 @@ _APPLY = """
 import sys, time, signal
 from tests.views import samples
 from types import ModuleType
-import unictl.operations
+import unictl.operations.planning
 from unictl.journal.event import Began, Started
 from unictl.journal.report import Report
-plan, apply = ModuleType("unictl.operations.plan"), ModuleType("unictl.operations.apply")
+plan, apply = ModuleType("unictl.operations.planning.plans"), ModuleType("unictl.operations.planning.apply")
 plan.plan = lambda *_: samples.plan(samples.bump(1))
 plan.is_planfile = lambda _: False
 def work(plan, options, tell, interrupts):
@@ -37,7 +37,7 @@ def work(plan, options, tell, interrupts):
 apply.apply = work
 for module in (plan, apply):
     sys.modules[module.__name__] = module
-    setattr(unictl.operations, module.__name__.rpartition(".")[2], module)
+    setattr(unictl.operations.planning, module.__name__.rpartition(".")[2], module)
 from unictl.cli.main import script
 sys.argv = ["unictl", "apply", "-auto-approve"]
 sys.exit(script())

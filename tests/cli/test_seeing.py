@@ -4,7 +4,9 @@ from pathlib import Path
 
 from tests.cli.conftest import World
 from tests.views import samples
-from unictl.views import drawing, graph, markdown, page
+from unictl.views import markdown
+from unictl.views.graph import formats, step_graph
+from unictl.views.html import page
 
 
 def test_a_plan_as_markdown_is_the_comment_and_nothing_else(world: World) -> None:
@@ -40,10 +42,10 @@ def test_a_fleet_is_no_comment_and_no_page(world: World) -> None:
 
 
 def test_a_graph_is_mermaid_unless_told(world: World) -> None:
-    folded = drawing.folded(world.plan)
-    assert world.run("graph").out == graph.mermaid(folded)
-    assert world.run("graph", "-format", "dot").out == graph.dot(folded)
-    assert world.run("graph", "-format", "svg", "-steps").out == graph.svg(drawing.steps(world.plan))
+    folded = step_graph.folded(world.plan)
+    assert world.run("graph").out == formats.mermaid(folded)
+    assert world.run("graph", "-format", "dot").out == formats.dot(folded)
+    assert world.run("graph", "-format", "svg", "-steps").out == formats.svg(step_graph.steps(world.plan))
 
 
 def test_a_graph_of_a_saved_plan_asks_no_host(world: World) -> None:

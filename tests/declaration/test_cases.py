@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unictl.declaration.load import Loaded, load
-from unictl.views import layout, problems
+from unictl.views.text import layout, problems
 
 CASES = Path(__file__).parent / "cases"
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "fleet.schema.json").read_text())

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from unictl.declaration.document import MOST_BYTES, READERS, read
 from unictl.declaration.scalars import resolve
-from unictl.declaration.tree import SPOILED, Places, spot
+from unictl.declaration.source_tree import SPOILED, Places, spot
+from unictl.declaration.yaml_reader import MOST_BYTES, READERS, read
 
 both = pytest.mark.parametrize("reader", READERS)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unictl.declaration.document import read
 from unictl.declaration.load import Loaded, load
-from unictl.declaration.tree import Map
-from unictl.fleet.finding import Finding
+from unictl.declaration.source_tree import Map
+from unictl.declaration.yaml_reader import read
+from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Fleet, Network, Order, Probe, Publish
 from unictl.fleet.quantities import Share
 from unictl.fleet.references import Reference

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from unictl.declaration import kinds
-from unictl.declaration.guesses import _MEANT
+from unictl.declaration import formats
 from unictl.declaration.load import load
+from unictl.declaration.suggestions import _MEANT
 from unictl.fleet import model
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "fleet.schema.json").read_text())
@@ -68,14 +68,14 @@ def test_every_key_says_what_it_means_and_shows_an_example_that_holds(key: str) 
 
 def test_every_kind_of_the_schema_is_checked() -> None:
     used = set(re.findall(r'"x-kind": "([a-z0-9-]+)"', json.dumps(SCHEMA)))
-    assert used == set(kinds.CHECKS)
+    assert used == set(formats.CHECKS)
 
 
 def test_patterns_for_editors_agree_with_the_exact_checks() -> None:
     for node in (*SCHEMA["$defs"].values(), *KEYS.values()):
         if "pattern" in node and "x-kind" in node:
             for text in ("64MiB", "2 GiB", "1.5s", "20%", "x", "", "api", "-", "5f0c2a", "9f2c5d1e" * 8):
-                if not kinds.why(node["x-kind"], text):
+                if not formats.why(node["x-kind"], text):
                     assert re.search(node["pattern"], text), (node["x-kind"], text)
 
 

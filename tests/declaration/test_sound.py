@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unictl.declaration.quick_check import sound
 from unictl.declaration.schema import _resolved, _validator
-from unictl.declaration.sound import sound
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "fleet.schema.json").read_text())
 ROOT = _resolved(SCHEMA, SCHEMA["$defs"])

@@ -12,8 +12,8 @@ import pytest
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.execution.surveys import Reached, survey_all
 from unictl.fleet.model import Connect, Host
-from unictl.hosts.connect import connect
-from unictl.instances.live import Survey
+from unictl.hosts.connector import connect
+from unictl.instances.observed.host_state import Survey
 
 OWNER = "shop-5f0c2a"
 

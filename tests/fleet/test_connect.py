@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictl.fleet.connect import parse, text_of
+from unictl.fleet.connect_url import parse, text_of
 from unictl.fleet.model import Connect
 
 words = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,10}", fullmatch=True)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from unictl.declaration.load import load
-from unictl.fleet.support import unsupported
+from unictl.fleet.unsupported import unsupported
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "schemas" / "fleet.schema.json").read_text())

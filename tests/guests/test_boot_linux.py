@@ -7,9 +7,9 @@ import pytest
 from tests.guests import debian
 from tests.guests.boots import boot
 from tests.guests.machine import QEMU, free_port, running
-from unictl.guests.ends import Ended, Verdict, judge
-from unictl.guests.facts import ImageFacts
+from unictl.guests.exit_rules import Ended, Verdict, judge
 from unictl.guests.identify import identify
+from unictl.guests.image_facts import ImageFacts
 from unictl.guests.linux import LINUX
 from unictl.hypervisors.launch import Forward
 from unictl.hypervisors.qemu import launch

@@ -11,11 +11,11 @@ import pytest
 from tests.guests import synthetic
 from tests.guests.boots import boot
 from tests.guests.machine import QEMU, free_port, running
-from unictl.guests.ends import Verdict, judge
-from unictl.guests.facts import ImageFacts
+from unictl.guests.command_words import LONGEST
+from unictl.guests.exit_rules import Verdict, judge
 from unictl.guests.identify import identify
+from unictl.guests.image_facts import ImageFacts
 from unictl.guests.plain import PLAIN
-from unictl.guests.words import LONGEST
 from unictl.hypervisors.launch import Forward
 from unictl.hypervisors.qemu import launch
 

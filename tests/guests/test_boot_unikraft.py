@@ -7,7 +7,7 @@ import pytest
 from tests.guests import synthetic
 from tests.guests.boots import boot
 from tests.guests.machine import QEMU, running
-from unictl.guests.ends import Verdict, judge
+from unictl.guests.exit_rules import Verdict, judge
 from unictl.guests.identify import identify
 from unictl.guests.unikraft import UNIKRAFT
 from unictl.hypervisors.qemu import launch

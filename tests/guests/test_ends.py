@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictl.guests.ends import ExitRule, Verdict, judge
+from unictl.guests.exit_rules import ExitRule, Verdict, judge
 from unictl.guests.families import FAMILIES
 from unictl.hypervisors.launch import Launch
-from unictl.onhost import verdicts
+from unictl.onhost.instances import exit_verdicts
 
 PATH = Path(__file__).with_name("ends_cases.json")
 CASES: list[dict[str, Any]] = json.loads(PATH.read_text())
@@ -39,7 +39,7 @@ def test_an_end_is_judged_by_the_table(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_the_host_side_judges_alike(case: dict[str, Any]) -> None:
     facts = case["facts"]
-    said = verdicts.judge(case["exits"], facts, facts.get("console", ""), facts.get("stopped", False))
+    said = exit_verdicts.judge(case["exits"], facts, facts.get("console", ""), facts.get("stopped", False))
     assert said == (case["verdict"], case["code"])
 
 
@@ -71,5 +71,5 @@ FACTS = st.fixed_dictionaries(
 @given(st.sampled_from(sorted(FAMILIES)), FACTS)
 def test_both_readings_agree_on_any_facts(family: str, facts: dict[str, Any]) -> None:
     ended = judge(FAMILIES[family].exits, facts)
-    said = verdicts.judge(rows(family), facts, facts.get("console", ""), facts.get("stopped", False))
+    said = exit_verdicts.judge(rows(family), facts, facts.get("console", ""), facts.get("stopped", False))
     assert said == (ended.verdict.value, ended.code)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.guests import debian, synthetic
-from unictl.guests.facts import KINDS, PROTOCOLS, ImageFacts
 from unictl.guests.identify import identify
-from unictl.images.file import facts_of_file
+from unictl.guests.image_facts import KINDS, PROTOCOLS, ImageFacts
+from unictl.images.file_facts import facts_of_file
 
 HELLO = Path(__file__).parents[2] / "playbooks/hello/hello.elf"
 

@@ -8,10 +8,10 @@ import pytest
 from tests.guests import debian, synthetic
 from unictl.fleet.model import MIB, File, Image, Service
 from unictl.fleet.references import parse
-from unictl.guests.facts import ImageFacts
 from unictl.guests.families import FAMILIES
 from unictl.guests.family import Finding
 from unictl.guests.identify import identify
+from unictl.guests.image_facts import ImageFacts
 
 PVH = identify(synthetic.elf(bits=32, notes=(synthetic.PVH,)))
 MULTIBOOT32 = identify(synthetic.elf(bits=32, body=synthetic.multiboot()))

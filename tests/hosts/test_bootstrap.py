@@ -9,7 +9,7 @@ import pytest
 
 from tests.onhost.world import short_folder
 from unictl.hosts import archive, bootstrap, local
-from unictl.onhost import wire
+from unictl.onhost.protocol import frames
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "dash", "fish", "csh", "zsh"])
@@ -23,7 +23,7 @@ def test_the_quoted_line_starts_under_any_login_shell(shell: str) -> None:
     shutil.rmtree(folder)
     assert done.stdout.startswith(b"\0unictl abcd 3.")
     body = done.stdout.partition(b"\n")[2]
-    assert wire.HEAD.unpack(body[: wire.HEAD.size])[1:] == (0, wire.EVENT)
+    assert frames.HEAD.unpack(body[: frames.HEAD.size])[1:] == (0, frames.EVENT)
 
 
 def test_a_damaged_archive_is_refused() -> None:

@@ -19,11 +19,11 @@ from tests.hosts.line import environment
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.fleet.model import Connect, Host
-from unictl.hosts import archive, openssh, remote, start
-from unictl.hosts.connect import connect
+from unictl.hosts import archive, connection, openssh, session
+from unictl.hosts.connection import RemoteHost
+from unictl.hosts.connector import connect
 from unictl.hosts.host import HostBusy, HostProblem, HostTaken
-from unictl.hosts.remote import RemoteHost
-from unictl.onhost import wire
+from unictl.onhost.protocol import frames
 
 IMAGE = os.urandom(3_000_000)
 SHA = hashlib.sha256(IMAGE).hexdigest()
@@ -136,7 +136,7 @@ def test_a_request_longer_than_a_frame_goes_through_and_holds_nothing_up(folder:
     names = {f"service-{number}": "1:" + "f" * 64 for number in range(30_000)}
 
     async def act(host: RemoteHost) -> None:
-        assert len(wire.encode(names)) > 2 * wire.BODY_LIMIT
+        assert len(frames.encode(names)) > 2 * frames.BODY_LIMIT
         both = await asyncio.gather(host.survey(OWNER, "shop", names), survey(host))
         assert [reply["instances"] for reply in both] == [[], []]
         await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
@@ -162,20 +162,20 @@ def test_what_is_longer_than_a_host_takes_is_said_before_anything_is_sent_and_th
 def test_a_launch_carries_the_secrets_that_its_instances_name_and_counts_them() -> None:
     secrets = {f"s{number}": "x" * 300_000 for number in range(6)} | {"nobody's": "y"}
     documents = [document(f"web-{number}", run={"secrets": [f"s{number}", "s0"]}) for number in range(6)]
-    batches = list(remote._batches(documents, secrets))
+    batches = list(connection._batches(documents, secrets))
     assert [each for batch, _ in batches for each in batch] == documents
     for batch, named in batches:
         assert set(named) == {name for each in batch for name in each["run"]["secrets"]}
-        assert len(wire.encode(batch)) + len(wire.encode(named)) <= remote.BATCH_LIMIT
-    assert list(remote._batches([], secrets)) == []
+        assert len(frames.encode(batch)) + len(frames.encode(named)) <= connection.BATCH_LIMIT
+    assert list(connection._batches([], secrets)) == []
 
 
 def test_a_long_request_over_a_slow_line_is_no_silence(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes three times as long as a host may be silent."""
-    monkeypatch.setattr(wire, "SILENCE", 1.0)
-    monkeypatch.setattr(wire, "PING_EVERY", 0.2)
+    monkeypatch.setattr(frames, "SILENCE", 1.0)
+    monkeypatch.setattr(frames, "PING_EVERY", 0.2)
     names = {"web-0": "x" * 3_000_000}
 
     async def act(host: RemoteHost) -> None:
@@ -294,7 +294,7 @@ def test_what_a_login_shell_prints_is_skipped(folder: str, tmp_path: Path) -> No
 
 def test_a_host_without_python_is_told_with_what_to_install() -> None:
     async def act() -> None:
-        begun = await start.begin("bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127"))
+        begun = await session.begin("bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127"))
         with pytest.raises(Unreachable) as failure:
             await begun.ask({"do": "survey"})
         assert "no python3" in failure.value.summary
@@ -390,8 +390,8 @@ def test_a_host_over_a_stub_ssh(folder: str, tmp_path: Path) -> None:
 
 
 def test_a_host_that_falls_silent_is_unreachable(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "PING_EVERY", 0.1)
-    monkeypatch.setattr(wire, "SILENCE", 0.6)
+    monkeypatch.setattr(frames, "PING_EVERY", 0.1)
+    monkeypatch.setattr(frames, "SILENCE", 0.6)
 
     async def act(host: RemoteHost) -> None:
         told = await host.hello()

@@ -14,10 +14,10 @@ import pytest
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.fleet.model import Host
-from unictl.hosts.connect import connect
+from unictl.hosts.connector import connect
 from unictl.hosts.host import Host as Connection
 from unictl.hosts.host import HostProblem
-from unictl.onhost import lease
+from unictl.onhost.lease import fleet_lease
 
 HOLDER = {"user": "eve", "doing": "apply"}
 
@@ -46,7 +46,7 @@ async def slept_through(folder: str, how: str) -> Failure:
     if how == "the lock file is gone":
         path.unlink()
     else:
-        path.write_bytes(b"%020.3f" % (time.monotonic() - lease.STALE - 1))
+        path.write_bytes(b"%020.3f" % (time.monotonic() - fleet_lease.STALE - 1))
     other, _ = await taken(folder, wait=5)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)

@@ -11,10 +11,10 @@ from tests.hosts.sshd import SSHD, sshd
 from tests.onhost.world import OWNER
 from unictl.execution.surveys import survey_all
 from unictl.fleet.model import Connect, Host
-from unictl.hosts import ended
-from unictl.hosts.connect import connect
-from unictl.instances.live import Silent
-from unictl.onhost import wire
+from unictl.hosts import disconnect
+from unictl.hosts.connector import connect
+from unictl.instances.observed.host_state import Silent
+from unictl.onhost.protocol import frames
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not SSHD, reason="needs sshd")]
 Reached = tuple[int, dict[str, str]]
@@ -89,8 +89,8 @@ def test_a_login_that_hangs_is_given_up_with_what_to_look_at(
     there: tuple[Path, Reached], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a shorter limit than the one that is shipped."""
-    monkeypatch.setattr(wire, "SILENCE", 1.5)
-    monkeypatch.setattr(wire, "PING_EVERY", 0.2)
+    monkeypatch.setattr(frames, "SILENCE", 1.5)
+    monkeypatch.setattr(frames, "PING_EVERY", 0.2)
     began = time.monotonic()
     told = silence(there[1], "to-hang")
     assert told.startswith("its login has come to nothing for 2 s -> see with `ssh` by hand where it hangs")
@@ -117,5 +117,5 @@ def test_a_host_that_lets_nobody_log_in_says_so_in_its_own_words(
 
 def test_what_another_side_says_is_one_bounded_line_that_steers_no_terminal() -> None:
     said = "first\n\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m \u202e\x9bend" + "x" * 500 + "\n\n \r\n"
-    told = ended.last(said)
-    assert told.startswith("red end") and told.isprintable() and len(told) == ended.LONGEST
+    told = disconnect.last(said)
+    assert told.startswith("red end") and told.isprintable() and len(told) == disconnect.LONGEST

@@ -10,7 +10,7 @@ import pytest
 
 from tests.onhost.world import OWNER, short_folder
 from unictl.fleet.model import Host
-from unictl.hosts.connect import connect
+from unictl.hosts.connector import connect
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")]
 _TRY = """

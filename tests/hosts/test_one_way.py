@@ -20,8 +20,8 @@ from tests.hosts.sshd import sshd
 from tests.onhost.world import OWNER, short_folder
 from unictl.diagnostics.failure import Unreachable
 from unictl.fleet.model import Connect, Host
-from unictl.hosts.connect import connect
-from unictl.onhost import wire
+from unictl.hosts.connector import connect
+from unictl.onhost.protocol import frames
 
 HERE, THERE = "127.0.0.2", "127.0.0.1"
 LOST = (HERE, THERE) if sys.argv[2] == "there" else (THERE, HERE)
@@ -48,7 +48,7 @@ ip("link", "set", "lo", "up")
 # What is local is looked up after the rule that loses packets.
 ip("rule", "add", "pref", "100", "lookup", "local")
 ip("rule", "del", "pref", "0")
-wire.SILENCE, wire.PING_EVERY = 2.0, 0.2
+frames.SILENCE, frames.PING_EVERY = 2.0, 0.2
 folder, root = Path(sys.argv[1]), short_folder()
 try:
     with sshd(folder) as (port, env):

@@ -18,7 +18,7 @@ from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Unreachable
 from unictl.fleet.model import Connect, Host
 from unictl.hosts import conversation
-from unictl.hosts.connect import connect
+from unictl.hosts.connector import connect
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not SSHD, reason="needs sshd")]
 KEY = "web-0.0123abcd"

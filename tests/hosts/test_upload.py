@@ -15,9 +15,9 @@ from tests.hosts.line import environment
 from tests.onhost.world import OWNER, World, short_folder
 from unictl.diagnostics.failure import Failure
 from unictl.fleet.model import Connect, Host
-from unictl.hosts.connect import connect
-from unictl.hosts.remote import RemoteHost
-from unictl.onhost import wire
+from unictl.hosts.connection import RemoteHost
+from unictl.hosts.connector import connect
+from unictl.onhost.protocol import frames
 
 SIZE = 4 << 20
 NOISE = random.Random(1).randbytes(SIZE)
@@ -120,12 +120,12 @@ def test_a_similar_image_that_is_damaged_or_gone_does_no_harm(root: str, tmp_pat
 
 
 def test_a_piece_that_unpacks_to_more_than_a_frame_may_hold_is_cut_and_one_that_cannot_be_unpacked_refused() -> None:
-    kind, body = wire.deflated(7, bytes(wire.DATA_LIMIT * 4))
-    assert kind == wire.DEFLATED
-    offset, piece = wire.piece(kind, body)
-    assert (offset, len(piece)) == (7, wire.DATA_LIMIT)
-    with pytest.raises(wire.Problem, match="unpacked"):
-        wire.piece(wire.DEFLATED, wire.OFFSET.pack(0) + b"nonsense")
+    kind, body = frames.deflated(7, bytes(frames.DATA_LIMIT * 4))
+    assert kind == frames.DEFLATED
+    offset, piece = frames.piece(kind, body)
+    assert (offset, len(piece)) == (7, frames.DATA_LIMIT)
+    with pytest.raises(frames.Problem, match="unpacked"):
+        frames.piece(frames.DEFLATED, frames.OFFSET.pack(0) + b"nonsense")
 
 
 def test_a_file_that_was_cut_short_ends_its_request_and_nobody_waits_for_it(root: str, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.guests.boots import boot
 from tests.guests.goldens import cases, check
-from unictl.guests.facts import ImageFacts
+from unictl.guests.command_words import LONGEST
 from unictl.guests.families import FAMILIES
+from unictl.guests.image_facts import ImageFacts
 from unictl.guests.plain import PLAIN
-from unictl.guests.words import LONGEST
 from unictl.hypervisors.drivers import DEFAULT, DRIVERS
 from unictl.hypervisors.launch import Forward, Launch
 from unictl.hypervisors.qemu import identity, launch, refusals

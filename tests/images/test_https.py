@@ -9,7 +9,7 @@ import pytest
 
 from tests.images.server import Server, serving
 from unictl.images import https
-from unictl.images.store import Store
+from unictl.images.local_store import Store
 
 IMAGE = os.urandom(1_500_000)
 SHA = hashlib.sha256(IMAGE).hexdigest()

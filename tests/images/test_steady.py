@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from unictl.fleet.model import Fleet, Image, Source
-from unictl.images import steady
-from unictl.images.file import facts_of_file
-from unictl.images.lock import Lock
-from unictl.images.resolve import resolve
-from unictl.onhost import blocks
-from unictl.revisions.worktree import WorkTree
+from unictl.images import stable_reader
+from unictl.images.file_facts import facts_of_file
+from unictl.images.lock_file import Lock
+from unictl.images.resolver import resolve
+from unictl.onhost.protocol import chunks
+from unictl.revisions.working_tree import WorkTree
 
 SPOILS: dict[str, Callable[[Path], object]] = {
     "cut short": lambda path: os.truncate(path, 4096),
@@ -35,18 +35,18 @@ def image(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             SPOILS[request.param](path)
         return really(descriptor, length, offset)
 
-    monkeypatch.setattr(steady.os, "pread", pread)
+    monkeypatch.setattr(stable_reader.os, "pread", pread)
     return path
 
 
 def test_its_facts_are_those_of_no_state_it_never_had(image: Path) -> None:
-    with pytest.raises(steady.Changed, match="it was changed while it was read"):
+    with pytest.raises(stable_reader.Changed, match="it was changed while it was read"):
         facts_of_file(image)
 
 
 def test_its_list_of_blocks_is_not_made(image: Path) -> None:
-    with image.open("rb") as file, pytest.raises(steady.Changed):
-        blocks.index(steady.Steady(file).read)
+    with image.open("rb") as file, pytest.raises(stable_reader.Changed):
+        chunks.index(stable_reader.Steady(file).read)
 
 
 def test_a_plan_names_the_image_and_says_when_to_go_on(image: Path) -> None:

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, settings
 
 from unictl.fleet.model import MIB, Fleet, Host, Image, Port, Publish, Service, Source, Volume
 from unictl.fleet.references import parse
-from unictl.guests.facts import ImageFacts
-from unictl.instances.addresses import locate
-from unictl.instances.desired import Located, Wished
-from unictl.instances.live import LiveInstance, Survey, World
+from unictl.guests.image_facts import ImageFacts
+from unictl.instances.desired.instance import Located, Wished
+from unictl.instances.launch.addresses import locate
+from unictl.instances.observed.host_state import LiveInstance, Survey, World
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 """The same cases in every run: a law that fails once fails again."""

@@ -24,9 +24,9 @@ from tests.instances.made import (
 )
 from unictl.fleet.model import Fleet, Host, Network, Port, Publish
 from unictl.fleet.references import parse
-from unictl.instances.addresses import FORWARDS, locate, resolve
-from unictl.instances.desired import Wished, wish
-from unictl.instances.live import Claim
+from unictl.instances.desired.instance import Wished, wish
+from unictl.instances.launch.addresses import FORWARDS, locate, resolve
+from unictl.instances.observed.host_state import Claim
 
 TWO = (Host(name="hv1", address="10.9.0.1"), Host(name="hv2", address="10.9.0.2"))
 PORTS = (Port(name="http", number=8080), Port(name="dns", number=53, udp=True))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.instances.made import FACTS, GIB, HTTP, LAW, fleet, live, running, service, survey, world
 from unictl.fleet.model import MIB, Host, Publish
 from unictl.fleet.quantities import Share
-from unictl.instances.capacity import Need, Room, Wave, free_memory, reserve, rooms
-from unictl.instances.desired import wish
-from unictl.instances.live import Claim, Silent, World
+from unictl.instances.desired.instance import wish
+from unictl.instances.observed.host_state import Claim, Silent, World
+from unictl.instances.placement.capacity import Need, Room, Wave, free_memory, reserve, rooms
 
 
 @pytest.mark.parametrize(

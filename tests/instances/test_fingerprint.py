@@ -11,9 +11,16 @@ from hypothesis import strategies as st
 from tests.instances.made import FACTS, INITRD, KERNEL, LAW, fleet, hello, service
 from unictl.fleet.model import MIB, File, Fleet, Image, Network, OnRequest, Port, Secret, Volume
 from unictl.fleet.references import parse
-from unictl.instances.desired import wish
-from unictl.instances.fingerprint import SCHEME, canonical_bytes, field_differences, fingerprint, generation, matches
-from unictl.instances.spec import FleetFacts, file_key
+from unictl.instances.desired.fingerprint import (
+    SCHEME,
+    canonical_bytes,
+    field_differences,
+    fingerprint,
+    generation,
+    matches,
+)
+from unictl.instances.desired.instance import wish
+from unictl.instances.desired.spec import FleetFacts, file_key
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("fingerprints.json").read_text())
 CASE_FACTS: FleetFacts = {
@@ -162,7 +169,7 @@ def test_two_specs_have_one_fingerprint_exactly_when_no_field_differs(one: dict[
 
 def test_what_hosts_are_asked_to_compare_with_stays_small_and_means_every_instance() -> None:
     from tests.plan.builders import facts, fleet, service
-    from unictl.instances.desired import fingerprints, wish
+    from unictl.instances.desired.instance import fingerprints, wish
 
     one = fleet(service("db", volumes={"data": "orders"}, replicas=2), service("api", replicas=50))
     wished = wish(one, facts(one))

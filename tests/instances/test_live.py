@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.instances.made import FACTS, hello, live
-from unictl.instances.desired import wish
-from unictl.instances.live import Capability, Claim, LiveVolume, decode
+from unictl.instances.desired.instance import wish
+from unictl.instances.observed.host_state import Capability, Claim, LiveVolume, decode
 
 HOST: dict[str, Any] = {
     "id": "7f",

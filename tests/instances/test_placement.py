@@ -8,10 +8,10 @@ import pytest
 from tests.instances.made import FACTS, GIB, HTTP, fleet, hello, live, running, service, survey, world
 from unictl.fleet.model import MIB, Fleet, Host, Order, Placement, Publish, Service, Update, Volume
 from unictl.fleet.quantities import Share
-from unictl.instances.desired import Wished, wish
-from unictl.instances.live import Claim, LiveVolume, Silent, World
-from unictl.instances.placement import Placement as Placed
-from unictl.instances.placement import place
+from unictl.instances.desired.instance import Wished, wish
+from unictl.instances.observed.host_state import Claim, LiveVolume, Silent, World
+from unictl.instances.placement.place import Placement as Placed
+from unictl.instances.placement.place import place
 
 ZONES = tuple(
     Host(name=f"hv{n}", address=f"10.9.0.{n}", zone="abc"[n % 3], labels={"rack": f"r{n % 2}"}) for n in range(6)

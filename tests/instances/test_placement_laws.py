@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.instances.made import FACTS, HTTP, LAW, fleet, live, running, service, survey
 from unictl.fleet.model import MIB, Fleet, Host, Order, Placement, Service, Update, Volume
 from unictl.fleet.quantities import Share
-from unictl.instances.anchors import stops_first
-from unictl.instances.capacity import free_memory
-from unictl.instances.desired import Wished, wish
-from unictl.instances.live import Claim, LiveInstance, LiveVolume, Survey, World
-from unictl.instances.placement import Placement as Placed
-from unictl.instances.placement import place
+from unictl.instances.desired.instance import Wished, wish
+from unictl.instances.observed.host_state import Claim, LiveInstance, LiveVolume, Survey, World
+from unictl.instances.placement.capacity import free_memory
+from unictl.instances.placement.constraints import stops_first
+from unictl.instances.placement.place import Placement as Placed
+from unictl.instances.placement.place import place
 
 SIZES = st.sampled_from((8, 32, 64, 200, 400)).map(lambda size: size * MIB)
 HOSTS = tuple(f"hv{n}" for n in range(5))

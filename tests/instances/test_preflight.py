@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.instances.made import FACTS, HELLO, KERNEL, fleet, hello, service
 from unictl.fleet.model import MIB, Image, Network, Port, Source
 from unictl.fleet.references import parse
-from unictl.instances.preflight import preflight
+from unictl.instances.launch.preflight import preflight
 
 
 def test_the_hello_fleet_has_no_findings() -> None:

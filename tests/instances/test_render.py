@@ -6,8 +6,8 @@ from typing import Any
 from tests.instances.made import FACTS, HELLO_ENDPOINTS, HTTP, fleet, hello, located, service, world
 from unictl.fleet.model import MIB, Fleet, Network, Secret, Volume
 from unictl.fleet.references import parse
-from unictl.instances.desired import Located, wish
-from unictl.instances.fingerprint import fingerprint, generation
+from unictl.instances.desired.fingerprint import fingerprint, generation
+from unictl.instances.desired.instance import Located, wish
 
 
 def made(declared: Fleet, name: str, endpoints: Any = HELLO_ENDPOINTS) -> Located:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.instances.made import FACTS, LAW, fleet, hello, service
 from unictl.fleet.model import MIB, Network, OnRequest, Port, Secret, Volume
 from unictl.fleet.references import Reference, Text, canonical, parse, substitute
-from unictl.instances.desired import wish
-from unictl.instances.fingerprint import fingerprint
-from unictl.instances.spec import DEFAULTS, launch_spec
+from unictl.instances.desired.fingerprint import fingerprint
+from unictl.instances.desired.instance import wish
+from unictl.instances.desired.spec import DEFAULTS, launch_spec
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True)
 REFERENCES = st.one_of(

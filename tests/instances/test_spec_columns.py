@@ -25,7 +25,7 @@ from unictl.fleet.model import (
     Volume,
 )
 from unictl.fleet.references import parse
-from unictl.instances.spec import FleetFacts, file_key, launch_spec
+from unictl.instances.desired.spec import FleetFacts, file_key, launch_spec
 
 OTHER = replace(KERNEL, sha256="ef" * 32)
 ALL_FACTS: FleetFacts = {**FACTS, "other": {"kernel": OTHER}, file_key("a.conf"): {"content": INITRD}}

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from tests.plan import cases
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.journal.entry import Entry, entry
+from unictl.journal.ledger_entry import Entry, entry
 from unictl.journal.report import UNHEALTHY, Report
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind
 
 
 def _plan() -> Plan:

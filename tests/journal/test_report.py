@@ -5,7 +5,7 @@ import pytest
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.journal.event import Began, Ended, Event, Failed, Finished, Interrupting, Reverted, Skipped, Started
 from unictl.journal.report import fold
-from unictl.plan.step import Kind, Step
+from unictl.plan.model.step import Kind, Step
 
 PROBLEM = Diagnostic(code="step-prove-failed", summary="it never answered")
 

@@ -41,7 +41,9 @@ sys.meta_path.insert(0, SameModules())
 from counting import Counter, killed
 from world import OWNER, World, document
 
-from unictl.onhost import locks, records, supervise, units
+from unictl.onhost.instances import instance_state
+from unictl.onhost.storage import layout, locks
+from unictl.onhost.systemd import units
 
 KEY = "web-0.0123abcd"
 STORE = "/var/lib/law"
@@ -91,14 +93,14 @@ def gone(world: World) -> None:
     assert holders(world) == []
     assert set(ours()) <= {units.name(world.root, OWNER)}, ours()
     assert len(os.listdir(world.root.retired(OWNER))) == 1
-    assert not os.path.exists(world.root.run(records.token(OWNER, KEY)))
+    assert not os.path.exists(world.root.run(layout.token(OWNER, KEY)))
 
 
 def clean(world: World) -> None:
     """As before the first apply, but for what was retired."""
     gone(world)
     assert ours() == [], ours()
-    assert records.names(world.root.runs) == []
+    assert layout.names(world.root.runs) == []
     assert not os.path.exists(world.root.path + "/code")
     assert os.listdir(world.root.fleet(OWNER)) == ["retired"]
 
@@ -113,7 +115,7 @@ SCENARIOS: dict[str, tuple[Callable[[World], None], Callable[[World], None], Cal
 def holders(world: World) -> list[int]:
     """Processes that have the instance's liveness lock file open."""
     try:
-        wanted = os.stat(world.root.run(records.token(OWNER, KEY)) + "/alive")
+        wanted = os.stat(world.root.run(layout.token(OWNER, KEY)) + "/alive")
     except FileNotFoundError:
         return []
     found = []
@@ -130,7 +132,7 @@ def holders(world: World) -> list[int]:
 def ours() -> list[str]:
     """Unit files, links to them and what lies aside there."""
     files = [name for name in os.listdir(units.FOLDER) if "unictl-" in name]
-    links = [f"{units.WANTS}/{name}" for name in records.names(units.WANTS) if "unictl-" in name]
+    links = [f"{units.WANTS}/{name}" for name in layout.names(units.WANTS) if "unictl-" in name]
     return sorted({*files, *links} - OTHERS)
 
 
@@ -157,7 +159,7 @@ def tried(name: str, before: int) -> bool:
     finally:
         if world.connection.lease is not None:
             world.connection.lease.close()
-    records.remove_tree(STORE)
+    layout.remove_tree(STORE)
     return there
 
 
@@ -171,7 +173,7 @@ def main() -> None:
     except BaseException as error:
         print(f"{name}, killed before mutation {at}: {error!r}", file=sys.stderr)
         raise
-    assert not locks.held(supervise.keeper_folder(records.Root(STORE), OWNER) + "/lock")
+    assert not locks.held(instance_state.keeper_folder(layout.Root(STORE), OWNER) + "/lock")
     print(points)
 
 

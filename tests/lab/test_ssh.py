@@ -15,8 +15,8 @@ from tests.lab.lab import Lab, LabHost
 from unictl.execution.surveys import Reached, survey_all
 from unictl.fleet.model import Connect, Host
 from unictl.hosts import openssh
-from unictl.hosts.connect import connect
-from unictl.instances.live import Silent, Survey
+from unictl.hosts.connector import connect
+from unictl.instances.observed.host_state import Silent, Survey
 
 pytestmark = pytest.mark.real
 Configured = Callable[..., dict[str, str]]

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from tests.onhost.world import OWNER, World, document
-from unictl.onhost import claims, elsewhere, haproxy_ports, records, wire
+from unictl.onhost.ingress import ingress_ports
+from unictl.onhost.instances import claims
+from unictl.onhost.protocol import frames
+from unictl.onhost.storage import layout
+from unictl.onhost.survey import other_stores
 
 OTHER = "mail-1a2b3c"
 
@@ -92,7 +96,7 @@ def test_another_store_of_this_machine_with_the_fleet_in_it_is_told(
     held: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = World(str(tmp_path / "other"))
-    monkeypatch.setattr(elsewhere, "SYSTEM", held.root.path)
+    monkeypatch.setattr(other_stores, "SYSTEM", held.root.path)
     assert fresh.survey()["elsewhere"] == []
     held.launch(document())
     told = [{"root": held.root.path, "id": held.root.host_id()}]
@@ -104,14 +108,14 @@ def test_another_store_of_this_machine_with_the_fleet_in_it_is_told(
 
 
 def test_a_store_of_root_is_seen_by_who_may_not_list_it(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "SYSTEM", held.root.path)
-    root = records.Root("/nowhere")
+    monkeypatch.setattr(other_stores, "SYSTEM", held.root.path)
+    root = layout.Root("/nowhere")
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)
     try:
-        assert [row["root"] for row in elsewhere.stores(root, OWNER)] == [held.root.path]
-        assert elsewhere.stores(root, OTHER) == []
+        assert [row["root"] for row in other_stores.stores(root, OWNER)] == [held.root.path]
+        assert other_stores.stores(root, OTHER) == []
     finally:
         os.seteuid(before)
 
@@ -154,8 +158,8 @@ def test_what_is_odd_in_another_fleets_part_of_the_store_is_in_nobody_elses_way(
     assert [row["ok"] for row in held.launch(document(forwards=[forward]))] == [True]
     assert held.states() == {"web-0.0123abcd": "running"}
     assert [row["owner"] for row in held.survey()["claims"] if row["kind"] == "memory"] == []
-    with pytest.raises(wire.Problem, match=r"web-0\.0123abcd"):
-        haproxy_ports.check_claims(held.root, [("", 28120)], {})
+    with pytest.raises(frames.Problem, match=r"web-0\.0123abcd"):
+        ingress_ports.check_claims(held.root, [("", 28120)], {})
     held.retire("web-0.0123abcd", grace=0)
     held.do("collect")
     held.do("inventory")

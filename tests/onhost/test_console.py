@@ -14,7 +14,8 @@ import pytest
 from tests.guests import synthetic
 from tests.onhost.test_keeper import KEY, text_of
 from tests.onhost.world import OWNER, Call, World, document, size
-from unictl.onhost import ring, tail
+from unictl.onhost.handlers import logs
+from unictl.onhost.instances import console_log
 
 needs_qemu = pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="needs QEMU")
 PIPE = 64 << 10
@@ -98,7 +99,7 @@ def test_following_goes_on_over_a_keepers_death(held: World) -> None:
     held.launch(document(argv=qemu(sha), images=[sha], hypervisor="qemu"))
     call = Call(held.connection)
     asked = {"owner": OWNER, "name": "web-0", "follow": True}
-    following = threading.Thread(target=tail.tail, args=(held.root, asked, call))
+    following = threading.Thread(target=logs.tail, args=(held.root, asked, call))
     following.start()
     until(lambda: len(call.events) > 2)
     held.kill_keeper()
@@ -123,7 +124,7 @@ def test_a_guest_that_floods_its_serial_port_stays_bounded(held: World) -> None:
         until(lambda: turns() not in seen)
         seen.add(turns())
         sizes = [size(each) for each in folder.glob("console.*")]
-        assert max(sizes) <= ring.BOUND
+        assert max(sizes) <= console_log.BOUND
         assert len(sizes) <= 2
     begun = time.monotonic()
     held.retire(KEY)

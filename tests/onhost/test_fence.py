@@ -16,7 +16,9 @@ import pytest
 from tests.onhost import test_crash
 from tests.onhost.counting import Counter
 from tests.onhost.world import OWNER, World, short_folder
-from unictl.onhost import fence, holders, wire
+from unictl.onhost.lease import lease_holder
+from unictl.onhost.protocol import frames
+from unictl.onhost.storage import fence
 
 KEEPERS = ("ends.jsonl", "console.0", "console.1")
 """Written by the keeper, which needs no lease."""
@@ -63,7 +65,7 @@ def seen(world: World) -> dict[str, bytes | None]:
             if not name.startswith((".new-", ".partial-", ".seen")) and name not in KEEPERS:
                 found[f"{folder}/{name}"] = Path(folder, name).read_bytes()
         found[folder] = None
-    for own in (world.root.path + "/counter", world.root.host_lock, holders.lease_path(world.root, OWNER)):
+    for own in (world.root.path + "/counter", world.root.host_lock, lease_holder.lease_path(world.root, OWNER)):
         found.pop(own, None)
     return found
 
@@ -76,7 +78,7 @@ def stopped(world: World, before: int, command: Callable[[World], None]) -> int:
             world.acquire()
             sys.addaudithook(Counter(world.root.path + "/counter", before, signal.SIGSTOP).hook)
             command(world)
-        except (wire.Problem, OSError):
+        except (frames.Problem, OSError):
             # Its lease, or what it had written aside, is gone.
             os._exit(0)
         except BaseException as error:
@@ -89,7 +91,7 @@ def stopped(world: World, before: int, command: Callable[[World], None]) -> int:
 
 def take_over(world: World) -> World:
     """The next holder, who finds no lock."""
-    Path(holders.lease_path(world.root, OWNER)).unlink(missing_ok=True)
+    Path(lease_holder.lease_path(world.root, OWNER)).unlink(missing_ok=True)
     other = World(world.root.path)
     other.acquire()
     return other

@@ -20,19 +20,14 @@ import pytest
 from tests.onhost.test_crash import killed
 from tests.onhost.world import OWNER, Call, World, document, short_folder
 from unictl.fleet.model import Probe
-from unictl.onhost import (
-    haproxy_ports,
-    haproxy_process,
-    ingress,
-    ingress_watch,
-    privilege,
-    processes,
-    records,
-    supervise,
-    wire,
-)
-from unictl.plan.ingress import Listener, Server, digest, text
-from unictl.plan.listens import facts
+from unictl.onhost.handlers import ingress
+from unictl.onhost.ingress import haproxy, ingress_ports, ingress_watcher
+from unictl.onhost.platform import privileges, processes
+from unictl.onhost.protocol import frames
+from unictl.onhost.storage import layout
+from unictl.onhost.supervision import supervisor
+from unictl.plan.ingress.config_diff import facts
+from unictl.plan.ingress.haproxy_config import Listener, Server, digest, text
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
 
@@ -112,7 +107,7 @@ class Ingress:
 
     def __init__(self, world: World):
         self.world = world
-        self.place = haproxy_process.Place(world.root, OWNER)
+        self.place = haproxy.Place(world.root, OWNER)
 
     def put(self, *listeners: Listener, wait: int = 0) -> dict[str, Any]:
         written = text(OWNER, listeners)
@@ -122,9 +117,9 @@ class Ingress:
         return ingress.survey(self.world.root, OWNER)
 
     def pids(self) -> list[int]:
-        found = haproxy_process.mine(self.place)
+        found = haproxy.mine(self.place)
         pids = list(found)
-        haproxy_process.close(found)
+        haproxy.close(found)
         return pids
 
     def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 5) -> dict[str, Any]:
@@ -185,8 +180,8 @@ def listens(port: int) -> bool:
         return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
-def problem(of: Callable[[], Any]) -> wire.Problem:
-    with pytest.raises(wire.Problem) as caught:
+def problem(of: Callable[[], Any]) -> frames.Problem:
+    with pytest.raises(frames.Problem) as caught:
         of()
     return caught.value
 
@@ -354,8 +349,8 @@ def test_what_another_fleet_is_to_listen_on_is_taken_even_while_nothing_listens(
     gate.put(listener(port))
     for pid in gate.pids():
         os.kill(pid, signal.SIGKILL)
-    with pytest.raises(wire.Problem, match=rf"\*:{port}, which is held by the ingress of fleet {OWNER}"):
-        haproxy_ports.check_claims(gate.world.root, [("", port)], {OWNER: ingress.ports(gate.world.root, OWNER)})
+    with pytest.raises(frames.Problem, match=rf"\*:{port}, which is held by the ingress of fleet {OWNER}"):
+        ingress_ports.check_claims(gate.world.root, [("", port)], {OWNER: ingress.ports(gate.world.root, OWNER)})
 
 
 def test_one_that_does_not_start_leaves_no_claim_and_what_was_there_before(
@@ -363,7 +358,7 @@ def test_one_that_does_not_start_leaves_no_claim_and_what_was_there_before(
 ) -> None:
     """The port is taken between the check and the start: told by HAProxy alone."""
     port, (one,) = free_port(), backends("api-0.aa")
-    monkeypatch.setattr(haproxy_ports, "check_free", lambda *_: None)
+    monkeypatch.setattr(ingress_ports, "check_free", lambda *_: None)
     with socket.create_server(("127.0.0.1", 0)) as foreign:
         taken = listener(foreign.getsockname()[1], one, name="web")
         assert "did not start" in problem(lambda: gate.put(taken)).text
@@ -411,7 +406,7 @@ def test_where_it_died_and_its_ports_are_taken_somebody_may_leave_all_the_same_a
         more = text(OWNER, [listener(port, one), listener(free_port(), name="web")])
         assert problem(lambda: leave(more)).kind == "taken"
         assert problem(lambda: gate.put(listener(port, one))).kind == "taken"
-        monkeypatch.setattr(haproxy_process, "program", lambda: "")
+        monkeypatch.setattr(haproxy, "program", lambda: "")
         assert leave() == {"changed": True, "drained": True}
 
 
@@ -421,15 +416,15 @@ def test_an_address_that_could_not_be_moved_is_served_as_before(
     port, (one,) = free_port(), backends("api-0.aa")
     gate.put(listener(port, one))
     before = gate.survey()["hash"]
-    start, starts = haproxy_process.start, []
+    start, starts = haproxy.start, []
 
     def second_fails(*words: Any, **more: Any) -> None:
         starts.append(words)
         if len(starts) == 2:
-            raise wire.Problem("failed", "HAProxy did not start: no")
+            raise frames.Problem("failed", "HAProxy did not start: no")
         start(*words, **more)
 
-    monkeypatch.setattr(haproxy_process, "start", second_fails)
+    monkeypatch.setattr(haproxy, "start", second_fails)
     assert "did not start" in problem(lambda: gate.put(listener(port, one, bind="*"))).text
     assert gate.survey()["hash"] == before
     assert fetch(port) == (200, "api-0.aa")
@@ -525,7 +520,7 @@ def test_an_end_has_a_date_where_somebody_saw_it(gate: Ingress, backends: Any) -
     gate.world.kill_keeper()
     kill(gate, signal.SIGKILL)
     assert gate.survey()["ended"] == 0
-    supervise.ensure(gate.world.writable, OWNER).close()
+    supervisor.ensure(gate.world.writable, OWNER).close()
     assert gate.until(lambda told: told["state"] == "running" and told["ends"] == 2, seconds=30)["ended"] == 0
 
 
@@ -591,11 +586,11 @@ def test_the_keeper_goes_with_the_ingress_where_nothing_else_is_kept(gate: Ingre
 
 
 def test_its_starts_are_tried_ever_less_often() -> None:
-    assert [ingress_watch.pause(level) for level in range(1, 10)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert [ingress_watcher.pause(level) for level in range(1, 10)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_one_that_hangs_is_replaced(gate: Ingress, backends: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haproxy_process, "ANSWER", 0.2)
+    monkeypatch.setattr(haproxy, "ANSWER", 0.2)
     port = free_port()
     wished = listener(port, *backends("api-0.aa"))
     gate.put(wished)
@@ -630,7 +625,7 @@ def test_a_text_that_haproxy_refuses_changes_nothing(gate: Ingress, backends: An
     assert told.kind == "unsupported"
     assert "no-such-word" in told.text
     assert (gate.survey()["hash"], gate.place.text()) == before
-    assert records.names(gate.place.folder) == ["haproxy.cfg"]
+    assert layout.names(gate.place.folder) == ["haproxy.cfg"]
 
 
 def test_a_request_in_flight_ends_where_it_began_and_the_drain_waits_for_it(gate: Ingress, backends: Any) -> None:
@@ -678,7 +673,7 @@ def test_without_the_lease_nothing_is_done(world: World) -> None:
 
 
 def test_without_haproxy_the_problem_says_what_to_install(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haproxy_process, "program", lambda: "")
+    monkeypatch.setattr(haproxy, "program", lambda: "")
     told = problem(lambda: Ingress(held).put(listener(free_port())))
     assert told.kind == "unsupported"
     assert "install haproxy" in told.hint
@@ -690,7 +685,7 @@ def test_haproxy_runs_as_nobody_in_particular_and_outside_our_session(gate: Ingr
     (pid,) = gate.pids()
     assert os.getsid(pid) == pid
     assert not gate.world.connection.lease or not inherits(pid, gate.world.connection.lease.descriptor)
-    uid = privilege.user(gate.world.root, gate.place.token)
+    uid = privileges.user(gate.world.root, gate.place.token)
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     told = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     assert {int(word) for word in told["Uid"].split()} == {os.geteuid() if uid is None else uid}
@@ -713,7 +708,7 @@ def test_killed_at_any_instant_the_same_message_again_converges() -> None:
             assert gate.survey()["hash"] == digest(wished), k
             assert fetch(port)[0] == 503
             assert len(gate.pids()) == 1, k
-            assert set(records.names(gate.place.folder)) - {"ends.jsonl"} == {"haproxy.cfg"}, k
+            assert set(layout.names(gate.place.folder)) - {"ends.jsonl"} == {"haproxy.cfg"}, k
             assert gate.put(wait=2000)["drained"]
             assert not gate.pids()
             count = k if ended else max(count, k + 1)
@@ -729,19 +724,19 @@ def test_a_reload_whose_writer_died_in_it_does_not_stay_beside_the_next(
     gate.put(listener(port, one))
     gate.world.release()
 
-    def die(_root: records.Root, place: haproxy_process.Place, old: list[int], handover: bool) -> None:  # noqa: ARG001
+    def die(_root: layout.Root, place: haproxy.Place, old: list[int], handover: bool) -> None:  # noqa: ARG001
         argv = ["haproxy", "-D", "-f", place.config, "-p", place.pidfile, "-x", place.admin, "-sf", str(old[0])]
         subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
     pid = os.fork()
     if pid == 0:
-        monkeypatch.setattr(haproxy_process, "start", die)
+        monkeypatch.setattr(haproxy, "start", die)
         gate.world.acquire()
         gate.put(listener(port, two))
     os.waitpid(pid, 0)
     gate.world.acquire()
-    with contextlib.suppress(wire.Problem):
+    with contextlib.suppress(frames.Problem):
         gate.put(listener(port, three), wait=5000)
     assert gate.put(listener(port, three), wait=5000)["drained"]
     assert len(gate.pids()) == 1
@@ -759,9 +754,9 @@ def change(world: World, port: int) -> None:
 
 def kill(gate: Ingress, number: int) -> None:
     """Send it to all, and wait until they are gone."""
-    found = haproxy_process.mine(gate.place)
-    haproxy_process.tell(found, number)
-    assert haproxy_process.await_end(found, 60, None)
+    found = haproxy.mine(gate.place)
+    haproxy.tell(found, number)
+    assert haproxy.await_end(found, 60, None)
 
 
 def inherits(pid: int, descriptor: int) -> bool:
@@ -771,6 +766,6 @@ def inherits(pid: int, descriptor: int) -> bool:
 
 
 def test_a_damaged_file_is_no_ingress_and_no_crash_of_the_survey(gate: Ingress) -> None:
-    records.folders(gate.place.folder)
+    layout.folders(gate.place.folder)
     Path(gate.place.config).write_bytes(b"\xff\xfe bind")
     assert gate.survey()["state"] == "dead"

@@ -9,21 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document, size
-from unictl.onhost import (
-    backoff,
-    elsewhere,
-    ends,
-    facts,
-    guest,
-    locks,
-    loop,
-    processes,
-    records,
-    ring,
-    spawn,
-    supervise,
-    tail,
-)
+from unictl.onhost.handlers import logs
+from unictl.onhost.instances import backoff, console_log, exits, hypervisor_process, instance_state, run_log
+from unictl.onhost.platform import event_loop, processes
+from unictl.onhost.storage import layout, locks
+from unictl.onhost.supervision import supervised_process, supervisor
+from unictl.onhost.survey import other_stores
 
 KEY = "web-0.0123abcd"
 FOREVER = "exec sleep 1000"
@@ -35,7 +26,7 @@ def shell(text: str) -> tuple[str, ...]:
 
 def text_of(world: World, **ask: object) -> str:
     call = Call(world.connection)
-    tail.tail(world.root, {"owner": OWNER, "name": "web-0", **ask}, call)
+    logs.tail(world.root, {"owner": OWNER, "name": "web-0", **ask}, call)
     return "".join(event["data"] for event in call.events)
 
 
@@ -94,7 +85,7 @@ def test_it_is_started_again_after_a_second_and_then_after_two(held: World) -> N
     while held.row(KEY)["starts"] < 3:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    at = [entry["at"] for entry in facts.entries(held.root.instance(OWNER, KEY)) if entry["event"] == "started"]
+    at = [entry["at"] for entry in run_log.entries(held.root.instance(OWNER, KEY)) if entry["event"] == "started"]
     assert 0.9 < at[1] - at[0] < 20
     assert 1.9 < at[2] - at[1] < 20
 
@@ -103,7 +94,7 @@ def test_the_back_off_ends_at_a_minute_and_begins_anew_after_a_steady_run(tmp_pa
     pauses = []
     for n in range(10):
         pauses.append(backoff.after(str(tmp_path), ran=1.0))
-        ends.write(str(tmp_path), n, {}, "crash", pause=pauses[-1])
+        exits.write(str(tmp_path), n, {}, "crash", pause=pauses[-1])
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
     assert backoff.after(str(tmp_path), ran=backoff.STEADY) == 1
 
@@ -129,12 +120,12 @@ def test_nothing_is_started_from_a_record_that_was_edited_by_hand(held: World) -
     edited = Path(folder, "record.json")
     edited.write_text(edited.read_text().replace("exit 1", "exit 2"))
     deadline = time.monotonic() + 60
-    while (facts.last(folder) or {})["verdict"] != "configuration":
+    while (run_log.last(folder) or {})["verdict"] != "configuration":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    last = facts.last(folder) or {}
+    last = run_log.last(folder) or {}
     assert (last["reason"], last["restarting"]) == (f"{edited} was edited by hand", False)
-    assert len([entry for entry in facts.entries(folder) if entry["event"] == "started"]) == 1
+    assert len([entry for entry in run_log.entries(folder) if entry["event"] == "started"]) == 1
     assert held.states() == {KEY: "damaged"}
 
 
@@ -159,8 +150,8 @@ def test_a_store_that_is_asked_under_another_root_tells_where_the_fleet_runs(hel
     held.launch(document())
     other = World(held.root.path + "-other")
     try:
-        assert held.root.path in [each["root"] for each in elsewhere.stores(other.root, OWNER)]
-        assert elsewhere.stores(other.root, "another-5f0c2a") == []
+        assert held.root.path in [each["root"] for each in other_stores.stores(other.root, OWNER)]
+        assert other_stores.stores(other.root, "another-5f0c2a") == []
         assert held.survey()["elsewhere"] == []
     finally:
         other.close()
@@ -175,7 +166,7 @@ def test_what_ended_while_nobody_watched_is_told_and_not_restarted(held: World) 
     assert held.row(KEY)["end"]["verdict"] == "unknown"
     held.release()
     held.acquire()
-    row = held.until(KEY, "ended", reason=facts.UNWATCHED["reason"])
+    row = held.until(KEY, "ended", reason=run_log.UNWATCHED["reason"])
     assert row["end"]["restarting"] is False
 
 
@@ -221,8 +212,8 @@ def test_a_flooding_console_stays_bounded(held: World) -> None:
         time.sleep(0.01)
     folder = held.root.instance(OWNER, KEY)
     sizes = [size(f"{folder}/console.{number}") for number in (0, 1)]
-    assert max(sizes) <= ring.BOUND
-    assert sum(sizes) > ring.BOUND // 2
+    assert max(sizes) <= console_log.BOUND
+    assert sum(sizes) > console_log.BOUND // 2
     held.retire(KEY)
 
 
@@ -251,7 +242,7 @@ def test_tail_gives_the_last_lines_and_follows(held: World) -> None:
     import threading
 
     following = threading.Thread(
-        target=tail.tail, args=(held.root, {"owner": OWNER, "name": "web-0", "follow": True}, call)
+        target=logs.tail, args=(held.root, {"owner": OWNER, "name": "web-0", "follow": True}, call)
     )
     following.start()
     while "later" not in "".join(event["data"] for event in call.events):
@@ -278,25 +269,25 @@ def test_previous_is_the_generation_before(held: World) -> None:
 def test_facts_of_many_restarts_stay_bounded(world: World) -> None:
     folder = world.root.path
     for number in range(3000):
-        facts.append(folder, {"event": "ended", "n": number, "console": ["x" * 50]})
-    facts.bound(folder)
-    assert Path(folder + "/ends.jsonl").stat().st_size < facts.BOUND
-    assert (facts.last(folder) or {})["n"] == 2999
+        run_log.append(folder, {"event": "ended", "n": number, "console": ["x" * 50]})
+    run_log.bound(folder)
+    assert Path(folder + "/ends.jsonl").stat().st_size < run_log.BOUND
+    assert (run_log.last(folder) or {})["n"] == 2999
 
 
 def test_a_torn_line_of_facts_is_ignored(world: World) -> None:
     folder = world.root.path
-    facts.append(folder, {"event": "started", "n": 1})
+    run_log.append(folder, {"event": "started", "n": 1})
     with Path(folder + "/ends.jsonl").open("ab") as file:
         file.write(b'{"event": "end')
-    assert (facts.last(folder) or {})["n"] == 1
-    facts.append(folder, {"event": "started", "n": 2})
-    assert [entry["n"] for entry in facts.entries(folder)] == [1, 2]
+    assert (run_log.last(folder) or {})["n"] == 1
+    run_log.append(folder, {"event": "started", "n": 2})
+    assert [entry["n"] for entry in run_log.entries(folder)] == [1, 2]
 
 
 def test_the_run_folder_is_named_alike_by_everybody() -> None:
-    assert records.token("hello", "web-0.0123abcd") == records.token("hello", "web-0.0123abcd")
-    assert records.token("hello", "a") != records.token("hello/a")
+    assert layout.token("hello", "web-0.0123abcd") == layout.token("hello", "web-0.0123abcd")
+    assert layout.token("hello", "a") != layout.token("hello/a")
 
 
 @pytest.mark.parametrize("step", ["socket.socket.bind", "code", "os.posix_spawn"])
@@ -306,29 +297,29 @@ def test_a_keeper_that_cannot_be_started_leaves_no_lock_no_socket_and_no_descrip
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    folder = Path(supervise.keeper_folder(held.root, OWNER))
+    folder = Path(instance_state.keeper_folder(held.root, OWNER))
     before = len(os.listdir("/proc/self/fd"))
     with monkeypatch.context() as once:
-        once.setattr(f"unictl.onhost.supervise.{step}", refuse)
+        once.setattr(f"unictl.onhost.supervision.supervisor.{step}", refuse)
         with pytest.raises(OSError, match="temporarily"):
-            supervise.ensure(held.writable, OWNER)
+            supervisor.ensure(held.writable, OWNER)
     assert not (folder / "socket").exists()
     assert not locks.held(str(folder / "lock"))
     assert len(os.listdir("/proc/self/fd")) == before
-    supervise.ensure(held.writable, OWNER).close()
+    supervisor.ensure(held.writable, OWNER).close()
 
 
 def test_a_pid_is_named_only_where_that_process_is_the_keeper(held: World) -> None:
     held.launch(document())
-    lock = Path(supervise.keeper_folder(held.root, OWNER)) / "lock"
+    lock = Path(instance_state.keeper_folder(held.root, OWNER)) / "lock"
     pid = held.keeper()
-    assert f"kill -9 {pid}" in supervise._mute(held.root, OWNER).hint
+    assert f"kill -9 {pid}" in supervisor._mute(held.root, OWNER).hint
     # As it is until a new keeper has written its own: that of another process stands there.
     lock.write_text(f"{held.pid(KEY)}\n")
-    assert "kill" not in supervise._mute(held.root, OWNER).hint
+    assert "kill" not in supervisor._mute(held.root, OWNER).hint
     lock.write_text(f"{pid}\n")
     held.kill_keeper()
-    assert "kill" not in supervise._mute(held.root, OWNER).hint
+    assert "kill" not in supervisor._mute(held.root, OWNER).hint
 
 
 def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
@@ -338,10 +329,10 @@ def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
     held.kill_keeper()
     faults: list[bool] = []
     ended: list[str] = []
-    turns = loop.Loop(lambda: faults.append(True))
-    found, looks = spawn.found, iter(range(100))
-    monkeypatch.setattr(spawn, "found", lambda *words: found(*words) if next(looks) > 2 else (0, 0, 0))
-    one = guest.Guest(turns, held.root, OWNER, KEY)
+    turns = event_loop.Loop(lambda: faults.append(True))
+    found, looks = hypervisor_process.found, iter(range(100))
+    monkeypatch.setattr(hypervisor_process, "found", lambda *words: found(*words) if next(looks) > 2 else (0, 0, 0))
+    one = supervised_process.Guest(turns, held.root, OWNER, KEY)
     one.adopt()
     assert one.state == "waiting"
     one.stop(5.0, lambda: ended.append(one.state))

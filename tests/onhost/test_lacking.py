@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from unictl.onhost import haproxy_ports, privilege, selinux, wire
+from unictl.onhost.ingress import ingress_ports
+from unictl.onhost.platform import privileges, selinux
+from unictl.onhost.protocol import frames
 
 
 def test_a_denial_is_laid_at_selinuxs_door_only_where_it_enforces(
@@ -28,12 +30,12 @@ def test_a_port_that_may_not_be_taken_says_whose_rule_that_is(
 ) -> None:
     (tmp_path / "enforce").write_text("1")
     monkeypatch.setattr(selinux, "ENFORCE", str(tmp_path / "enforce"))
-    monkeypatch.setattr(privilege, "lowest_port", lambda: 1024)
+    monkeypatch.setattr(privileges, "lowest_port", lambda: 1024)
 
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(haproxy_ports, "_try", denied)
-    with pytest.raises(wire.Problem) as told:
-        haproxy_ports.check_free([("", port)], set())
+    monkeypatch.setattr(ingress_ports, "_try", denied)
+    with pytest.raises(frames.Problem) as told:
+        ingress_ports.check_free([("", port)], set())
     assert f"may not listen on *:{port}" in told.value.text and hint in told.value.hint

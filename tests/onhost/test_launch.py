@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, SLEEP, Call, World, document
-from unictl.onhost import reading, records, substitute, wire
+from unictl.onhost.instances import launch_tokens
+from unictl.onhost.protocol import frames
+from unictl.onhost.storage import guarded_read, layout
 
 KEY = "web-0.0123abcd"
 
@@ -60,16 +62,16 @@ def test_retire_keeps_record_and_end_and_frees_the_rest(held: World) -> None:
     files = os.listdir(f"{held.root.retired(OWNER)}/{kept}")
     assert "boot.cfg" not in files
     assert {"record.json", "end.json", "console.1"} <= set(files)
-    end = reading.read_json(f"{held.root.retired(OWNER)}/{kept}/end.json")
+    end = guarded_read.read_json(f"{held.root.retired(OWNER)}/{kept}/end.json")
     assert (end["verdict"], end["console"]) == ("stopped", ["hello"])
-    assert not os.path.exists(held.root.run(records.token(OWNER, KEY)))
+    assert not os.path.exists(held.root.run(layout.token(OWNER, KEY)))
 
 
 def console(world: World) -> str:
     call = Call(world.connection)
-    from unictl.onhost import tail
+    from unictl.onhost.handlers import logs
 
-    tail.tail(world.root, {"owner": OWNER, "name": "web-0"}, call)
+    logs.tail(world.root, {"owner": OWNER, "name": "web-0"}, call)
     return "".join(event["data"] for event in call.events)
 
 
@@ -156,7 +158,7 @@ def test_a_volume_has_one_user_and_its_process_holds_it(held: World) -> None:
     assert outcome["problem"]["kind"] == "taken"
     assert KEY in outcome["problem"]["text"]
     assert held.survey()["volumes"] == [{"name": "orders", "size": 4096, "used_by": KEY}]
-    with pytest.raises(wire.Problem):
+    with pytest.raises(frames.Problem):
         held.do("volume", action="delete", name="orders")
     held.retire(KEY)
     assert held.launch(document("web-1", volumes=["orders"]))[0]["ok"]
@@ -237,7 +239,7 @@ def test_what_may_not_stand_in_one_guests_words_may_in_anothers(held: World) -> 
 
 def test_tokens_are_replaced_once(held: World) -> None:
     run = document(argv=("{run}/x", "{image:" + "b" * 64 + "}", "{volume:orders}", "{nothing}", "{image:short}"))["run"]
-    argv = substitute.argv(held.root, OWNER, KEY, run)
+    argv = launch_tokens.argv(held.root, OWNER, KEY, run)
     assert argv[0].startswith(held.root.runs)
     assert argv[1:] == [f"{held.root.images}/{'b' * 64}", f"{held.root.volume(OWNER, 'orders')}/data", *run["argv"][3:]]
 
@@ -273,7 +275,7 @@ def test_hypervisors_run_as_nobody_in_particular(held: World) -> None:
 def test_the_store_of_a_newer_tool_is_left_alone(world: World) -> None:
     with open(world.root.path + "/format", "w") as file:
         json.dump({"format": 9, "readable_from": 2}, file)
-    with pytest.raises(wire.Problem) as problem:
+    with pytest.raises(frames.Problem) as problem:
         world.root.prepare()
     assert problem.value.kind == "newer-format"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unictl.onhost import limits
+from unictl.onhost.survey import capabilities
 
 V1 = "30 24 0:26 / /sys/fs/cgroup/{0} {1},nosuid shared:9 - cgroup cgroup rw,{0}\n"
 V2 = "31 24 0:27 / {0} {1},nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -20,14 +20,14 @@ V2 = "31 24 0:27 / {0} {1},nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
     ],
 )
 def test_version_1_gives_what_is_mounted_for_writing(mounts: str, found: set[str]) -> None:
-    assert limits.controllers(mounts.encode()) == found
+    assert capabilities.usable_controllers(mounts.encode()) == found
 
 
 @pytest.mark.parametrize(("mode", "found"), [("rw", {"cpu", "memory", "pids"}), ("ro", set())])
 def test_version_2_gives_what_its_root_lists(tmp_path: Path, mode: str, found: set[str]) -> None:
     (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
-    assert limits.controllers(V2.format(tmp_path, mode).encode()) == found
+    assert capabilities.usable_controllers(V2.format(tmp_path, mode).encode()) == found
 
 
 def test_a_root_without_controllers_gives_none(tmp_path: Path) -> None:
-    assert limits.controllers(V2.format(tmp_path, "rw").encode()) == set()
+    assert capabilities.usable_controllers(V2.format(tmp_path, "rw").encode()) == set()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from unictl.onhost import logind
+from unictl.onhost.survey import capabilities
 
 SESSION = b"0::/user.slice/user-1000.slice/session-3.scope\n"
 
@@ -33,16 +33,16 @@ def told(folder: Path, **files: str) -> tuple[str, ...]:
     ],
 )
 def test_the_setting_in_force_decides(tmp_path: Path, files: dict[str, str], ends: bool) -> None:
-    assert logind.ends_what_is_left(SESSION, told(tmp_path, **files)) is ends
+    assert capabilities.kills_user_processes(SESSION, told(tmp_path, **files)) is ends
 
 
 def test_a_drop_in_that_leads_nowhere_says_nothing_and_hides_its_namesake(tmp_path: Path) -> None:
     there = told(tmp_path, lib_50="KillUserProcesses=yes")
     (tmp_path / "etc" / "logind.conf.d").mkdir(parents=True)
     (tmp_path / "etc" / "logind.conf.d" / "50.conf").symlink_to("/dev/null")
-    assert not logind.ends_what_is_left(SESSION, there)
+    assert not capabilities.kills_user_processes(SESSION, there)
 
 
 def test_what_belongs_to_no_session_ends_with_none(tmp_path: Path) -> None:
     there = told(tmp_path, etc_main="KillUserProcesses=yes")
-    assert not logind.ends_what_is_left(b"0::/system.slice/ssh.service\n", there)
+    assert not capabilities.kills_user_processes(b"0::/system.slice/ssh.service\n", there)

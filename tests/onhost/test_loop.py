@@ -2,7 +2,7 @@
 
 import os
 
-from unictl.onhost.loop import Loop
+from unictl.onhost.platform.event_loop import Loop
 
 
 def test_what_was_told_of_a_closed_descriptor_does_not_call_who_has_its_number_now() -> None:

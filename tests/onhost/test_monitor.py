@@ -11,7 +11,9 @@ import pytest
 
 from tests.onhost.test_keeper import text_of
 from tests.onhost.world import OWNER, World, document, short_folder
-from unictl.onhost import privilege, records, trials
+from unictl.onhost.hypervisors.qemu import accelerator_trials
+from unictl.onhost.platform import privileges
+from unictl.onhost.storage import layout
 
 KEY = "web-0.0123abcd"
 QEMU = shutil.which("qemu-system-x86_64") or ""
@@ -66,7 +68,7 @@ def qemu(*more: str) -> tuple[str, ...]:
 
 
 def real(world: World, *more: str, **kw: object) -> None:
-    sha = world.stage((Path(trials.__file__).parent / "probe.elf").read_bytes())
+    sha = world.stage((Path(accelerator_trials.__file__).parent / "probe.elf").read_bytes())
     argv = tuple(word.replace("KERNEL", sha) for word in qemu(*more))
     (outcome,) = world.launch(document(argv=argv, images=[sha], hypervisor="qemu", **kw))
     assert outcome["ok"], outcome
@@ -89,7 +91,7 @@ def test_a_real_guest_says_something_and_its_exit_code_is_told(held: World) -> N
 @needs_qemu
 def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: World) -> None:
     real(held, "-S")
-    path = held.root.run(records.token(OWNER, KEY)) + "/qmp"
+    path = held.root.run(layout.token(OWNER, KEY)) + "/qmp"
     deadline = time.monotonic() + 60
     while not os.path.exists(path):
         assert time.monotonic() < deadline
@@ -113,7 +115,7 @@ def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: 
 def test_the_group_of_a_device_is_given_where_it_lets_it_in_and_never_roots(
     mode: int, gid: int, given: list[int]
 ) -> None:
-    assert privilege.let_in(os.stat_result((0o020000 | mode, 0, 0, 1, 0, gid, 0, 0, 0, 0))) == given
+    assert privileges.let_in(os.stat_result((0o020000 | mode, 0, 0, 1, 0, gid, 0, 0, 0, 0))) == given
 
 
 @pytest.mark.real
@@ -121,7 +123,7 @@ def test_the_group_of_a_device_is_given_where_it_lets_it_in_and_never_roots(
 def test_a_real_hypervisor_is_in_no_group_but_that_of_kvm(held: World) -> None:
     real(held, "-S")
     held.until(KEY, "running")
-    uid = privilege.user(held.root, records.token(OWNER, KEY))
+    uid = privileges.user(held.root, layout.token(OWNER, KEY))
     while b"qemu" not in Path(f"/proc/{held.pid(KEY)}/cmdline").read_bytes():
         time.sleep(0.01)
     told = dict(line.partition(":")[::2] for line in Path(f"/proc/{held.pid(KEY)}/status").read_text().splitlines())
@@ -130,7 +132,7 @@ def test_a_real_hypervisor_is_in_no_group_but_that_of_kvm(held: World) -> None:
         assert set(groups) == set(os.getgroups())
     else:
         assert set(told["Uid"].split() + told["Gid"].split()) == {str(uid)}
-        assert groups == privilege.groups()
+        assert groups == privileges.groups()
         assert 0 not in groups
 
 
@@ -138,7 +140,7 @@ def test_a_real_hypervisor_is_in_no_group_but_that_of_kvm(held: World) -> None:
 @needs_qemu
 def test_a_real_hypervisor_told_to_end_by_hand_is_killed_and_not_clean(held: World) -> None:
     real(held, "-S", restart="always", exits=[{"verdict": "clean", "status": 0}])
-    path = held.root.run(records.token(OWNER, KEY)) + "/qmp"
+    path = held.root.run(layout.token(OWNER, KEY)) + "/qmp"
     while not os.path.exists(path):
         time.sleep(0.01)
     time.sleep(0.3)

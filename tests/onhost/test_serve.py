@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from tests.onhost.world import OWNER, World
-from unictl.onhost import holders, serve, wire
+from unictl.onhost import dispatcher
+from unictl.onhost.lease import lease_holder
+from unictl.onhost.protocol import frames as protocol_frames
 
 
 class Talk:
@@ -18,22 +20,25 @@ class Talk:
     def __init__(self, world: World):
         there, self.writing = os.pipe()
         self.reading, back = os.pipe()
-        self.connection = serve.Connection(world.root, there, back)
+        self.connection = dispatcher.Connection(world.root, there, back)
         self.thread = threading.Thread(target=self.connection.run, daemon=True)
         self.thread.start()
         self.hello = json.loads(self.read()[2])
 
     def read(self) -> tuple[int, int, bytes]:
-        return wire.read_frame(self.reading)
+        return protocol_frames.read_frame(self.reading)
 
     def ask(self, stream: int, **request: Any) -> None:
-        wire.write_all(self.writing, wire.frame(stream, wire.REQUEST, wire.encode({"owner": OWNER, **request})))
+        protocol_frames.write_all(
+            self.writing,
+            protocol_frames.frame(stream, protocol_frames.REQUEST, protocol_frames.encode({"owner": OWNER, **request})),
+        )
 
     def answer(self, stream: int, **request: Any) -> dict[str, Any]:
         self.ask(stream, **request)
         while True:
             number, kind, body = self.read()
-            if (number, kind) == (stream, wire.REPLY):
+            if (number, kind) == (stream, protocol_frames.REPLY):
                 reply: dict[str, Any] = json.loads(body)
                 return reply
 
@@ -48,7 +53,7 @@ def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pyte
     def broken(*_: Any) -> None:
         raise RuntimeError("s3cr3t in a message")
 
-    monkeypatch.setattr(serve, "load", lambda *_: broken)
+    monkeypatch.setattr(dispatcher, "load", lambda *_: broken)
     told = Talk(world).answer(1, do="launch", instances=[], secrets={"pass": "s3cr3t"})["problem"]
     assert told["kind"] == "failed"
     assert "test_serve.py" in told["text"]
@@ -56,10 +61,10 @@ def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pyte
 
 
 def test_a_silent_control_side_loses_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "SILENCE", 0.3)
+    monkeypatch.setattr(protocol_frames, "SILENCE", 0.3)
     talk = Talk(world)
     assert "ok" in talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
-    assert holders.holder(world.root, OWNER)
+    assert lease_holder.holder(world.root, OWNER)
     talk.thread.join(60)
     assert not talk.thread.is_alive()
     # The process would end here; its lease is freed with it.
@@ -67,12 +72,12 @@ def test_a_silent_control_side_loses_its_lease(world: World, monkeypatch: pytest
 
 
 def test_pings_keep_it_alive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "SILENCE", 0.3)
+    monkeypatch.setattr(protocol_frames, "SILENCE", 0.3)
     talk = Talk(world)
     for _ in range(6):
         time.sleep(0.1)
-        wire.write_all(talk.writing, wire.frame(0, wire.PING))
-        assert talk.read()[1] == wire.PING
+        protocol_frames.write_all(talk.writing, protocol_frames.frame(0, protocol_frames.PING))
+        assert talk.read()[1] == protocol_frames.PING
     assert talk.thread.is_alive()
     os.close(talk.writing)
     talk.thread.join(60)
@@ -96,9 +101,9 @@ def test_a_cancelled_wait_is_answered(world: World) -> None:
     other = Talk(world)
     other.ask(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
     time.sleep(0.1)
-    wire.write_all(other.writing, wire.frame(1, wire.CANCEL))
+    protocol_frames.write_all(other.writing, protocol_frames.frame(1, protocol_frames.CANCEL))
     _, kind, body = other.read()
-    assert kind == wire.REPLY
+    assert kind == protocol_frames.REPLY
     assert json.loads(body)["problem"]["kind"] == "cancelled"
 
 
@@ -111,31 +116,35 @@ def test_a_newer_store_is_told_in_the_hello_and_to_every_request(world: World) -
 
 
 def test_long_replies_come_in_parts_that_join() -> None:
-    text = "x" * (3 * wire.DATA_LIMIT)
-    frames = wire.frames(7, wire.REPLY, wire.encode({"ok": text}))
-    kinds = [wire.HEAD.unpack_from(one)[2] for one in frames]
-    assert kinds == [wire.PART] * 3 + [wire.REPLY]
-    body = b"".join(one[wire.HEAD.size :] for one in frames)
+    text = "x" * (3 * protocol_frames.DATA_LIMIT)
+    frames = protocol_frames.frames(7, protocol_frames.REPLY, protocol_frames.encode({"ok": text}))
+    kinds = [protocol_frames.HEAD.unpack_from(one)[2] for one in frames]
+    assert kinds == [protocol_frames.PART] * 3 + [protocol_frames.REPLY]
+    body = b"".join(one[protocol_frames.HEAD.size :] for one in frames)
     assert json.loads(body) == {"ok": text}
 
 
 def test_a_long_request_comes_in_parts_each_of_which_is_answered_by_a_sign_of_life(world: World) -> None:
     talk = Talk(world)
-    body = wire.encode({"owner": OWNER, "do": "survey", "mark": "shop", "full": {"web-0": "x" * (2 * wire.DATA_LIMIT)}})
-    first, *rest = wire.frames(1, wire.REQUEST, body)
-    wire.write_all(talk.writing, first)
-    assert talk.read()[:2] == (0, wire.PING)
+    body = protocol_frames.encode(
+        {"owner": OWNER, "do": "survey", "mark": "shop", "full": {"web-0": "x" * (2 * protocol_frames.DATA_LIMIT)}}
+    )
+    first, *rest = protocol_frames.frames(1, protocol_frames.REQUEST, body)
+    protocol_frames.write_all(talk.writing, first)
+    assert talk.read()[:2] == (0, protocol_frames.PING)
     assert "ok" in talk.answer(2, do="survey", mark="shop"), "another is answered meanwhile"
-    wire.write_all(talk.writing, b"".join(rest))
-    while (frame := talk.read())[:2] != (1, wire.REPLY):
-        assert frame[:2] == (0, wire.PING)
+    protocol_frames.write_all(talk.writing, b"".join(rest))
+    while (frame := talk.read())[:2] != (1, protocol_frames.REPLY):
+        assert frame[:2] == (0, protocol_frames.PING)
     assert "ok" in json.loads(frame[2])
 
 
 def test_a_host_holds_no_more_of_a_request_than_its_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "MESSAGE_LIMIT", 1 << 20)
+    monkeypatch.setattr(protocol_frames, "MESSAGE_LIMIT", 1 << 20)
     talk = Talk(world)
     for stream in range(1, 6):
-        wire.write_all(talk.writing, wire.frame(stream, wire.PART, bytes(wire.DATA_LIMIT)))
+        protocol_frames.write_all(
+            talk.writing, protocol_frames.frame(stream, protocol_frames.PART, bytes(protocol_frames.DATA_LIMIT))
+        )
     talk.thread.join(10)
     assert not talk.thread.is_alive()

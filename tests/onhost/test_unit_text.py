@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import document
-from unictl.onhost import unit_text, ward
+from unictl.onhost.supervision import systemd_instance
+from unictl.onhost.systemd import unit_text
 
 FOLDER = Path(__file__).with_name("units")
 ZIP = f"/var/lib/unictl/code/{'c' * 64}.zip"
@@ -120,7 +121,12 @@ def test_a_kill_for_want_of_memory_is_read_from_either_version_of_control_groups
     said = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL", "INVOCATION_ID": "abc"}
     subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
     cause = "out-of-memory" if killed else None
-    assert ward.told(str(tmp_path), "abc") == {"status": None, "signal": 9, "cause": cause, "stopped": False}
+    assert systemd_instance.told(str(tmp_path), "abc") == {
+        "status": None,
+        "signal": 9,
+        "cause": cause,
+        "stopped": False,
+    }
 
 
 @pytest.mark.parametrize(("process", "stopped"), [("4711", True), ("", False)])
@@ -130,6 +136,6 @@ def test_a_unit_that_was_told_to_stop_while_its_process_ran_is_told_from_one_who
     said = {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0", "INVOCATION_ID": "abc"}
     said.update({"MAINPID": process} if process else {})
     for script in (unit_text._TOLD_TO_STOP, unit_text._TELL):
-        assert ward.told(str(tmp_path), "abc") is None
+        assert systemd_instance.told(str(tmp_path), "abc") is None
         subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
-    assert (ward.told(str(tmp_path), "abc") or {})["stopped"] is stopped
+    assert (systemd_instance.told(str(tmp_path), "abc") or {})["stopped"] is stopped

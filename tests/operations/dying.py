@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from unictl.journal.event import Event
-from unictl.operations.apply import apply
-from unictl.operations.plan import plan
+from unictl.operations.planning.apply import apply
+from unictl.operations.planning.plans import plan
 from unictl.operations.request import ApplyOptions, FleetRequest
-from unictl.plan.options import PlanOptions
+from unictl.plan.model.options import PlanOptions
 
 
 class Never:

@@ -7,11 +7,11 @@ import pytest
 from tests.operations.dying import Never
 from tests.operations.fleets import TryFleet
 from unictl.journal.event import Began, Event
-from unictl.operations.apply import apply
-from unictl.operations.plan import plan
+from unictl.operations.planning.apply import apply
+from unictl.operations.planning.plans import plan
 from unictl.operations.request import ApplyOptions, FleetRequest
-from unictl.plan.options import PlanOptions
-from unictl.plan.step import Kind
+from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.step import Kind
 
 pytestmark = pytest.mark.real
 

@@ -8,11 +8,11 @@ import pytest
 from tests.images.server import serving
 from tests.onhost.world import OWNER, World, short_folder
 from tests.operations.fleets import TryFleet
-from unictl.execution.relay import There, relay
+from unictl.execution.image_relay import There, relay
 from unictl.fleet.model import Host
-from unictl.hosts.connect import connect
+from unictl.hosts.connector import connect
 from unictl.hosts.host import Host as Connection
-from unictl.images.store import Store
+from unictl.images.local_store import Store
 
 
 @pytest.mark.real

@@ -9,10 +9,10 @@ import pytest
 from tests.operations.fleets import PLAYBOOK, TryFleet
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import InvalidFleet
-from unictl.operations import inspect
-from unictl.operations.lock import lock
+from unictl.operations.inspecting import inspect
+from unictl.operations.planning.prepare import settle, write_lock
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import settle, write_lock
+from unictl.operations.setup.lock import lock
 
 
 @pytest.fixture

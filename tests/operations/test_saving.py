@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unictl.diagnostics.failure import Failure, InvalidFleet
-from unictl.operations.plan import open_plan, write
+from unictl.operations.planning.plans import open_plan, write
 
 
 @pytest.mark.parametrize("into", [".", "/", "there"])

@@ -8,8 +8,8 @@ import pytest
 
 from tests.operations.fleets import PLAYBOOK, TryFleet
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
+from unictl.operations.planning.prepare import read, settle, write_lock
 from unictl.operations.request import FleetRequest
-from unictl.operations.settle import read, settle, write_lock
 
 FLEET = """
 fleet: {name: shop, id: a1b2c3}

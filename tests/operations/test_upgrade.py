@@ -23,8 +23,7 @@ def _keeper(fleet: TryFleet) -> tuple[int, str]:
 def _another(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A unictl whose host side differs in a comment, in sight from here on."""
     shutil.copytree(UNICTL, folder / "unictl", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "unictl" / "schemas").symlink_to(UNICTL.parent / "schemas")
-    with (folder / "unictl" / "onhost" / "keeper.py").open("a") as file:
+    with (folder / "unictl" / "onhost" / "supervision" / "daemon.py").open("a") as file:
         file.write("# Another.\n")
     monkeypatch.chdir(folder)
 

@@ -7,13 +7,13 @@ from typing import Any
 from unictl.fleet.model import MIB, Fleet, Host, Image, Port, Probe, Publish, Service, Source, Volume
 from unictl.fleet.quantities import Share
 from unictl.fleet.references import parse
-from unictl.guests.facts import ImageFacts
-from unictl.instances.live import Silent, Survey
-from unictl.plan.build import build
-from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan
-from unictl.plan.remember import hosts_json, policy_json
-from unictl.plan.revision import Revision
+from unictl.guests.image_facts import ImageFacts
+from unictl.instances.observed.host_state import Silent, Survey
+from unictl.plan.context.last_applied import hosts_json, policy_json
+from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.revision import Revision
+from unictl.plan.planner import build
 
 GIB = 1 << 30
 REVISION = Revision(commit="c0ffee" * 6 + "c0ff", clean=True, subject="a commit")

@@ -5,8 +5,6 @@ from dataclasses import replace
 
 from tests.plan.builders import (
     HTTP,
-    MIB,
-    Share,
     change,
     empty,
     endpoints,
@@ -21,10 +19,11 @@ from tests.plan.builders import (
 )
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import applied
-from unictl.fleet.model import Fleet, Policy, Port, Probe, Update, Volume
-from unictl.instances.live import Claim
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
+from unictl.fleet.model import MIB, Fleet, Policy, Port, Probe, Update, Volume
+from unictl.fleet.quantities import Share
+from unictl.instances.observed.host_state import Claim
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind
 
 CASES: dict[str, Callable[[], Plan]] = {}
 
@@ -510,7 +509,7 @@ def renamed_service_takes_its_instances_over() -> Plan:
 @case
 def moved_endpoint_replaces_who_was_told() -> Plan:
     from tests.plan.builders import REVISION, endpoints, facts
-    from unictl.plan.build import build
+    from unictl.plan.planner import build
 
     one = hello()
     numbers = {**endpoints(one), "counter.http": 29_999}
@@ -568,7 +567,7 @@ def job_that_failed_runs_again() -> Plan:
 
 @case
 def host_without_haproxy_is_refused_where_the_fleet_needs_it() -> Plan:
-    from unictl.instances.live import Capability
+    from unictl.instances.observed.host_state import Capability
 
     one = hello()
     lacks = (Capability(code="no-haproxy", text="there is no HAProxy, so it cannot run the ingress"),)
@@ -577,7 +576,7 @@ def host_without_haproxy_is_refused_where_the_fleet_needs_it() -> Plan:
 
 @case
 def port_that_the_users_of_hosts_may_not_take_is_refused_at_its_key() -> Plan:
-    from unictl.instances.live import Capability
+    from unictl.instances.observed.host_state import Capability
 
     one = fleet(service("api", replicas=2, publish=published(80)), hosts=3)
     lacks = (Capability(code="low-ports", text="its user may listen on ports from 1024 up only", below=1024),)

@@ -9,15 +9,16 @@ from tests.plan.builders import endpoints, facts, plan
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import LOOSE, Story, applied, settled
 from unictl.fleet.model import Fleet, Order
-from unictl.instances import capacity
-from unictl.instances.live import Claim, Survey
-from unictl.plan import graph, planfile
-from unictl.plan.build import build
-from unictl.plan.change import Action
-from unictl.plan.classify import running, serving
-from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind, Step
+from unictl.instances.observed.host_state import Claim, Survey
+from unictl.instances.placement import capacity
+from unictl.plan.file import planfile
+from unictl.plan.model.change import Action
+from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind, Step
+from unictl.plan.planner import build
+from unictl.plan.reconcile.classify import running, serving
+from unictl.plan.rollout import graph
 
 FOREIGN = "intruder-7.0badcafe"
 T = TypeVar("T")

@@ -9,10 +9,10 @@ from tests.plan.laws import whole
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import LOOSE, Story, applied
 from unictl.fleet.model import MIB, Fleet
-from unictl.instances.live import Silent, Survey
-from unictl.plan.change import Action, Change
-from unictl.plan.plan import Plan
-from unictl.plan.whatif import Answer, Question, supposed, whatif
+from unictl.instances.observed.host_state import Silent, Survey
+from unictl.plan.model.change import Action, Change
+from unictl.plan.model.plan import Plan
+from unictl.plan.whatif.whatif import Answer, Question, supposed, whatif
 
 World = dict[str, Survey | Silent]
 

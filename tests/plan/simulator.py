@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from unictl.instances.live import LiveInstance, LiveVolume, Silent, Survey
-from unictl.plan import membership
-from unictl.plan.classify import running, serving
-from unictl.plan.course import Course
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind, Step
+from unictl.instances.observed.host_state import LiveInstance, LiveVolume, Silent, Survey
+from unictl.plan.ingress import members
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind, Step
+from unictl.plan.progress.tracker import Course
+from unictl.plan.reconcile.classify import running, serving
 
 World = Mapping[str, Survey | Silent]
 
@@ -105,7 +105,7 @@ class Simulator:
                 here = composed.setdefault(step.host, {})
                 here.update(step.data.get("services", {}))
                 for name, swap in step.data.get("swap", {}).items():
-                    here[name] = membership.swapped(here.get(name, ()), swap)
+                    here[name] = members.swapped(here.get(name, ()), swap)
                 self._ingress(plan, step.host, composed[step.host])
             case Kind.RETIRE if step.undo and not any(
                 i.key == step.data["key"] for i in self.hosts[step.host].instances
@@ -279,11 +279,11 @@ class Simulator:
         self._set(step.host, volumes=tuple(volume for volume in said.volumes if volume not in gone))
 
     def _ingress(self, plan: Plan, host: str, services: Mapping[str, Any]) -> None:
-        text = membership.compose(plan.owner, services)
+        text = members.compose(plan.owner, services)
         self.ingress[host] = {name: list(rows) for name, rows in services.items()}
         if not text:
             del self.ingress[host]
-        digest = membership.digest(plan.owner, services)
+        digest = members.digest(plan.owner, services)
         servers = dict.fromkeys(self.behind(host), "UP")
         self._set(host, ingress={"state": "running" if text else "absent", "hash": digest, "servers": servers})
 

@@ -21,13 +21,13 @@ import pytest
 from tests.onhost.world import OWNER, SLEEP, World, document, short_folder
 from tests.plan import builders, simulator
 from tests.plan.simulator import Broken, Refused, Simulator
-from unictl.instances.live import LiveInstance, Survey, decode
-from unictl.onhost import claims, contention, supervise
-from unictl.onhost.wire import Problem
-from unictl.plan import membership
-from unictl.plan.membership import Member, Roster
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind, Step
+from unictl.instances.observed.host_state import LiveInstance, Survey, decode
+from unictl.onhost.instances import claims, conflicts, instance_state
+from unictl.onhost.protocol.frames import Problem
+from unictl.plan.ingress import members
+from unictl.plan.ingress.members import Member, Roster
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind, Step
 
 SEEDS = 6
 STEPS = 24
@@ -94,7 +94,7 @@ class Pair:
                 assert do("await", key=data["key"], probes=[], min_healthy_time=0, healthy_deadline=10_000)["healthy"]
                 do("mark", key=data["key"], proven=True, checks=[probe["kind"] for probe in data["probes"]])
             case Kind.JOIN | Kind.LEAVE:
-                text, hash_ = membership.compose(OWNER, composed), membership.digest(OWNER, composed)
+                text, hash_ = members.compose(OWNER, composed), members.digest(OWNER, composed)
                 do("ingress", text=text, hash=hash_, wait=0)
             case Kind.RETIRE:
                 assert self.world.retire(data["key"], grace=0)
@@ -130,7 +130,7 @@ class Pair:
 
     def next_apply(self) -> None:
         """The keeper dies between two applies; whoever takes the lease finds its instances and looks after them."""
-        if not supervise.keeper_lives(self.world.root, OWNER) or not any(i.state == "running" for i in self.there):
+        if not instance_state.keeper_lives(self.world.root, OWNER) or not any(i.state == "running" for i in self.there):
             return
         self.done.append("keeper")
         self.world.kill_keeper()
@@ -307,7 +307,7 @@ MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "a simulator that forgets what was retired": (Simulator, "_retire", _forgets_a_launch_number),
     "a simulator that does not look at what others hold": (Simulator, "_claims", lambda *_: None),
     "a host that does not tell what others hold": (claims, "of_others", lambda *_: []),
-    "a host that takes a port twice": (contention, "_clash", lambda *_: False),
+    "a host that takes a port twice": (conflicts, "_clash", lambda *_: False),
 }
 
 

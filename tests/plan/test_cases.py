@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.plan import cases
-from unictl.plan.plan import Plan
+from unictl.plan.model.plan import Plan
 
 HERE = Path(__file__).parent / "cases"
 CASES: dict[str, Callable[[], Plan]] = {name.replace("_", "-"): each for name, each in cases.CASES.items()}

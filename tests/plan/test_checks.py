@@ -7,9 +7,9 @@ from tests.plan.simulator import Simulator
 from tests.plan.worlds import applied
 from unictl.diagnostics.diagnostic import Severity
 from unictl.fleet.model import Fleet, Probe
-from unictl.plan.change import Action
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
+from unictl.plan.model.change import Action
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind
 
 CONSOLE = (Probe(kind="console", pattern="ready"),)
 

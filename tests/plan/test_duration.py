@@ -9,18 +9,20 @@ from tests.plan import builders
 from tests.plan.worlds import applied
 from unictl.fleet.model import Policy, Probe
 from unictl.fleet.quantities import Share
-from unictl.journal.entry import Entry, entry
 from unictl.journal.event import Finished, Started
+from unictl.journal.ledger_entry import Entry, entry
 from unictl.journal.report import ALREADY, fold
 from unictl.operations.request import ApplyOptions
-from unictl.plan import duration, planfile
-from unictl.plan.build import build
-from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind, Step
-from unictl.views import markdown, page
-from unictl.views.layout import plain
-from unictl.views.text import plan as shown
+from unictl.plan.estimates import duration
+from unictl.plan.file import planfile
+from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind, Step
+from unictl.plan.planner import build
+from unictl.views import markdown
+from unictl.views.html import page
+from unictl.views.text.layout import plain
+from unictl.views.text.plan_text import plan as shown
 
 TOOK = {"stage": [1000, 1], "launch": [500, 4], "prove": [2000, 4], "join": [300, 2], "remember": [10, 1]}
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.plan.builders import GIB, MIB, change, facts, fleet, host, service
-from unictl.fleet.finding import Finding
-from unictl.fleet.model import Expectation, Fleet, Loss, Placement, Policy, Volume
+from tests.plan.builders import GIB, change, facts, fleet, host, service
+from unictl.diagnostics.finding import Finding
+from unictl.fleet.model import MIB, Expectation, Fleet, Loss, Placement, Policy, Volume
 from unictl.fleet.quantities import Share
-from unictl.plan.expectations import judge
+from unictl.plan.whatif.fleet_tests import judge
 
 ONE = Share(number=1)
 

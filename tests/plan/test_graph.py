@@ -2,8 +2,8 @@
 
 import pytest
 
-from unictl.plan import graph
-from unictl.plan.step import Kind, Step
+from unictl.plan.model.step import Kind, Step
+from unictl.plan.rollout import graph
 
 
 def _step(name: str, *needs: str) -> Step:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from unictl.fleet.model import Probe
-from unictl.plan.ingress import Listener, Server, check_of, digest, mode_of, text
+from unictl.plan.ingress.haproxy_config import Listener, Server, check_of, digest, mode_of, text
 
 OWNER = "shop@staging-5f0c2a"
 HTTP = Probe(kind="http", path="/healthz", interval=500, timeout=2000)

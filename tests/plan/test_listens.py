@@ -7,8 +7,8 @@ import pytest
 from tests.plan.builders import change, fleet, published, service
 from tests.plan.worlds import applied
 from unictl.fleet.model import Fleet, Probe, Update
-from unictl.plan import ingress, listens, membership
-from unictl.plan.change import Field
+from unictl.plan.ingress import config_diff, haproxy_config, members
+from unictl.plan.model.change import Field
 
 HTTP = Probe(kind="http", path="/healthz", port="http")
 ONE = fleet(service("front", publish=published(8080), health=(HTTP,)), service("db", health=(HTTP,)))
@@ -16,11 +16,11 @@ ONE = fleet(service("front", publish=published(8080), health=(HTTP,)), service("
 
 def composed(one: Fleet) -> str:
     """The ingress of a fleet that runs."""
-    return membership.compose(one.owner, applied(one).ingress["hv1"])
+    return members.compose(one.owner, applied(one).ingress["hv1"])
 
 
 def told(two: Fleet) -> list[tuple[str, object, object]]:
-    return [(each.path, each.old, each.new) for each in listens.differences(composed(ONE), composed(two))]
+    return [(each.path, each.old, each.new) for each in config_diff.differences(composed(ONE), composed(two))]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_differs_is_told_by_its_key_with_old_and_new_and_where_it_is_writte
     two: Fleet, field: tuple[str, object, object], origin: tuple[str, ...]
 ) -> None:
     assert told(two) == [field]
-    assert listens.origin(Field(path=field[0], old=field[1], new=field[2])) == origin
+    assert config_diff.origin(Field(path=field[0], old=field[1], new=field[2])) == origin
 
 
 def test_another_kind_of_check_is_told_whole() -> None:
@@ -68,8 +68,8 @@ def test_another_kind_of_check_is_told_whole() -> None:
 
 def test_what_another_unictl_writes_otherwise_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     before = composed(ONE)
-    monkeypatch.setattr(ingress, "_DEFAULTS", ingress._DEFAULTS.replace("roundrobin", "leastconn"))
-    (field,) = listens.differences(before, composed(ONE))
+    monkeypatch.setattr(haproxy_config, "_DEFAULTS", haproxy_config._DEFAULTS.replace("roundrobin", "leastconn"))
+    (field,) = config_diff.differences(before, composed(ONE))
     assert (field.path, field.old, field.new) == ("ingress.balance", "roundrobin", "leastconn")
 
 

@@ -26,13 +26,15 @@ from tests.plan.simulator import Simulator, simulate
 from tests.plan.worlds import LOOSE, settled
 from unictl.fleet.model import Fleet, Port, Update, Volume
 from unictl.fleet.quantities import Share
-from unictl.instances import anchors
-from unictl.instances.live import Claim
-from unictl.plan import diff, planfile, situation, verdict
-from unictl.plan.change import Action
-from unictl.plan.classify import running
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
+from unictl.instances.observed.host_state import Claim
+from unictl.instances.placement import constraints
+from unictl.plan.context import context
+from unictl.plan.file import planfile
+from unictl.plan.model.change import Action
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind
+from unictl.plan.reconcile import decide, reconcile
+from unictl.plan.reconcile.classify import running
 
 HOSTS = 3
 NAMES = st.sampled_from([f"hv{n}" for n in range(1, HOSTS + 1)])
@@ -235,13 +237,13 @@ def test_whatever_happens_to_a_fleet_it_becomes_what_its_file_says() -> None:
 
 MISTAKES = {
     "silence taken for absence": [
-        (diff, "_unknowable", lambda *_: None),
-        (anchors, "everyone_answered", lambda *_: True),
-        (diff, "_ingress_known", lambda _, found: found),
+        (reconcile, "_unknowable", lambda *_: None),
+        (constraints, "everyone_answered", lambda *_: True),
+        (reconcile, "_ingress_known", lambda _, found: found),
     ],
-    "surplus forgotten": [(diff, "_surplus", lambda *_: ())],
-    "a launch number used again": [(verdict, "next_launch", lambda *_: 1)],
-    "what was retired forgotten": [(situation, "_retired", lambda _: {})],
+    "surplus forgotten": [(reconcile, "_surplus", lambda *_: ())],
+    "a launch number used again": [(decide, "next_launch", lambda *_: 1)],
+    "what was retired forgotten": [(context, "_retired", lambda _: {})],
 }
 
 

@@ -3,10 +3,10 @@
 from tests.plan.builders import HTTP, empty, endpoints, fleet, plan, published, service
 from tests.plan.simulator import simulate
 from unictl.fleet.model import Port, Probe
-from unictl.plan import membership
-from unictl.plan.ingress import Listener
-from unictl.plan.membership import Member, Roster
-from unictl.plan.step import Kind
+from unictl.plan.ingress import members
+from unictl.plan.ingress.haproxy_config import Listener
+from unictl.plan.ingress.members import Member, Roster
+from unictl.plan.model.step import Kind
 
 
 def _roster(*members: Member, **given: object) -> Roster:
@@ -18,7 +18,7 @@ def _roster(*members: Member, **given: object) -> Roster:
 
 
 def _listeners(roster: Roster) -> list[Listener]:
-    return [membership.decode(row) for row in roster.listeners()]
+    return [members.decode(row) for row in roster.listeners()]
 
 
 A = Member(key="api-0.aa", ports={"http": ("10.0.0.1", 10_001), "sql": ("10.0.0.1", 10_002)})
@@ -80,5 +80,5 @@ def test_the_text_of_steps_is_the_text_that_the_survey_shows_afterwards() -> Non
     for step in made.steps:
         if step.kind in (Kind.JOIN, Kind.LEAVE) and step.host == "hv1":
             final |= step.data["services"]
-    assert sim.hosts["hv1"].ingress["hash"] == membership.digest(one.owner, final)
+    assert sim.hosts["hv1"].ingress["hash"] == members.digest(one.owner, final)
     assert sim.hosts["hv1"].ingress == sim.hosts["hv2"].ingress

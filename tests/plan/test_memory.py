@@ -11,11 +11,12 @@ from tests.plan.builders import plan, service
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import applied
 from unictl.fleet.model import Fleet
-from unictl.instances.desired import wish
-from unictl.plan import approval, memory
-from unictl.plan.change import Action
-from unictl.plan.plan import Plan
-from unictl.plan.reasons import Reason
+from unictl.instances.desired.instance import wish
+from unictl.plan.context import failed_rollouts
+from unictl.plan.file import approval
+from unictl.plan.model.change import Action
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.reason import Reason
 
 FLEET = builders.fleet(service("api", replicas=3), service("db"), hosts=2)
 NEW = builders.change(FLEET, "api", args=["--new"])
@@ -111,10 +112,10 @@ def test_what_was_proven_is_mended_whatever_was_said_of_another(sim: Simulator) 
 
 
 def test_a_plan_that_forgets_tries_for_ever(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unictl.plan.situation.failed_before", lambda _: {})
+    monkeypatch.setattr("unictl.plan.context.context.failed_before", lambda _: {})
     assert plan(NEW, sim.world()).steps
 
 
 def test_an_apply_is_told_what_it_may_take_back(sim: Simulator) -> None:
     assert plan(NEW, sim.world(), retry=True).facts["failed_before"] == {"api": [_print(NEW)]}
-    assert memory.failed_before(()) == {}
+    assert failed_rollouts.failed_before(()) == {}

@@ -11,10 +11,16 @@ from tests.plan import laws, laws_of_edits
 from tests.plan.builders import fleet, service
 from tests.plan.worlds import Story, stories
 from unictl.fleet.model import MIB
-from unictl.instances import addresses, capacity, placement
-from unictl.plan import classify, diff, draft, rollout, routes, verdict, waves, wayback, whatif
-from unictl.plan.classify import Class
-from unictl.plan.drift import Drift
+from unictl.instances.launch import addresses
+from unictl.instances.placement import capacity, place
+from unictl.instances.placement import place as placement_place
+from unictl.plan.progress import rollback
+from unictl.plan.reconcile import classify, decide, reconcile
+from unictl.plan.reconcile import drift as reconcile_drift
+from unictl.plan.reconcile.classify import Class
+from unictl.plan.reconcile.drift import Drift
+from unictl.plan.rollout import builder, ingress_members, rollout, waves
+from unictl.plan.whatif import whatif
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -47,11 +53,11 @@ def _set(target: Any, name: str, value: Any) -> Patch:
 
 
 def test_a_difference_seen_where_there_is_none_breaks_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.converged, monkeypatch, _set(verdict, "drift", lambda *_: Drift(reason="replace_because_args")))
+    caught(laws.converged, monkeypatch, _set(decide, "drift", lambda *_: Drift(reason="replace_because_args")))
 
 
 def test_surplus_that_is_not_looked_for_breaks_apply_then_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.applied_is_empty, monkeypatch, _set(diff, "_surplus", lambda *_: ()))
+    caught(laws.applied_is_empty, monkeypatch, _set(reconcile, "_surplus", lambda *_: ()))
 
 
 def test_twins_left_alone_break_convergence_after_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,11 +69,11 @@ def test_a_crash_taken_for_health_breaks_mending(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_launch_number_used_again_breaks_mending(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.trouble_converges, monkeypatch, _set(verdict, "next_launch", lambda *_: 1))
+    caught(laws.trouble_converges, monkeypatch, _set(decide, "next_launch", lambda *_: 1))
 
 
 def test_silent_ingresses_forgotten_break_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.silence_is_not_absence, monkeypatch, _set(diff, "_ingress_known", lambda s, found: found))
+    caught(laws.silence_is_not_absence, monkeypatch, _set(reconcile, "_ingress_known", lambda s, found: found))
 
 
 def test_others_ports_not_counted_break_foreignness(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +89,7 @@ def test_barriers_left_out_break_the_bound_on_edges(monkeypatch: pytest.MonkeyPa
     wide = fleet(*many, hosts=6)
     story = Story(before=wide, after=replace(wide, services={}), seed=1)
     laws.graph_is_sound(story)
-    monkeypatch.setattr(draft.Draft, "barrier", lambda self, name, needs, *_: tuple(dict.fromkeys(needs)))
+    monkeypatch.setattr(builder.Draft, "barrier", lambda self, name, needs, *_: tuple(dict.fromkeys(needs)))
     with pytest.raises(AssertionError):
         laws.graph_is_sound(story)
 
@@ -112,17 +118,17 @@ def test_waves_that_are_not_counted_twice_break_the_tightest_moment(monkeypatch:
 
 
 def test_an_ingress_that_is_not_written_breaks_apply_then_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutation = _set(rollout, "ingress_hosts", lambda s: routes.ingress_hosts(s)[:1])
+    mutation = _set(rollout, "ingress_hosts", lambda s: ingress_members.ingress_hosts(s)[:1])
     caught(laws.applied_is_empty, monkeypatch, mutation, examples=400)
 
 
 def test_waves_that_are_done_and_do_not_go_back_break_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutation = _set(wayback._Back, "ended", lambda self, wave: None)
+    mutation = _set(rollback._Back, "ended", lambda self, wave: None)
     caught(laws.a_failed_wave_goes_back, monkeypatch, mutation, examples=300)
 
 
 def test_new_ones_of_a_failed_wave_that_stay_break_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutation = _set(wayback._Back, "failed", lambda self, wave: None)
+    mutation = _set(rollback._Back, "failed", lambda self, wave: None)
     caught(laws.a_failed_wave_goes_back, monkeypatch, mutation, examples=300)
 
 
@@ -133,18 +139,18 @@ def test_the_new_leaving_before_the_old_is_back_breaks_the_floor(monkeypatch: py
         self._remove(wave, {row["new"]: new[row["new"]] for row in rows})
         self._return(wave, rows)
 
-    caught(laws.a_failed_wave_goes_back, monkeypatch, _set(wayback._Back, "ended", hasty), examples=300)
+    caught(laws.a_failed_wave_goes_back, monkeypatch, _set(rollback._Back, "ended", hasty), examples=300)
 
 
 def test_spreading_who_runs_over_a_new_host_breaks_that_it_moves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = diff.place
-    mutation = _set(diff, "place", lambda *given, **named: place(*given, **{**named, "rebalance": True}))
+    place = placement_place.place
+    mutation = _set(reconcile, "place", lambda *given, **named: place(*given, **{**named, "rebalance": True}))
     caught(laws_of_edits.a_new_host_moves_nobody, monkeypatch, mutation)
 
 
 def test_a_replacement_that_is_not_replaced_again_breaks_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    drift = verdict.drift
-    mutation = _set(verdict, "drift", lambda s, wished, live: None if live.launch > 1 else drift(s, wished, live))
+    drift = reconcile_drift.drift
+    mutation = _set(decide, "drift", lambda s, wished, live: None if live.launch > 1 else drift(s, wished, live))
     caught(laws_of_edits.there_and_back_is_where_it_was, monkeypatch, mutation)
 
 
@@ -156,7 +162,7 @@ def test_room_that_counts_against_who_has_it_breaks_that_more_of_it_refuses_nobo
     def odd(*given: Any) -> Any:
         return {name: replace(room, memory=room.memory % (512 * MIB)) for name, room in rooms(*given).items()}
 
-    caught(laws_of_edits.more_room_refuses_nobody, monkeypatch, _set(placement, "rooms", odd))
+    caught(laws_of_edits.more_room_refuses_nobody, monkeypatch, _set(place, "rooms", odd))
 
 
 def test_a_question_that_is_not_heard_breaks_that_it_is_answered_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:

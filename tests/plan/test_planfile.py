@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.plan import cases
+from tests.plan import builders, cases
 from tests.plan.builders import empty, fleet, plan, service
 from tests.plan.test_laws import SETTINGS
 from tests.plan.worlds import LOOSE, Story, applied, stories
@@ -19,10 +19,10 @@ from unictl.declaration.load import load
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.fleet.model import Policy
 from unictl.fleet.quantities import Share
-from unictl.plan import planfile
-from unictl.plan.approval import approval_hash, rows
-from unictl.plan.revision import Revision
-from unictl.views import json as documents
+from unictl.plan.file import planfile
+from unictl.plan.file.approval import approval_hash, rows
+from unictl.plan.model.revision import Revision
+from unictl.views import documents
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "fleet.schema.json").read_text())
 
@@ -158,7 +158,7 @@ def test_what_is_no_plan_is_refused(text: str) -> None:
 def test_the_approval_hash_stays_when_only_the_revision_moves() -> None:
     one = cases.hello()
     world = applied(one).world()
-    two = cases.change(one, "front", args=("--new",))
+    two = builders.change(one, "front", args=("--new",))
     first, second = (plan(two, world, revision=Revision(commit=commit)) for commit in ("a" * 40, "b" * 40))
     assert planfile.plan_hash(first) != planfile.plan_hash(second)
     assert approval_hash(first) == approval_hash(second)
@@ -171,9 +171,9 @@ def test_the_approval_hash_moves_with_what_is_done_and_with_overrides() -> None:
         approval_hash(made)
         for made in (
             plan(one, world),
-            plan(cases.change(one, "front", args=("--new",)), world),
-            plan(cases.change(one, "front", args=("--newer",)), world),
-            plan(cases.change(one, "front", args=("--new",)), world, allow_destroy=3),
+            plan(builders.change(one, "front", args=("--new",)), world),
+            plan(builders.change(one, "front", args=("--newer",)), world),
+            plan(builders.change(one, "front", args=("--new",)), world, allow_destroy=3),
             plan(one, world, replace=("front-0",)),
         )
     }

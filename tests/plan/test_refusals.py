@@ -9,7 +9,6 @@ from tests.plan import cases
 from tests.plan.builders import (
     GIB,
     REVISION,
-    Share,
     change,
     empty,
     endpoints,
@@ -25,15 +24,16 @@ from tests.plan.builders import (
 from tests.plan.worlds import applied
 from unictl.diagnostics.place import Place
 from unictl.fleet.model import Fleet, Placement, Policy, Publish, Volume
-from unictl.instances.live import Silent, Survey
-from unictl.plan import ingress, membership
-from unictl.plan.budget import budget
-from unictl.plan.build import build
-from unictl.plan.change import Action
-from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan
-from unictl.plan.revision import Revision
-from unictl.plan.step import Kind
+from unictl.fleet.quantities import Share
+from unictl.instances.observed.host_state import Silent, Survey
+from unictl.plan.guards.budget import budget
+from unictl.plan.ingress import haproxy_config, members
+from unictl.plan.model.change import Action
+from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.revision import Revision
+from unictl.plan.model.step import Kind
+from unictl.plan.planner import build
 
 
 def _codes(made: Plan) -> set[str]:
@@ -354,7 +354,7 @@ def test_a_number_named_is_enough_only_for_as_many() -> None:
 
 def test_rebalancing_leaves_volumes_protected_ones_and_what_is_even_alone() -> None:
     from tests.plan.builders import host
-    from unictl.plan.change import Action
+    from unictl.plan.model.change import Action
 
     one = fleet(
         service("db", replicas=4, volumes={"data": "orders"}),
@@ -401,7 +401,7 @@ def test_an_ingress_longer_than_a_host_can_be_told_is_refused_and_old_and_new_co
     old, new = (fleet(service("web", replicas=4, image=name, publish=published(80)), hosts=2) for name in ("app", "v2"))
     world = applied(old).world()
     fits = plan(new, world)
-    monkeypatch.setattr(ingress, "LONGEST", len(membership.compose(old.owner, fits.membership["hv1"])))
+    monkeypatch.setattr(haproxy_config, "LONGEST", len(members.compose(old.owner, fits.membership["hv1"])))
     assert plan(old, empty(old)).can_apply
     (refusal,) = plan(new, world).refusals
     assert refusal.code == "ingress-too-long"

@@ -6,11 +6,11 @@ from tests.plan.builders import change, empty, fleet, plan, published, service
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import applied
 from unictl.fleet.model import Fleet
-from unictl.instances.live import Naming, World
-from unictl.plan import planfile
-from unictl.plan.change import Action
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
+from unictl.instances.observed.host_state import Naming, World
+from unictl.plan.file import planfile
+from unictl.plan.model.change import Action
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind
 
 SHOP = fleet(service("api", replicas=2, publish=published(8080)), service("worker", ports=(), health=()), hosts=2)
 DEPOT = replace(SHOP, name="depot", was="shop")

@@ -2,24 +2,24 @@
 
 import pytest
 
-from tests.bench import planner as bench
+from tests.bench import planner
 from unictl.declaration.load import load
-from unictl.guests.facts import ImageFacts
-from unictl.instances.live import decode
-from unictl.operations.shipped import fleet_schema
-from unictl.plan.build import build
-from unictl.plan.plan import Plan
-from unictl.plan.revision import Revision
-from unictl.views import layout, text
+from unictl.guests.image_facts import ImageFacts
+from unictl.instances.observed.host_state import decode
+from unictl.operations.package_data import fleet_schema
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.revision import Revision
+from unictl.plan.planner import build
+from unictl.views.text import layout, plan_text
 
 
 def _shared(instances: int) -> tuple[str, dict[str, dict[str, ImageFacts]]]:
     """A fleet whose services all have one image."""
-    source = bench.yaml(instances, 2)
-    for n in range(instances // bench.REPLICAS):
+    source = planner.yaml(instances, 2)
+    for n in range(instances // planner.REPLICAS):
         source = source.replace(f"image: i{n}{{", "image: i0{").replace(f"image: i{n}}}", "image: i0}")
         source = source.replace(f"image: i{n},", "image: i0,")
-    return source, bench.facts(instances // bench.REPLICAS)
+    return source, planner.facts(instances // planner.REPLICAS)
 
 
 @pytest.mark.parametrize("number", [1, 20], ids=["one service's image", "an image that all services share"])
@@ -29,15 +29,15 @@ def test_a_thousand_instances_with_one_image_bump_print_on_a_screen(number: int)
     if number == 1:
         source = source.replace("replicas: 50", "replicas: 1000").split("  s1:")[0]
         source += "" if source.endswith("\n") else "\n"
-    first = _planned(source, {host: bench.empty(host) for host in hosts}, known)
+    first = _planned(source, {host: planner.empty(host) for host in hosts}, known)
     assert first.can_apply, first.refusals
-    world = bench.applied(first, iter(hosts))
+    world = planner.applied(first, iter(hosts))
     specs = {s.data["document"]["name"]: s.data["document"]["spec"] for s in first.steps if s.id.startswith("launch:")}
     for said in world.values():
         for row in said["instances"]:
             row["spec"] = specs[row["name"]]
-    made = _planned(source, world, {**known, "i0": bench.facts(1, bumped=0)["i0"]})
-    shown = layout.text(text.plan(made, 80))
+    made = _planned(source, world, {**known, "i0": planner.facts(1, bumped=0)["i0"]})
+    shown = layout.text(plan_text.plan(made, 80))
     assert made.can_apply and made.counts.replace == 1000
     assert len(shown.splitlines()) <= 40 and len(shown) <= 10_000
     assert shown.splitlines()[-1] == "Plan: 0 to add, 1000 to replace, 0 to destroy, 0 to adjust, 0 unchanged."
@@ -47,15 +47,15 @@ def _planned(source: str, world: dict[str, dict[str, object]], known: dict[str, 
     loaded = load({"fleet.yaml": source}, schema=fleet_schema())
     assert loaded.fleet is not None, loaded.problems
     surveys = {host: decode(host, said) for host, said in world.items()}
-    numbers = bench.endpoints(len(loaded.fleet.services))
+    numbers = planner.endpoints(len(loaded.fleet.services))
     revision = Revision(commit="c" * 40, clean=True)
     return build(loaded.fleet, known, numbers, surveys, revision=revision, places=loaded.places)
 
 
 def test_what_the_bench_makes_up_for_hosts_is_a_converged_world() -> None:
-    source = bench.yaml(100, 2)
+    source = planner.yaml(100, 2)
     hosts = [f"h{n}" for n in range(5)]
-    made = _planned(source, {host: bench.empty(host) for host in hosts}, bench.facts(2))
-    world = bench.applied(made, iter(hosts))
-    again = _planned(source, world, bench.facts(2))
+    made = _planned(source, {host: planner.empty(host) for host in hosts}, planner.facts(2))
+    world = planner.applied(made, iter(hosts))
+    again = _planned(source, world, planner.facts(2))
     assert not again.steps

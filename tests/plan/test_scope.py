@@ -3,8 +3,8 @@
 from tests.plan import builders
 from tests.plan.builders import plan, service
 from tests.plan.worlds import applied
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind
 
 FLEET = builders.fleet(service("api", replicas=4), service("db"), hosts=2)
 

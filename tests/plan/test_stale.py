@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from tests.plan import cases
+from tests.plan import builders, cases
 from tests.plan.builders import plan
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import applied
-from unictl.instances.live import Claim, LiveVolume
-from unictl.plan import planfile
-from unictl.plan.plan import Plan
-from unictl.plan.stale import moved
-from unictl.plan.step import Kind
+from unictl.instances.observed.host_state import Claim, LiveVolume
+from unictl.plan.file import planfile
+from unictl.plan.file.staleness import moved
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind
 
 
 def _made() -> tuple[Plan, Simulator]:
     sim = applied(cases.hello())
-    return plan(cases.change(cases.hello(), "front", args=("--new",)), sim.world()), sim
+    return plan(builders.change(cases.hello(), "front", args=("--new",)), sim.world()), sim
 
 
 def _key(sim: Simulator, name: str) -> str:

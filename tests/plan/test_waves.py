@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.plan.builders import HTTP, Share, change, empty, fleet, plan, service
+from tests.plan.builders import HTTP, change, empty, fleet, plan, service
 from tests.plan.worlds import applied
 from unictl.fleet.model import Order, Update
-from unictl.plan.plan import Plan
-from unictl.plan.step import Kind
+from unictl.fleet.quantities import Share
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Kind
 
 
 def _sizes(made: Plan) -> list[int]:

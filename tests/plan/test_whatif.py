@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from tests.plan.builders import GIB, MIB, change, endpoints, facts, fleet, host, published, service, silent, without
+from tests.plan.builders import GIB, change, endpoints, facts, fleet, host, published, service, silent, without
 from tests.plan.builders import plan as planned
 from tests.plan.worlds import applied
-from unictl.fleet.model import Fleet, Placement, Volume
-from unictl.instances.desired import wish
-from unictl.instances.live import Survey, World
-from unictl.plan.assumed import assumed, undeclared
-from unictl.plan.change import Action
-from unictl.plan.whatif import Answer, Question, Standing, whatif
-from unictl.views import layout
-from unictl.views import whatif as view
+from unictl.fleet.model import MIB, Fleet, Placement, Volume
+from unictl.instances.desired.instance import wish
+from unictl.instances.observed.host_state import Survey, World
+from unictl.plan.model.change import Action
+from unictl.plan.whatif.assumed_world import assumed, undeclared
+from unictl.plan.whatif.whatif import Answer, Question, Standing, whatif
+from unictl.views.text import layout
+from unictl.views.text import whatif as view
 
 
 def shop(**given: object) -> Fleet:

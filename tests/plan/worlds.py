@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.plan import builders
-from tests.plan.builders import MIB, fleet, host, plan, service
+from tests.plan.builders import fleet, host, plan, service
 from tests.plan.simulator import Simulator, simulate
-from unictl.fleet.model import Fleet, Order, Port, Service, Update
+from unictl.fleet.model import MIB, Fleet, Order, Port, Service, Update
 from unictl.fleet.quantities import Share
 from unictl.fleet.references import canonical, parse
-from unictl.plan.plan import Plan
+from unictl.plan.model.plan import Plan
 
 NAMES = ("alpha", "beta", "gamma", "delta")
 LOOSE: dict[str, Any] = {"allow_destroy": 99, "retry": True}

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HELLO = REPOSITORY / "playbooks/hello/hello.elf"
-PROBE = REPOSITORY / "unictl/onhost/probe.elf"
+PROBE = REPOSITORY / "unictl/onhost/hypervisors/qemu/probe.elf"
 BUILD = REPOSITORY / "playbooks/hello/src/build"
 
 DEADLINE = 15.0

@@ -52,7 +52,7 @@ def test_a_check_names_the_image_that_differs(tmp_path: Path) -> None:
     build = tmp_path / "playbooks/hello/src/build"
     checked = subprocess.run([sys.executable, str(build), "--check"], check=False, capture_output=True, text=True)
     assert checked.returncode == 1
-    assert "unictl/onhost/probe.elf" in checked.stdout
+    assert "unictl/onhost/hypervisors/qemu/probe.elf" in checked.stdout
     assert "hello.elf" not in checked.stdout
 
 

@@ -16,17 +16,18 @@ from tests.plan.builders import REVISION, empty
 from tests.plan.simulator import simulate
 from unictl.cli.main import main
 from unictl.fleet.model import Fleet
-from unictl.fleet.support import unsupported
-from unictl.guests.facts import ImageFacts
-from unictl.images.file import facts_of
-from unictl.instances.preflight import preflight
-from unictl.operations import scaffold, settle
+from unictl.fleet.unsupported import unsupported
+from unictl.guests.image_facts import ImageFacts
+from unictl.images.file_facts import facts_of
+from unictl.instances.launch.preflight import preflight
+from unictl.operations.planning import prepare
 from unictl.operations.request import FleetRequest
-from unictl.plan.build import build
-from unictl.plan.options import PlanOptions
-from unictl.plan.plan import Plan
-from unictl.revisions.worktree import WorkTree
-from unictl.views import layout, text
+from unictl.operations.setup import init
+from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.plan import Plan
+from unictl.plan.planner import build
+from unictl.revisions.working_tree import WorkTree
+from unictl.views.text import layout, plan_text
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 CASES = Path(__file__).parent / "plans"
@@ -52,7 +53,7 @@ def words(name: str) -> tuple[str, ...]:
 
 def loaded(name: str) -> Fleet:
     path, environment = FLEETS[name]
-    found = settle.read(FleetRequest(path=PLAYBOOKS / path, environment=environment))
+    found = prepare.read(FleetRequest(path=PLAYBOOKS / path, environment=environment))
     assert found.loaded.fleet is not None, found.loaded.problems
     return found.loaded.fleet
 
@@ -92,7 +93,7 @@ def test_the_first_plan_is_the_golden_one(name: str, request: pytest.FixtureRequ
     fleet = runnable(loaded(name))
     made = planned(fleet, facts(fleet, name))
     assert made.can_apply, made.refusals
-    golden(f"{name}.txt", layout.text(text.plan(made, 80)), request)
+    golden(f"{name}.txt", layout.text(plan_text.plan(made, 80)), request)
 
 
 def test_another_image_of_every_service_of_the_shop_is_a_plan_to_read(request: pytest.FixtureRequest) -> None:
@@ -103,7 +104,7 @@ def test_another_image_of_every_service_of_the_shop_is_a_plan_to_read(request: p
     other = {"kernel": replace(known["service"]["kernel"], sha256="ab" * 32)}
     made = planned(fleet, {**known, "service": other}, sim.world())
     assert made.can_apply, made.refusals
-    golden("shop-image.txt", layout.text(text.plan(made, 80)), request)
+    golden("shop-image.txt", layout.text(plan_text.plan(made, 80)), request)
 
 
 @pytest.mark.parametrize("name", FLEETS)
@@ -129,7 +130,7 @@ def test_what_a_playbook_asks_for_too_early_is_answered_with_its_place(name: str
     missing = unsupported(loaded(name))
     if not missing:
         return
-    scaffold.init(tmp_path, FLEETS[name][0].partition("/")[0])
+    init.init(tmp_path, FLEETS[name][0].partition("/")[0])
     path = tmp_path / FLEETS[name][0].partition("/")[2]
     code, said = ran("plan", str(path), *words(name)[1:])
     assert code == 3 and all(f"error: {each.text}\n" in said for each in missing)
@@ -156,7 +157,7 @@ def test_the_edge_is_two_fleets_on_the_same_hosts() -> None:
 
 @pytest.mark.parametrize("playbook", ["hello", "shop", "edge"])
 def test_a_fleet_begun_from_a_playbook_is_whole_and_has_an_id_of_its_own(playbook: str, tmp_path: Path) -> None:
-    written = scaffold.init(tmp_path, playbook)
+    written = init.init(tmp_path, playbook)
     assert "fleet.yaml" in written and not any(name.startswith(("src", "try")) for name in written)
     assert all(
         (tmp_path / name).read_bytes() == (PLAYBOOKS / playbook / name).read_bytes() or name.endswith("fleet.yaml")

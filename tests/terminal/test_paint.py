@@ -1,7 +1,7 @@
 """Style words as colours."""
 
 from unictl.terminal.paint import paint
-from unictl.views.spans import Span
+from unictl.views.text.spans import Span
 
 
 def test_without_colour_there_is_not_one_escape() -> None:

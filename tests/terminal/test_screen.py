@@ -9,9 +9,9 @@ import pytest
 
 from tests.views.samples import STEP
 from unictl.journal.event import Began, Finished, Started
-from unictl.terminal.leave import leaver
+from unictl.terminal.abort import leaver
 from unictl.terminal.screen import Screen
-from unictl.views.progress import STOPPING
+from unictl.views.text.progress import STOPPING
 
 
 class _Clock:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from unictl.diagnostics.diagnostic import Diagnostic, Severity
-from unictl.plan.change import Action, Change, Field
-from unictl.plan.plan import Endpoint, Plan
-from unictl.plan.revision import Revision
-from unictl.plan.step import Kind, Step
+from unictl.plan.model.change import Action, Change, Field
+from unictl.plan.model.plan import Endpoint, Plan
+from unictl.plan.model.revision import Revision
+from unictl.plan.model.step import Kind, Step
 
 OLD, NEW = "sha256:" + "a1b2c3d4" * 8, "sha256:" + "d4e5f6a7" * 8
 IMAGE = Field(path="image.kernel", old=OLD, new=NEW)

@@ -6,8 +6,8 @@ from tests.views import samples
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.journal.event import Began, Ended, Event, Failed, Finished, Progressed, Skipped, Started
 from unictl.journal.report import Report
-from unictl.plan.step import Kind, Step
-from unictl.views import json
+from unictl.plan.model.step import Kind, Step
+from unictl.views import documents
 
 _PROBLEM = samples.REFUSAL
 
@@ -28,17 +28,17 @@ def _events() -> list[Event]:
 def test_every_document_says_which_format_it_is() -> None:
     plan = samples.everything()
     made = [
-        json.plan(plan),
-        json.report(plan, Report()),
-        json.failure(InvalidFleet("no")),
-        json.validated((), (), True),
-        json.document({"fleet": "shop"}),
+        documents.plan(plan),
+        documents.report(plan, Report()),
+        documents.failure(InvalidFleet("no")),
+        documents.validated((), (), True),
+        documents.document({"fleet": "shop"}),
     ]
     assert [each["format_version"] for each in made] == ["1.2", *["1.0"] * 4]
 
 
 def test_a_plan_has_the_summary_its_rows_and_all_exit_codes() -> None:
-    document = json.plan(samples.everything(), {0, 5, 6, 2})
+    document = documents.plan(samples.everything(), {0, 5, 6, 2})
     assert document["summary"]["replace"] == 42 and document["summary"]["text"].startswith("Plan: 2 to add")
     assert document["exit_codes"] == [0, 2, 5, 6]
     row = next(each for each in document["rows"] if each["subject"] == "api-0")
@@ -47,11 +47,11 @@ def test_a_plan_has_the_summary_its_rows_and_all_exit_codes() -> None:
 
 
 def test_rows_of_what_stays_are_left_out() -> None:
-    assert not json.plan(samples.plan(samples.kept(3)))["rows"]
+    assert not documents.plan(samples.plan(samples.kept(3)))["rows"]
 
 
 def test_each_event_is_one_object_on_one_line_with_a_type() -> None:
-    lines = [json.line(json.event(event, first=n == 0)) for n, event in enumerate(_events())]
+    lines = [documents.line(documents.event(event, first=n == 0)) for n, event in enumerate(_events())]
     assert all(line.count("\n") == 1 and line.endswith("\n") for line in lines)
     parsed = [stdlib.loads(line) for line in lines]
     assert [each["type"] for each in parsed] == [
@@ -68,18 +68,18 @@ def test_each_event_is_one_object_on_one_line_with_a_type() -> None:
 
 def test_an_event_names_its_step_and_leaves_the_launch_document_out() -> None:
     step = Step(id="launch:x", kind=Kind.LAUNCH, host="hv1", subject="x", data={"document": {"argv": ["secret"]}})
-    line = json.line(json.event(Started(at=0.0, step=step)))
+    line = documents.line(documents.event(Started(at=0.0, step=step)))
     assert "secret" not in line and stdlib.loads(line)["step"]["id"] == "launch:x"
 
 
 def test_a_report_lists_done_failed_reverted_and_not_started_with_all_codes() -> None:
     step = samples.STEP
     report = Report(done=(step,), failed=((step, _PROBLEM),), reverted=(step,), skipped=((step, "why"),), codes=(5,))
-    document = json.report(samples.plan(samples.bump(1)), report, again="unictl apply")
+    document = documents.report(samples.plan(samples.bump(1)), report, again="unictl apply")
     assert document["exit_code"] == 8 and document["exit_codes"] == [5, 8]
     assert document["failed"][0]["problem"]["code"] == "budget"
     assert document["not_started"] == [{"step": step.id, "cause": "why"}] and document["again"] == "unictl apply"
 
 
 def test_what_is_printed_is_ascii_so_that_every_stream_can_hold_it() -> None:
-    assert json.whole({"text": "grün\u2028"}).isascii() and json.line({"text": "grün"}).isascii()
+    assert documents.whole({"text": "grün\u2028"}).isascii() and documents.line({"text": "grün"}).isascii()

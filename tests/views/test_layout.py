@@ -4,8 +4,8 @@ import yaml
 
 from tests.views import samples
 from unictl.diagnostics.failure import Refused
-from unictl.plan.change import Action, Change
-from unictl.views import failures, fold, layout, tree
+from unictl.plan.model.change import Action, Change
+from unictl.views.text import failures, fold, layout, tree
 
 
 def test_names_sort_as_people_count() -> None:

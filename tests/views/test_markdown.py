@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.views import samples
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.plan import approval, planfile
-from unictl.plan.change import Action, Change, Field
-from unictl.plan.plan import Plan
+from unictl.plan.file import approval, planfile
+from unictl.plan.model.change import Action, Change, Field
+from unictl.plan.model.plan import Plan
 from unictl.views import markdown
 
 

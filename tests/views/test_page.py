@@ -9,10 +9,10 @@ import pytest
 from tests.plan import cases
 from tests.views import samples
 from tests.views.test_graph import many
-from unictl.plan import approval, planfile
-from unictl.plan.change import Action
-from unictl.plan.plan import Endpoint
-from unictl.views import page
+from unictl.plan.file import approval, planfile
+from unictl.plan.model.change import Action
+from unictl.plan.model.plan import Endpoint
+from unictl.views.html import page
 
 CANARY = "<script>canary</script>\"'><img src=x onerror=canary>&amp;"
 VOID = {"meta", "br", "input"}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from unictl.diagnostics.diagnostic import Diagnostic, Severity
 from unictl.diagnostics.place import Place
-from unictl.views import layout, problems
+from unictl.views.text import layout, problems
 
 
 def problem(source: str = "  api: {image: apy}", column: int = 16, end: int | None = 19, **given: Any) -> Diagnostic:

@@ -14,8 +14,8 @@ from unictl.journal.event import (
     Started,
     Waiting,
 )
-from unictl.plan.step import Kind, Step
-from unictl.views import layout, progress
+from unictl.plan.model.step import Kind, Step
+from unictl.views.text import layout, progress
 
 
 def _step(n: int, kind: Kind = Kind.LAUNCH) -> Step:

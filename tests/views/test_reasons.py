@@ -3,10 +3,10 @@
 import pytest
 
 from tests.views import samples
-from unictl.instances.spec import DEFAULTS
-from unictl.plan.change import Action, Change
-from unictl.plan.reasons import Reason, replaced, volume_on
-from unictl.views import layout, reasons, text
+from unictl.instances.desired.spec import DEFAULTS
+from unictl.plan.model.change import Action, Change
+from unictl.plan.model.reason import Reason, replaced, volume_on
+from unictl.views.text import layout, plan_text, reasons
 
 CODES = [*map(str, Reason), *(replaced(key) for key in ("image", *DEFAULTS)), volume_on("hv1")]
 
@@ -21,6 +21,6 @@ def test_every_code_has_a_sentence_of_its_own(code: str) -> None:
 
 def test_a_policy_that_many_hosts_remember_otherwise_is_a_row_about_hosts() -> None:
     rows = tuple(Change(action=Action.ADJUST, subject="policy", host=f"hv{n}", reason=Reason.POLICY) for n in range(3))
-    shown = layout.text(text.plan(samples.plan(rows), 80))
+    shown = layout.text(plan_text.plan(samples.plan(rows), 80))
     assert "policy  3 hosts" in shown
     assert "instance" not in shown

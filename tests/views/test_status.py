@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.views import samples
-from unictl.execution.look import ended_well
+from unictl.execution.queries import ended_well
 from unictl.fleet.model import Fleet, Service
-from unictl.instances.live import LiveInstance
-from unictl.views import ages, hosts, layout, status
+from unictl.instances.observed.host_state import LiveInstance
+from unictl.views.text import hosts, layout, status, units
 
 
 def test_the_status_reads_as_it_should(golden: Callable[[str, str], None]) -> None:
@@ -54,18 +54,18 @@ def test_the_accelerator_is_told_in_words(told: object, shown: str) -> None:
     [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (172_799, "47 h"), (172_800, "2 d")],
 )
 def test_an_age_is_one_number_and_its_unit(seconds: float, shown: str) -> None:
-    assert ages.age(1e9 + seconds, 1e9) == shown
+    assert units.age(1e9 + seconds, 1e9) == shown
 
 
 def test_an_age_of_what_is_not_known_is_empty_and_a_clock_that_went_back_is_no_trouble() -> None:
-    assert (ages.age(None, 5), ages.age(5, 0), ages.age(5, 7)) == ("", "", "0 s")
+    assert (units.age(None, 5), units.age(5, 0), units.age(5, 7)) == ("", "", "0 s")
 
 
 @pytest.mark.parametrize(
     ("size", "shown"), [(0, "0 B"), (64 << 20, "64 MiB"), (5_583_457_485, "5.2 GiB"), (47 << 30, "47 GiB"), (None, "-")]
 )
 def test_an_amount_is_about_what_it_is(size: object, shown: str) -> None:
-    assert ages.amount(size) == shown
+    assert units.amount(size) == shown
 
 
 def wide(replicas: int, commit: str = "3f2a9c1d8e7b") -> dict[str, Any]:

@@ -7,20 +7,23 @@ from typing import Any
 import pytest
 
 from tests.plan import builders
-from tests.plan.builders import Share, empty, fleet, service
+from tests.plan.builders import empty, fleet, service
 from tests.views import samples
 from unictl.fleet.model import Update
-from unictl.instances.live import LiveInstance
-from unictl.plan.change import Action, Change, Field
-from unictl.plan.plan import Endpoint, Plan
-from unictl.plan.step import Kind
-from unictl.views import layout, markdown, page, text
+from unictl.fleet.quantities import Share
+from unictl.instances.observed.host_state import LiveInstance
+from unictl.plan.model.change import Action, Change, Field
+from unictl.plan.model.plan import Endpoint, Plan
+from unictl.plan.model.step import Kind
+from unictl.views import markdown
+from unictl.views.html import page
+from unictl.views.text import layout, plan_text
 
 Golden = Callable[[str, str], None]
 
 
 def _rendered(plan, **options) -> str:
-    return layout.text(text.plan(plan, 80, **options))
+    return layout.text(plan_text.plan(plan, 80, **options))
 
 
 def _last(plan) -> str:
@@ -146,7 +149,7 @@ def test_a_control_character_of_a_fleet_file_never_reaches_the_output() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_no_line_of_prose_is_wider_than_asked(width: int) -> None:
-    lines = text.plan(samples.everything(), width)[:-1]
+    lines = plan_text.plan(samples.everything(), width)[:-1]
     wide = [layout.plain(line) for line in lines if len(layout.plain(line)) > width]
     assert width < 80 or not wide
 
@@ -208,7 +211,7 @@ def test_of_many_fields_a_dozen_lines_are_shown_and_all_where_that_is_wanted() -
     made = samples.plan([change])
     shown = [line for line in _rendered(made).splitlines() if "100ms" in line or "more" in line]
     assert len(shown) == 12 and shown[-1] == "      and 389 more (-verbose shows them)"
-    assert layout.text(text.plan(made, 80, verbose=True)).count("100ms -> 200ms") == 400
+    assert layout.text(plan_text.plan(made, 80, verbose=True)).count("100ms -> 200ms") == 400
 
 
 def test_a_reason_nobody_has_words_for_is_still_said() -> None:
@@ -222,7 +225,7 @@ def test_what_fleet_lock_was_given_is_said_also_where_nothing_else_changes() -> 
     shown = _rendered(samples.plan(samples.kept(1), facts={"relocked": words}))
     told = "fleet.lock: image hello.kernel 2b888b57715b -> 4a0bbf194adb, endpoint zed.http 23102; commit it"
     assert shown.split("\n\n")[0].replace("\n", " ") == told
-    assert shown.splitlines()[-1] == text.NOTHING
+    assert shown.splitlines()[-1] == plan_text.NOTHING
 
 
 def test_what_fleet_lock_was_given_stands_in_the_comment_and_on_the_page_too() -> None:
@@ -244,5 +247,5 @@ def test_what_asking_the_hosts_took_is_one_line_where_everything_is_shown(
 ) -> None:
     reached = {host: {"round_trips": trips, "took_ms": took} for host, (trips, took) in asked.items()}
     made = replace(samples.plan(samples.bump(2)), facts={"reached": reached})
-    assert told in layout.text(text.plan(made, verbose=True)).splitlines()
-    assert "round trip" not in layout.text(text.plan(made))
+    assert told in layout.text(plan_text.plan(made, verbose=True)).splitlines()
+    assert "round trip" not in layout.text(plan_text.plan(made))

@@ -1,1 +1,1 @@
-"""Arguments -> one operation -> a view -> an exit code. Door to click and to the environment."""
+"""The command line: parsing, one function per command, exit codes."""

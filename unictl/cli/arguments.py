@@ -1,7 +1,7 @@
-"""Command lines into typed arguments. Door to click: built from the vocabulary, used for nothing but parsing and help.
+"""Command lines as typed arguments. The only module that imports click, for parsing and help alone.
 
-click never sees the process's streams or its exit: help is returned as text, and what cannot be understood is a
-UsageFailure with what may have been meant.
+click never touches the streams or the exit of the process: help is returned as text, and a command line that cannot
+be parsed raises UsageFailure with a suggestion.
 """
 
 import difflib
@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from unictl.cli.dashes import doubled
-from unictl.cli.vocabulary import COMMANDS, NO_COLOR, Argument, Command, Option
+from unictl.cli.command_table import COMMANDS, NO_COLOR, Argument, Command, Option
+from unictl.cli.single_dash import doubled
 from unictl.diagnostics.failure import UsageFailure
 
 

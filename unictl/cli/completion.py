@@ -1,6 +1,6 @@
-"""Completion scripts for shells, written from the vocabulary. Imports no parser."""
+"""Completion scripts for shells, generated from the command table. Does not import the parser."""
 
-from unictl.cli.vocabulary import COMMANDS, words
+from unictl.cli.command_table import COMMANDS, words
 from unictl.diagnostics.failure import UsageFailure
 
 _BASH = """\

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while an apply runs: the first is counted, the second leaves at once."""
+"""SIGINT and SIGTERM during an apply: the first requests a stop, the second aborts at once."""
 
 import signal
 import threading

@@ -1,6 +1,6 @@
-"""The way in: arguments, environment and streams -> an exit code. The only module that looks at the process itself.
+"""Entry point: arguments, environment and streams -> exit code. The only module that reads the process itself.
 
-``--version`` and ``completion`` answer before anything of weight is imported.
+`--version` and `completion` answer before anything expensive is imported.
 """
 
 from __future__ import annotations
@@ -118,12 +118,12 @@ def _run(argv: list[str], environment: Mapping[str, str], stdin: TextIO, stdout:
 
 def _fail(failure: Failure, arguments: Arguments | None, streams: Streams) -> int:
     """Say what went wrong: the problems with their places, the sentence, what to do next; also as JSON."""
-    from unictl.views import failures
+    from unictl.views.text import failures
 
     if arguments and arguments.json:
-        from unictl.views import json
+        from unictl.views import documents
 
-        streams.put(json.line(json.failure(failure)))
+        streams.put(documents.line(documents.failure(failure)))
     streams.tell(failures.text(failure, streams.width))
     return failure.code
 

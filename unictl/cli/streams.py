@@ -1,4 +1,4 @@
-"""Where a command reads and writes, and what surrounds it: handed in once by ``cli.main``, never looked up again."""
+"""The streams, environment and terminal of a command, passed in once by `cli.main`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TextIO
 
 from unictl.diagnostics.failure import Failure
 from unictl.terminal.paint import paint
-from unictl.views.spans import Line
+from unictl.views.text.spans import Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,4 @@
-"""Text of fleet files -> Fleet, problems and places. Pure: no files, no git; door to pyyaml and jsonschema."""
+"""From the text of fleet files to a Fleet, with problems and places.
+
+Pure: no files, no git. The only place that uses pyyaml and jsonschema.
+"""

@@ -1,13 +1,16 @@
-"""Merged tree -> Fleet. What could not be read is left at its default and noted; nothing stops at the first problem."""
+"""From the merged tree to a Fleet.
+
+A value that could not be read stays at its default and is reported; decoding never stops at the first problem.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from unictl.declaration.decode_service import service
 from unictl.declaration.fields import Reader, Table, by, same, share_of, text, text_map, texts, whole
-from unictl.declaration.tree import Map
+from unictl.declaration.source_tree import Map
 from unictl.diagnostics.place import Path
-from unictl.fleet import connect, losses
+from unictl.fleet import connect_url, failure_scenarios
 from unictl.fleet.model import (
     Build,
     Expectation,
@@ -37,7 +40,7 @@ def _reserve(_: Reader, value: Any, __: Path) -> int | Share:
 
 
 _HOST: Table = {
-    "connect": by(connect.parse),
+    "connect": by(connect_url.parse),
     "address": text,
     "become": same,
     "root": text,
@@ -173,7 +176,7 @@ def _shares(reader: Reader, value: Any, path: Path) -> dict[str, Share]:
 
 
 _TEST: Table = {
-    "lose": by(losses.parse),
+    "lose": by(failure_scenarios.parse),
     "without": texts,
     "scale": _counts,
     "healthy": _shares,

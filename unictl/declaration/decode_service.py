@@ -1,11 +1,11 @@
-"""One merged service -> Service: short forms become long ones, texts become literals and references."""
+"""From one merged service to a Service: short forms become long ones, texts become literals and references."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from unictl.declaration.fields import Reader, Table, by, same, share_of, text, text_map, texts, whole
-from unictl.declaration.tree import Map
+from unictl.declaration.source_tree import Map
 from unictl.diagnostics.place import Path
 from unictl.fleet.model import File, OnRequest, Order, Placement, Port, Probe, Publish, Service, Update
 from unictl.fleet.quantities import duration, memory

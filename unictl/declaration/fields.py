@@ -1,10 +1,13 @@
-"""Reading one map of the merged tree by a table: key -> how its value becomes a field. Notes what was left out."""
+"""Reads one map of the merged tree by a table: key -> how its value becomes a field.
+
+Reports what could not be read.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.declaration.tree import SPOILED, List, Map, spot
+from unictl.declaration.source_tree import SPOILED, List, Map, spot
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Path
 from unictl.fleet.quantities import Share, share

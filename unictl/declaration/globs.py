@@ -1,4 +1,6 @@
-"""Globs over the paths of a folder: ``*`` and ``?`` within one name, ``**`` over folders. Pure; looks at no disk."""
+"""Globs over the paths of a directory: ``*`` and ``?`` within one name, ``**`` across directories. Pure; reads no
+disk.
+"""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The one call into this room: texts of fleet files -> Fleet, problems and places."""
+"""Entry point of this package: texts of fleet files -> Fleet, problems and places."""
 
 import gc
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unictl.declaration import decode, folder, schema, variables
+from unictl.declaration import decode, includes, schema, variables
 from unictl.declaration.decode_service import KEYS
-from unictl.declaration.folder import Folder
+from unictl.declaration.includes import Folder
 from unictl.declaration.merge import Templates, with_environment, without_nulls
-from unictl.declaration.tree import SPOILED, Map, Places, Sources, changed
+from unictl.declaration.source_tree import SPOILED, Map, Places, Sources, changed
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
+from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import Path, Place
 from unictl.fleet import rules
-from unictl.fleet.finding import Finding
 from unictl.fleet.model import Fleet
 from unictl.fleet.names import closest, there_are
 
@@ -55,7 +55,7 @@ def load(
     ``files`` may read lazily: its keys are all paths of the folder, and only what is needed is asked for.
     """
     with _collector_off():
-        return _Loading(folder.gather(files, entry), schema, environment, variables).loaded()
+        return _Loading(includes.gather(files, entry), schema, environment, variables).loaded()
 
 
 @contextmanager

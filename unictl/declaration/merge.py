@@ -1,12 +1,14 @@
-"""Merging: environment into fleet, then ``defaults`` < templates < service. Maps merge by key, all else is replaced.
+"""Merging: the environment into the fleet, then ``defaults`` < templates < service.
 
-``null`` is a value like any other until everything is merged; then it takes its key away.
+Maps merge by key, all other values are replaced.
+
+``null`` is a value like any other until everything is merged; then it removes its key.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.declaration.tree import SPOILED, List, Map, Spot
+from unictl.declaration.source_tree import SPOILED, List, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.fleet.names import closest, there_are
 

@@ -1,4 +1,4 @@
-"""What a plain scalar is by the YAML 1.2 core schema: ``no`` and ``on`` are texts, ``012`` is twelve. Pure."""
+"""The type of a plain scalar by the YAML 1.2 core schema: ``no`` and ``on`` are texts, ``012`` is twelve. Pure."""
 
 import re
 

@@ -1,18 +1,19 @@
-"""Tree of one file -> the same with what is wrong marked, and the problems. Door to jsonschema.
+"""Validates the tree of one file against the JSON Schema: marks invalid values and reports the problems. Uses
+jsonschema.
 
-Entries (each host, each service ...) are checked one by one, and what was found clean once is not checked again:
-a hundred revisions of a fleet differ in few entries. Nothing is compiled at import time, and jsonschema is imported
-where an entry is not surely right: it takes longer than all else of a valid fleet.
+Entries (each host, each service ...) are checked one by one, and a valid entry is not checked again: a hundred
+revisions of a fleet differ in few entries. Nothing is compiled at import time, and jsonschema is imported only
+where an entry is not certainly valid: importing it takes longer than everything else for a valid fleet.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.declaration import kinds
-from unictl.declaration.sound import sound
-from unictl.declaration.tree import SPOILED, Loose, Map, changed, spot
-from unictl.declaration.wording import Issue, issues
+from unictl.declaration import formats
+from unictl.declaration.quick_check import sound
+from unictl.declaration.schema_errors import Issue, issues
+from unictl.declaration.source_tree import SPOILED, Loose, Map, changed, spot
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Path
 
@@ -87,7 +88,7 @@ def _validator(node: Mapping[str, Any]) -> Any:
     from jsonschema.validators import extend
 
     def kind(_: Any, wanted: str, value: Any, __: Any) -> Any:
-        said = kinds.why(wanted, value) if isinstance(value, str) else ""
+        said = formats.why(wanted, value) if isinstance(value, str) else ""
         if said:
             yield ValidationError(said)
 
@@ -152,7 +153,7 @@ class _Check:
         """A section of named entries."""
         what, inner = node["x-entries"], node["additionalProperties"]
         for name, entry in value.items():
-            said = kinds.why(node["propertyNames"]["x-kind"], name)
+            said = formats.why(node["propertyNames"]["x-kind"], name)
             if said:
                 self.tell(Issue(path=(name,), code="bad-name", summary=said, at_key=True, spoils=()), path)
             if entry is None and len(path) == 1:

@@ -1,4 +1,4 @@
-"""``${var.X}`` and ``${fleet.name}`` -> what they stand for, everywhere in a tree. Other references stay.
+"""Replaces ``${var.X}`` and ``${fleet.name}`` everywhere in a tree. Other references stay.
 
 In ``args`` and ``environment`` of services a text may hold every reference, so it stays in its canonical form;
 elsewhere only what can be replaced here is allowed, and ``$${`` becomes ``${``.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unictl.declaration.scalars import resolve
-from unictl.declaration.tree import SPOILED, List, Loose, Map, Spot
+from unictl.declaration.source_tree import SPOILED, List, Loose, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Place
 from unictl.fleet.names import closest, listed

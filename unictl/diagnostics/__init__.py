@@ -1,1 +1,1 @@
-"""Problems with a place in a file, and failures with an exit code. Pure; imports nothing of unictl."""
+"""Problems found in the fleet files, and failures with an exit code. Pure; imports nothing else of unictl."""

@@ -1,4 +1,4 @@
-"""A problem as a value: what, where, why, and what to do next. Never raised by itself."""
+"""A diagnostic: what is wrong, where, why, and what to do next. A value; it is never raised."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

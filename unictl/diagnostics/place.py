@@ -1,4 +1,4 @@
-"""Where something stands in a text: file, line, column. Values only; reads no file."""
+"""A place in a file: path, line and column. Values only; reads no file."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""Survey all hosts, take leases, walk the graph, prove, report."""
+"""Carries plans out: survey all hosts, acquire leases, walk the step graph, wait for health checks, report."""

@@ -1,4 +1,6 @@
-"""Carries out a plan: connect, take the leases, read again, refuse what is stale, walk, write the ledger."""
+"""Carries out a plan: connect, acquire the leases, survey again, reject a stale plan, walk the steps, write the
+ledger.
+"""
 
 import asyncio
 import time
@@ -6,23 +8,23 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 from unictl.diagnostics.failure import Failure, Interrupted, Stale, Unreachable
-from unictl.execution.act import Opener, Tools
-from unictl.execution.board import Board
+from unictl.execution.ingress_queue import Board
 from unictl.execution.leases import acquire_all, release_all
+from unictl.execution.step_runner import Opener, Tools
 from unictl.execution.surveys import Connect, Reached, survey_again, survey_all
 from unictl.execution.walk import POLL, Interrupts, Walk
 from unictl.fleet.model import Host, Keep
 from unictl.hosts.host import Host as Connection
-from unictl.instances.live import Silent
-from unictl.journal.entry import entry
+from unictl.instances.observed.host_state import Silent
 from unictl.journal.event import Event, Progressed, Waiting
+from unictl.journal.ledger_entry import entry
 from unictl.journal.report import Report, fold
-from unictl.plan import stale
-from unictl.plan.approval import approval_hash
-from unictl.plan.course import Course
-from unictl.plan.plan import Plan
-from unictl.plan.step import Step
-from unictl.secrets.resolve import Value
+from unictl.plan.file import staleness
+from unictl.plan.file.approval import approval_hash
+from unictl.plan.model.plan import Plan
+from unictl.plan.model.step import Step
+from unictl.plan.progress.tracker import Course
+from unictl.secrets.secret_values import Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ async def _with_leases(plan: Plan, means: Means, connections: Mapping[str, Conne
     tokens = await _unless_stopped(acquiring, means.interrupts)
     try:
         world = await survey_again(connections, owner=plan.owner, mark=plan.mark, was=plan.was, full={})
-        moved = stale.moved(plan, world)
+        moved = staleness.moved(plan, world)
         if moved:
             raise Stale("the plan is stale: what it has read has moved since", hint="plan again", problems=moved)
         report = await _walk(plan, means, connections)

@@ -1,4 +1,4 @@
-"""Leases on every touched host: all or none, in the order of host-ids, so that no two hold each other up."""
+"""Leases on every touched host: all or none, in the order of host ids, so that two applies never deadlock."""
 
 import asyncio
 import time

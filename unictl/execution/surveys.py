@@ -1,4 +1,7 @@
-"""Ask every host of a fleet at once: connections in, a World out. A silent host is a value, not an error."""
+"""Surveys all hosts of a fleet at once: connections in, live state out.
+
+An unreachable host is a value, not an error.
+"""
 
 import asyncio
 import threading
@@ -11,7 +14,7 @@ from unictl.diagnostics.failure import Failure
 from unictl.fleet.model import Host
 from unictl.hosts.host import Host as Connection
 from unictl.hosts.host import HostProblem
-from unictl.instances.live import Silent, Survey, decode
+from unictl.instances.observed.host_state import Silent, Survey, decode
 
 AT_ONCE = 32
 """Connections that are made at the same time (architecture, rule 12)."""

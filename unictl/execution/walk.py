@@ -1,7 +1,8 @@
-"""Walks the plan's graph: starts what is ready, goes on with independent branches after a failure, stops on request.
+"""Walks the plan's step graph: starts ready steps, continues with independent branches after a failure, stops on
+request.
 
-Launches that are ready on one host at one moment travel in one message. What is ready, what is skipped and how a
-service goes back is decided by ``plan.course``; nothing is decided here but when.
+Launches that are ready on one host at the same time are sent in one message. What is ready, what is skipped and
+how a service is rolled back is decided by ``plan.progress``; this module decides only when.
 """
 
 import asyncio
@@ -13,8 +14,8 @@ from typing import Protocol
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure, Unreachable
-from unictl.execution.act import NOT_THERE, Tools, Unhealthy, act, launch
-from unictl.execution.board import Board
+from unictl.execution.ingress_queue import Board
+from unictl.execution.step_runner import NOT_THERE, Tools, Unhealthy, act, launch
 from unictl.hosts.host import Host as Connection
 from unictl.hosts.host import HostProblem
 from unictl.journal.event import (
@@ -31,8 +32,8 @@ from unictl.journal.event import (
     Told,
 )
 from unictl.journal.report import UNHEALTHY
-from unictl.plan.course import Course
-from unictl.plan.step import Kind, Step
+from unictl.plan.model.step import Kind, Step
+from unictl.plan.progress.tracker import Course
 
 POLL = 0.1
 """Seconds between looks at the interrupt counter, which a signal handler raises."""

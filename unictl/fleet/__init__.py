@@ -1,1 +1,4 @@
-"""The fleet as typed values: names, quantities, references, the model and its rules. Pure; no files, no places."""
+"""The fleet as typed values: model, names, quantities, references, selections and the rules that check them.
+
+Pure: reads no files and knows no places.
+"""

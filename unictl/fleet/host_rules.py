@@ -1,12 +1,12 @@
-"""Rules about hosts and networks, and about where services and volumes may stand. Pure."""
+"""Rules for hosts and networks, and for where services and volumes can be placed. Pure."""
 
 import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import Path
-from unictl.fleet.connect import text_of
-from unictl.fleet.finding import Finding
+from unictl.fleet.connect_url import text_of
 from unictl.fleet.model import Fleet, Host, Network, Placement, Service
 from unictl.fleet.names import closest, listed, there_are
 from unictl.fleet.quantities import memory_text

@@ -1,8 +1,9 @@
-"""The fleet as declared, resolved and typed: what a fleet file means after includes, templates and environments. Pure.
+"""The fleet as declared, resolved and typed: what the fleet files mean after includes, templates and environments.
+Pure.
 
-Holds no places (``declaration`` keeps those in a side table by path) and no bytes of images.
-Memory and sizes are bytes, durations milliseconds. A field's default is the language's default (language.md).
-``canonical spec`` columns (F, A, P) are decided in ``instances.spec``, not here.
+Holds no places (``declaration`` keeps those in a side table by path) and no bytes of images. Memory and sizes
+are bytes, durations are milliseconds. A field's default is the default of the fleet language. Which fields are
+part of an instance's specification is decided in ``instances``, not here.
 """
 
 from collections.abc import Mapping

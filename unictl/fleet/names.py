@@ -1,4 +1,4 @@
-"""Names, how they are written, and which one was probably meant. Pure."""
+"""Names: how they are written, split and listed, and the closest match of a misspelled one. Pure."""
 
 import re
 from collections.abc import Iterable

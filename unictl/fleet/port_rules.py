@@ -1,10 +1,10 @@
-"""Rules about ports: what guests listen on, what is published, what checks ask, where endpoints come from. Pure."""
+"""Rules for ports: guest ports, published ports, health check ports and endpoint ranges. Pure."""
 
 import re
 from collections.abc import Iterator
 
+from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import Path
-from unictl.fleet.finding import Finding
 from unictl.fleet.model import Fleet, Port, Probe, Publish, Service
 from unictl.fleet.names import closest, listed
 

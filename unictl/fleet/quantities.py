@@ -1,6 +1,6 @@
-"""Amounts that people write with units, parsed once: memory, duration, share. Pure.
+"""Quantities with units, parsed and formatted: memory, duration, share. Pure.
 
-Values are plain integers in one unit each, so that arithmetic stays arithmetic: memory and sizes in bytes,
+Values are plain integers in one unit each, so that arithmetic stays simple: memory and sizes in bytes,
 durations in milliseconds.
 """
 

@@ -1,22 +1,25 @@
-"""Rules about names that refer to something: it must be there, once, and not in a circle. Pure."""
+"""Rules for names that refer to something else in the fleet: it must exist, be unique, and form no dependency
+cycle. Pure.
+"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
+from unictl.diagnostics import finding
+from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import Path
-from unictl.fleet.finding import Finding, unknown
 from unictl.fleet.model import Fleet, Service
-from unictl.fleet.names import closest, listed
+from unictl.fleet.names import closest, listed, there_are
 from unictl.fleet.references import Reference, Text, references
 
 
 def names(fleet: Fleet) -> Iterator[Finding]:
     """Every name that refers to an image, network, volume, secret, host or service."""
     if fleet.default_network not in (*fleet.networks, "user"):
-        yield unknown(("default_network",), "network", fleet.default_network, fleet.networks)
+        yield unknown_name(("default_network",), "network", fleet.default_network, fleet.networks)
     for volume in fleet.volumes.values():
         if volume.host and volume.host not in fleet.hosts:
-            yield unknown(("volumes", volume.name, "host"), "host", volume.host, fleet.hosts)
+            yield unknown_name(("volumes", volume.name, "host"), "host", volume.host, fleet.hosts)
     for service in fleet.services.values():
         yield from _of_service(fleet, service)
         yield from _texts(fleet, service)
@@ -25,19 +28,19 @@ def names(fleet: Fleet) -> Iterator[Finding]:
 def _of_service(fleet: Fleet, service: Service) -> Iterator[Finding]:
     path: Path = ("services", service.name)
     if service.image and service.image not in fleet.images:
-        yield unknown((*path, "image"), "image", service.image, fleet.images)
+        yield unknown_name((*path, "image"), "image", service.image, fleet.images)
     for index, network in enumerate(service.network):
         if network not in fleet.networks and network != fleet.default_network:
-            yield unknown((*path, "network", index), "network", network, fleet.networks)
+            yield unknown_name((*path, "network", index), "network", network, fleet.networks)
     for device, volume in service.volumes.items():
         if volume not in fleet.volumes:
-            yield unknown((*path, "volumes", device), "volume", volume, fleet.volumes)
+            yield unknown_name((*path, "volumes", device), "volume", volume, fleet.volumes)
     for file in service.files:
         if file.secret and file.secret not in fleet.secrets:
-            yield unknown((*path, "files", file.path, "secret"), "secret", file.secret, fleet.secrets)
+            yield unknown_name((*path, "files", file.path, "secret"), "secret", file.secret, fleet.secrets)
     for index, publish in enumerate(service.publish):
         if publish.tls and publish.tls not in fleet.secrets:
-            yield unknown((*path, "publish", index, "tls"), "secret", publish.tls, fleet.secrets)
+            yield unknown_name((*path, "publish", index, "tls"), "secret", publish.tls, fleet.secrets)
     yield from _others(fleet, service, (*path, "needs"), service.needs, "needs itself")
     apart = (*path, "placement", "apart_from")
     yield from _others(fleet, service, apart, service.placement.apart_from, "cannot stand apart from itself")
@@ -50,7 +53,7 @@ def _others(fleet: Fleet, service: Service, path: Path, wanted: tuple[str, ...],
             text = f"the service {name!r} {itself}"
             yield Finding(path=(*path, index), code="needs-itself", text=text, hint=hint)
         elif name not in fleet.services:
-            yield unknown((*path, index), "service", name, fleet.services)
+            yield unknown_name((*path, index), "service", name, fleet.services)
 
 
 def _texts(fleet: Fleet, service: Service) -> Iterator[Finding]:
@@ -65,13 +68,13 @@ def _texts(fleet: Fleet, service: Service) -> Iterator[Finding]:
 
 def _reference(fleet: Fleet, path: Path, reference: Reference) -> Iterator[Finding]:
     if reference.kind == "secret" and reference.name not in fleet.secrets:
-        yield unknown(path, "secret", reference.name, fleet.secrets)
+        yield unknown_name(path, "secret", reference.name, fleet.secrets)
     if reference.kind != "service":
         return
     name, _, port = reference.name.partition(".")
     service = fleet.services.get(name)
     if service is None:
-        yield unknown(path, "service", name, fleet.services)
+        yield unknown_name(path, "service", name, fleet.services)
     elif port not in (known := [each.name for each in service.ports]):
         near = closest(port, known)
         there = f"Its ports: {listed(known)}." if known else f"Give {name} `ports`, such as {{{port}: 8080}}."
@@ -169,3 +172,14 @@ def volume_owners(fleet: Fleet) -> Iterator[Finding]:
                 about_key=True,
                 related=(("volumes", base),),
             )
+
+
+def unknown_name(path: Path, what: str, name: str, known: Iterable[str], *, among: str = "") -> finding.Finding:
+    """There is no ``what`` called ``name``; the nearest of ``known``, or what there is, as hint."""
+    known = tuple(known)
+    near = closest(name, known)
+    hint = f"Did you mean {near}?" if near else there_are(known) or f"No {what} is declared."
+    section = among or f"{what}s"
+    return finding.Finding(
+        path=path, code=f"unknown-{what}", text=f"there is no {what} {name!r}", hint=hint, among=section
+    )

@@ -1,8 +1,9 @@
-"""Texts with references in them: the closed set ``${...}`` of the fleet language. Pure, no logic, no nesting.
+"""Texts with references: the closed set ``${...}`` of the fleet language. Pure, no logic, no nesting.
 
-A Text is a tuple of literal strings and References. ``$${`` is a literal ``${``. In a run of dollars before a brace
-each pair is one literal dollar, so that ``$$${var.x}`` is a dollar before a reference: without that, a literal ending
-in a dollar before a reference could not be written, and two different texts would have one canonical form.
+A Text is a tuple of literal strings and References. ``$${`` is a literal ``${``. In a run of dollars before a
+brace each pair is one literal dollar, so that ``$$${var.x}`` is a dollar before a reference: without that, a
+literal ending in a dollar before a reference could not be written, and two different texts would have one
+canonical form.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""All rules across a fleet, each a function Fleet -> findings. Pure; a rule is added by adding it to ``RULES``."""
+"""All rules for a fleet, each a function Fleet -> findings. Pure. To add a rule, add it to ``RULES``."""
 
 from collections.abc import Callable, Iterable
 
-from unictl.fleet import expectation_rules, host_rules, port_rules, reference_rules, service_rules
-from unictl.fleet.finding import Finding, Findings
+from unictl.diagnostics.finding import Finding, Findings
+from unictl.fleet import fleet_test_rules, host_rules, port_rules, reference_rules, service_rules
 from unictl.fleet.model import Fleet
 
 Rule = Callable[[Fleet], Iterable[Finding]]
@@ -25,7 +25,7 @@ RULES: tuple[Rule, ...] = (
     service_rules.jobs,
     service_rules.images,
     service_rules.secrets,
-    expectation_rules.tests,
+    fleet_test_rules.tests,
 )
 
 

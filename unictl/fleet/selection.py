@@ -1,7 +1,8 @@
-"""Selecting by name: ``api``, ``api-2``, ``web-*``, ``@label``, ``host:hv*``, lists by comma, ``!`` to leave out. Pure.
+"""Selectors: ``api``, ``api-2``, ``web-*``, ``@label``, ``host:hv*``, lists separated by commas, ``!`` to exclude.
+Pure.
 
-One language for ``-target`` (a bare word is a service or an instance) and for ``placement.hosts`` (a bare word
-is a host). A list that only leaves out selects everything else.
+One syntax for ``-target`` (a bare word is a service or an instance) and for ``placement.hosts`` (a bare word is
+a host). A list that only excludes selects everything else.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""Rules about what is set within one service, image or secret: keys that contradict each other. Pure."""
+"""Rules within one service, image or secret: keys that contradict each other. Pure."""
 
 from collections.abc import Iterator
 
+from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import Path
-from unictl.fleet.finding import Finding
 from unictl.fleet.model import Fleet, Image, Order, Service
 from unictl.fleet.quantities import duration_text
 

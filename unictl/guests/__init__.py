@@ -1,1 +1,1 @@
-"""One module per guest family: identify, preflight, command line, how it ended. Pure."""
+"""Guest families, one module each: how to recognise, check, start and judge a guest. Pure."""

@@ -1,4 +1,4 @@
-"""The only table of guest families: what ``guest:`` in a fleet file may say. Values only."""
+"""The table of guest families: the values that ``guest:`` in a fleet file can have."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
-"""What a guest family decides, as a protocol; what a guest is handed, as values. Pure: no bytes, no hosts, no paths.
+"""The interface of a guest family, and the values a guest is started with. Pure: no bytes, no hosts, no paths.
 
-A family knows its boot protocol, its command line, the devices its drivers understand, and how its ends look.
-It knows nothing of hypervisor options beyond device models: ``hypervisors`` turns all this into argv.
+A family knows its boot protocol, its command line, the devices its drivers support, and how its exits look. It
+knows nothing of hypervisor options beyond device models: ``hypervisors`` turns all this into argv.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from typing import Protocol
 
 from unictl.diagnostics.place import Path
 from unictl.fleet.model import Image, Service
-from unictl.guests.ends import ExitRule
-from unictl.guests.facts import ImageFacts
+from unictl.guests.exit_rules import ExitRule
+from unictl.guests.image_facts import ImageFacts
 
 Facts = Mapping[str, ImageFacts]
 """Facts of an image's files by their place: ``kernel``, ``initrd``, ``disk``."""

@@ -8,7 +8,7 @@ import struct
 
 from unictl.guests import elf
 from unictl.guests.elf import Buffer, Elf, Note
-from unictl.guests.facts import ImageFacts
+from unictl.guests.image_facts import ImageFacts
 
 _XEN_GUEST_OS, _XEN_PVH = 6, 18
 _SOLO5_ABI = 0x31494241

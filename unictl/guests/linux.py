@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 from unictl.fleet.model import MIB, Image, Service
-from unictl.guests.ends import ExitRule, Verdict
-from unictl.guests.exits import CODES, DEBUG_EXIT, HOST, RESET
+from unictl.guests.command_words import argument_findings, assignments, word_findings
+from unictl.guests.exit_rules import ExitRule, Verdict
 from unictl.guests.family import Boot, Devices, Facts, Finding, Nic
 from unictl.guests.preflight import (
     disk_findings,
@@ -33,7 +33,7 @@ from unictl.guests.preflight import (
     one_network,
     pvh_findings,
 )
-from unictl.guests.words import argument_findings, assignments, word_findings
+from unictl.guests.qemu_exits import CODES, DEBUG_EXIT, HOST, RESET
 
 _LEAST = 8 * MIB
 _WORDS = 32

@@ -18,8 +18,8 @@ before those of the command line: the way out where QEMU's 1012 bytes are too fe
 from dataclasses import dataclass
 
 from unictl.fleet.model import MIB, Image, Service
-from unictl.guests.ends import ExitRule, Verdict
-from unictl.guests.exits import CODES, DEBUG_EXIT, HOST, RESET
+from unictl.guests.command_words import assignments, quoted, word_findings
+from unictl.guests.exit_rules import ExitRule, Verdict
 from unictl.guests.family import Boot, Devices, Facts, Finding
 from unictl.guests.preflight import (
     disk_findings,
@@ -31,7 +31,7 @@ from unictl.guests.preflight import (
     one_network,
     pvh_findings,
 )
-from unictl.guests.words import assignments, quoted, word_findings
+from unictl.guests.qemu_exits import CODES, DEBUG_EXIT, HOST, RESET
 
 _LEAST = 4 * MIB
 _MOST = 3 << 30

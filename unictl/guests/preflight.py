@@ -1,4 +1,4 @@
-"""What the families' preflight checks share: files, boot protocol, machine, memory, networks. Pure."""
+"""Checks before start that the guest families share: files, boot protocol, machine, memory, networks. Pure."""
 
 from collections.abc import Iterator, Sequence
 

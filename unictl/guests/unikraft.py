@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 from unictl.fleet.model import MIB, Image, Service
-from unictl.guests.ends import ExitRule, Verdict
-from unictl.guests.exits import HOST, RESET
+from unictl.guests.command_words import argument_findings, assignments, quoted, texts, word_findings
+from unictl.guests.exit_rules import ExitRule, Verdict
 from unictl.guests.family import Boot, Devices, Facts, Finding, Nic
 from unictl.guests.preflight import (
     family_findings,
@@ -30,7 +30,7 @@ from unictl.guests.preflight import (
     multiboot_findings,
     one_network,
 )
-from unictl.guests.words import argument_findings, assignments, quoted, texts, word_findings
+from unictl.guests.qemu_exits import HOST, RESET
 
 _EINFO = (0, 16, 1)
 """The first version that takes ``netdev.ip`` and the long form of ``vfs.fstab``."""

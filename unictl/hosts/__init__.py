@@ -1,1 +1,1 @@
-"""Connections to hosts and the conversation with onhost."""
+"""Connections to hosts, local or by ssh: start of the host side, conversation, reconnecting, uploads."""

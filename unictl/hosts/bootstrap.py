@@ -1,6 +1,6 @@
-"""How the host side starts: a line of shell that finds python3, twenty lines that read the zip into a memfd.
+"""Starts the host side: one line of shell that finds python3, and twenty lines that read the zip into a memfd.
 
-Nothing is left on the host's disk, and nothing that a login shell prints can be taken for a frame: the conversation
+Nothing is left on the host's disk, and no output of a login shell can be mistaken for a frame: the conversation
 begins after a nonce.
 """
 
@@ -30,8 +30,8 @@ f=os.memfd_create("unictl")
 m=memoryview(zlib.decompress(a))
 while m: m=m[os.write(f,m):]
 sys.path.insert(0,"/proc/self/fd/%d"%f)
-from onhost import serve
-serve.main(r)
+from onhost import dispatcher
+dispatcher.main(r)
 """
 
 _ONE_LINE = f"import binascii;exec(binascii.a2b_base64('{base64.b64encode(STAGE0.encode()).decode()}'))"

@@ -1,7 +1,8 @@
-"""One process, one conversation: frames, requests, events, uploads that the host pulls, heartbeat, the end.
+"""One process and the conversation with it: frames, requests, events, uploads that the host pulls, heartbeat, the
+end.
 
-Nothing waits for the hello: the zip and the first requests leave in one write, so a survey costs one round trip. Where
-the other end hung up before anything was said, that is tried again, a few times.
+Nothing waits for the hello: the zip and the first requests leave in one write, so a survey costs one round
+trip. If the other end hangs up before it has said anything, the start is tried again, a few times.
 """
 
 import asyncio
@@ -14,9 +15,9 @@ from contextlib import suppress
 from typing import Any
 
 from unictl.diagnostics.failure import Failure, Unreachable
-from unictl.hosts import ended
+from unictl.hosts import disconnect
 from unictl.hosts.upload import Upload
-from unictl.onhost import wire
+from unictl.onhost.protocol import frames
 
 PREAMBLE_LIMIT = 64 << 10
 """Bytes a login shell may print before the host side speaks."""
@@ -52,7 +53,7 @@ class Conversation:
         name: str,
         process: asyncio.subprocess.Process,
         nonce: str,
-        explain: ended.Explain,
+        explain: disconnect.Explain,
         near: bool,
         start: Start | None = None,
         dropped: Dropped = lambda _code, _said: False,
@@ -115,12 +116,12 @@ class Conversation:
         self.asked += 1
         if len(self._streams) == 1:
             self._heard = max(self._heard, asyncio.get_running_loop().time())
-        self.say(b"".join(wire.frames(number, wire.REQUEST, body)))
+        self.say(b"".join(frames.frames(number, frames.REQUEST, body)))
         sending = self._sending(number, upload, stream)
         try:
             return await stream.reply
         except asyncio.CancelledError:
-            self.say(wire.frame(number, wire.CANCEL))
+            self.say(frames.frame(number, frames.CANCEL))
             raise
         finally:
             self._streams.pop(number, None)
@@ -128,9 +129,9 @@ class Conversation:
                 sending.cancel()
 
     def _body(self, request: Mapping[str, Any]) -> bytes:
-        body = wire.encode(request)
-        if len(body) > wire.MESSAGE_LIMIT:
-            sizes = f"{len(body) / 1e6:.1f} MB, and a host takes {wire.MESSAGE_LIMIT / 1e6:.1f} MB at once"
+        body = frames.encode(request)
+        if len(body) > frames.MESSAGE_LIMIT:
+            sizes = f"{len(body) / 1e6:.1f} MB, and a host takes {frames.MESSAGE_LIMIT / 1e6:.1f} MB at once"
             text = f"host {self.name}: what it is to be told for `{request['do']}` is {sizes}"
             raise Failure(text, hint="make two fleets of this one; nothing of it was sent")
         return body
@@ -152,7 +153,7 @@ class Conversation:
         text = f"host {self.name}: {file} cannot be sent there any more: {why}"
         hint = "plan again when nothing writes to it; what is there already is not sent again"
         stream.reply.set_exception(Failure(text, hint=hint))
-        self.say(wire.frame(number, wire.CANCEL))
+        self.say(frames.frame(number, frames.CANCEL))
 
     def say(self, data: bytes) -> None:
         """Bytes for the host side; said again to another process while nothing was answered."""
@@ -177,7 +178,7 @@ class Conversation:
             if not await self._begun_again(code):
                 break
         said, printed = (each.decode("utf-8", "replace") for each in (self._said, self._skipped))
-        self._fail(ended.reason(self.name, code, said, printed, self._explain, spoken=self.spoken, near=self.near))
+        self._fail(disconnect.reason(self.name, code, said, printed, self._explain, spoken=self.spoken, near=self.near))
 
     async def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -185,9 +186,9 @@ class Conversation:
             await self._preamble(self._process.stdout)
             self._opening = None
             while True:
-                head = await self._process.stdout.readexactly(wire.HEAD.size)
-                size, number, kind = wire.HEAD.unpack(head)
-                if size > wire.limit(kind):
+                head = await self._process.stdout.readexactly(frames.HEAD.size)
+                size, number, kind = frames.HEAD.unpack(head)
+                if size > frames.limit(kind):
                     break
                 body = await self._process.stdout.readexactly(size) if size else b""
                 self._heard = asyncio.get_running_loop().time()
@@ -218,7 +219,7 @@ class Conversation:
 
     async def _preamble(self, reader: asyncio.StreamReader) -> None:
         """Skip what the login shell prints, up to the nonce; keep it for the error text."""
-        wanted = wire.PREAMBLE + self._nonce.encode()
+        wanted = frames.PREAMBLE + self._nonce.encode()
         while wanted not in self._skipped:
             try:
                 self._skipped += await reader.readuntil(b"\n")
@@ -229,29 +230,29 @@ class Conversation:
                 # A line without end.
                 self._skipped += await reader.read(PREAMBLE_LIMIT + 1)
             if len(self._skipped) > PREAMBLE_LIMIT:
-                self._fail(ended.flooded(self.name, self._skipped))
+                self._fail(disconnect.flooded(self.name, self._skipped))
                 self._kill()
                 raise ValueError("no host side in sight")
         self._skipped = self._skipped.partition(wanted)[0]
 
     def _frame(self, number: int, kind: int, body: bytes) -> None:
         if number == 0:
-            if kind == wire.EVENT and not self.hello.done():
+            if kind == frames.EVENT and not self.hello.done():
                 self.hello.set_result(json.loads(body))
             return
         stream = self._streams.get(number)
         if stream is None:
             return
-        if kind == wire.EVENT and stream.event is not None:
+        if kind == frames.EVENT and stream.event is not None:
             stream.event(json.loads(body))
-        elif kind == wire.PART:
+        elif kind == frames.PART:
             stream.parts.append(body)
-        elif kind == wire.REPLY and not stream.reply.done():
+        elif kind == frames.REPLY and not stream.reply.done():
             stream.reply.set_result(json.loads(b"".join([*stream.parts, body])))
-        elif kind == wire.WANT and stream.upload is not None:
+        elif kind == frames.WANT and stream.upload is not None:
             stream.upload.want(json.loads(body))
-        elif kind in (wire.DATA, wire.DEFLATED) and stream.sink is not None:
-            stream.sink(wire.piece(kind, body)[1])
+        elif kind in (frames.DATA, frames.DEFLATED) and stream.sink is not None:
+            stream.sink(frames.piece(kind, body)[1])
 
     async def _stderr(self) -> None:
         assert self._process.stderr is not None
@@ -262,13 +263,13 @@ class Conversation:
     async def _beat(self) -> None:
         """Ping; a host that says nothing for so long while something is asked of it is silent."""
         while True:
-            await asyncio.sleep(wire.PING_EVERY)
+            await asyncio.sleep(frames.PING_EVERY)
             if self.spoken:
-                self.say(wire.frame(0, wire.PING))
+                self.say(frames.frame(0, frames.PING))
             quiet = asyncio.get_running_loop().time() - self._heard
-            if self._streams and quiet > wire.SILENCE:
+            if self._streams and quiet > frames.SILENCE:
                 self._silent = True
-                self._fail(ended.silent(self.name, quiet, spoken=self.spoken))
+                self._fail(disconnect.silent(self.name, quiet, spoken=self.spoken))
                 self._kill()
 
     # -- ending

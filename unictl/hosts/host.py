@@ -1,4 +1,6 @@
-"""The waist that everything above speaks through: what can be asked of a host, and what it says no with."""
+"""The interface of a connected host: the requests it answers, and the failures it reports. Everything above uses
+it.
+"""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar, Protocol

@@ -1,8 +1,8 @@
-"""This very machine as a host: the host side is a child process, spoken to like any other."""
+"""This machine as a host: the host side is a child process, with the same conversation as any other host."""
 
 import re
 
-from unictl.hosts import ended
+from unictl.hosts import disconnect
 
 _NO_SUDO = "allow `sudo -n` for this user on the host (NOPASSWD), or take `become: true` off it"
 _SUDO = (
@@ -49,6 +49,6 @@ def explain(code: int, said: str) -> tuple[str, str]:
     """What an early end means, and the next step; empty where that is not known."""
     for pattern, why, hint in _SUDO if code in (1, 127) else ():
         if found := re.search(pattern, said):
-            words = ended.last(found.groupdict().get("words") or "")
+            words = disconnect.last(found.groupdict().get("words") or "")
             return f'{why}: "{words}"' if words else why, hint
     return "", ""

@@ -1,9 +1,9 @@
-"""A host reached by the system's own ssh, so that its whole configuration, agents and known hosts count."""
+"""A host reached by the system's own ssh, so that its whole configuration, agents and known hosts apply."""
 
 import re
 
 from unictl.fleet.model import Connect
-from unictl.hosts import bootstrap, ended, local
+from unictl.hosts import bootstrap, disconnect, local
 
 OPTIONS = (
     "BatchMode=yes",
@@ -65,7 +65,7 @@ _SENTENCES = (
     ),
     (
         r"(?:Connection (?:to .* )?closed|Connection reset|Broken pipe|not responding)",
-        *ended.CUT,
+        *disconnect.CUT,
     ),
 )
 
@@ -99,5 +99,5 @@ def explain(code: int, said: str) -> tuple[str, str]:
             who = found.groupdict().get("who")
             return f"{why} ({who})" if who else why, hint
     if not said.strip():
-        return ended.CUT
+        return disconnect.CUT
     return f"ssh failed ({said.strip().splitlines()[-1].strip()})", _BY_HAND

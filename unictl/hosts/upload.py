@@ -1,15 +1,16 @@
-"""One file on its way to a host: pieces as the host asks for them, compressed while the line is the bottleneck.
+"""Uploads one file to a host: chunks as the host requests them, compressed while the line is the bottleneck.
 
-Whether compressing pays depends on the line: at 70 MB/s it lags behind a gigabit and outruns everything slower. So it
-is done only while more is waiting to leave than leaves in the time it takes. What does not compress is left alone.
+Whether compressing pays depends on the line: at 70 MB/s it is slower than a gigabit line and faster than
+anything slower. So a chunk is compressed only while more is waiting to leave than leaves in the time it takes.
+What does not compress is sent as it is.
 """
 
 import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from unictl.images.steady import Steady
-from unictl.onhost import blocks, wire
+from unictl.images.stable_reader import Steady
+from unictl.onhost.protocol import chunks, frames
 
 HIGH, LOW = 1 << 20, 512 << 10
 """Bytes that may wait to leave: above the first nothing is added until it is below the second."""
@@ -43,15 +44,15 @@ class Upload:
             asked = await self._wants.get()
             piece = await self._read(asked)
             kind, body = await self._packed(int(asked["offset"]), piece, writer.transport.get_write_buffer_size())
-            self.sent += wire.HEAD.size + len(body)
+            self.sent += frames.HEAD.size + len(body)
             if writer.is_closing():
                 return
-            writer.write(wire.frame(number, kind, body))
+            writer.write(frames.frame(number, kind, body))
             await writer.drain()
 
     async def _read(self, asked: Mapping[str, Any]) -> bytes:
         """A piece of the file, or of the list of its blocks; OSError where it is not what it was any more."""
-        offset, length = int(asked["offset"]), min(int(asked["length"]), wire.DATA_LIMIT)
+        offset, length = int(asked["offset"]), min(int(asked["length"]), frames.DATA_LIMIT)
         if asked.get("of") == "index":
             if self._index is None:
                 self._index = await asyncio.to_thread(index, self.source)
@@ -60,12 +61,12 @@ class Upload:
 
     async def _packed(self, offset: int, piece: bytes, waiting: int) -> tuple[int, bytes]:
         if self.near or waiting < BUSY:
-            return wire.DATA, wire.OFFSET.pack(offset) + piece
+            return frames.DATA, frames.OFFSET.pack(offset) + piece
         if self._skip:
             self._skip -= 1
-            return wire.DATA, wire.OFFSET.pack(offset) + piece
-        kind, body = await asyncio.to_thread(wire.deflated, offset, piece)
-        self._misses = 0 if kind == wire.DEFLATED else self._misses + 1
+            return frames.DATA, frames.OFFSET.pack(offset) + piece
+        kind, body = await asyncio.to_thread(frames.deflated, offset, piece)
+        self._misses = 0 if kind == frames.DEFLATED else self._misses + 1
         self._skip = min(STUBBORN, (1 << self._misses) - 1)
         return kind, body
 
@@ -74,7 +75,7 @@ def index(source: Steady) -> bytes:
     """The list of a file's blocks; made once for all hosts that ask. OSError where it changes meanwhile."""
     found = _indexes.get(source.stamp)
     if found is None:
-        found = blocks.index(source.read)
+        found = chunks.index(source.read)
         if source.is_file:
             _indexes[source.stamp] = found
     return found

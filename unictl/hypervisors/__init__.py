@@ -1,1 +1,1 @@
-"""Boot and attachments -> a Launch with path tokens and an exit table. Pure."""
+"""Hypervisor drivers: a guest's boot and its attachments -> a Launch with path tokens and an exit table. Pure."""

@@ -1,4 +1,4 @@
-"""The only table of hypervisors: what ``hypervisor:`` in a fleet file may say. Values only."""
+"""The table of hypervisors: what ``hypervisor:`` in a fleet file may be. Values only."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from unictl.guests.ends import ExitRule
+from unictl.guests.exit_rules import ExitRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

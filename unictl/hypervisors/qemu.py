@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv4Interface
 from uuid import NAMESPACE_URL, uuid5
 
 from unictl.fleet.model import MIB
+from unictl.guests.command_words import LONGEST, secrets, too_long
 from unictl.guests.family import Boot, Devices, Facts, Family, Finding, Nic
-from unictl.guests.words import LONGEST, secrets, too_long
 from unictl.hypervisors.launch import Forward, Launch
 
 OVERHEAD = 32 * MIB

@@ -1,1 +1,1 @@
-"""References -> digests and bytes; local store; the lock file."""
+"""Images: from references to digests and bytes, the local image store, and the lock file."""

@@ -15,7 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
 
-from unictl.images.store import Store
+from unictl.images.local_store import Store
 
 SIZE_LIMIT = 16 << 30
 STALL = 30.0

@@ -1,1 +1,1 @@
-"""What an apply tells and what it amounts to: events, report, ledger entry. Values only."""
+"""The record of an apply: its events, its report and its ledger entry. Values only."""

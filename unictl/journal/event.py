@@ -1,10 +1,10 @@
-"""What an apply tells while it runs: one dataclass per kind. Values only; times are seconds of a monotonic clock."""
+"""Events of a running apply, one dataclass per kind. Values only; times are seconds of a monotonic clock."""
 
 from dataclasses import dataclass
 
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.plan.course import Mixture
-from unictl.plan.step import Step
+from unictl.plan.model.step import Step
+from unictl.plan.progress.tracker import Mixture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

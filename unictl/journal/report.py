@@ -1,4 +1,4 @@
-"""Events folded into what an apply amounts to. Pure."""
+"""The report of an apply, computed from its events. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import exit_code
 from unictl.journal.event import Event, Failed, Finished, Interrupting, Reverted, Skipped, Started, Told
-from unictl.plan.course import Mixture
-from unictl.plan.step import Step
+from unictl.plan.model.step import Step
+from unictl.plan.progress.tracker import Mixture
 
 UNHEALTHY = "step-prove-unhealthy"
 """The code of a proof that its gate judged: a host that fell silent meanwhile says nothing of the guest."""

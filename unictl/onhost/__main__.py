@@ -1,7 +1,7 @@
-"""``python -m unictl.onhost [ROOT]``: one conversation without the bootstrap, for looking at it by hand."""
+"""``python -m unictl.onhost [ROOT]``: one conversation without the bootstrap, for debugging."""
 
 import sys
 
-from . import serve
+from . import dispatcher
 
-serve.main(sys.argv[1] if len(sys.argv) > 1 else "")
+dispatcher.main(sys.argv[1] if len(sys.argv) > 1 else "")

@@ -1,4 +1,4 @@
-"""What a use case is asked: values that the command line fills in. Nothing here acts."""
+"""The parameters of a use case: values filled in by the command line. Nothing here acts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,1 +1,1 @@
-"""The one way to run a command. Door to subprocess."""
+"""Running commands on this machine. The only place on the control side that uses subprocess."""

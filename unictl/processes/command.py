@@ -1,4 +1,4 @@
-"""A command as a value, run to its end: the only door to subprocess. Secrets travel on standard input, not in argv."""
+"""A command as a value, run to completion. Secrets are passed on standard input, not in argv."""
 
 import asyncio
 import subprocess

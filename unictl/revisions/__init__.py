@@ -1,1 +1,1 @@
-"""Trees of files: the working tree or a git revision. Door to gitpython."""
+"""File trees of a fleet: the working tree or a git revision. The only place that uses gitpython."""

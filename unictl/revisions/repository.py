@@ -1,11 +1,11 @@
-"""Git: which revision a folder is of, and its files at any revision. Door to gitpython, imported inside."""
+"""Git: the revision of a directory, and its files at any revision. Uses gitpython, imported inside functions."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unictl.diagnostics.failure import Failure
-from unictl.revisions.tree import Tree
+from unictl.revisions.file_tree import Tree
 
 if TYPE_CHECKING:
     from git import Commit, Repo

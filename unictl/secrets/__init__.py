@@ -1,1 +1,1 @@
-"""Env, file and command -> values that redact themselves."""
+"""Secret values from the environment, files and commands; they redact themselves when printed."""

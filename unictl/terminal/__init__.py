@@ -1,1 +1,1 @@
-"""The screen. Door to rich."""
+"""Terminal output. The only package that imports rich."""

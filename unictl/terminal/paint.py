@@ -1,9 +1,9 @@
-"""Style words into colours of a terminal. Pure; imports nothing of rich, so that a coloured plan costs no import."""
+"""Style words as ANSI colours. Pure; does not import rich, so that a coloured plan costs no import."""
 
 from collections.abc import Mapping
 
-from unictl.views.layout import plain
-from unictl.views.spans import Line
+from unictl.views.text.layout import plain
+from unictl.views.text.spans import Line
 
 _CODES: Mapping[str, str] = {
     "create": "32",

@@ -1,7 +1,7 @@
-"""What an apply shows while it runs: a live region on a terminal, plain lines with a heartbeat elsewhere. Door to rich.
+"""Progress of an apply: a live region on a terminal, plain lines with a heartbeat elsewhere. Imports rich.
 
-The stream, the clock, the width and whether there is a terminal are passed in. One lock guards the stream; one thread
-draws. Whatever happens in between, leaving the screen restores the terminal.
+The stream, the clock, the width and the kind of output are passed in. One lock guards the stream; one thread draws.
+The terminal is restored however the screen is left.
 """
 
 import io
@@ -13,9 +13,9 @@ from typing import Protocol, Self, TextIO
 
 from unictl.journal.event import Event
 from unictl.terminal.paint import RESTORE, paint
-from unictl.views import progress
-from unictl.views.layout import one
-from unictl.views.spans import Line
+from unictl.views.text import progress
+from unictl.views.text.layout import one
+from unictl.views.text.spans import Line
 
 _TICK = 0.1
 

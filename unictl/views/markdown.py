@@ -1,19 +1,21 @@
-"""A plan as a comment. Pure. Under 65,000 characters, cut in the middle; what is destroyed is never cut or folded.
+"""A plan as a Markdown comment. Pure. Under 65,000 characters, cut in the middle; destructive changes are never
+cut or folded.
 
-Everything that comes from files stands in a fence longer than any run of backticks in it, so that no text of a fleet
-file can become markup. The first line is hidden: it lets a pipeline find its comment again, by the fleet's mark.
+Everything that comes from files is in a fence longer than any run of backticks in it, so that no text of a fleet
+file
+can become markup. The first line is hidden: a pipeline finds its comment again by the fleet's mark.
 """
 
 import re
 from collections.abc import Sequence
 
-from unictl.plan import approval, planfile
-from unictl.plan.change import Action
-from unictl.plan.plan import Plan
-from unictl.views import problems, rollout, text
-from unictl.views.fold import rows
-from unictl.views.layout import clean, counted, elide, plain
-from unictl.views.spans import Line
+from unictl.plan.file import approval, planfile
+from unictl.plan.model.change import Action
+from unictl.plan.model.plan import Plan
+from unictl.views.text import plan_text, problems, rollout
+from unictl.views.text.fold import rows
+from unictl.views.text.layout import clean, counted, elide, plain
+from unictl.views.text.spans import Line
 
 LIMIT = 65_000
 """Characters; forges refuse comments of more than 65,535."""
@@ -46,11 +48,11 @@ def header(plan: Plan) -> str:
 def _head(plan: Plan, title: str) -> str:
     commit = clean(plan.revision.commit)[:12]
     named = elide(title or f"Plan for {plan.mark}{f' at {commit}' if commit else ''}", 200)
-    parts = [header(plan), f"## {_inline(named)}", f"**{text.summary(plan)}**", *text.lasting(plan)]
+    parts = [header(plan), f"## {_inline(named)}", f"**{plan_text.summary(plan)}**", *plan_text.lasting(plan)]
     if plan.refusals:
         told = [plain(line) for line in problems.text(plan.refusals, width=_WIDTH, counting=False)]
         parts += [f"**Refused, for {counted(len(plan.refusals), 'reason')}**", _fenced(_cut(told, _TOLD))]
-    if notes := [plain(line) for line in (*text.notes(plan, _WIDTH), *text.relocked(plan, _WIDTH))]:
+    if notes := [plain(line) for line in (*plan_text.notes(plan, _WIDTH), *plan_text.relocked(plan, _WIDTH))]:
         parts.append(_fenced(_cut(notes, _TOLD)))
     return "\n\n".join(parts) + "\n\n"
 
@@ -64,7 +66,7 @@ def _destroys(plan: Plan, room: int) -> str:
     if not found:
         return ""
     names = [row.label for row in found]
-    shown = (plain(line) for line in text.rows_of(plan, found, _WIDTH))
+    shown = (plain(line) for line in plan_text.rows_of(plan, found, _WIDTH))
     whole = [f"{'-' if line[:3].strip() else ' '} {line[4:]}" for line in shown]
     for lines in (whole, [f"- {name}" for name in names], [f"- {name}" for name in _ranges(names)]):
         told = "\n".join(lines)
@@ -80,9 +82,9 @@ def _body(plan: Plan) -> list[str]:
     if not found and not plan.warnings:
         return []
     blocks = (
-        [_unmarked(line) for line in text.legend(found, _WIDTH)] if found else [],
-        [_marked(line) for line in text.rows_of(plan, found, _WIDTH)],
-        [_unmarked(line) for line in text.endpoints(plan.endpoints)] if plan.has_changes else [],
+        [_unmarked(line) for line in plan_text.legend(found, _WIDTH)] if found else [],
+        [_marked(line) for line in plan_text.rows_of(plan, found, _WIDTH)],
+        [_unmarked(line) for line in plan_text.endpoints(plan.endpoints)] if plan.has_changes else [],
         [_unmarked(line) for line in rollout.tightest(plan, _WIDTH)],
         [_unmarked(line) for line in problems.text(plan.warnings, width=_WIDTH, counting=False)]
         if plan.warnings

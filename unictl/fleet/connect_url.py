@@ -1,0 +1,50 @@
+"""Connection addresses: ``local`` or ``ssh://[user@]host[:port]``, parsed and formatted. Pure; opens nothing."""
+
+import re
+
+from unictl.fleet.model import Connect
+
+# A word that begins with "-" would be read as an option by ssh (CVE-2017-1000117 and its kin).
+_SSH = re.compile(
+    r"ssh://(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]*)@)?"
+    r"(?P<host>[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])"
+    r"(?::(?P<port>[0-9]{1,5}))?/?"
+)
+
+
+def parse(text: str) -> Connect:
+    """The parts of ``text``; ValueError with a sentence otherwise."""
+    if text == "local":
+        return Connect()
+    match = _SSH.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is no way to a host: {_reason(text)}")
+    port = int(match["port"]) if match["port"] else None
+    if port is not None and not 0 < port < 65536:
+        raise ValueError(f"{text!r} has no possible port: ports go from 1 to 65535")
+    return Connect(kind="ssh", host=match["host"].strip("[]"), user=match["user"] or "", port=port)
+
+
+def _reason(text: str) -> str:
+    if text in ("localhost", "127.0.0.1", "::1", "ssh://local"):
+        return "write local"
+    rest = text.removeprefix("ssh://")
+    if rest == text:
+        wanted = f"write ssh://{text}" if _SSH.fullmatch(f"ssh://{text}") and "/" not in text else "write local"
+        return f"{wanted} or ssh://[user@]host[:port]" if wanted == "write local" else f"{wanted}, or local"
+    if rest.startswith("-") or "@-" in rest:
+        return "a user or host that begins with '-' would be an option of ssh"
+    if ":" in rest.split("@")[0] and "@" in rest:
+        return "a password has no place here; use keys or an agent"
+    if "/" in rest:
+        return "nothing may follow the host; the folder on the host is the key `root`"
+    return "write local or ssh://[user@]host[:port]"
+
+
+def text_of(connect: Connect) -> str:
+    """How ``connect`` is written; ``parse`` of it gives ``connect`` again."""
+    if connect.kind == "local":
+        return "local"
+    host = f"[{connect.host}]" if ":" in connect.host else connect.host
+    user = f"{connect.user}@" if connect.user else ""
+    return f"ssh://{user}{host}{'' if connect.port is None else f':{connect.port}'}"

@@ -1,0 +1,49 @@
+"""Facts read from an image file's bytes. ``fleet.lock`` stores them, so that planning needs no image. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+KINDS = ("elf32", "elf64", "bzimage", "disk", "qcow2", "cpio", "gzip", "unknown")
+PROTOCOLS = ("pvh", "multiboot", "linux", "bios")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """One file of an image. ``size`` in bytes.
+
+    ``kind`` is one of KINDS, ``protocols`` the boot protocols of PROTOCOLS that the file offers, ``notes`` what it
+    says in words (``linux.version``, ``solo5.target``), ``family`` a guess that only warns (empty: none),
+    ``address_flag`` whether a multiboot header gives load addresses, without which QEMU refuses a 64-bit ELF.
+    """
+
+    sha256: str
+    size: int
+    kind: str = "unknown"
+    protocols: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
+    address_flag: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain form, with defaults left out; ``from_json`` reads it."""
+        plain: dict[str, Any] = {"sha256": self.sha256, "size": self.size}
+        if self.kind != "unknown":
+            plain["kind"] = self.kind
+        if self.protocols:
+            plain["protocols"] = list(self.protocols)
+        if self.notes:
+            plain["notes"] = dict(sorted(self.notes.items()))
+        if self.family:
+            plain["family"] = self.family
+        if self.address_flag:
+            plain["address_flag"] = True
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "ImageFacts":
+        """The facts written by ``to_json``; unknown keys are ignored (a newer unictl may know more)."""
+        known = {f.name: plain[f.name] for f in fields(cls) if f.name in plain}
+        known["protocols"] = tuple(plain.get("protocols", ()))
+        known["notes"] = dict(plain.get("notes", {}))
+        return cls(**known)

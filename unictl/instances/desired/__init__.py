@@ -1,0 +1,1 @@
+"""The desired state: instances as the fleet file declares them, their launch specs and fingerprints. Pure."""

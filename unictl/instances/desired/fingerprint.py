@@ -1,0 +1,94 @@
+"""A spec's fingerprint, a launch's generation, and what differs between two specs. Pure.
+
+A fingerprint names the scheme it was made under. A live instance is compared under its own record's scheme, so that
+a newer scheme replaces nothing. The functions of a scheme never change once released: tests/instances holds them.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+from unictl.fleet.quantities import duration_text, memory_text
+from unictl.instances.desired.spec import DEFAULTS, NETWORK_DEFAULTS
+
+SCHEME = "1"
+
+_TEXTS: Mapping[str, Callable[[int], str]] = {
+    "memory": memory_text,
+    "activation.on_request.idle": duration_text,
+    "activation.on_request.start_timeout": duration_text,
+}
+
+
+def canonical_bytes(spec: Mapping[str, Any]) -> bytes:
+    """The one JSON form of a spec: keys sorted, no spaces, ASCII."""
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def fingerprint(spec: Mapping[str, Any], scheme: str = SCHEME) -> str:
+    """``1:<sha256 hex>``; ValueError for a scheme this unictl does not know."""
+    digest = _SCHEMES.get(scheme)
+    if digest is None:
+        known = ", ".join(_SCHEMES)
+        raise ValueError(f"fingerprint scheme {scheme} is of a newer unictl (this one knows {known}): upgrade unictl")
+    return f"{scheme}:{digest(spec)}"
+
+
+def matches(spec: Mapping[str, Any], recorded: str) -> bool:
+    """Whether ``spec`` is what a record's fingerprint stands for, under the record's scheme. ValueError as above."""
+    return fingerprint(spec, recorded.partition(":")[0]) == recorded
+
+
+def generation(fingerprint: str, launch: int) -> str:
+    """Which one it is: 8 hex digits of fingerprint and launch number."""
+    return sha256(f"{fingerprint}\n{launch}".encode()).hexdigest()[:8]
+
+
+def field_differences(
+    old_spec: Mapping[str, Any] | None, new_spec: Mapping[str, Any] | None
+) -> tuple[tuple[str, Any, Any], ...]:
+    """(path, old, new) for each leaf that differs, by path: ``args[0]``, ``memory``, ``image.kernel``.
+
+    A field at its default stands in no spec, and is named with its default; None is a field that one side lacks.
+    Amounts are as people write them. Nothing where a spec is not known at all.
+    """
+    if old_spec is None or new_spec is None:
+        return ()
+    old, new = dict(_leaves(_complete(old_spec))), dict(_leaves(_complete(new_spec)))
+    paths = sorted((path for path in {**old, **new} if old.get(path) != new.get(path)), key=_key)
+    return tuple((path, _readable(path, old.get(path)), _readable(path, new.get(path))) for path in paths)
+
+
+def _complete(spec: Mapping[str, Any]) -> dict[str, Any]:
+    whole = {**DEFAULTS, **spec}
+    return {**whole, "network": [{**NETWORK_DEFAULTS, **network} for network in whole["network"]]}
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _key(path: str) -> tuple[tuple[int, str], ...]:
+    """Paths in reading order: ``args[2]`` before ``args[10]``."""
+    words = path.replace("]", "").replace("[", ".").split(".")
+    return tuple((int(word), "") if word.isdecimal() and word.isascii() else (-1, word) for word in words)
+
+
+def _readable(path: str, value: Any) -> Any:
+    text = _TEXTS.get(path)
+    return text(value) if text and isinstance(value, int) else value
+
+
+def _scheme_1(spec: Mapping[str, Any]) -> str:
+    return sha256(canonical_bytes(spec)).hexdigest()
+
+
+_SCHEMES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"1": _scheme_1}

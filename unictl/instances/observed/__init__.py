@@ -1,0 +1,1 @@
+"""The live state: what hosts report of themselves and their instances. Values only."""

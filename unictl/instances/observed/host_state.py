@@ -1,0 +1,298 @@
+"""What hosts report of themselves: surveys and live instances. Values only.
+
+``decode_survey`` turns one survey reply (``onhost.survey``) into a Survey; a host that did not answer is an
+UnreachableHost.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveInstance:
+    """One record of this fleet on a host.
+
+    ``state``: begun (recorded, never started), running, unsupervised (runs, keeper dead), ended, leaving (stop was
+    decided), starting (the host rebooted, and systemd starts it), lost (the host rebooted under it), damaged (its
+    record is not as it was written). ``supervision``: systemd or detached, who would start it again; ``at_boot``:
+    whether it starts with its host, as far as that supervision goes. ``end`` holds the judged end facts of the last
+    run, if any, ``why`` what hinders the next. ``proven``: whether it passed its gate; ``checks``: the kinds of check
+    that its service had by the last apply that looked; None where that is not known.
+    ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant; ``launched`` how it was
+    started ({restart, run} of its launch document). That and the spec come only where its fingerprint is not as wished.
+    """
+
+    name: str
+    generation: str
+    service: str
+    ordinal: int
+    launch: int
+    fingerprint: str
+    state: str
+    host: str = ""
+    since: float = 0.0
+    commit: str = ""
+    protect: bool = False
+    memory: int = 0
+    overhead: int = 0
+    cpus: int = 1
+    forwards: tuple[Mapping[str, Any], ...] = ()
+    volumes: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    spec: Mapping[str, Any] | None = None
+    resolved: Mapping[str, str] | None = None
+    launched: Mapping[str, Any] | None = None
+    end: Mapping[str, Any] | None = None
+    starts: int = 0
+    health: str = ""
+    proven: bool = True
+    checks: tuple[str, ...] | None = None
+    supervision: str = "detached"
+    at_boot: bool = True
+    why: str = ""
+
+    @property
+    def key(self) -> str:
+        """``api-2.7f3c9a1b``."""
+        return f"{self.name}.{self.generation}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A port or amount of memory held on a host by another fleet or another program (``owner`` empty: not unictl's)."""
+
+    kind: str
+    owner: str
+    holder: str
+    port: int = 0
+    bind: str = ""
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveVolume:
+    """A volume on a host; ``used_by`` the instance key whose record names it, or empty."""
+
+    name: str
+    size: int
+    used_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """Something a host cannot do, in one sentence, with a stable code (``no-qemu``, ``no-haproxy``, ``no-kvm``).
+
+    ``below``: of ``low-ports``, the first port that its user may listen on.
+    """
+
+    code: str
+    text: str
+    hint: str = ""
+    below: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RememberedHost:
+    """A host of the fleet as last applied. ``leaving``: it may leave the fleet file; ``ingress``: it had one."""
+
+    name: str
+    id: str = ""
+    leaving: bool = False
+    ingress: bool = False
+
+    @property
+    def text(self) -> str:
+        """As hosts keep it: ``hv1 9f2c... ingress``."""
+        marks = [word for word, holds in (("leaving", self.leaving), ("ingress", self.ingress)) if holds]
+        return " ".join([self.name, self.id or "-", *marks])
+
+
+def remembered_host(text: str) -> RememberedHost:
+    """What ``RememberedHost.text`` wrote."""
+    name, id_, *marks = text.split(" ")
+    return RememberedHost(
+        name=name, id="" if id_ == "-" else id_, leaving="leaving" in marks, ingress="ingress" in marks
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """What a host calls the fleet. ``called``: its owner there; empty where the host has nothing of it.
+
+    ``both``: what is there under its former name besides; ``kin``: marks of fleets with the same id and another name,
+    ``former``: owners of other fleets of its former name, where the host has nothing of it.
+    """
+
+    called: str = ""
+    both: tuple[str, ...] = ()
+    kin: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one host said. ``host`` is its name in the fleet file; sizes in bytes.
+
+    ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more. ``elsewhere`` are
+    other stores {root, id} of that machine with something of this fleet.
+    How it was asked: ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may
+    explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took,
+    ``notes`` what on the way there was lost and made again.
+    ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many), staged: (bytes,
+    milliseconds) of images}. ``gates``: what
+    they said last, of what ever failed one: {service, fingerprint, at, healthy}.
+    ``spoiled``: files of its store that are not what they have to be: {path, text, hint, bars}, ``bars`` where an apply
+    of this fleet would have to write there and cannot.
+    """
+
+    host: str
+    host_id: str
+    boot_id: str
+    clock: float
+    root: str
+    memory: int
+    memory_free: int
+    cpus: int
+    disk_free: int
+    user: str = ""
+    supervision: str = "detached"
+    hypervisors: Mapping[str, Mapping[str, Any]]
+    accelerator: Mapping[str, Any] | None = None
+    lacks: tuple[Capability, ...] = ()
+    instances: tuple[LiveInstance, ...] = ()
+    retired: Mapping[str, int]
+    volumes: tuple[LiveVolume, ...] = ()
+    images: frozenset[str] = frozenset()
+    damaged: frozenset[str] = frozenset()
+    claims: tuple[Claim, ...] = ()
+    ingress: Mapping[str, Any]
+    lease: Mapping[str, Any] | None = None
+    policy: Mapping[str, Any] | None = None
+    hosts: tuple[str, ...] | None = None
+    naming: Naming = Naming()
+    namesakes: tuple[str, ...] = ()
+    elsewhere: tuple[Mapping[str, Any], ...] = ()
+    leftovers: int = 0
+    applies: tuple[Mapping[str, Any], ...] = ()
+    gates: tuple[Mapping[str, Any], ...] = ()
+    spoiled: tuple[Mapping[str, Any], ...] = ()
+    skew: float = 0.0
+    took: float = 0.0
+    round_trips: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """A host that could not be asked, and why. ``code``: what of itself bars a plan (``newer-format``: its store was
+    written by a newer unictl, ``renamed``: the fleet is called something else there); empty for mere silence."""
+
+    host: str
+    why: str
+    hint: str = ""
+    code: str = ""
+
+
+World = Mapping[str, Survey | Silent]
+"""The live state: host name -> what it said."""
+
+
+def _capability(row: Mapping[str, Any]) -> Capability:
+    return Capability(code=row["code"], text=row["text"], hint=row.get("hint", ""), below=int(row.get("below", 0)))
+
+
+def decode(host: str, reply: Mapping[str, Any]) -> Survey:
+    """A Survey of one reply of the host side; unknown keys are ignored (minor additions)."""
+    facts = reply["host"]
+    return Survey(
+        host=host,
+        host_id=facts["id"],
+        boot_id=facts["boot_id"],
+        clock=facts["clock"],
+        root=facts["root"],
+        memory=facts["memory"],
+        memory_free=facts["memory_free"],
+        cpus=facts["cpus"],
+        disk_free=facts["disk_free"],
+        user=facts.get("user", ""),
+        supervision=facts.get("supervision", "detached"),
+        hypervisors=facts["hypervisors"],
+        accelerator=facts.get("accelerator"),
+        lacks=tuple(_capability(c) for c in facts["lacks"]),
+        instances=tuple(_instance(host, row) for row in reply["instances"]),
+        retired=reply["retired"],
+        volumes=tuple(
+            LiveVolume(name=v["name"], size=v["size"], used_by=v.get("used_by", "")) for v in reply["volumes"]
+        ),
+        images=frozenset(reply["images"]),
+        damaged=frozenset(reply.get("damaged", ())),
+        claims=tuple(_claim(row) for row in reply["claims"]),
+        ingress=reply["ingress"],
+        lease=reply.get("lease"),
+        policy=reply.get("policy"),
+        hosts=None if reply.get("hosts") is None else _lines(reply["hosts"]),
+        naming=_naming(reply.get("name", {})),
+        namesakes=tuple(reply.get("namesakes", ())),
+        elsewhere=tuple(reply.get("elsewhere", ())),
+        leftovers=reply.get("leftovers", 0),
+        applies=tuple(reply.get("applies", ())),
+        gates=tuple(reply.get("gates", ())),
+        spoiled=tuple(reply.get("spoiled", ())),
+    )
+
+
+@lru_cache(maxsize=64)
+def _lines(text: str) -> tuple[str, ...]:
+    """What all hosts say alike is taken apart once, and kept once."""
+    return tuple(text.splitlines())
+
+
+def _naming(row: Mapping[str, Any]) -> Naming:
+    lists = {key: tuple(row.get(key, ())) for key in ("both", "kin", "former")}
+    return Naming(called=row.get("called", ""), **lists)
+
+
+def _claim(row: Mapping[str, Any]) -> Claim:
+    return Claim(
+        kind=row["kind"],
+        owner=row.get("owner", ""),
+        holder=row.get("holder", ""),
+        port=row.get("port", 0),
+        bind=row.get("bind", ""),
+        amount=row.get("amount", 0),
+    )
+
+
+def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
+    return LiveInstance(
+        host=host,
+        name=row["name"],
+        generation=row["generation"],
+        service=row["service"],
+        ordinal=row["ordinal"],
+        launch=row["launch"],
+        fingerprint=row["fingerprint"],
+        state=row["state"],
+        since=row.get("since", 0.0),
+        commit=row.get("commit", ""),
+        protect=row.get("protect", False),
+        memory=row.get("memory", 0),
+        overhead=row.get("overhead", 0),
+        cpus=row.get("cpus", 1),
+        forwards=tuple(row.get("forwards", ())),
+        volumes=tuple(row.get("volumes", ())),
+        images=tuple(row.get("images", ())),
+        spec=row.get("spec"),
+        resolved=row.get("resolved"),
+        launched=row.get("launched"),
+        end=row.get("end"),
+        starts=row.get("starts", 0),
+        health=row.get("health", ""),
+        proven=row.get("proven", False),
+        checks=None if row.get("checks") is None else tuple(row["checks"]),
+        supervision=row.get("supervision", "detached"),
+        at_boot=row.get("at_boot", True),
+        why=row.get("why", ""),
+    )

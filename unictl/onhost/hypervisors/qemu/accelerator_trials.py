@@ -1,0 +1,224 @@
+"""Runs the probe guest under every candidate accelerator and CPU model, and stops each as soon as it cannot win."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import select
+import signal
+import subprocess
+import threading
+import time
+
+from ...platform import privileges, programs
+from ...storage import layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CANDIDATES = (("tcg", "max"), ("kvm", "host"), ("kvm", "max,-arch-capabilities"), ("kvm", "qemu64,+xsave"))
+"""In this order; a further model of an accelerator that has worked is not tried. qemu64 lacks what xgetbv reads."""
+LIMIT = 2.0
+"""Seconds a candidate has."""
+DONE = 33
+BROKEN = (b"emulation failure", b"KVM internal error", b"KVM: entry failed", b" wrong\n")
+"""What a QEMU says that will never end by itself, or a guest that counted wrong."""
+OUTPUT_LIMIT = 64 << 10
+
+
+class Trials:
+    """All candidates on one host: as many at once as there are cores, each stopped when it cannot win any more."""
+
+    def __init__(self, root: layout.Root, qemu: str):
+        self.qemu = qemu
+        self.uid = privileges.user(root, layout.token("", "probe"))
+        self.kernel = os.memfd_create("probe", 0)
+        os.write(self.kernel, _guest())
+        self.left = [row for row in CANDIDATES if row[0] != "kvm" or os.path.exists("/dev/kvm")]
+        self.done: list[Trial] = []
+        self.lock = threading.Lock()
+
+    def run(self) -> list[dict[str, Any]]:
+        """A row per candidate that was tried, in the order of the candidates."""
+        workers = [threading.Thread(target=self._work) for _ in range(min(len(self.left), _cores()))]
+        try:
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+            self._settle()
+        finally:
+            os.close(self.kernel)
+        rows = [trial.row for trial in self.done]
+        return sorted(rows, key=lambda row: CANDIDATES.index((row["accel"], row["cpu"])))
+
+    def _settle(self) -> None:
+        """Where several work, each counts once more, alone: a core that was shared for a moment must not decide."""
+        working = [trial for trial in self.done if trial.row["works"]]
+        for trial in working if len(working) > 1 else []:
+            again = Trial(self, trial.row["accel"], trial.row["cpu"])
+            again.run()
+            if again.row["loops_per_second"] > trial.row["loops_per_second"]:
+                trial.row = again.row
+
+    def _work(self) -> None:
+        while True:
+            candidate = self._next()
+            if candidate is None:
+                return
+            trial = Trial(self, *candidate)
+            trial.run()
+            with self.lock:
+                self.done.append(trial)
+
+    def _next(self) -> tuple[str, str] | None:
+        with self.lock:
+            working = {trial.row["accel"] for trial in self.done if trial.row["works"]}
+            self.left = [candidate for candidate in self.left if candidate[0] not in working]
+            return self.left.pop(0) if self.left else None
+
+    def slowest_that_wins(self) -> float:
+        """Seconds of loop after which a candidate has lost against one that is done; no limit while none is."""
+        with self.lock:
+            times = [trial.seconds() for trial in self.done if trial.row["works"]]
+        # Twice and a little more: what shares a core with another trial is not to be judged by a hair.
+        return min(times) * 2 + 0.05 if times else LIMIT
+
+
+class Trial:
+    """The probe guest under one candidate."""
+
+    def __init__(self, trials: Trials, accel: str, cpu: str):
+        self.trials = trials
+        self.row: dict[str, Any] = {
+            "accel": accel,
+            "cpu": cpu,
+            "works": False,
+            "stage": "start",
+            "loops_per_second": 0,
+            "why": "",
+        }
+        self.output = b""
+        self.loop_began = self.loop_ended = 0.0
+
+    def seconds(self) -> float:
+        """How long the guest counted."""
+        return max(1e-6, self.loop_ended - self.loop_began)
+
+    def run(self) -> None:
+        """Run it to its end, or until it is clear that it will not come; ``row`` says what came of it."""
+        try:
+            process = self._start()
+        except OSError as error:
+            self.row["why"] = f"QEMU could not be started: {error.strerror}"
+            return
+        try:
+            self._watch(process, time.monotonic() + LIMIT)
+        finally:
+            _end(process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        uid, kernel = self.trials.uid, self.trials.kernel
+        # A paused QEMU outlives us if we are killed now: `timeout` then ends it.
+        guard = [programs.which("timeout"), "-s", "KILL", str(LIMIT + 1)]
+        return subprocess.Popen(
+            [*(guard if guard[0] else []), self.trials.qemu, *self._arguments(kernel)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[kernel],
+            start_new_session=True,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            user=uid,
+            group=uid,
+            extra_groups=None if uid is None else privileges.groups(),
+        )
+
+    def _arguments(self, kernel: int) -> list[str]:
+        words = f"-nodefaults -no-user-config -no-reboot -display none -machine microvm,acpi=off -m 16 -smp 1 \
+-kernel /proc/self/fd/{kernel} -serial stdio -device isa-debug-exit,iobase=0x501,iosize=4"
+        return ["-accel", self.row["accel"], "-cpu", self.row["cpu"], *words.split()]
+
+    def _watch(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        assert process.stdout is not None
+        descriptor, open_ = process.stdout.fileno(), True
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        while open_ and self._hopeful(deadline):
+            if poller.poll(5 if self.loop_began else 50):
+                piece = os.read(descriptor, 4096)
+                self._read(piece)
+                open_ = bool(piece) and len(self.output) < OUTPUT_LIMIT
+        if not open_:
+            self._judge(process.wait(timeout=LIMIT))
+
+    def _hopeful(self, deadline: float) -> bool:
+        """Whether waiting on makes sense; where not, ``why`` says so."""
+        now = time.monotonic()
+        if any(text in self.output for text in BROKEN):
+            self.row["why"] = f"stopped at {self.row['stage']}: " + self._complaint()
+        elif now > deadline:
+            self.row["why"] = f"hung at {self.row['stage']} for {LIMIT:.0f} s"
+        elif self.loop_began and not self.loop_ended and now - self.loop_began > self.trials.slowest_that_wins():
+            self.row["why"] = "slower than another accelerator"
+        else:
+            return True
+        return False
+
+    def _read(self, piece: bytes) -> None:
+        self.output += piece
+        now = time.monotonic()
+        for line in self.output.decode("ascii", "replace").splitlines():
+            word = line.partition(" ")
+            if word[2].startswith("begin"):
+                self.row["stage"] = word[0]
+        if b"loop begin" in self.output:
+            self.loop_began = self.loop_began or now
+        if b"loop end" in self.output:
+            self.loop_ended = self.loop_ended or now
+
+    def _judge(self, status: int) -> None:
+        if status != DONE or b"\ndone\n" not in self.output or b" wrong\n" in self.output:
+            self.row["why"] = f"ended at {self.row['stage']} with status {status}: {self._complaint()}"
+            return
+        self.row.update(works=True, stage="done", loops_per_second=round(self._loops() / self.seconds()))
+
+    def _loops(self) -> int:
+        text = self.output.partition(b"loop end ")[2].split(b"\n")[0]
+        return int(text) if text.isdigit() else 0
+
+    def _complaint(self) -> str:
+        """The first line that is QEMU's and not the guest's, without the name of the program."""
+        guest = {b"unictl-probe", b"begin", b"ok", b"wrong", b"absent", b"end", b"done"}
+        for line in self.output.splitlines():
+            if line and b"warning:" not in line and not guest.intersection(line.split()):
+                text = line.decode("ascii", "replace")
+                return (text.partition(": ")[2] if text.startswith("qemu") else text)[:200]
+        return "it said nothing"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End QEMU through its guard, which passes SIGTERM on and reaps it; the whole group where that does not help."""
+    process.terminate()
+    try:
+        process.wait(0.5)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _guest() -> bytes:
+    """The probe guest, from beside this module: a folder or the archive the host side came in."""
+    try:
+        return pkgutil.get_data(__package__, "probe.elf") or b""
+    except OSError:
+        # Without it no candidate gets to its end, and the fallback serves.
+        return b""
+
+
+def _cores() -> int:
+    return max(1, len(os.sched_getaffinity(0)))

@@ -1,0 +1,1 @@
+"""Leases: at most one writer per fleet and host."""

@@ -1,0 +1,3 @@
+"""The wire protocol, used by both ends of a connection: frames, content-defined chunks, and the context of one
+request.
+"""

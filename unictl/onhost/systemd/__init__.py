@@ -1,0 +1,1 @@
+"""systemd as supervisor: its units, their text, their files, and readiness notification."""

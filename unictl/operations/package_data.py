@@ -1,0 +1,33 @@
+"""Data files of the package, schemas and playbooks: from the checkout if there is one, else from the installed
+package.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def folder(name: str) -> Path:
+    """``schemas`` or ``playbooks``: the checkout's own first, the installed copy else."""
+    beside = _PACKAGE.parent / name
+    return beside if (_PACKAGE.parent / "pyproject.toml").is_file() and beside.is_dir() else _PACKAGE / name
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of ``fleet`` files, ``plan`` files or ``status``; KeyError where there is none of that name."""
+    if name not in SCHEMAS:
+        raise KeyError(name)
+    tree: dict[str, Any] = json.loads((folder("schemas") / f"{name}.schema.json").read_text())
+    return tree
+
+
+SCHEMAS = ("fleet", "plan", "status")
+
+
+def fleet_schema() -> dict[str, Any]:
+    """The JSON Schema of fleet files."""
+    return schema("fleet")

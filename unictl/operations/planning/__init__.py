@@ -1,0 +1,1 @@
+"""Prepare a fleet, make a plan, apply it."""

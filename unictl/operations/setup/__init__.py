@@ -1,0 +1,1 @@
+"""Create a fleet from a playbook, and write its lock file."""

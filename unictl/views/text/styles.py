@@ -1,0 +1,13 @@
+"""The style word of each action of a plan."""
+
+from unictl.plan.model.change import Action
+
+ACTIONS = {
+    Action.DESTROY: "destroy",
+    Action.REPLACE: "replace",
+    Action.MOVE: "replace",
+    Action.CREATE: "create",
+    Action.ADJUST: "adjust",
+    Action.UNKNOWN: "warning",
+    Action.HELD: "warning",
+}
