@@ -140,15 +140,15 @@ def test_the_host_side_speaks_python_3_9(path: Path) -> None:
 
 
 FENCED = {"rename", "replace", "unlink", "remove", "rmdir", "removedirs", "link", "symlink", "truncate"}
-UNFENCED = {"write_atomic", "write_cache", "append", "remove_file", "remove_tree", "remove_aside"}
-"""Of ``layout``; ``fenced_store`` has the same behind the fence of a lease."""
-DOOR = {"layout", "fenced_store"}
+UNFENCED = {"write", "write_cache", "append", "remove_file", "remove_tree", "remove_atomically"}
+"""Of ``atomic``; ``fenced_store`` has the same behind the fence of a lease."""
+DOOR = {"atomic", "fenced_store"}
 NEEDS_NO_LEASE = {
     "start_instance", "systemd_daemon", "daemon", "supervised_process", "console", "run_log", "console_log",
     # ... who looks after what runs
-    "supervisor",  # the keeper's socket, under the keeper's own lock
-    "fence", "fleet_lease",  # the token itself, and who holds it
-    "accelerator", "own_code", "survey",  # what can be found out again
+    "daemon_client",  # the supervisor's socket, under the supervisor's own lock
+    "fence", "lease",  # the token itself, and who holds it
+    "accelerator", "own_code", "host_facts",  # what can be found out again
 }  # fmt: skip
 
 
@@ -165,7 +165,7 @@ def calls_of(path: Path, module: str, names: set[str]) -> bool:
 def test_what_a_lease_allows_is_changed_only_behind_its_fence() -> None:
     bare = {p.stem for p in host_side() if calls_of(p, "os", FENCED)}
     assert bare - DOOR == {"run_log", "console_log", "integrity"}  # consoles and facts of a run; a cache
-    past = {p.stem for p in host_side() if calls_of(p, "layout", UNFENCED)}
+    past = {p.stem for p in host_side() if calls_of(p, "atomic", UNFENCED)}
     assert past - DOOR == NEEDS_NO_LEASE
     assert not any(set(imports(p)) & {"shutil", "pathlib", "tempfile"} for p in host_side())
 

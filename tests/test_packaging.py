@@ -44,9 +44,8 @@ def test_a_wheel_holds_schemas_playbooks_and_the_probe_and_works_outside_of_the_
     runs = "import sys; sys.path.insert(0, sys.argv[1]); from unictl.operations import package_data; "
     runs += "from unictl.operations.setup import init; "
     runs += "from pathlib import Path; print(package_data.__file__, "
-    runs += (
-        "all(len(package_data.schema(name)) > 3 for name in package_data.SCHEMAS), init.init(Path(sys.argv[2]), ''))"
-    )
+    runs += "all(len(package_data.load_schema(name)) > 3 for name in package_data.SCHEMAS), "
+    runs += "init.init_fleet(Path(sys.argv[2]), ''))"
     words = [sys.executable, "-c", runs, str(wheel), str(tmp_path / "new")]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60)
     assert str(wheel) in done.stdout

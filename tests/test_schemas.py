@@ -14,19 +14,26 @@ from tests.views import samples
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Place
 from unictl.fleet.model import Port
-from unictl.instances.desired.instance import Located, Wished
+from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.file import planfile
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import Endpoint, Plan
 from unictl.plan.model.revision import Revision
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 from unictl.views import documents
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 PLAN = json.loads((SCHEMAS / "plan.schema.json").read_text())
 STATUS = json.loads((SCHEMAS / "status.schema.json").read_text())
-ROWS = {"change": Change, "field": Field, "live": LiveInstance, "located": Located, "wished": Wished, "step": Step}
+ROWS = {
+    "change": Change,
+    "field": Field,
+    "live": LiveInstance,
+    "located": PlacedInstance,
+    "wished": DesiredInstance,
+    "step": Step,
+}
 ROWS |= {"endpoint": Endpoint, "problem": Diagnostic, "place": Place, "port": Port}
 
 
@@ -64,11 +71,11 @@ def test_every_golden_plan_holds_to_the_schema(name: str) -> None:
     made = cases.CASES[name]()
     check = Draft202012Validator(PLAN)
     check.validate(json.loads(planfile.dump(made)))
-    check.validate(plain(documents.plan(made, {0})))
+    check.validate(plain(documents.plan_document(made, {0})))
 
 
 def test_a_plan_with_one_of_everything_holds_to_the_schema() -> None:
-    Draft202012Validator(PLAN).validate(plain(documents.plan(samples.everything(), {0, 5})))
+    Draft202012Validator(PLAN).validate(plain(documents.plan_document(samples.everything(), {0, 5})))
 
 
 @pytest.mark.parametrize("where", [(), ("changes", 0), ("steps", 0), ("revision",), ("endpoints", 0), ("read", "hv1")])
@@ -96,7 +103,7 @@ def test_every_field_of_a_plan_is_in_the_schema() -> None:
 def test_the_schema_names_all_actions_and_step_kinds() -> None:
     defined = PLAN["$defs"]
     assert defined["change"]["properties"]["action"]["enum"] == [each.value for each in Action]
-    assert defined["step"]["properties"]["kind"]["enum"] == [each.value for each in Kind]
+    assert defined["step"]["properties"]["kind"]["enum"] == [each.value for each in StepKind]
 
 
 def test_a_status_holds_to_the_schema() -> None:

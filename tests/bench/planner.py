@@ -25,16 +25,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from unictl.declaration.load import load
+from unictl.declaration.load import load_fleet
 from unictl.guests.image_facts import ImageFacts
-from unictl.images.lock_file import number_endpoints
-from unictl.instances.observed.host_state import decode
-from unictl.operations.package_data import fleet_schema
+from unictl.images.lock_file import assign_endpoint_numbers
+from unictl.instances.observed.host_state import decode_survey
+from unictl.operations.package_data import load_fleet_schema
 from unictl.plan.ingress import members
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.revision import Revision
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 from unictl.plan.planner import build
 from unictl.views.text import layout, plan_text
 
@@ -91,7 +91,7 @@ def _facts(what: str) -> ImageFacts:
 
 def endpoints(services: int) -> dict[str, int]:
     """A number for each."""
-    return number_endpoints({}, [(f"s{n}.http", 20_000, 29_999) for n in range(services)])
+    return assign_endpoint_numbers({}, [(f"s{n}.http", 20_000, 29_999) for n in range(services)])
 
 
 def empty(host: str) -> dict[str, Any]:
@@ -127,18 +127,18 @@ def applied(made: Plan, hosts: Iterator[str]) -> dict[str, dict[str, Any]]:
     composed: dict[str, dict[str, Any]] = {host: dict(rows) for host, rows in made.membership.items()}
     for step in made.steps:
         match step.kind:
-            case Kind.STAGE:
+            case StepKind.STAGE:
                 world[step.host]["images"].append(step.data["digest"])
-            case Kind.LAUNCH:
+            case StepKind.LAUNCH:
                 world[step.host]["instances"].append(_row(step.data["document"]))
-            case Kind.JOIN:
+            case StepKind.JOIN:
                 composed.setdefault(step.host, {}).update(step.data["services"])
-            case Kind.REMEMBER:
+            case StepKind.REMEMBER:
                 world[step.host] |= {"policy": step.data["policy"], "hosts": "\n".join(step.data["hosts"])}
     digests: dict[int, str] = {}
     for host, services in composed.items():
         if not digests:
-            digests[0] = members.digest(made.owner, services)
+            digests[0] = members.config_digest(made.owner, services)
         world[host]["ingress"] = {"state": "running", "hash": digests[0]}
     return world
 
@@ -161,10 +161,10 @@ def _row(document: Mapping[str, Any]) -> dict[str, Any]:
 def plan(source: str, replies: Iterator[tuple[str, str]], bumped: int | None) -> tuple[Plan, list[float], str]:
     """The whole way; seconds of each part."""
     times = [time.process_time()]
-    loaded = load({"fleet.yaml": source}, schema=fleet_schema())
+    loaded = load_fleet({"fleet.yaml": source}, schema=load_fleet_schema())
     assert loaded.fleet is not None, loaded.problems
     times.append(time.process_time())
-    world = {host: decode(host, json.loads(reply)) for host, reply in replies}
+    world = {host: decode_survey(host, json.loads(reply)) for host, reply in replies}
     times.append(time.process_time())
     services = len(loaded.fleet.services)
     made = build(
@@ -177,7 +177,7 @@ def plan(source: str, replies: Iterator[tuple[str, str]], bumped: int | None) ->
         places=loaded.places,
     )
     times.append(time.process_time())
-    shown = layout.text(plan_text.plan(made, 80))
+    shown = layout.join_lines(plan_text.render(made, 80))
     times.append(time.process_time())
     return made, [b - a for a, b in pairwise(times)], shown
 
@@ -196,7 +196,9 @@ def prepare(folder: Path, instances: int, ingresses: int) -> None:
     (folder / "full.jsonl").write_text("\n".join(json.dumps(world[host]) for host in hosts))
     # Of what is to be replaced, hosts say the whole record.
     specs = {
-        step.data["document"]["name"]: step.data["document"]["spec"] for step in made.steps if step.kind is Kind.LAUNCH
+        step.data["document"]["name"]: step.data["document"]["spec"]
+        for step in made.steps
+        if step.kind is StepKind.LAUNCH
     }
     for said in world.values():
         for row in said["instances"]:

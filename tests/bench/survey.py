@@ -23,9 +23,9 @@ from pathlib import Path
 from tests.lab import recipe
 from tests.lab.lab import Lab
 from tests.operations.fleets import UNICTL
-from unictl.execution.surveys import AT_ONCE, Reached, survey_all
-from unictl.fleet.model import Connect, Host
-from unictl.hosts.connector import connect
+from unictl.execution.surveys import MAX_CONNECTIONS, Connections, survey_all
+from unictl.fleet.model import ConnectionAddress, Host
+from unictl.hosts.connector import connect_host
 from unictl.instances.observed.host_state import Survey
 
 RUNS = 5
@@ -60,22 +60,22 @@ def run(words: list[str], env: Mapping[str, str]) -> None:
 
 def bare(lab: Lab, command: str) -> None:
     """``ssh HOST COMMAND`` on every host."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
         list(pool.map(lambda host: run(["ssh", f"root@{host.name}", command], lab.env), lab))
 
 
 def surveys(lab: Lab) -> int:
     """One survey of every host; the most round trips that one took."""
-    hosts = {h.name: Host(name=h.name, connect=Connect(kind="ssh", host=h.name, user="root")) for h in lab}
+    hosts = {h.name: Host(name=h.name, connect=ConnectionAddress(kind="ssh", host=h.name, user="root")) for h in lab}
 
-    async def act() -> Reached:
+    async def act() -> Connections:
         found = await survey_all(
-            hosts, lambda each: connect(each, env=lab.env), owner="bench-be0c40", mark="bench", full={}
+            hosts, lambda each: connect_host(each, env=lab.env), owner="bench-be0c40", mark="bench", fingerprints={}
         )
         await found.close()
         return found
 
-    world = asyncio.run(act()).world
+    world = asyncio.run(act()).live_state
     return max(said.round_trips for said in world.values() if isinstance(said, Survey))
 
 

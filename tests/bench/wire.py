@@ -20,8 +20,8 @@ from random import Random
 from tests.hosts.line import environment
 from tests.hosts.sshd import SSHD, sshd
 from tests.onhost.world import OWNER, World, short_folder
-from unictl.fleet.model import Connect, Host
-from unictl.hosts.connector import connect
+from unictl.fleet.model import ConnectionAddress, Host
+from unictl.hosts.connector import connect_host
 from unictl.onhost.protocol import chunks
 
 SIZE = 40_000_000
@@ -64,14 +64,16 @@ def changed(data: bytes) -> Mapping[str, bytes]:
 
 
 async def send(host: Host, env: Mapping[str, str] | None, images: Mapping[str, bytes], first: bytes) -> None:
-    connection = await connect(host, env=env)
+    connection = await connect_host(host, env=env)
     like = [hashlib.sha256(first).hexdigest()]
     try:
-        await connection.acquire(OWNER, "shop", "5f0c2a", {"user": "bench"}, 0)
+        await connection.acquire_lease(OWNER, "shop", "5f0c2a", {"user": "bench"}, 0)
         for name, data in images.items():
             digest = hashlib.sha256(data).hexdigest()
             begin = time.monotonic()
-            sent = await connection.stage(OWNER, digest, len(data), lambda data=data: io.BytesIO(data), None, like)
+            sent = await connection.stage_image(
+                OWNER, digest, len(data), lambda data=data: io.BytesIO(data), None, like
+            )
             took = time.monotonic() - begin
             say(
                 f"  {name:28} {(sent or 0) / 1e6:7.2f} MB sent, {100 * (sent or 0) / len(data):5.1f} % of it, "
@@ -81,7 +83,7 @@ async def send(host: Host, env: Mapping[str, str] | None, images: Mapping[str, b
         await connection.close()
 
 
-def bench(title: str, way: Connect, env: Mapping[str, str] | None, data: bytes) -> None:
+def bench(title: str, way: ConnectionAddress, env: Mapping[str, str] | None, data: bytes) -> None:
     say(title)
     folder = short_folder()
     try:
@@ -96,18 +98,18 @@ async def spread(hosts: Sequence[Host], env: Mapping[str, str] | None, data: byt
     """Bytes sent to each, all at once."""
 
     async def one(host: Host) -> int:
-        connection = await connect(host, env=env)
+        connection = await connect_host(host, env=env)
         try:
-            await connection.acquire(OWNER, "shop", "5f0c2a", {"user": "bench"}, 0)
+            await connection.acquire_lease(OWNER, "shop", "5f0c2a", {"user": "bench"}, 0)
             digest = hashlib.sha256(data).hexdigest()
-            return await connection.stage(OWNER, digest, len(data), lambda: io.BytesIO(data)) or 0
+            return await connection.stage_image(OWNER, digest, len(data), lambda: io.BytesIO(data)) or 0
         finally:
             await connection.close()
 
     return list(await asyncio.gather(*(one(host) for host in hosts)))
 
 
-def several(way: Connect, env: Mapping[str, str] | None, data: bytes, number: int) -> None:
+def several(way: ConnectionAddress, env: Mapping[str, str] | None, data: bytes, number: int) -> None:
     """One host alone, then the others while the first has it."""
     folders = [short_folder() for _ in range(number)]
     hosts = [Host(name=f"bench{n}", connect=way, root=folder) for n, folder in enumerate(folders)]
@@ -130,21 +132,21 @@ def main() -> None:
     parser.add_argument("file", nargs="?", default="")
     data = material(parser.parse_args().file)
     begin = time.monotonic()
-    number = sum(1 for _ in chunks.cuts(lambda at, length: data[at : at + length]))
+    number = sum(1 for _ in chunks.split(lambda at, length: data[at : at + length]))
     say(f"{len(data) / 1e6:.0f} MB in {number} blocks, found in {time.monotonic() - begin:.2f} s on one side")
     with tempfile.TemporaryDirectory() as place:
-        bench("local", Connect(), None, data)
+        bench("local", ConnectionAddress(), None, data)
         if SSHD:
             with sshd(Path(place)) as (port, env):
-                way = Connect(kind="ssh", host="127.0.0.1", port=port)
+                way = ConnectionAddress(kind="ssh", host="127.0.0.1", port=port)
                 bench("ssh over loopback", way, env, data)
                 say("several hosts over ssh on loopback")
                 several(way, env, data, SEVERAL)
         for rate in LINES:
             env = environment(Path(place) / str(rate), rate)
-            bench(f"a line of {rate / 1e6:g} MB/s", Connect(kind="ssh", host="bench"), env, data)
+            bench(f"a line of {rate / 1e6:g} MB/s", ConnectionAddress(kind="ssh", host="bench"), env, data)
         say(f"several hosts, each behind a line of {LINES[0] / 1e6:g} MB/s")
-        several(Connect(kind="ssh", host="bench"), environment(Path(place) / "all", LINES[0]), data, SEVERAL)
+        several(ConnectionAddress(kind="ssh", host="bench"), environment(Path(place) / "all", LINES[0]), data, SEVERAL)
 
 
 if __name__ == "__main__":

@@ -91,26 +91,26 @@ def _cases(world: World) -> dict[str, dict[str, Callable[..., Any]]]:
     lock = SimpleNamespace(changed=("api",), path=Path("fleet.lock"))
     return {
         "planning.plans": {
-            "plan": lambda request, options: world.answer("plan", world.plan, request, options),
+            "make_plan": lambda request, options: world.answer("plan", world.plan, request, options),
             "open_plan": lambda path: world.answer("open_plan", world.plan, path),
             "save": lambda plan, path: world.answer("save", None, plan, path),
-            "write": lambda path, text: world.answer("write", None, path, text),
+            "write_private": lambda path, text: world.answer("write", None, path, text),
             "is_planfile": lambda path: str(path) in world.planfiles,
         },
-        "planning.apply": {"apply": apply},
+        "planning.apply": {"apply_plan": apply},
         "inspecting.inspect": {
-            "validate": lambda request: world.answer("validate", world.validated, request),
-            "show": lambda request: world.answer("show", {"fleet": {"name": "shop"}}, request),
-            "schema": lambda name: {"$schema": name},
-            "status": lambda request: world.answer("status", world.document, request),
-            "logs": lambda request, selector, **more: world.answer(
+            "validate_fleet": lambda request: world.answer("validate", world.validated, request),
+            "describe_fleet": lambda request: world.answer("show", {"fleet": {"name": "shop"}}, request),
+            "find_schema": lambda name: {"$schema": name},
+            "query_status": lambda request: world.answer("status", world.document, request),
+            "read_logs": lambda request, selector, **more: world.answer(
                 "logs", iter(world.lines), request, selector, **more
             ),
-            "locks": lambda request: world.answer("locks", world.document, request),
+            "query_locks": lambda request: world.answer("locks", world.document, request),
         },
-        "setup.lock": {"lock": lambda request: world.answer("lock", lock, request)},
+        "setup.lock": {"pin_fleet": lambda request: world.answer("lock", lock, request)},
         "setup.init": {
-            "init": lambda directory, playbook: world.answer("init", ("fleet.yaml",), directory, playbook),
-            "lacking": lambda directory: (),
+            "init_fleet": lambda directory, playbook: world.answer("init", ("fleet.yaml",), directory, playbook),
+            "unsupported_features": lambda directory: (),
         },
     }

@@ -6,8 +6,8 @@ import pytest
 
 from unictl.cli import requests
 from unictl.cli.arguments import Arguments, parse
-from unictl.cli.command_table import APPLYING, COMMANDS, NARROWING, READING
-from unictl.cli.single_dash import doubled
+from unictl.cli.command_table import APPLY_OPTIONS, COMMANDS, FLEET_OPTIONS, PLAN_OPTIONS
+from unictl.cli.single_dash import with_double_dashes
 from unictl.diagnostics.failure import UsageFailure
 
 
@@ -27,11 +27,11 @@ from unictl.diagnostics.failure import UsageFailure
     ],
 )
 def test_one_dash_before_a_word_is_two_and_nothing_else_changes(typed: str, wanted: str) -> None:
-    assert doubled([typed]) == [wanted]
+    assert with_double_dashes([typed]) == [wanted]
 
 
 def test_what_follows_two_dashes_is_left_alone() -> None:
-    assert doubled(["-out", "--", "-out"]) == ["--out", "--", "-out"]
+    assert with_double_dashes(["-out", "--", "-out"]) == ["--out", "--", "-out"]
 
 
 def test_one_dash_and_two_mean_the_same() -> None:
@@ -80,7 +80,9 @@ def test_every_option_of_the_vocabulary_is_an_argument() -> None:
 
 
 def test_a_fleet_is_asked_for_with_its_variables_and_revision() -> None:
-    request = requests.fleet(parse(["plan", "shop", "-var", "a=b=c", "-at", "v1", "-env", "staging"]), {"HOME": "/h"})
+    request = requests.fleet_request(
+        parse(["plan", "shop", "-var", "a=b=c", "-at", "v1", "-env", "staging"]), {"HOME": "/h"}
+    )
     assert (request.path, request.environment, request.at) == (Path("shop"), "staging", "v1")
     assert request.variables == {"a": "b=c"} and request.process_environment == {"HOME": "/h"}
 
@@ -97,21 +99,21 @@ def test_a_fleet_is_asked_for_with_its_variables_and_revision() -> None:
     ],
 )
 def test_the_lock_is_kept_where_ci_is_set_unless_told_otherwise(typed: str, ci: str, locked: bool) -> None:
-    assert requests.fleet(parse(["plan", *typed.split()]), {"CI": ci}).locked is locked
+    assert requests.fleet_request(parse(["plan", *typed.split()]), {"CI": ci}).locked is locked
 
 
 def test_what_may_be_destroyed_is_a_number_or_volumes() -> None:
-    options = requests.narrowing(parse(["apply", "-allow-destroy", "7", "-allow-destroy", "volume:orders"]))
+    options = requests.plan_options(parse(["apply", "-allow-destroy", "7", "-allow-destroy", "volume:orders"]))
     assert (options.allow_destroy, options.allow_volumes) == (7, ("orders",))
 
 
 def test_what_may_be_destroyed_is_nothing_else() -> None:
     with pytest.raises(UsageFailure, match="not 'all'"):
-        requests.narrowing(parse(["apply", "-allow-destroy", "all"]))
+        requests.plan_options(parse(["apply", "-allow-destroy", "all"]))
 
 
 def test_a_selector_that_is_given_twice_selects_both() -> None:
-    options = requests.narrowing(
+    options = requests.plan_options(
         parse(["plan", "-target", "api", "-target", "web,db", "-exclude", "@x", "-exclude", "a-1"])
     )
     assert (options.target, options.exclude) == ("api,web,db", "@x,a-1")
@@ -121,21 +123,21 @@ def test_a_selector_that_is_given_twice_selects_both() -> None:
 @pytest.mark.parametrize("word", ["target", "exclude"])
 def test_an_empty_selector_is_a_usage_failure_and_not_the_whole_fleet(word: str, empty: str) -> None:
     with pytest.raises(UsageFailure, match=f"-{word} has an empty selector"):
-        requests.narrowing(parse(["apply", f"-{word}", "api", f"-{word}", empty]))
+        requests.plan_options(parse(["apply", f"-{word}", "api", f"-{word}", empty]))
 
 
 def test_destroy_is_an_apply_that_destroys() -> None:
-    assert requests.narrowing(parse(["destroy"])).destroy and not requests.narrowing(parse(["apply"])).destroy
+    assert requests.plan_options(parse(["destroy"])).destroy and not requests.plan_options(parse(["apply"])).destroy
 
 
 @pytest.mark.parametrize(("typed", "seconds"), [("30s", 30), ("5m", 300), ("7", 7), ("500ms", 0.5)])
 def test_a_lock_timeout_has_a_unit_or_is_in_seconds(typed: str, seconds: float) -> None:
-    assert requests.applying(parse(["apply", "-lock-timeout", typed]), "ann", {}).lock_timeout == seconds
+    assert requests.apply_options(parse(["apply", "-lock-timeout", typed]), "ann", {}).lock_timeout == seconds
 
 
 def test_a_lock_timeout_that_is_none_is_a_usage_failure() -> None:
     with pytest.raises(UsageFailure, match="no duration"):
-        requests.applying(parse(["apply", "-lock-timeout", "soon"]), "ann", {})
+        requests.apply_options(parse(["apply", "-lock-timeout", "soon"]), "ann", {})
 
 
 def test_the_command_that_goes_on_means_the_same_when_it_is_typed() -> None:
@@ -156,7 +158,7 @@ def test_the_command_that_goes_on_means_the_same_when_it_is_typed() -> None:
     first = parse(["plan", *typed])
     import shlex
 
-    line = shlex.split(requests.again(first, "apply"))
+    line = shlex.split(requests.repeat_command(first, "apply"))
     again = parse(line[1:])
     assert line[0] == "unictl" and again == Arguments(**{**_fields(first), "command": "apply"})
 
@@ -166,14 +168,14 @@ def _fields(arguments: Arguments) -> dict:
 
 
 def test_all_that_narrows_is_refused_beside_a_plan_file() -> None:
-    for option in (*NARROWING, *READING):
+    for option in (*PLAN_OPTIONS, *FLEET_OPTIONS):
         value = {"var": "a=b", "allow-destroy": "1", "allow-changes": "1"}.get(option.word, "x")
         typed = [f"-{option.word}", *([value] if option.value else [])]
         with pytest.raises(UsageFailure, match=f"-{option.word} cannot be used with a plan file"):
-            requests.only_a_plan_file(parse(["apply", "p", *typed]))
+            requests.reject_options_with_plan_file(parse(["apply", "p", *typed]))
 
 
 def test_how_a_plan_is_carried_out_may_be_said_beside_a_plan_file() -> None:
-    carried = [each for each in APPLYING if each.word != "retry"]
+    carried = [each for each in APPLY_OPTIONS if each.word != "retry"]
     typed = [w for o in carried for w in [f"-{o.word}", *(["5"] if o.value else [])]]
-    requests.only_a_plan_file(parse(["apply", "p", *typed, "-json", "-verbose"]))
+    requests.reject_options_with_plan_file(parse(["apply", "p", *typed, "-json", "-verbose"]))

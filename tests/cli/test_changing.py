@@ -17,7 +17,7 @@ from unictl.plan.file import planfile
 from unictl.plan.file.approval import approval_hash
 from unictl.plan.model.change import Action
 from unictl.plan.model.reason import Reason
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 
 _SILENT = {"hv9": "no route to host"}
 _PROBLEM = Diagnostic(code="not-healthy", summary="api-0 was not healthy within 30s")
@@ -174,7 +174,7 @@ def test_an_apply_past_a_silent_host_is_5(world: World) -> None:
 
 
 def test_a_roll_back_is_8_and_says_how_to_try_again(world: World) -> None:
-    prove = Step(id="prove:api-0", kind=Kind.PROVE, host="hv1", subject="api-0")
+    prove = Step(id="prove:api-0", kind=StepKind.PROVE, host="hv1", subject="api-0")
     world.report = Report(failed=((prove, _PROBLEM),), reverted=(samples.STEP,))
     ran = world.run("apply", "shop", "-auto-approve")
     assert ran.code == 8 and "To go on: unictl apply shop -auto-approve -retry\n" in ran.out
@@ -217,7 +217,7 @@ def test_what_is_under_way_is_told_in_plain_lines_where_there_is_no_terminal(wor
 
 def test_the_summary_counts_what_was_done_when_the_plan_had_more(world: World) -> None:
     step = replace(samples.STEP, subject="api-0.aa")
-    world.plan = replace(world.plan, steps=(step, Step(id="x", kind=Kind.LAUNCH, subject="api-1.bb")))
+    world.plan = replace(world.plan, steps=(step, Step(id="x", kind=StepKind.LAUNCH, subject="api-1.bb")))
     world.report = Report(done=(step,), failed=((world.plan.steps[1], _PROBLEM),))
     ran = world.run("apply", "-auto-approve")
     assert ran.last == "Apply failed: 0 added, 1 replaced, 0 destroyed, 0 adjusted; steps: 1 done, 1 failed."
@@ -254,7 +254,7 @@ def test_a_saved_plan_is_held_to_what_was_approved_too(world: World) -> None:
 def test_rows_of_several_approved_plans_add_up_and_those_no_longer_needed_are_no_matter(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bump, gone, step = samples.bump(3), samples.destroys(1), Step(id="x", kind=Kind.BARRIER)
+    bump, gone, step = samples.bump(3), samples.destroys(1), Step(id="x", kind=StepKind.BARRIER)
     for name, changes in (("one", bump), ("two", gone), ("both", (*bump[:2], *gone))):
         (tmp_path / name).write_text(planfile.dump(samples.plan(changes, steps=(step,))))
     monkeypatch.setattr(unictl.operations.planning.plans, "open_plan", lambda path: planfile.load(path.read_text()))

@@ -12,7 +12,7 @@ from tests.cli.conftest import Terminal, World
 from tests.views import samples
 from unictl.cli.command_table import COMMANDS
 from unictl.cli.main import main
-from unictl.operations.package_data import folder
+from unictl.operations.package_data import data_folder
 
 
 def _validated(problems=(), fleet="fleet"):
@@ -111,7 +111,7 @@ def test_init_says_what_cannot_be_planned_yet(tmp_path: Path) -> None:
 
 
 def test_the_help_of_init_names_every_playbook(world: World) -> None:
-    known = sorted(each.parent.name for each in folder("playbooks").glob("*/fleet.yaml"))
+    known = sorted(each.parent.name for each in data_folder("playbooks").glob("*/fleet.yaml"))
     helped = " ".join(world.run("init", "-help").out.split())
     assert known and all(name in helped.partition("begin with:")[2] for name in known)
 

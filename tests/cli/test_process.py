@@ -25,7 +25,7 @@ import unictl.operations.planning
 from unictl.journal.event import Began, Started
 from unictl.journal.report import Report
 plan, apply = ModuleType("unictl.operations.planning.plans"), ModuleType("unictl.operations.planning.apply")
-plan.plan = lambda *_: samples.plan(samples.bump(1))
+plan.make_plan = lambda *_: samples.plan(samples.bump(1))
 plan.is_planfile = lambda _: False
 def work(plan, options, tell, interrupts):
     tell(Began(at=time.monotonic(), steps=1))
@@ -34,7 +34,7 @@ def work(plan, options, tell, interrupts):
     while not (interrupts.count and {stop}):
         time.sleep(0.01)
     return Report(in_flight=(samples.STEP,), interrupted=True)
-apply.apply = work
+apply.apply_plan = work
 for module in (plan, apply):
     sys.modules[module.__name__] = module
     setattr(unictl.operations.planning, module.__name__.rpartition(".")[2], module)

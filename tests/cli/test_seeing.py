@@ -11,7 +11,7 @@ from unictl.views.html import page
 
 def test_a_plan_as_markdown_is_the_comment_and_nothing_else(world: World) -> None:
     ran = world.run("plan", "-markdown")
-    assert (ran.code, ran.out) == (0, markdown.plan(world.plan))
+    assert (ran.code, ran.out) == (0, markdown.render(world.plan))
 
 
 def test_a_refused_plan_as_markdown_is_still_6(world: World) -> None:
@@ -23,7 +23,7 @@ def test_a_refused_plan_as_markdown_is_still_6(world: World) -> None:
 def test_a_page_is_written_beside_the_text_and_said(world: World) -> None:
     ran = world.run("plan", "-html", "plan.html")
     path, text = world.asked["write"]
-    assert (str(path), text) == ("plan.html", page.plan(world.plan))
+    assert (str(path), text) == ("plan.html", page.render(world.plan))
     assert "Wrote the page plan.html.\n" in ran.out and ran.last.startswith("Plan: ")
 
 
@@ -31,9 +31,9 @@ def test_a_saved_plan_is_seen_in_the_same_ways_and_no_host_is_asked(world: World
     saved = tmp_path / "p"
     saved.write_text("")
     world.planfiles = {str(saved)}
-    assert world.run("show", str(saved), "-markdown").out == markdown.plan(world.plan)
+    assert world.run("show", str(saved), "-markdown").out == markdown.render(world.plan)
     assert world.run("show", str(saved), "-html", "x.html").code == 0
-    assert world.asked["write"][1] == page.plan(world.plan) and "plan" not in world.asked
+    assert world.asked["write"][1] == page.render(world.plan) and "plan" not in world.asked
 
 
 def test_a_fleet_is_no_comment_and_no_page(world: World) -> None:
@@ -42,10 +42,10 @@ def test_a_fleet_is_no_comment_and_no_page(world: World) -> None:
 
 
 def test_a_graph_is_mermaid_unless_told(world: World) -> None:
-    folded = step_graph.folded(world.plan)
-    assert world.run("graph").out == formats.mermaid(folded)
-    assert world.run("graph", "-format", "dot").out == formats.dot(folded)
-    assert world.run("graph", "-format", "svg", "-steps").out == formats.svg(step_graph.steps(world.plan))
+    folded = step_graph.draw_folded(world.plan)
+    assert world.run("graph").out == formats.to_mermaid(folded)
+    assert world.run("graph", "-format", "dot").out == formats.to_dot(folded)
+    assert world.run("graph", "-format", "svg", "-steps").out == formats.to_svg(step_graph.draw_steps(world.plan))
 
 
 def test_a_graph_of_a_saved_plan_asks_no_host(world: World) -> None:

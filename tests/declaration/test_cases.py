@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unictl.declaration.load import Loaded, load
+from unictl.declaration.load import LoadResult, load_fleet
 from unictl.views.text import layout, problems
 
 CASES = Path(__file__).parent / "cases"
@@ -14,12 +14,12 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "fleet.schema.json"
 OURS = ("problems.txt", "arguments")
 
 
-def loaded(case: Path) -> Loaded:
+def loaded(case: Path) -> LoadResult:
     """What comes of a case; ``arguments`` beside its files holds -env and -var as on a command line."""
     files = {str(path.relative_to(case)): path.read_text() for path in case.rglob("*") if path.is_file()}
     words = shlex.split(files.get("arguments", ""))
     told = list(zip(words[::2], words[1::2], strict=True))
-    return load(
+    return load_fleet(
         {path: text for path, text in files.items() if path not in OURS},
         schema=SCHEMA,
         environment=next((value for word, value in told if word == "-env"), ""),
@@ -27,8 +27,8 @@ def loaded(case: Path) -> Loaded:
     )
 
 
-def shown(result: Loaded) -> str:
-    return layout.text(problems.text(result.problems)) if result.problems else "no problems\n"
+def shown(result: LoadResult) -> str:
+    return layout.join_lines(problems.render(result.problems)) if result.problems else "no problems\n"
 
 
 @pytest.mark.parametrize("case", sorted(CASES.iterdir()), ids=lambda case: case.name)

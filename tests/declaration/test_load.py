@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unictl.declaration.load import Loaded, load
+from unictl.declaration.load import LoadResult, load_fleet
 from unictl.declaration.source_tree import Map
-from unictl.declaration.yaml_reader import read
+from unictl.declaration.yaml_reader import read_yaml
 from unictl.diagnostics.finding import Finding
-from unictl.fleet.model import Fleet, Network, Order, Probe, Publish
+from unictl.fleet.model import Fleet, Network, Order, Probe, Publication
 from unictl.fleet.quantities import Share
 from unictl.fleet.references import Reference
 
@@ -26,8 +26,8 @@ images: {api: {guest: plain, kernel: build/api.elf}}
 """
 
 
-def loaded(text: str, **given: Any) -> Loaded:
-    return load({"fleet.yaml": text}, schema=SCHEMA, **given)
+def loaded(text: str, **given: Any) -> LoadResult:
+    return load_fleet({"fleet.yaml": text}, schema=SCHEMA, **given)
 
 
 def fleet(text: str, **given: Any) -> Fleet:
@@ -129,7 +129,7 @@ def test_short_forms_and_long_forms_mean_the_same() -> None:
     )
     one, other = fleet(BASE + short).services["api"], fleet(BASE + long).services["api"]
     assert one == other
-    assert one.publish == (Publish(port=8080, to="http"),) and one.health == (
+    assert one.publish == (Publication(port=8080, to="http"),) and one.health == (
         Probe(kind="http", path="/", port="http"),
     )
 
@@ -172,24 +172,24 @@ def test_only_what_is_needed_is_read() -> None:
     files = Lazy(
         {"f/fleet.yaml": BASE + "include: ['*.yaml']\n", "f/a.yaml": "", "f/b.txt": "", "a.yaml": "", "f/.c.yaml": ""}
     )
-    found = load(files, schema=SCHEMA, entry="f/fleet.yaml")
+    found = load_fleet(files, schema=SCHEMA, entry="f/fleet.yaml")
     assert found.problems == () and files.read == ["f/fleet.yaml", "f/a.yaml"] == list(found.files)
 
 
 def test_files_that_cannot_be_read_are_problems() -> None:
     broken = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
     files = Lazy({"fleet.yaml": BASE + "include: ['*.yaml']\n", "a.yaml": broken, "b.yaml": OSError(13, "denied")})
-    problems = load(files, schema=SCHEMA).problems
+    problems = load_fleet(files, schema=SCHEMA).problems
     assert [(p.code, str(p.place)) for p in problems] == [("unreadable", "fleet.yaml:4:11")] * 2
 
 
 def test_a_folder_without_a_fleet_file_has_no_fleet() -> None:
-    assert [p.code for p in load({"flet.yaml": ""}, schema=SCHEMA).problems] == ["no-fleet"]
+    assert [p.code for p in load_fleet({"flet.yaml": ""}, schema=SCHEMA).problems] == ["no-fleet"]
 
 
 def test_judgements_made_elsewhere_get_places_and_lines() -> None:
     found = loaded(BASE + "services:\n  api: {image: api, replicas: 3}\n")
-    (problem,) = found.diagnostics([Finding(path=("services", "api", "replicas"), code="x", text="too many")])
+    (problem,) = found.resolve_findings([Finding(path=("services", "api", "replicas"), code="x", summary="too many")])
     assert str(problem.place) == "fleet.yaml:5:31" and problem.source == "  api: {image: api, replicas: 3}"
 
 
@@ -233,15 +233,15 @@ def shuffled(value: Any, random: Any) -> Any:
 @given(st.sampled_from(sorted(GOOD)), st.randoms(use_true_random=False))
 def test_the_order_of_keys_never_matters(name: str, random: Any) -> None:
     files = GOOD[name]
-    other = {path: json.dumps(shuffled(read(text, path).tree, random)) for path, text in files.items()}
-    one = load(files, schema=SCHEMA)
-    assert one.fleet is not None and load(other, schema=SCHEMA).fleet == one.fleet
+    other = {path: json.dumps(shuffled(read_yaml(text, path).tree, random)) for path, text in files.items()}
+    one = load_fleet(files, schema=SCHEMA)
+    assert one.fleet is not None and load_fleet(other, schema=SCHEMA).fleet == one.fleet
 
 
 @calm
 @given(st.randoms(use_true_random=False))
 def test_how_a_fleet_is_spread_over_files_never_matters(random: Any) -> None:
-    whole = read(GOOD["a-good-fleet-of-three-services-on-one-host"]["fleet.yaml"], "f").tree
+    whole = read_yaml(GOOD["a-good-fleet-of-three-services-on-one-host"]["fleet.yaml"], "f").tree
     files: dict[str, dict[str, Any]] = {"fleet.yaml": {"fleet": whole["fleet"], "include": ["*.yaml"]}}
     for section in ("hosts", "images", "volumes", "templates", "services"):
         for name, entry in whole[section].items():
@@ -249,8 +249,8 @@ def test_how_a_fleet_is_spread_over_files_never_matters(random: Any) -> None:
             files.setdefault(file, {}).setdefault(section, {})[name] = entry
     order = list(files)
     random.shuffle(order)
-    found = load({path: json.dumps(files[path]) for path in order}, schema=SCHEMA)
-    expected = load(GOOD["a-good-fleet-of-three-services-on-one-host"], schema=SCHEMA)
+    found = load_fleet({path: json.dumps(files[path]) for path in order}, schema=SCHEMA)
+    expected = load_fleet(GOOD["a-good-fleet-of-three-services-on-one-host"], schema=SCHEMA)
     assert found.fleet == expected.fleet is not None
 
 

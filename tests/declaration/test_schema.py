@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from unictl.declaration import formats
-from unictl.declaration.load import load
-from unictl.declaration.suggestions import _MEANT
+from unictl.declaration.load import load_fleet
+from unictl.declaration.suggestions import _ALIASES
 from unictl.fleet import model
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "fleet.schema.json").read_text())
@@ -68,20 +68,20 @@ def test_every_key_says_what_it_means_and_shows_an_example_that_holds(key: str) 
 
 def test_every_kind_of_the_schema_is_checked() -> None:
     used = set(re.findall(r'"x-kind": "([a-z0-9-]+)"', json.dumps(SCHEMA)))
-    assert used == set(formats.CHECKS)
+    assert used == set(formats.FORMAT_CHECKS)
 
 
 def test_patterns_for_editors_agree_with_the_exact_checks() -> None:
     for node in (*SCHEMA["$defs"].values(), *KEYS.values()):
         if "pattern" in node and "x-kind" in node:
             for text in ("64MiB", "2 GiB", "1.5s", "20%", "x", "", "api", "-", "5f0c2a", "9f2c5d1e" * 8):
-                if not formats.why(node["x-kind"], text):
+                if not formats.invalid_reason(node["x-kind"], text):
                     assert re.search(node["pattern"], text), (node["x-kind"], text)
 
 
 def test_guesses_lead_to_keys_that_exist() -> None:
     sections = {"": SCHEMA, "check": SCHEMA["$defs"]["probe"]}
-    for what, table in _MEANT.items():
+    for what, table in _ALIASES.items():
         node = sections.get(what) or SCHEMA["$defs"][what]
         assert set(table) <= set(node["properties"])
 
@@ -104,8 +104,8 @@ def test_defaults_of_the_schema_are_those_of_the_model() -> None:
         for key, node in SCHEMA["$defs"]["service"]["properties"][nested]["properties"].items():
             if resolved(node).get("default", "") not in ("", []):
                 written["services"]["x"].setdefault(nested, {})[key] = resolved(node)["default"]
-    loaded = load({"fleet.yaml": json.dumps(written)}, schema=SCHEMA)
-    plain = load({"fleet.yaml": json.dumps(bare)}, schema=SCHEMA)
+    loaded = load_fleet({"fleet.yaml": json.dumps(written)}, schema=SCHEMA)
+    plain = load_fleet({"fleet.yaml": json.dumps(bare)}, schema=SCHEMA)
     assert loaded.problems == () and loaded.fleet == plain.fleet
 
 
@@ -134,7 +134,7 @@ def reached(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def test_every_field_of_the_model_can_be_written() -> None:
-    loaded = load({"fleet.yaml": WHOLE.read_text()}, schema=SCHEMA, environment="staging")
+    loaded = load_fleet({"fleet.yaml": WHOLE.read_text()}, schema=SCHEMA, environment="staging")
     assert loaded.problems == ()
     assert set(fields()) <= set(reached(loaded.fleet))
 

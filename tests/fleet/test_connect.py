@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictl.fleet.connect_url import parse, text_of
-from unictl.fleet.model import Connect
+from unictl.fleet.connect_url import format_connection_url, parse_connection_url
+from unictl.fleet.model import ConnectionAddress
 
 words = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,10}", fullmatch=True)
 ssh = st.builds(
-    Connect,
+    ConnectionAddress,
     kind=st.just("ssh"),
     host=words | st.sampled_from(["fe80::1", "::1"]),
     user=st.just("") | words,
@@ -17,9 +17,9 @@ ssh = st.builds(
 )
 
 
-@given(ssh | st.just(Connect()))
-def test_a_connection_is_written_as_it_is_read(connect: Connect) -> None:
-    assert parse(text_of(connect)) == connect
+@given(ssh | st.just(ConnectionAddress()))
+def test_a_connection_is_written_as_it_is_read(connect: ConnectionAddress) -> None:
+    assert parse_connection_url(format_connection_url(connect)) == connect
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_a_connection_is_written_as_it_is_read(connect: Connect) -> None:
 )
 def test_what_is_no_connection_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no way to a host|no possible port"):
-        parse(text)
+        parse_connection_url(text)
 
 
 @given(st.text(max_size=20))
 def test_nothing_that_looks_like_an_option_ever_gets_through(text: str) -> None:
     try:
-        connect = parse(f"ssh://{text}")
+        connect = parse_connection_url(f"ssh://{text}")
     except ValueError:
         return
     assert not connect.host.startswith("-") and not connect.user.startswith("-")

@@ -4,9 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictl.fleet.names import PATTERN, closest, instance_name, listed, name_problem, split_instance, there_are
+from unictl.fleet.names import (
+    NAME_PATTERN,
+    closest_match,
+    describe_existing,
+    instance_name,
+    join_names,
+    name_problem,
+    split_instance,
+)
 
-names = st.from_regex(PATTERN, fullmatch=True)
+names = st.from_regex(NAME_PATTERN, fullmatch=True)
 
 
 @given(names)
@@ -39,17 +47,21 @@ def test_a_service_is_no_instance() -> None:
     [("frnt", "front"), ("bd", "db"), ("Front", "front"), ("dv", ""), ("zzz", ""), ("contuer", "counter")],
 )
 def test_the_nearest_name_is_meant(word: str, meant: str) -> None:
-    assert closest(word, ["front", "db", "counter"]) == meant
+    assert closest_match(word, ["front", "db", "counter"]) == meant
 
 
 @given(st.text(max_size=8), st.lists(names, max_size=6), st.randoms(use_true_random=False))
 def test_what_is_meant_does_not_depend_on_the_order(word: str, known: list[str], random: object) -> None:
     other = list(known)
     random.shuffle(other)  # type: ignore[attr-defined]
-    assert closest(word, known) == closest(word, other)
+    assert closest_match(word, known) == closest_match(word, other)
 
 
 def test_lists_read_well() -> None:
-    assert [listed(""), listed("a"), listed("ba"), listed("cab")] == ["", "a", "a and b", "a, b and c"]
-    assert listed((f"n{n}" for n in range(10)), most=2) == "n0, n1 and 8 more"
-    assert [there_are([]), there_are(["a"]), there_are(["a", "b"])] == ["", "There is a.", "There are a and b."]
+    assert [join_names(""), join_names("a"), join_names("ba"), join_names("cab")] == ["", "a", "a and b", "a, b and c"]
+    assert join_names((f"n{n}" for n in range(10)), limit=2) == "n0, n1 and 8 more"
+    assert [describe_existing([]), describe_existing(["a"]), describe_existing(["a", "b"])] == [
+        "",
+        "There is a.",
+        "There are a and b.",
+    ]

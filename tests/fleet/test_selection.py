@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unictl.fleet.model import Host
-from unictl.fleet.selection import parse, selected_hosts
+from unictl.fleet.selection import parse_selector, select_hosts
 
 HOSTS = {
     "hv1": Host(name="hv1", zone="a", labels={"disk": "nvme"}),
@@ -31,7 +31,7 @@ HOSTS = {
     ],
 )
 def test_hosts_are_selected(text: str, names: list[str]) -> None:
-    assert [host.name for host in selected_hosts(text, HOSTS.values())] == names
+    assert [host.name for host in select_hosts(text, HOSTS.values())] == names
 
 
 @pytest.mark.parametrize(
@@ -56,25 +56,27 @@ def test_hosts_are_selected(text: str, names: list[str]) -> None:
     ],
 )
 def test_instances_are_selected(text: str, selected: bool) -> None:
-    assert parse(text).instance("api", 2, host="hv1", labels={"tier": "front"}) == selected
+    assert parse_selector(text).matches_instance("api", 2, host="hv1", labels={"tier": "front"}) == selected
 
 
 def test_services_are_selected_by_name_and_label() -> None:
-    assert parse("ap*").service("api") and parse("@tier").service("api", {"tier": "x"})
-    assert not parse("api-2").service("api") and not parse("host:hv1").service("api")
+    assert parse_selector("ap*").matches_service("api") and parse_selector("@tier").matches_service(
+        "api", {"tier": "x"}
+    )
+    assert not parse_selector("api-2").matches_service("api") and not parse_selector("host:hv1").matches_service("api")
 
 
 @pytest.mark.parametrize("text", [",", "a,,b", "!", "@", "@=x", "host:", "a b", "A", "host:@x", "!!a", "a;b"])
 def test_what_selects_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"empty part|selects nothing"):
-        parse(text)
+        parse_selector(text)
 
 
 @given(st.text(alphabet="a*?@!,:= -[]", max_size=10))
 def test_a_selection_is_written_as_it_is_read(text: str) -> None:
     try:
-        selection = parse(text)
+        selection = parse_selector(text)
     except ValueError:
         return
-    assert parse(str(selection)) == selection
-    assert selection.host("a", {}) in (True, False)
+    assert parse_selector(str(selection)) == selection
+    assert selection.matches_host("a", {}) in (True, False)

@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-from unictl.declaration.load import load
-from unictl.fleet.unsupported import unsupported
+from unictl.declaration.load import load_fleet
+from unictl.fleet.unsupported import find_unsupported
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "schemas" / "fleet.schema.json").read_text())
 
 
 def told(text: str) -> set[str]:
-    found = load({"fleet.yaml": text}, schema=SCHEMA, environment="staging" if "staging" in text else "")
+    found = load_fleet({"fleet.yaml": text}, schema=SCHEMA, environment="staging" if "staging" in text else "")
     assert found.fleet is not None, found.problems
-    return {".".join(map(str, finding.path)) for finding in unsupported(found.fleet)}
+    return {".".join(map(str, finding.path)) for finding in find_unsupported(found.fleet)}
 
 
 def test_the_first_playbook_is_supported_in_full() -> None:

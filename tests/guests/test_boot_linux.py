@@ -7,12 +7,12 @@ import pytest
 from tests.guests import debian
 from tests.guests.boots import boot
 from tests.guests.machine import QEMU, free_port, running
-from unictl.guests.exit_rules import Ended, Verdict, judge
+from unictl.guests.exit_rules import GuestExit, Verdict, classify_exit
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import ImageFacts
 from unictl.guests.linux import LINUX
 from unictl.hypervisors.launch import Forward
-from unictl.hypervisors.qemu import launch
+from unictl.hypervisors.qemu import build_launch
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64 here")]
 
@@ -48,11 +48,11 @@ def test_init_answers_with_what_it_was_told_and_its_code_comes_back(guest: Guest
     port = free_port()
     fields = {"name": "api-1", "args": ["--exit=7", "a,b"], "environment": {"MODE": "test"}, "memory": 128 << 20}
     handed = boot(fields)
-    made = launch(LINUX, guest.facts, handed, [Forward(name="http", guest=8080, host=port)])
+    made = build_launch(LINUX, guest.facts, handed, [Forward(name="http", guest=8080, host=port)])
     with running(made, guest.images) as machine:
         machine.says("init: listening")
         body, seconds = machine.get(port, seconds=60)
-        ended = judge(made.exits, machine.ended())
+        ended = classify_exit(made.exits, machine.ended())
     told = body.splitlines()
     assert told[:2] == ["arg --exit=7", "arg a,b"]
     assert {"env MODE=test", "env unictl_ip=10.0.2.15/24", "env unictl_name=api-1"} <= set(told)
@@ -70,7 +70,7 @@ def test_init_answers_with_what_it_was_told_and_its_code_comes_back(guest: Guest
     ],
 )
 def test_the_ends_of_linux_are_judged(guest: Guest, word: str, ended: tuple[Verdict, int | None]) -> None:
-    made = launch(LINUX, guest.facts, boot({"name": "api-0", "args": ["--now", word], "memory": 128 << 20}))
+    made = build_launch(LINUX, guest.facts, boot({"name": "api-0", "args": ["--now", word], "memory": 128 << 20}))
     with running(made, guest.images) as machine:
-        found: Ended = judge(made.exits, machine.ended(60))
+        found: GuestExit = classify_exit(made.exits, machine.ended(60))
     assert (found.verdict, found.code) == ended, machine.console[-500:]

@@ -11,13 +11,13 @@ import pytest
 from tests.guests import synthetic
 from tests.guests.boots import boot
 from tests.guests.machine import QEMU, free_port, running
-from unictl.guests.command_words import LONGEST
-from unictl.guests.exit_rules import Verdict, judge
+from unictl.guests.command_words import MAX_COMMAND_LINE_BYTES
+from unictl.guests.exit_rules import Verdict, classify_exit
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import ImageFacts
 from unictl.guests.plain import PLAIN
 from unictl.hypervisors.launch import Forward
-from unictl.hypervisors.qemu import launch
+from unictl.hypervisors.qemu import build_launch
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64 here")]
 HELLO = Path(__file__).parents[2] / "playbooks/hello/hello.elf"
@@ -55,19 +55,19 @@ def open_hello() -> Iterator[Path]:
 def test_a_guest_reads_its_words_and_its_code_comes_back(echo: Path, wrap: tuple[str, ...]) -> None:
     facts, images = facts_of(echo)
     handed = boot({"name": "api-0", "args": ["two words", "a,b=%c"], "memory": 4 << 20})
-    made = launch(PLAIN, facts, handed)
+    made = build_launch(PLAIN, facts, handed)
     with running(made, images, wrap=wrap) as machine:
         ended = machine.ended()
     assert machine.console.startswith(PLAIN.command_line(handed) + " virtio_mmio.device=512@0xfeb0")
-    verdict = judge(made.exits, ended)
+    verdict = classify_exit(made.exits, ended)
     assert (verdict.verdict, verdict.code, ended["reason"]) == (Verdict.FAILURE, 3, None)
 
 
 def test_the_longest_command_line_arrives_whole(echo: Path) -> None:
     facts, images = facts_of(echo)
     empty = len(PLAIN.command_line(boot({"name": "api-0", "args": ["x"]}))) - 1
-    handed = boot({"name": "api-0", "args": ["x" * (LONGEST - empty - 1) + "y"]})
-    with running(launch(PLAIN, facts, handed), images) as machine:
+    handed = boot({"name": "api-0", "args": ["x" * (MAX_COMMAND_LINE_BYTES - empty - 1) + "y"]})
+    with running(build_launch(PLAIN, facts, handed), images) as machine:
         machine.ended()
     assert machine.console.startswith(PLAIN.command_line(handed) + " virtio_mmio")
 
@@ -75,10 +75,12 @@ def test_the_longest_command_line_arrives_whole(echo: Path) -> None:
 def test_a_qemu_that_cannot_start_is_no_clean_end(echo: Path) -> None:
     facts, images = facts_of(echo)
     port = free_port()
-    made = launch(PLAIN, facts, boot({"name": "api-0"}), [Forward(name=str(n), guest=80, host=port) for n in range(2)])
+    made = build_launch(
+        PLAIN, facts, boot({"name": "api-0"}), [Forward(name=str(n), guest=80, host=port) for n in range(2)]
+    )
     with running(made, images) as machine:
         ended = machine.ended()
-    assert (ended["status"], judge(made.exits, ended).verdict) == (1, Verdict.FAILURE)
+    assert (ended["status"], classify_exit(made.exits, ended).verdict) == (1, Verdict.FAILURE)
 
 
 hello = pytest.mark.skipif(not HELLO.exists(), reason="the hello guest is not built")
@@ -90,7 +92,7 @@ def test_hello_answers_http(open_hello: Path, wrap: tuple[str, ...]) -> None:
     facts, images = facts_of(open_hello)
     port = free_port()
     handed = boot({"name": "front-0", "args": ["--greeting=good morning"], "memory": 8 << 20})
-    made = launch(PLAIN, facts, handed, [Forward(name="http", guest=8080, host=port)])
+    made = build_launch(PLAIN, facts, handed, [Forward(name="http", guest=8080, host=port)])
     with running(made, images, wrap=wrap) as machine:
         body, seconds = machine.get(port)
     assert "hello from front-0" in body and "good morning" in body and "7f3c9a1b" in body
@@ -110,9 +112,9 @@ def test_hello_answers_http(open_hello: Path, wrap: tuple[str, ...]) -> None:
 )
 def test_hellos_ends_are_judged(word: str, verdict: Verdict, code: int | None) -> None:
     facts, images = facts_of(HELLO)
-    made = launch(PLAIN, facts, boot({"name": "front-0", "args": [word], "memory": 8 << 20}))
+    made = build_launch(PLAIN, facts, boot({"name": "front-0", "args": [word], "memory": 8 << 20}))
     with running(made, images) as machine:
-        found = judge(made.exits, machine.ended())
+        found = classify_exit(made.exits, machine.ended())
     assert (found.verdict, found.code) == (verdict, code), machine.console
 
 
@@ -126,7 +128,7 @@ def test_hello_counts_on_its_volume(tmp_path: Path) -> None:
     for _ in range(2):
         port = free_port()
         handed = boot({"name": "counter-0", "args": ["--count"], "memory": 8 << 20, "disks": disks})
-        made = launch(PLAIN, facts, handed, [Forward(name="http", guest=8080, host=port)])
+        made = build_launch(PLAIN, facts, handed, [Forward(name="http", guest=8080, host=port)])
         with running(made, images, volumes={"counter": data}) as machine:
             counts.append(machine.get(port)[0])
     assert counts[0] != counts[1]

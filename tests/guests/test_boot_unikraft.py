@@ -7,10 +7,10 @@ import pytest
 from tests.guests import synthetic
 from tests.guests.boots import boot
 from tests.guests.machine import QEMU, running
-from unictl.guests.exit_rules import Verdict, judge
+from unictl.guests.exit_rules import Verdict, classify_exit
 from unictl.guests.identify import identify
 from unictl.guests.unikraft import UNIKRAFT
-from unictl.hypervisors.qemu import launch
+from unictl.hypervisors.qemu import build_launch
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64 here")]
 
@@ -29,8 +29,8 @@ def test_words_and_ends_on_its_machines(tmp_path: Path, machine_type: str, code:
         "machine": machine_type,
     }
     handed = boot({**fields, "environment": {"KEY": "x,y"}, "memory": 8 << 20})
-    made = launch(UNIKRAFT, {"kernel": facts}, handed)
+    made = build_launch(UNIKRAFT, {"kernel": facts}, handed)
     with running(made, {facts.sha256: path}) as machine:
-        ended = judge(made.exits, machine.ended())
+        ended = classify_exit(made.exits, machine.ended())
     assert machine.console.endswith(f"{path} {UNIKRAFT.command_line(handed)}")
     assert ended.verdict is verdict

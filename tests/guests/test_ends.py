@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictl.guests.exit_rules import ExitRule, Verdict, judge
+from unictl.guests.exit_rules import ExitRule, Verdict, classify_exit
 from unictl.guests.families import FAMILIES
 from unictl.hypervisors.launch import Launch
 from unictl.onhost.instances import exit_verdicts
@@ -31,15 +31,15 @@ def rows(family: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_an_end_is_judged_by_the_table(case: dict[str, Any]) -> None:
-    ended = judge([rule(row) for row in case["exits"]], case["facts"])
+    ended = classify_exit([rule(row) for row in case["exits"]], case["facts"])
     assert (ended.verdict.value, ended.code) == (case["verdict"], case["code"])
-    assert ended.sentence
+    assert ended.summary
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_the_host_side_judges_alike(case: dict[str, Any]) -> None:
     facts = case["facts"]
-    said = exit_verdicts.judge(case["exits"], facts, facts.get("console", ""), facts.get("stopped", False))
+    said = exit_verdicts.classify_exit(case["exits"], facts, facts.get("console", ""), facts.get("stopped", False))
     assert said == (case["verdict"], case["code"])
 
 
@@ -70,6 +70,6 @@ FACTS = st.fixed_dictionaries(
 
 @given(st.sampled_from(sorted(FAMILIES)), FACTS)
 def test_both_readings_agree_on_any_facts(family: str, facts: dict[str, Any]) -> None:
-    ended = judge(FAMILIES[family].exits, facts)
-    said = exit_verdicts.judge(rows(family), facts, facts.get("console", ""), facts.get("stopped", False))
+    ended = classify_exit(FAMILIES[family].exits, facts)
+    said = exit_verdicts.classify_exit(rows(family), facts, facts.get("console", ""), facts.get("stopped", False))
     assert said == (ended.verdict.value, ended.code)

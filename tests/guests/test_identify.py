@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.guests import debian, synthetic
 from unictl.guests.identify import identify
-from unictl.guests.image_facts import KINDS, PROTOCOLS, ImageFacts
-from unictl.images.file_facts import facts_of_file
+from unictl.guests.image_facts import BOOT_PROTOCOLS, FILE_KINDS, ImageFacts
+from unictl.images.file_facts import read_file_facts
 
 HELLO = Path(__file__).parents[2] / "playbooks/hello/hello.elf"
 
@@ -81,7 +81,7 @@ def test_other_files_by_their_magic(data: bytes, kind: str, protocols: tuple[str
 
 @pytest.mark.skipif(not HELLO.exists(), reason="the hello guest is not built")
 def test_the_hello_guest_boots_by_pvh_and_a_file_says_what_its_bytes_say() -> None:
-    assert facts_of_file(HELLO) == identify(HELLO.read_bytes())
+    assert read_file_facts(HELLO) == identify(HELLO.read_bytes())
     assert identify(HELLO.read_bytes()).protocols == ("pvh",)
 
 
@@ -94,8 +94,8 @@ def test_a_known_digest_is_not_computed_again() -> None:
         ImageFacts,
         sha256=st.just("0" * 64),
         size=st.integers(0),
-        kind=st.sampled_from(KINDS),
-        protocols=st.lists(st.sampled_from(PROTOCOLS), unique=True).map(tuple),
+        kind=st.sampled_from(FILE_KINDS),
+        protocols=st.lists(st.sampled_from(BOOT_PROTOCOLS), unique=True).map(tuple),
         notes=st.dictionaries(st.text(), st.text()),
         family=st.text(),
         address_flag=st.booleans(),
@@ -115,7 +115,7 @@ SEEDS = (
 
 @given(st.binary(max_size=9000))
 def test_no_bytes_make_it_raise(data: bytes) -> None:
-    assert identify(data).kind in KINDS
+    assert identify(data).kind in FILE_KINDS
 
 
 @given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 511), st.binary(min_size=1, max_size=8)), max_size=12))
@@ -124,7 +124,7 @@ def test_no_damage_to_a_header_makes_it_raise(seed: bytes, damages: list[tuple[i
     for at, value in damages:
         data[at : at + len(value)] = value
     facts = identify(bytes(data))
-    assert facts.kind in KINDS
+    assert facts.kind in FILE_KINDS
     assert ImageFacts.from_json(facts.to_json()) == facts
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.guests import debian, synthetic
 from unictl.fleet.model import MIB, File, Image, Service
-from unictl.fleet.references import parse
+from unictl.fleet.references import parse_text
 from unictl.guests.families import FAMILIES
-from unictl.guests.family import Finding
+from unictl.guests.family import GuestFinding
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import ImageFacts
 
@@ -26,7 +26,9 @@ DISK = identify(synthetic.disk())
 GOOD = {"plain": PVH, "linux": BZIMAGE, "unikraft": MULTIBOOT32}
 
 
-def findings(family: str, *, machine: str = "", version: str = "", parts: Any = None, **service: Any) -> list[Finding]:
+def findings(
+    family: str, *, machine: str = "", version: str = "", parts: Any = None, **service: Any
+) -> list[GuestFinding]:
     """What the family says of a service of one image."""
     facts: dict[str, ImageFacts] = {"kernel": GOOD[family]} if parts is None else parts
     chosen = FAMILIES[family]
@@ -38,7 +40,7 @@ def findings(family: str, *, machine: str = "", version: str = "", parts: Any = 
     )
     for finding in found:
         assert finding.hint and finding.summary, finding
-        assert finding.key[:2] in (("services", "api"), ("images", "api"))
+        assert finding.path[:2] in (("services", "api"), ("images", "api"))
     return list(found)
 
 
@@ -48,8 +50,8 @@ def codes(family: str, **options: Any) -> list[str]:
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_a_fitting_image_has_no_findings(family: str) -> None:
-    args = (parse("--greeting=${instance.name}"), parse("${secret.token}"))
-    assert findings(family, args=args, environment={"MODE": parse("fast")}) == []
+    args = (parse_text("--greeting=${instance.name}"), parse_text("${secret.token}"))
+    assert findings(family, args=args, environment={"MODE": parse_text("fast")}) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_boot_protocols(family: str, kernel: ImageFacts, expected: list[str]) ->
 
 
 def test_an_image_without_a_kernel() -> None:
-    assert [f.key for f in findings("plain", parts={})] == [("images", "api", "kernel")]
+    assert [f.path for f in findings("plain", parts={})] == [("images", "api", "kernel")]
 
 
 @pytest.mark.parametrize(
@@ -134,23 +136,23 @@ def test_linux_needs_room_for_kernel_and_initrd() -> None:
     ],
 )
 def test_characters_no_quoting_can_carry(family: str, text: str) -> None:
-    found = findings(family, args=(parse("fine"), parse(text)), environment={"KEY": parse(text)})
+    found = findings(family, args=(parse_text("fine"), parse_text(text)), environment={"KEY": parse_text(text)})
     assert {f.code for f in found} == {"unsafe-character"}
-    assert {f.key for f in found} == {("services", "api", "args", 1), ("services", "api", "environment", "KEY")}
+    assert {f.path for f in found} == {("services", "api", "args", 1), ("services", "api", "environment", "KEY")}
 
 
 def test_a_literal_token_of_the_launch_document_is_refused() -> None:
-    found = findings("plain", args=(parse("{secret:token}"), parse("{run}"), parse("{harmless}")))
+    found = findings("plain", args=(parse_text("{secret:token}"), parse_text("{run}"), parse_text("{harmless}")))
     assert [f.code for f in found] == ["reserved-token", "reserved-token"]
 
 
 def test_a_command_line_that_no_configuration_file_carries() -> None:
-    assert codes("plain", args=(parse("x" * 1100),)) == ["command-line-too-long"]
+    assert codes("plain", args=(parse_text("x" * 1100),)) == ["command-line-too-long"]
 
 
 @pytest.mark.parametrize("key", ["A-B", "1A", "A.B", "", "A B"])
 def test_names_that_are_no_variables(key: str) -> None:
-    assert codes("plain", environment={key: parse("x")}) == ["bad-variable"]
+    assert codes("plain", environment={key: parse_text("x")}) == ["bad-variable"]
 
 
 def test_what_one_command_line_cannot_describe() -> None:
@@ -168,20 +170,22 @@ def test_files_are_refused_and_never_ignored(family: str) -> None:
 
 def test_unikraft_by_version() -> None:
     assert codes("unikraft", version="seventeen") == ["bad-version"]
-    assert codes("unikraft", version="0.12", environment={"A": parse("b")}) == ["no-environment"]
-    assert codes("unikraft", version="v0.13.1", environment={"A": parse("b")}) == []
+    assert codes("unikraft", version="0.12", environment={"A": parse_text("b")}) == ["no-environment"]
+    assert codes("unikraft", version="v0.13.1", environment={"A": parse_text("b")}) == []
 
 
 def test_values_that_unikraft_would_read_as_the_end_of_its_list() -> None:
-    assert codes("unikraft", environment={"A": parse("[x]")}) == ["unsafe-character"]
-    assert codes("unikraft", args=(parse("[x]"),)) == []
+    assert codes("unikraft", environment={"A": parse_text("[x]")}) == ["unsafe-character"]
+    assert codes("unikraft", args=(parse_text("[x]"),)) == []
 
 
 @pytest.mark.parametrize(("family", "text"), [("unikraft", ""), ("unikraft", " x"), ("linux", ""), ("linux", "--")])
 def test_arguments_that_get_lost(family: str, text: str) -> None:
-    assert "lost-argument" in codes(family, args=(parse(text),))
+    assert "lost-argument" in codes(family, args=(parse_text(text),))
 
 
 def test_words_linux_keeps_for_itself() -> None:
-    assert codes("linux", environment={"root": parse("x"), "unictl_ip": parse("x")}) == ["kernel-parameter"] * 2
-    assert codes("linux", args=tuple(parse(str(n)) for n in range(40))) == ["too-many-words"]
+    assert (
+        codes("linux", environment={"root": parse_text("x"), "unictl_ip": parse_text("x")}) == ["kernel-parameter"] * 2
+    )
+    assert codes("linux", args=tuple(parse_text(str(n)) for n in range(40))) == ["too-many-words"]

@@ -18,11 +18,11 @@ import unictl.onhost
 from tests.hosts.line import environment
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Failure, Unreachable
-from unictl.fleet.model import Connect, Host
+from unictl.fleet.model import ConnectionAddress, Host
 from unictl.hosts import archive, connection, openssh, session
-from unictl.hosts.connection import RemoteHost
-from unictl.hosts.connector import connect
-from unictl.hosts.host import HostBusy, HostProblem, HostTaken
+from unictl.hosts.connection import HostConnection
+from unictl.hosts.connector import connect_host
+from unictl.hosts.host import HostBusyFailure, HostFailure, HostTakenFailure
 from unictl.onhost.protocol import frames
 
 IMAGE = os.urandom(3_000_000)
@@ -43,7 +43,7 @@ def run(act: Callable[[Any], Awaitable[None]], folder: str, **how: Any) -> None:
     """Run a coroutine with a connected host."""
 
     async def whole() -> None:
-        host = await connect(Host(name="here", root=folder), **how)
+        host = await connect_host(Host(name="here", root=folder), **how)
         try:
             await act(host)
         finally:
@@ -52,12 +52,12 @@ def run(act: Callable[[Any], Awaitable[None]], folder: str, **how: Any) -> None:
     asyncio.run(whole())
 
 
-async def survey(host: RemoteHost) -> dict[str, Any]:
+async def survey(host: HostConnection) -> dict[str, Any]:
     return await host.survey(OWNER, "shop", {})
 
 
 def test_a_survey_of_a_fresh_host(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         told = await host.hello()
         assert told["root"] == folder
         reply = await survey(host)
@@ -68,39 +68,39 @@ def test_a_survey_of_a_fresh_host(folder: str) -> None:
 
 
 def test_the_whole_way_of_an_instance(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
-        assert await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0) == 1
+    async def act(host: HostConnection) -> None:
+        assert await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0) == 1
         heard: list[int] = []
-        assert await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE), heard.append)
+        assert await host.stage_image(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE), heard.append)
         assert heard[-1] == len(IMAGE)
-        assert await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE)) is None
-        assert await host.volume(OWNER, "create", "orders", 4096) == 4096
+        assert await host.stage_image(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE)) is None
+        assert await host.change_volume(OWNER, "create", "orders", 4096) == 4096
         argv = ("/bin/sh", "-c", "echo hello; exec sleep 1000")
         (outcome,) = await host.launch(OWNER, [document(argv=argv, images=[SHA], volumes=["orders"])], {})
         assert outcome["ok"], outcome
-        await host.mark(OWNER, KEY, {"protect": True, "commit": "feed"})
+        await host.update_marks(OWNER, KEY, {"protect": True, "commit": "feed"})
         row = (await survey(host))["instances"][0]
         assert (row["state"], row["protect"], row["commit"]) == ("running", True, "feed")
         told = ""
         while "hello" not in told:
-            told = "".join([piece async for piece in host.tail(OWNER, "web-0")])
-        assert await host.ledger_append(OWNER, {"what": "apply"}) == 1
-        assert [entry["what"] for entry in await host.ledger_read(OWNER, 5)] == ["apply"]
-        await host.remember(OWNER, {"max_destroy": "20%"}, ["here"])
+            told = "".join([piece async for piece in host.stream_logs(OWNER, "web-0")])
+        assert await host.append_ledger(OWNER, {"what": "apply"}) == 1
+        assert [entry["what"] for entry in await host.read_ledger(OWNER, 5)] == ["apply"]
+        await host.record_applied(OWNER, {"max_destroy": "20%"}, ["here"])
         assert await host.retire(OWNER, KEY, 1000, 5) is True
         assert await host.retire(OWNER, KEY, 1000, 5) is False
-        await host.collect(OWNER, end=True)
-        await host.release(OWNER)
+        await host.collect_garbage(OWNER, ends_fleet=True)
+        await host.release_lease(OWNER)
         assert (await survey(host))["lease"] is None
 
     run(act, folder)
 
 
 def test_a_followed_console_ends_when_it_is_given_up(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
-        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+    async def act(host: HostConnection) -> None:
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         await host.launch(OWNER, [document(argv=("/bin/sh", "-c", "while :; do echo tick; sleep 0.05; done"))], {})
-        pieces: AsyncIterator[str] = host.tail(OWNER, "web-0", follow=True)
+        pieces: AsyncIterator[str] = host.stream_logs(OWNER, "web-0", follow=True)
         count = 0
         async for piece in pieces:
             count += piece.count("tick")
@@ -113,7 +113,7 @@ def test_a_followed_console_ends_when_it_is_given_up(folder: str) -> None:
 
 
 def test_many_requests_are_in_flight_at_once(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         replies = await asyncio.gather(*(survey(host) for _ in range(40)))
         assert len({reply["host"]["id"] for reply in replies}) == 1
 
@@ -121,8 +121,8 @@ def test_many_requests_are_in_flight_at_once(folder: str) -> None:
 
 
 def test_a_launch_list_longer_than_a_frame_goes_in_several(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
-        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+    async def act(host: HostConnection) -> None:
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         documents = [document(f"web-{number}", spec={"text": "x" * 300_000}) for number in range(5)]
         assert all(outcome["ok"] for outcome in await host.launch(OWNER, documents, {}))
         whole = await host.survey(OWNER, "shop", {f"web-{number}": "another" for number in range(5)})
@@ -135,25 +135,25 @@ def test_a_request_longer_than_a_frame_goes_through_and_holds_nothing_up(folder:
     """What a fleet of 30,000 services asks, and what its apply writes down."""
     names = {f"service-{number}": "1:" + "f" * 64 for number in range(30_000)}
 
-    async def act(host: RemoteHost) -> None:
-        assert len(frames.encode(names)) > 2 * frames.BODY_LIMIT
+    async def act(host: HostConnection) -> None:
+        assert len(frames.encode_json(names)) > 2 * frames.BODY_LIMIT
         both = await asyncio.gather(host.survey(OWNER, "shop", names), survey(host))
         assert [reply["instances"] for reply in both] == [[], []]
-        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
-        await host.ledger_append(OWNER, {"services": names})
-        (entry,) = await host.ledger_read(OWNER, 1)
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        await host.append_ledger(OWNER, {"services": names})
+        (entry,) = await host.read_ledger(OWNER, 1)
         assert entry["services"] == names
 
     run(act, folder)
 
 
 def test_what_is_longer_than_a_host_takes_is_said_before_anything_is_sent_and_the_rest_goes_on(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
-        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+    async def act(host: HostConnection) -> None:
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         with pytest.raises(Failure, match="host here: what it is to be told for `ledger` is 17") as failure:
-            await host.ledger_append(OWNER, {"text": "x" * 17_800_000})
+            await host.append_ledger(OWNER, {"text": "x" * 17_800_000})
         assert "two fleets" in failure.value.hint
-        assert await host.ledger_read(OWNER, 1) == []
+        assert await host.read_ledger(OWNER, 1) == []
         assert not host.notes
 
     run(act, folder)
@@ -162,30 +162,30 @@ def test_what_is_longer_than_a_host_takes_is_said_before_anything_is_sent_and_th
 def test_a_launch_carries_the_secrets_that_its_instances_name_and_counts_them() -> None:
     secrets = {f"s{number}": "x" * 300_000 for number in range(6)} | {"nobody's": "y"}
     documents = [document(f"web-{number}", run={"secrets": [f"s{number}", "s0"]}) for number in range(6)]
-    batches = list(connection._batches(documents, secrets))
+    batches = list(connection._split_batches(documents, secrets))
     assert [each for batch, _ in batches for each in batch] == documents
     for batch, named in batches:
         assert set(named) == {name for each in batch for name in each["run"]["secrets"]}
-        assert len(frames.encode(batch)) + len(frames.encode(named)) <= connection.BATCH_LIMIT
-    assert list(connection._batches([], secrets)) == []
+        assert len(frames.encode_json(batch)) + len(frames.encode_json(named)) <= connection.BATCH_LIMIT
+    assert list(connection._split_batches([], secrets)) == []
 
 
 def test_a_long_request_over_a_slow_line_is_no_silence(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes three times as long as a host may be silent."""
-    monkeypatch.setattr(frames, "SILENCE", 1.0)
-    monkeypatch.setattr(frames, "PING_EVERY", 0.2)
+    monkeypatch.setattr(frames, "SILENCE_LIMIT", 1.0)
+    monkeypatch.setattr(frames, "PING_INTERVAL", 0.2)
     names = {"web-0": "x" * 3_000_000}
 
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         await survey(host)
         assert (await host.survey(OWNER, "shop", names))["instances"] == []
         assert not host.notes
 
     async def whole() -> None:
-        declared = Host(name="hv1", connect=Connect(kind="ssh", host="hv1"), root=folder)
-        host = await connect(declared, env=environment(tmp_path / "bin", 1e6))
+        declared = Host(name="hv1", connect=ConnectionAddress(kind="ssh", host="hv1"), root=folder)
+        host = await connect_host(declared, env=environment(tmp_path / "bin", 1e6))
         try:
             await act(host)
         finally:
@@ -195,49 +195,49 @@ def test_a_long_request_over_a_slow_line_is_no_silence(
 
 
 def test_problems_become_failures_with_their_exit_code(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
-        with pytest.raises(HostProblem) as lost:
+    async def act(host: HostConnection) -> None:
+        with pytest.raises(HostFailure) as lost:
             await host.retire(OWNER, KEY, 0, 5)
         assert (lost.value.kind, lost.value.host, lost.value.code) == ("lost-lease", "here", 1)
-        other = await connect(Host(name="here", root=folder))
-        await other.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
-        with pytest.raises(HostBusy) as busy:
-            await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        other = await connect_host(Host(name="here", root=folder))
+        await other.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        with pytest.raises(HostBusyFailure) as busy:
+            await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         assert busy.value.code == 7
-        await other.volume(OWNER, "create", "orders", 1)
+        await other.change_volume(OWNER, "create", "orders", 1)
         await other.launch(OWNER, [document(volumes=["orders"])], {})
-        with pytest.raises(HostTaken) as taken:
-            await other.volume(OWNER, "delete", "orders")
+        with pytest.raises(HostTakenFailure) as taken:
+            await other.change_volume(OWNER, "delete", "orders")
         assert taken.value.code == 6
         await other.close()
-        assert await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0) == 2
+        assert await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0) == 2
 
     run(act, folder)
 
 
 def test_a_control_side_that_dies_leaves_no_lease(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
-        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+    async def act(host: HostConnection) -> None:
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
 
     child = os.fork()
     if child == 0:
 
         async def hold() -> None:
-            host = await connect(Host(name="here", root=folder))
+            host = await connect_host(Host(name="here", root=folder))
             await act(host)
             os.kill(os.getpid(), signal.SIGKILL)
 
         asyncio.run(hold())
     os.waitpid(child, 0)
 
-    async def again(host: RemoteHost) -> None:
-        assert await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 5) == 2
+    async def again(host: HostConnection) -> None:
+        assert await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 5) == 2
 
     run(again, folder)
 
 
 def test_a_host_side_that_is_killed_is_begun_again_once_and_then_unreachable_with_a_next_step(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         os.kill((await host.hello())["pid"], signal.SIGKILL)
         for _ in range(3):
             assert (await survey(host))["instances"] == []
@@ -254,24 +254,24 @@ def test_a_host_side_that_is_killed_is_begun_again_once_and_then_unreachable_wit
 def test_a_lost_connection_goes_on_under_its_lease_where_nobody_else_had_it(folder: str) -> None:
     heard: list[str] = []
 
-    async def act(host: RemoteHost) -> None:
-        token = await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+    async def act(host: HostConnection) -> None:
+        token = await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         os.kill((await host.hello())["pid"], signal.SIGKILL)
         assert (await host.launch(OWNER, [document()], {}))[0]["ok"]
-        assert await host.ledger_append(OWNER, {"ended": "complete"}) == token + 1
+        assert await host.append_ledger(OWNER, {"ended": "complete"}) == token + 1
         assert len(heard) == 1
 
-    run(act, folder, tell=heard.append)
+    run(act, folder, on_reconnect=heard.append)
 
 
 def test_a_lost_connection_does_nothing_more_where_somebody_else_had_the_lease(folder: str) -> None:
-    async def act(host: RemoteHost) -> None:
-        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+    async def act(host: HostConnection) -> None:
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         os.kill((await host.hello())["pid"], signal.SIGKILL)
-        other = await connect(Host(name="other", root=folder))
-        await other.acquire(OWNER, "shop", "5f0c2a", HOLDER, 5)
-        await other.release(OWNER)
-        with pytest.raises(HostProblem) as failure:
+        other = await connect_host(Host(name="other", root=folder))
+        await other.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 5)
+        await other.release_lease(OWNER)
+        with pytest.raises(HostFailure) as failure:
             await host.launch(OWNER, [document()], {})
         assert failure.value.kind == "lost-lease"
         assert "somebody else held it meanwhile" in failure.value.summary
@@ -286,7 +286,7 @@ def test_what_a_login_shell_prints_is_skipped(folder: str, tmp_path: Path) -> No
     noisy.write_text('#!/bin/sh\nprintf "Welcome!\\nunictl \\0 almost\\n"\nexec "$@"\n')
     noisy.chmod(0o755)
 
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         assert (await survey(host))["instances"] == []
 
     run(act, folder, command_prefix=(str(noisy),))
@@ -294,9 +294,11 @@ def test_what_a_login_shell_prints_is_skipped(folder: str, tmp_path: Path) -> No
 
 def test_a_host_without_python_is_told_with_what_to_install() -> None:
     async def act() -> None:
-        begun = await session.begin("bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127"))
+        begun = await session.start_conversation(
+            "bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127")
+        )
         with pytest.raises(Unreachable) as failure:
-            await begun.ask({"do": "survey"})
+            await begun.send_request({"do": "survey"})
         assert "no python3" in failure.value.summary
         assert "install python3" in failure.value.hint
         await begun.close()
@@ -308,8 +310,8 @@ def test_a_store_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
 
-    async def act(host: RemoteHost) -> None:
-        with pytest.raises(HostProblem) as problem:
+    async def act(host: HostConnection) -> None:
+        with pytest.raises(HostFailure) as problem:
             await survey(host)
         assert str(file) in problem.value.summary
 
@@ -324,11 +326,13 @@ def test_a_cancelled_upload_keeps_what_came(folder: str) -> None:
             time.sleep(0.02)
             return super().read(size)
 
-    async def act(host: RemoteHost) -> None:
-        await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, 0)
+    async def act(host: HostConnection) -> None:
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         came = asyncio.Event()
         staging = asyncio.create_task(
-            host.stage(OWNER, SHA, len(IMAGE), lambda: Slow(IMAGE), lambda at: came.set() if at > 500_000 else None)
+            host.stage_image(
+                OWNER, SHA, len(IMAGE), lambda: Slow(IMAGE), lambda at: came.set() if at > 500_000 else None
+            )
         )
         await came.wait()
         staging.cancel()
@@ -336,21 +340,23 @@ def test_a_cancelled_upload_keeps_what_came(folder: str) -> None:
             await staging
         await asyncio.sleep(0.1)
         heard: list[int] = []
-        await host.stage(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE), heard.append)
+        await host.stage_image(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE), heard.append)
         assert heard[0] > 500_000
 
     run(act, folder)
 
 
 def test_the_archive_is_the_same_bytes_for_the_same_sources() -> None:
-    data, digest = archive.packed()
+    data, digest = archive.compressed_archive()
     assert hashlib.sha256(data).hexdigest() == digest
     source = Path(unictl.onhost.__file__).parent
-    assert archive.pack(source) == archive.pack(source) == zlib.decompress(data)
+    assert archive.build_zip(source) == archive.build_zip(source) == zlib.decompress(data)
 
 
 def test_ssh_is_spoken_to_with_one_quoted_word() -> None:
-    argv = openssh.argv(Connect(kind="ssh", host="hv1", user="ops", port=2222), ("sh", "-c", "a 'b' $c"))
+    argv = openssh.command_line(
+        ConnectionAddress(kind="ssh", host="hv1", user="ops", port=2222), ("sh", "-c", "a 'b' $c")
+    )
     assert argv[argv.index("ssh") - 1].startswith("SSH_ASKPASS=")
     assert argv[-3:] == ("--", "hv1", "sh -c 'a '\"'\"'b'\"'\"' $c'")
     assert "BatchMode=yes" in argv
@@ -369,7 +375,7 @@ def test_ssh_is_spoken_to_with_one_quoted_word() -> None:
     ],
 )
 def test_what_ssh_says_becomes_a_sentence(said: str, word: str) -> None:
-    why, hint = openssh.explain(255, said)
+    why, hint = openssh.explain_exit(255, said)
     assert word in why
     assert hint
 
@@ -380,9 +386,9 @@ def test_a_host_over_a_stub_ssh(folder: str, tmp_path: Path) -> None:
     stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
 
     async def act() -> None:
-        declared = Host(name="hv1", connect=Connect(kind="ssh", host="hv1"), root=folder)
+        declared = Host(name="hv1", connect=ConnectionAddress(kind="ssh", host="hv1"), root=folder)
         environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        host = await connect(declared, env=environment)
+        host = await connect_host(declared, env=environment)
         assert (await host.survey(OWNER, "shop", {}))["instances"] == []
         await host.close()
 
@@ -390,10 +396,10 @@ def test_a_host_over_a_stub_ssh(folder: str, tmp_path: Path) -> None:
 
 
 def test_a_host_that_falls_silent_is_unreachable(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "PING_EVERY", 0.1)
-    monkeypatch.setattr(frames, "SILENCE", 0.6)
+    monkeypatch.setattr(frames, "PING_INTERVAL", 0.1)
+    monkeypatch.setattr(frames, "SILENCE_LIMIT", 0.6)
 
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         told = await host.hello()
         os.kill(told["pid"], signal.SIGSTOP)
         with pytest.raises(Unreachable) as failure:

@@ -14,9 +14,9 @@ import pytest
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.fleet.model import Host
-from unictl.hosts.connector import connect
-from unictl.hosts.host import Host as Connection
-from unictl.hosts.host import HostProblem
+from unictl.hosts.connector import connect_host
+from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.hosts.host import HostFailure
 from unictl.onhost.lease import fleet_lease
 
 HOLDER = {"user": "eve", "doing": "apply"}
@@ -32,8 +32,8 @@ def folder() -> Iterator[str]:
 
 async def taken(folder: str, wait: float = 0) -> tuple[Connection, int]:
     """A host side that holds the lease, and its pid."""
-    host = await connect(Host(name="here", root=folder))
-    await host.acquire(OWNER, "shop", "5f0c2a", HOLDER, wait)
+    host = await connect_host(Host(name="here", root=folder))
+    await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, wait)
     return host, int((await host.hello())["pid"])
 
 
@@ -46,7 +46,7 @@ async def slept_through(folder: str, how: str) -> Failure:
     if how == "the lock file is gone":
         path.unlink()
     else:
-        path.write_bytes(b"%020.3f" % (time.monotonic() - fleet_lease.STALE - 1))
+        path.write_bytes(b"%020.3f" % (time.monotonic() - fleet_lease.STALE_AFTER - 1))
     other, _ = await taken(folder, wait=5)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGCONT)
@@ -62,12 +62,12 @@ async def slept_through(folder: str, how: str) -> Failure:
 
 def test_one_that_does_not_beat_is_ended_before_its_lease_is_given_away(folder: str) -> None:
     told = asyncio.run(slept_through(folder, "it does not beat"))
-    assert isinstance(told, HostProblem | Unreachable)
+    assert isinstance(told, HostFailure | Unreachable)
 
 
 def test_one_whose_lock_was_lost_finds_by_the_token_that_it_is_not_the_holder(folder: str) -> None:
     told = asyncio.run(slept_through(folder, "the lock file is gone"))
-    assert isinstance(told, HostProblem)
+    assert isinstance(told, HostFailure)
     assert told.kind == "lost-lease"
     assert "held here under token 1, was given to another: its token is 2 now" in told.summary
 
@@ -75,9 +75,9 @@ def test_one_whose_lock_was_lost_finds_by_the_token_that_it_is_not_the_holder(fo
 def test_one_that_was_ended_by_name_does_not_come_back(folder: str) -> None:
     async def act() -> None:
         holder, _ = await taken(folder)
-        other = await connect(Host(name="here", root=folder))
-        assert await other.end_holder(OWNER)
-        with pytest.raises(HostProblem) as told:
+        other = await connect_host(Host(name="here", root=folder))
+        assert await other.end_lease_holder(OWNER)
+        with pytest.raises(HostFailure) as told:
             await holder.launch(OWNER, [document()], {})
         assert told.value.kind == "lost-lease"
         assert (await other.survey(OWNER, "shop", {}))["instances"] == []

@@ -10,10 +10,10 @@ import pytest
 from tests.hosts.sshd import SSHD, sshd
 from tests.onhost.world import OWNER
 from unictl.execution.surveys import survey_all
-from unictl.fleet.model import Connect, Host
+from unictl.fleet.model import ConnectionAddress, Host
 from unictl.hosts import disconnect
-from unictl.hosts.connector import connect
-from unictl.instances.observed.host_state import Silent
+from unictl.hosts.connector import connect_host
+from unictl.instances.observed.host_state import UnreachableHost
 from unictl.onhost.protocol import frames
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not SSHD, reason="needs sshd")]
@@ -49,16 +49,18 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Reac
 def silence(reached: Reached, user: str) -> str:
     """Why that user's host does not answer, and what to do."""
     port, env = reached
-    host = Host(name="hv1", connect=Connect(kind="ssh", host="127.0.0.1", user=user, port=port))
+    host = Host(name="hv1", connect=ConnectionAddress(kind="ssh", host="127.0.0.1", user=user, port=port))
 
     async def act() -> Mapping[str, object]:
-        found = await survey_all({"hv1": host}, lambda each: connect(each, env=env), owner=OWNER, mark="shop", full={})
+        found = await survey_all(
+            {"hv1": host}, lambda each: connect_host(each, env=env), owner=OWNER, mark="shop", fingerprints={}
+        )
         await found.close()
-        return found.world
+        return found.live_state
 
     said = asyncio.run(act())["hv1"]
-    assert isinstance(said, Silent), said
-    return f"{said.why} -> {said.hint}"
+    assert isinstance(said, UnreachableHost), said
+    return f"{said.reason} -> {said.hint}"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +91,8 @@ def test_a_login_that_hangs_is_given_up_with_what_to_look_at(
     there: tuple[Path, Reached], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a shorter limit than the one that is shipped."""
-    monkeypatch.setattr(frames, "SILENCE", 1.5)
-    monkeypatch.setattr(frames, "PING_EVERY", 0.2)
+    monkeypatch.setattr(frames, "SILENCE_LIMIT", 1.5)
+    monkeypatch.setattr(frames, "PING_INTERVAL", 0.2)
     began = time.monotonic()
     told = silence(there[1], "to-hang")
     assert told.startswith("its login has come to nothing for 2 s -> see with `ssh` by hand where it hangs")
@@ -117,5 +119,5 @@ def test_a_host_that_lets_nobody_log_in_says_so_in_its_own_words(
 
 def test_what_another_side_says_is_one_bounded_line_that_steers_no_terminal() -> None:
     said = "first\n\x1b[2J\x1b]0;title\x07\x1b[31mred\x1b[0m \u202e\x9bend" + "x" * 500 + "\n\n \r\n"
-    told = disconnect.last(said)
-    assert told.startswith("red end") and told.isprintable() and len(told) == disconnect.LONGEST
+    told = disconnect.last_line(said)
+    assert told.startswith("red end") and told.isprintable() and len(told) == disconnect.MAX_QUOTE_LENGTH

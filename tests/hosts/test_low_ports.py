@@ -10,7 +10,7 @@ import pytest
 
 from tests.onhost.world import OWNER, short_folder
 from unictl.fleet.model import Host
-from unictl.hosts.connector import connect
+from unictl.hosts.connector import connect_host
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")]
 _TRY = """
@@ -36,7 +36,7 @@ def lacks(way: tuple[str, ...], folder: str) -> dict[str, dict[str, Any]]:
     """What a host reached so says it cannot do, by code."""
 
     async def act() -> list[dict[str, Any]]:
-        host = await connect(Host(name="here", root=folder), command_prefix=way)
+        host = await connect_host(Host(name="here", root=folder), command_prefix=way)
         try:
             said: list[dict[str, Any]] = (await host.survey(OWNER, "shop", {}))["host"]["lacks"]
             return said

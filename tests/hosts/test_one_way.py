@@ -19,8 +19,8 @@ from pathlib import Path
 from tests.hosts.sshd import sshd
 from tests.onhost.world import OWNER, short_folder
 from unictl.diagnostics.failure import Unreachable
-from unictl.fleet.model import Connect, Host
-from unictl.hosts.connector import connect
+from unictl.fleet.model import ConnectionAddress, Host
+from unictl.hosts.connector import connect_host
 from unictl.onhost.protocol import frames
 
 HERE, THERE = "127.0.0.2", "127.0.0.1"
@@ -41,14 +41,14 @@ async def act(host):
     print("in time" if time.monotonic() - began < 8 else "late")
 
 async def whole(port, env):
-    reached = Connect(kind="ssh", host=THERE, port=port)
-    await act(await connect(Host(name="hv1", connect=reached, root=root), env=env))
+    reached = ConnectionAddress(kind="ssh", host=THERE, port=port)
+    await act(await connect_host(Host(name="hv1", connect=reached, root=root), env=env))
 
 ip("link", "set", "lo", "up")
 # What is local is looked up after the rule that loses packets.
 ip("rule", "add", "pref", "100", "lookup", "local")
 ip("rule", "del", "pref", "0")
-frames.SILENCE, frames.PING_EVERY = 2.0, 0.2
+frames.SILENCE_LIMIT, frames.PING_INTERVAL = 2.0, 0.2
 folder, root = Path(sys.argv[1]), short_folder()
 try:
     with sshd(folder) as (port, env):

@@ -16,9 +16,9 @@ from tests.hosts.sshd import SSHD
 from tests.hosts.sshd import sshd as daemon
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Unreachable
-from unictl.fleet.model import Connect, Host
+from unictl.fleet.model import ConnectionAddress, Host
 from unictl.hosts import conversation
-from unictl.hosts.connector import connect
+from unictl.hosts.connector import connect_host
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not SSHD, reason="needs sshd")]
 KEY = "web-0.0123abcd"
@@ -35,17 +35,19 @@ def test_survey_launch_and_retire_over_ssh(sshd: tuple[int, dict[str, str]]) -> 
     port, environment = sshd
     folder = short_folder()
     user = pwd.getpwuid(os.geteuid()).pw_name
-    declared = Host(name="hv1", connect=Connect(kind="ssh", host="127.0.0.1", user=user, port=port), root=folder)
+    declared = Host(
+        name="hv1", connect=ConnectionAddress(kind="ssh", host="127.0.0.1", user=user, port=port), root=folder
+    )
 
     async def act() -> None:
-        host = await connect(declared, env=environment)
+        host = await connect_host(declared, env=environment)
         assert (await host.survey(OWNER, "shop", {}))["instances"] == []
-        await host.acquire(OWNER, "shop", "5f0c2a", {"user": "eve"}, 0)
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", {"user": "eve"}, 0)
         assert (await host.launch(OWNER, [document()], {}))[0]["ok"]
         await host.close()
-        host = await connect(declared, env=environment)
+        host = await connect_host(declared, env=environment)
         assert (await host.survey(OWNER, "shop", {}))["instances"][0]["state"] == "running"
-        await host.acquire(OWNER, "shop", "5f0c2a", {"user": "eve"}, 5)
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", {"user": "eve"}, 5)
         await host.retire(OWNER, KEY, 1000, 5)
         await host.close()
 
@@ -59,8 +61,10 @@ def test_a_refused_login_says_what_to_check(sshd: tuple[int, dict[str, str]]) ->
     port, environment = sshd
 
     async def act() -> None:
-        declared = Host(name="hv1", connect=Connect(kind="ssh", host="127.0.0.1", user="nosuchuser", port=port))
-        host = await connect(declared, env=environment)
+        declared = Host(
+            name="hv1", connect=ConnectionAddress(kind="ssh", host="127.0.0.1", user="nosuchuser", port=port)
+        )
+        host = await connect_host(declared, env=environment)
         with pytest.raises(Unreachable) as failure:
             await host.survey(OWNER, "shop", {})
         assert "login" in failure.value.summary
@@ -73,8 +77,8 @@ def test_nobody_at_the_port_says_so(sshd: tuple[int, dict[str, str]]) -> None:
     _, environment = sshd
 
     async def act() -> None:
-        declared = Host(name="hv1", connect=Connect(kind="ssh", host="127.0.0.1", port=1))
-        host = await connect(declared, env=environment)
+        declared = Host(name="hv1", connect=ConnectionAddress(kind="ssh", host="127.0.0.1", port=1))
+        host = await connect_host(declared, env=environment)
         with pytest.raises(Unreachable) as failure:
             await host.survey(OWNER, "shop", {})
         assert "port" in failure.value.summary
@@ -93,7 +97,7 @@ def crowded(folder: Path) -> Iterator[tuple[Host, dict[str, str], socket.socket]
         root = short_folder()
         try:
             yield (
-                Host(name="hv1", connect=Connect(kind="ssh", host="127.0.0.1", port=port), root=root),
+                Host(name="hv1", connect=ConnectionAddress(kind="ssh", host="127.0.0.1", port=port), root=root),
                 environment,
                 begun,
             )
@@ -104,9 +108,9 @@ def crowded(folder: Path) -> Iterator[tuple[Host, dict[str, str], socket.socket]
 
 def test_a_connection_that_is_dropped_as_it_begins_is_tried_again_and_that_is_told(tmp_path: Path) -> None:
     async def act() -> None:
-        host = await connect(declared, env=environment)
+        host = await connect_host(declared, env=environment)
         asking = asyncio.create_task(host.survey(OWNER, "shop", {}))
-        while not host._way._conversation.drops:  # type: ignore[attr-defined]
+        while not host._channel._conversation.drop_count:  # type: ignore[attr-defined]
             assert not asking.done()
             await asyncio.sleep(0.01)
         begun.close()
@@ -125,7 +129,7 @@ def test_an_sshd_that_goes_on_dropping_is_given_up_with_what_to_do(
     monkeypatch.setattr(conversation, "PAUSES", (0.01, 0.02))
 
     async def act() -> None:
-        host = await connect(declared, env=environment)
+        host = await connect_host(declared, env=environment)
         with pytest.raises(Unreachable) as failure:
             await host.survey(OWNER, "shop", {})
         assert "drops connections as they begin" in failure.value.summary
@@ -152,7 +156,7 @@ def test_a_jump_host_never_asks_anything(sshd: tuple[int, dict[str, str]], tmp_p
     shown = {**environment, "DISPLAY": ":99", "SSH_ASKPASS": str(program), "SSH_ASKPASS_REQUIRE": "force"}
 
     async def act() -> None:
-        host = await connect(Host(name="hv1", connect=Connect(kind="ssh", host="target")), env=shown)
+        host = await connect_host(Host(name="hv1", connect=ConnectionAddress(kind="ssh", host="target")), env=shown)
         began = time.monotonic()
         with pytest.raises(Unreachable) as failure:
             await host.survey(OWNER, "shop", {})

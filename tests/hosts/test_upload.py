@@ -14,9 +14,10 @@ import pytest
 from tests.hosts.line import environment
 from tests.onhost.world import OWNER, World, short_folder
 from unictl.diagnostics.failure import Failure
-from unictl.fleet.model import Connect, Host
-from unictl.hosts.connection import RemoteHost
-from unictl.hosts.connector import connect
+from unictl.fleet.model import ConnectionAddress, Host
+from unictl.hosts.connection import HostConnection
+from unictl.hosts.connector import connect_host
+from unictl.onhost import errors
 from unictl.onhost.protocol import frames
 
 SIZE = 4 << 20
@@ -34,12 +35,12 @@ def root() -> Iterator[str]:
 
 def over(line: dict[str, str], root: str, act: Callable[[Any], Awaitable[None]], wait: float = 0) -> None:
     """Run a coroutine with a host at the other end of a line."""
-    declared = Host(name="hv1", connect=Connect(kind="ssh", host="hv1"), root=root)
+    declared = Host(name="hv1", connect=ConnectionAddress(kind="ssh", host="hv1"), root=root)
 
     async def whole() -> None:
-        host = await connect(declared, env=line)
+        host = await connect_host(declared, env=line)
         try:
-            await host.acquire(OWNER, "shop", "5f0c2a", {"user": "eve"}, wait)
+            await host.acquire_lease(OWNER, "shop", "5f0c2a", {"user": "eve"}, wait)
             await act(host)
         finally:
             await host.close()
@@ -47,15 +48,15 @@ def over(line: dict[str, str], root: str, act: Callable[[Any], Awaitable[None]],
     asyncio.run(whole())
 
 
-async def send(host: RemoteHost, data: bytes, *like: bytes) -> int:
+async def send(host: HostConnection, data: bytes, *like: bytes) -> int:
     alike = [hashlib.sha256(each).hexdigest() for each in like]
     digest = hashlib.sha256(data).hexdigest()
-    sent = await host.stage(OWNER, digest, len(data), lambda: io.BytesIO(data), None, alike)
+    sent = await host.stage_image(OWNER, digest, len(data), lambda: io.BytesIO(data), None, alike)
     return sent or 0
 
 
 def test_over_a_slow_line_an_image_travels_compressed(root: str, tmp_path: Path) -> None:
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         assert await send(host, TEXT) < 0.75 * len(TEXT)
 
     over(environment(tmp_path / "bin", 4e6), root, act)
@@ -63,7 +64,7 @@ def test_over_a_slow_line_an_image_travels_compressed(root: str, tmp_path: Path)
 
 
 def test_what_does_not_compress_costs_no_more_than_it_is(root: str, tmp_path: Path) -> None:
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         assert await send(host, NOISE) < 1.01 * len(NOISE)
 
     over(environment(tmp_path / "bin", 8e6), root, act)
@@ -72,13 +73,13 @@ def test_what_does_not_compress_costs_no_more_than_it_is(root: str, tmp_path: Pa
 def test_what_came_before_the_line_was_cut_is_not_sent_again(root: str, tmp_path: Path) -> None:
     digest, told = hashlib.sha256(NOISE).hexdigest(), list[int]()
 
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         def heard(at: int) -> None:
             if at > SIZE // 2 and not host.notes and (not told or told[-1] <= SIZE // 2):
-                host._way._conversation._kill()
+                host._channel._conversation._kill()
             told.append(at)
 
-        await host.stage(OWNER, digest, SIZE, lambda: io.BytesIO(NOISE), heard)
+        await host.stage_image(OWNER, digest, SIZE, lambda: io.BytesIO(NOISE), heard)
         assert "lost in the middle" in host.notes[0]
         assert told == sorted(told), "it began again from nothing"
 
@@ -95,7 +96,7 @@ def test_of_a_changed_image_only_the_change_travels(root: str, tmp_path: Path, w
         "taken out": NOISE[:at] + NOISE[at + many :],
     }[where]
 
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         await send(host, NOISE)
         assert await send(host, new, NOISE) < 0.06 * SIZE
         # Of the same size, and no file that could be told from it.
@@ -109,7 +110,7 @@ def test_a_similar_image_that_is_damaged_or_gone_does_no_harm(root: str, tmp_pat
     new = NOISE[: SIZE // 2] + b"new" + NOISE[SIZE // 2 :]
     damaged = Path(root) / "images" / hashlib.sha256(NOISE).hexdigest()
 
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         await send(host, NOISE)
         damaged.chmod(0o644)
         damaged.write_bytes(NOISE[: SIZE // 4] + b"?" * (SIZE // 4) + NOISE[SIZE // 2 :])
@@ -120,23 +121,23 @@ def test_a_similar_image_that_is_damaged_or_gone_does_no_harm(root: str, tmp_pat
 
 
 def test_a_piece_that_unpacks_to_more_than_a_frame_may_hold_is_cut_and_one_that_cannot_be_unpacked_refused() -> None:
-    kind, body = frames.deflated(7, bytes(frames.DATA_LIMIT * 4))
+    kind, body = frames.pack_data(7, bytes(frames.DATA_LIMIT * 4))
     assert kind == frames.DEFLATED
-    offset, piece = frames.piece(kind, body)
+    offset, piece = frames.unpack_data(kind, body)
     assert (offset, len(piece)) == (7, frames.DATA_LIMIT)
-    with pytest.raises(frames.Problem, match="unpacked"):
-        frames.piece(frames.DEFLATED, frames.OFFSET.pack(0) + b"nonsense")
+    with pytest.raises(errors.HostError, match="unpacked"):
+        frames.unpack_data(frames.DEFLATED, frames.OFFSET.pack(0) + b"nonsense")
 
 
 def test_a_file_that_was_cut_short_ends_its_request_and_nobody_waits_for_it(root: str, tmp_path: Path) -> None:
     """Over a line, where something alike is there: it is mapped to be compared."""
     (tmp_path / "image").write_bytes(b"")
 
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         await send(host, NOISE)
         changed = NOISE[:-1] + b"!"
         digest, alike = hashlib.sha256(changed).hexdigest(), hashlib.sha256(NOISE).hexdigest()
-        cut = host.stage(OWNER, digest, len(changed), lambda: (tmp_path / "image").open("rb"), None, [alike])
+        cut = host.stage_image(OWNER, digest, len(changed), lambda: (tmp_path / "image").open("rb"), None, [alike])
         with pytest.raises(Failure):
             await asyncio.wait_for(cut, 30)
 
@@ -148,8 +149,8 @@ def test_a_fault_while_a_file_is_sent_ends_its_request_and_says_what_it_was(root
         def read(self, *_: int) -> bytes:
             raise RuntimeError("no such place")
 
-    async def act(host: RemoteHost) -> None:
-        sending = host.stage(OWNER, hashlib.sha256(NOISE).hexdigest(), len(NOISE), lambda: Odd(NOISE), None, [])
+    async def act(host: HostConnection) -> None:
+        sending = host.stage_image(OWNER, hashlib.sha256(NOISE).hexdigest(), len(NOISE), lambda: Odd(NOISE), None, [])
         with pytest.raises(Failure, match="cannot be sent there any more: no such place"):
             await asyncio.wait_for(sending, 30)
 
@@ -168,13 +169,13 @@ def test_a_file_that_is_written_to_while_it_travels_is_named_and_what_came_of_it
         if at > SIZE // 4:
             image.write_bytes(b"" if how == "cut short" else NOISE[::-1])
 
-    async def act(host: RemoteHost) -> None:
+    async def act(host: HostConnection) -> None:
         with pytest.raises(Failure) as told:
-            await host.stage(OWNER, digest, SIZE, lambda: image.open("rb"), spoil)
+            await host.stage_image(OWNER, digest, SIZE, lambda: image.open("rb"), spoil)
         assert str(told.value) == f"host hv1: {image} cannot be sent there any more: it was changed while it was read"
         assert "plan again" in told.value.hint
         image.write_bytes(NOISE)
-        assert 0 < (await host.stage(OWNER, digest, SIZE, lambda: image.open("rb")) or 0) < 0.8 * SIZE
+        assert 0 < (await host.stage_image(OWNER, digest, SIZE, lambda: image.open("rb")) or 0) < 0.8 * SIZE
 
     over(environment(tmp_path / "bin", 8e6), root, act)
     assert (Path(root) / "images" / digest).read_bytes() == NOISE

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictl.hypervisors.network import mac, user_network
+from unictl.hypervisors.network import mac_address, user_network
 
 
 def test_the_default_is_qemus_own_layout() -> None:
@@ -56,15 +56,15 @@ def test_all_three_addresses_are_different_and_inside(prefix: int, start: int) -
 
 @given(st.text(), st.text(), st.integers(0, 7))
 def test_a_mac_is_local_unicast_and_always_the_same(owner: str, name: str, index: int) -> None:
-    found = mac(owner, name, index)
+    found = mac_address(owner, name, index)
     assert re.fullmatch("02(:[0-9a-f]{2}){5}", found)
-    assert found == mac(owner, name, index)
+    assert found == mac_address(owner, name, index)
 
 
 def test_owners_instances_and_cards_have_macs_of_their_own() -> None:
-    macs = {mac(owner, name, index) for owner in "ab" for name in ("x-0", "x-1") for index in (0, 1)}
+    macs = {mac_address(owner, name, index) for owner in "ab" for name in ("x-0", "x-1") for index in (0, 1)}
     assert len(macs) == 8
 
 
 def test_the_mac_of_a_name_never_changes() -> None:
-    assert mac("hello-5f0c2a", "front-0") == "02:28:e8:79:0c:6a"
+    assert mac_address("hello-5f0c2a", "front-0") == "02:28:e8:79:0c:6a"

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from tests.guests.boots import boot
 from tests.guests.goldens import cases, check
-from unictl.guests.command_words import LONGEST
+from unictl.guests.command_words import MAX_COMMAND_LINE_BYTES
 from unictl.guests.families import FAMILIES
 from unictl.guests.image_facts import ImageFacts
 from unictl.guests.plain import PLAIN
-from unictl.hypervisors.drivers import DEFAULT, DRIVERS
+from unictl.hypervisors.drivers import DEFAULT_HYPERVISOR, DRIVERS
 from unictl.hypervisors.launch import Forward, Launch
-from unictl.hypervisors.qemu import identity, launch, refusals
+from unictl.hypervisors.qemu import build_launch, find_refusals, process_uuid
 
 FOLDER = Path(__file__).with_name("cases")
 KERNEL = {"kernel": ImageFacts(sha256="a" * 64, size=1)}
@@ -25,7 +25,7 @@ KERNEL = {"kernel": ImageFacts(sha256="a" * 64, size=1)}
 def launched(case: dict[str, Any]) -> Launch:
     facts = {role: ImageFacts.from_json(plain) for role, plain in case["facts"].items()}
     forwards = tuple(Forward(**plain) for plain in case.get("forwards", ()))
-    driver = DRIVERS[DEFAULT]
+    driver = DRIVERS[DEFAULT_HYPERVISOR]
     return driver.launch(FAMILIES[case["family"]], facts, boot(case["boot"]), forwards)
 
 
@@ -40,7 +40,7 @@ def test_a_launch_is_as_its_golden_file(path: Path, request: pytest.FixtureReque
 @given(st.text("ab ={}:/,", max_size=40), st.text("ab ={}:/,", max_size=40))
 def test_nothing_of_a_guests_words_stands_in_argv(word: str, value: str) -> None:
     handed = boot({"name": "api-0", "args": [f"ARG<{word}>"], "environment": {"KEY": f"<{value}>"}})
-    made = launch(PLAIN, KERNEL, handed)
+    made = build_launch(PLAIN, KERNEL, handed)
     assert not any("<" in part for part in made.argv)
     assert f"ARG<{word}>" in made.config
 
@@ -49,28 +49,30 @@ def test_secrets_are_named_and_stay_tokens() -> None:
     handed = boot(
         {"name": "api-0", "args": ["--a={secret:one}", "--b={secret:one}"], "environment": {"K": "{secret:two}"}}
     )
-    made = launch(PLAIN, KERNEL, handed)
+    made = build_launch(PLAIN, KERNEL, handed)
     assert made.secrets == ("one", "two")
     assert "{secret:one}" in made.config
-    assert '"' in made.refused and "'" in made.refused
+    assert '"' in made.forbidden_characters and "'" in made.forbidden_characters
 
 
 @pytest.mark.parametrize(("extra", "fits"), [(0, True), (1, False)])
 def test_the_longest_command_line_fills_a_line_of_qemus_file(extra: int, fits: bool) -> None:
     empty = len(PLAIN.command_line(boot({"name": "api-0", "args": ["x"]}))) - 1
-    handed = boot({"name": "api-0", "args": ["x" * (LONGEST - empty + extra)]})
-    assert [finding.code for finding in refusals(PLAIN, KERNEL, handed)] == ([] if fits else ["command-line-too-long"])
+    handed = boot({"name": "api-0", "args": ["x" * (MAX_COMMAND_LINE_BYTES - empty + extra)]})
+    assert [finding.code for finding in find_refusals(PLAIN, KERNEL, handed)] == (
+        [] if fits else ["command-line-too-long"]
+    )
     if fits:
-        assert max(len(line) for line in launch(PLAIN, KERNEL, handed).config.splitlines()) == 1023
+        assert max(len(line) for line in build_launch(PLAIN, KERNEL, handed).config.splitlines()) == 1023
     else:
         with pytest.raises(ValueError, match="1013 bytes"):
-            launch(PLAIN, KERNEL, handed)
+            build_launch(PLAIN, KERNEL, handed)
 
 
 def test_a_resolved_reference_with_a_double_quote_is_refused() -> None:
-    assert [f.code for f in refusals(PLAIN, KERNEL, boot({"name": "a-0", "args": ['"']}))] == ["unsafe-character"]
+    assert [f.code for f in find_refusals(PLAIN, KERNEL, boot({"name": "a-0", "args": ['"']}))] == ["unsafe-character"]
 
 
 def test_the_identity_is_of_owner_name_and_generation() -> None:
-    assert identity("shop-5f0c2a", "api-0.7f3c9a1b") == "cdcafedd-70a2-54d3-9b6d-a3185580216a"
-    assert identity("shop-5f0c2a", "api-0.7f3c9a1b") != identity("shop-000000", "api-0.7f3c9a1b")
+    assert process_uuid("shop-5f0c2a", "api-0.7f3c9a1b") == "cdcafedd-70a2-54d3-9b6d-a3185580216a"
+    assert process_uuid("shop-5f0c2a", "api-0.7f3c9a1b") != process_uuid("shop-000000", "api-0.7f3c9a1b")

@@ -8,11 +8,11 @@ import pytest
 
 from unictl.fleet.model import Fleet, Image, Source
 from unictl.images import stable_reader
-from unictl.images.file_facts import facts_of_file
-from unictl.images.lock_file import Lock
-from unictl.images.resolver import resolve
+from unictl.images.file_facts import read_file_facts
+from unictl.images.lock_file import LockFile
+from unictl.images.resolver import resolve_images
 from unictl.onhost.protocol import chunks
-from unictl.revisions.working_tree import WorkTree
+from unictl.revisions.working_tree import WorkingTree
 
 SPOILS: dict[str, Callable[[Path], object]] = {
     "cut short": lambda path: os.truncate(path, 4096),
@@ -40,21 +40,23 @@ def image(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_its_facts_are_those_of_no_state_it_never_had(image: Path) -> None:
-    with pytest.raises(stable_reader.Changed, match="it was changed while it was read"):
-        facts_of_file(image)
+    with pytest.raises(stable_reader.FileChanged, match="it was changed while it was read"):
+        read_file_facts(image)
 
 
 def test_its_list_of_blocks_is_not_made(image: Path) -> None:
-    with image.open("rb") as file, pytest.raises(stable_reader.Changed):
-        chunks.index(stable_reader.Steady(file).read)
+    with image.open("rb") as file, pytest.raises(stable_reader.FileChanged):
+        chunks.encode_index(stable_reader.StableReader(file).read)
 
 
 def test_a_plan_names_the_image_and_says_when_to_go_on(image: Path) -> None:
     named = Image(name="api", guest="plain", kernel=Source(path=image.name))
-    resolved = resolve(Fleet(name="shop", images={"api": named}), WorkTree(image.parent), Lock(), locked=False)
+    resolved = resolve_images(
+        Fleet(name="shop", images={"api": named}), WorkingTree(image.parent), LockFile(), locked=False
+    )
     (problem,) = resolved.problems
     assert problem.path == ("images", "api", "kernel")
-    assert (problem.text, problem.hint) == (
+    assert (problem.summary, problem.hint) == (
         "api.elf was changed while it was read",
         "run the same command when it is built",
     )

@@ -6,12 +6,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-from unictl.fleet.model import MIB, Fleet, Host, Image, Port, Publish, Service, Source, Volume
-from unictl.fleet.references import parse
+from unictl.fleet.model import MIB, Fleet, Host, Image, Port, Publication, Service, Source, Volume
+from unictl.fleet.references import parse_text
 from unictl.guests.image_facts import ImageFacts
-from unictl.instances.desired.instance import Located, Wished
-from unictl.instances.launch.addresses import locate
-from unictl.instances.observed.host_state import LiveInstance, Survey, World
+from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
+from unictl.instances.launch.addresses import assign_addresses
+from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 """The same cases in every run: a law that fails once fails again."""
@@ -50,13 +50,13 @@ def _address(host: str) -> str:
 
 def hello() -> Fleet:
     """The hello playbook."""
-    counter = service("counter", args=(parse("--count"),), volumes={"storage": "counter"}, ports=HTTP)
+    counter = service("counter", args=(parse_text("--count"),), volumes={"storage": "counter"}, ports=HTTP)
     front = service(
         "front",
         replicas=3,
-        args=(parse("--counter=${service.counter.http}"), parse("--greeting=hello")),
+        args=(parse_text("--counter=${service.counter.http}"), parse_text("--greeting=hello")),
         ports=HTTP,
-        publish=(Publish(port=8080, to="http"),),
+        publish=(Publication(port=8080, to="http"),),
         needs=("counter",),
     )
     volumes = {"counter": Volume(name="counter", size=MIB)}
@@ -90,7 +90,7 @@ def world(declared: Fleet, **given: Any) -> dict[str, Any]:
     return {name: given.get(name, survey(name)) for name in declared.hosts}
 
 
-def live(wished: Wished, host: str, **given: Any) -> LiveInstance:
+def live(wished: DesiredInstance, host: str, **given: Any) -> LiveInstance:
     """``wished`` as it runs on ``host``, generation 1."""
     plain: dict[str, Any] = {
         "name": wished.name,
@@ -110,7 +110,7 @@ def live(wished: Wished, host: str, **given: Any) -> LiveInstance:
     return LiveInstance(**{**plain, **given})
 
 
-def running(said: World, *instances: LiveInstance) -> dict[str, Any]:
+def running(said: LiveState, *instances: LiveInstance) -> dict[str, Any]:
     """The world with these instances in it, each on its own host."""
     return {
         host: replace(each, instances=(*each.instances, *(i for i in instances if i.host == host)))
@@ -120,6 +120,8 @@ def running(said: World, *instances: LiveInstance) -> dict[str, Any]:
     }
 
 
-def located(declared: Fleet, wished: Wished, host: str, endpoints: Mapping[str, int], said: World) -> Located:
+def located(
+    declared: Fleet, wished: DesiredInstance, host: str, endpoints: Mapping[str, int], said: LiveState
+) -> PlacedInstance:
     """One instance, first launch."""
-    return locate(declared, [(wished, host, 1)], said, endpoints, FACTS)[wished.name]
+    return assign_addresses(declared, [(wished, host, 1)], said, endpoints, FACTS)[wished.name]

@@ -22,26 +22,26 @@ from tests.instances.made import (
     survey,
     world,
 )
-from unictl.fleet.model import Fleet, Host, Network, Port, Publish
-from unictl.fleet.references import parse
-from unictl.instances.desired.instance import Wished, wish
-from unictl.instances.launch.addresses import FORWARDS, locate, resolve
+from unictl.fleet.model import Fleet, Host, Network, Port, Publication
+from unictl.fleet.references import parse_text
+from unictl.instances.desired.instance import DesiredInstance, desired_instances
+from unictl.instances.launch.addresses import FORWARD_PORTS, assign_addresses, resolve_references
 from unictl.instances.observed.host_state import Claim
 
 TWO = (Host(name="hv1", address="10.9.0.1"), Host(name="hv2", address="10.9.0.2"))
 PORTS = (Port(name="http", number=8080), Port(name="dns", number=53, udp=True))
 
 
-def first(declared: Fleet) -> Wished:
-    return wish(declared, FACTS)[0]
+def first(declared: Fleet) -> DesiredInstance:
+    return desired_instances(declared, FACTS)[0]
 
 
 def meant(*texts: str, network: Network | None = None) -> Any:
     """What these references mean for an only instance on hv1."""
     networks = {network.name: network} if network else {}
     names = tuple(networks)
-    declared = fleet(service(args=tuple(map(parse, texts)), network=names), networks=networks)
-    return resolve(declared, first(declared), "hv1", {"db.sql": 20007})
+    declared = fleet(service(args=tuple(map(parse_text, texts)), network=names), networks=networks)
+    return resolve_references(declared, first(declared), "hv1", {"db.sql": 20007})
 
 
 def test_a_service_is_reached_at_the_gateway_of_the_consumers_network() -> None:
@@ -55,8 +55,10 @@ def test_a_service_is_reached_at_the_gateway_of_the_consumers_network() -> None:
 def test_only_what_is_used_is_resolved_and_secrets_never_are() -> None:
     assert meant("--plain") == {}
     texts = ("${instance.name} ${instance.ordinal}", "${instance.address} ${host.name} ${fleet.name} ${secret.x}")
-    declared = fleet(service(args=(parse(texts[0]),), environment={"X": parse(texts[1].replace(" ${secret.x}", ""))}))
-    assert resolve(declared, first(declared), "hv1", {}) == {
+    declared = fleet(
+        service(args=(parse_text(texts[0]),), environment={"X": parse_text(texts[1].replace(" ${secret.x}", ""))})
+    )
+    assert resolve_references(declared, first(declared), "hv1", {}) == {
         "host.name": "hv1",
         "instance.address": "10.0.2.15",
         "instance.name": "api-0",
@@ -65,9 +67,9 @@ def test_only_what_is_used_is_resolved_and_secrets_never_are() -> None:
 
 
 def test_an_endpoint_that_the_lock_lacks_is_an_error() -> None:
-    declared = fleet(service(args=(parse("${service.db.sql}"),)))
+    declared = fleet(service(args=(parse_text("${service.db.sql}"),)))
     with pytest.raises(KeyError, match=r"db\.sql"):
-        resolve(declared, first(declared), "hv1", {})
+        resolve_references(declared, first(declared), "hv1", {})
 
 
 def test_a_mode_that_numbers_its_guests_is_said_to_be_missing() -> None:
@@ -82,7 +84,7 @@ def test_every_port_has_a_forward_of_the_range_on_loopback_where_there_is_one_ho
         ("http", 8080, "127.0.0.1", False),
         ("dns", 53, "127.0.0.1", True),
     ]
-    assert all(f["host"] in FORWARDS for f in forwards)
+    assert all(f["host"] in FORWARD_PORTS for f in forwards)
 
 
 def test_forwards_bind_to_the_hosts_address_where_others_must_reach_them() -> None:
@@ -95,7 +97,9 @@ def test_a_port_stays_the_same_from_plan_to_plan_and_differs_between_generations
     one = first(declared)
 
     def port(fleet: Fleet, launch: int) -> int:
-        return int(locate(fleet, [(one, "hv1", launch)], world(fleet), {}, FACTS)["api-0"].forwards[0]["host"])
+        return int(
+            assign_addresses(fleet, [(one, "hv1", launch)], world(fleet), {}, FACTS)["api-0"].forwards[0]["host"]
+        )
 
     assert port(declared, 1) == port(declared, 1)
     assert port(declared, 1) != port(declared, 2)
@@ -120,13 +124,13 @@ def test_a_port_that_the_ingress_listens_on_is_passed_over() -> None:
     declared = fleet(service(ports=HTTP))
     port = chosen(declared, world(declared))
     assert chosen(declared, world(declared), {"db.sql": port}) == port + 1
-    published = fleet(service(ports=HTTP, publish=(Publish(port=port, to="http"),)))
+    published = fleet(service(ports=HTTP, publish=(Publication(port=port, to="http"),)))
     assert chosen(published, world(published)) == port + 1
 
 
 def test_a_host_without_a_free_port_is_said_to_have_none() -> None:
     declared = fleet(service(ports=HTTP))
-    claims = tuple(Claim(kind="port", owner="", holder="", port=port) for port in FORWARDS)
+    claims = tuple(Claim(kind="port", owner="", holder="", port=port) for port in FORWARD_PORTS)
     with pytest.raises(ValueError, match="hv1 has no port left between 10000 and 19999 for api-0"):
         chosen(declared, world(declared, hv1=survey("hv1", claims=claims)))
 
@@ -134,28 +138,28 @@ def test_a_host_without_a_free_port_is_said_to_have_none() -> None:
 @LAW
 @given(
     st.integers(1, 60),
-    st.sets(st.sampled_from(FORWARDS), max_size=300),
-    st.sets(st.sampled_from(FORWARDS), max_size=300),
+    st.sets(st.sampled_from(FORWARD_PORTS), max_size=300),
+    st.sets(st.sampled_from(FORWARD_PORTS), max_size=300),
     st.randoms(use_true_random=False),
 )
 def test_forwards_never_collide_and_the_order_of_instances_never_matters(
     replicas: int, claimed: set[int], forwarded: set[int], order: random.Random
 ) -> None:
     declared = fleet(service(ports=PORTS, replicas=replicas), service("web", ports=HTTP), hosts=TWO)
-    wished = wish(declared, FACTS)
+    wished = desired_instances(declared, FACTS)
     forwards = tuple({"name": "x", "host": port} for port in forwarded)
     claims = tuple(Claim(kind="port", owner="", holder="", port=port) for port in claimed)
     said = running(
         world(declared, hv1=survey("hv1", claims=claims)), live(wished[0], "hv1", name="old-0", forwards=forwards)
     )
     items = [(each, order.choice(("hv1", "hv2")), order.choice((1, 2))) for each in wished]
-    found = locate(declared, items, said, {"web.http": 10_500}, FACTS)
+    found = assign_addresses(declared, items, said, {"web.http": 10_500}, FACTS)
     taken = [(each.host, f["host"]) for each in found.values() for f in each.forwards]
     assert len(set(taken)) == len(taken)
     assert not {port for host, port in taken if host == "hv1"} & (claimed | forwarded)
     assert 10_500 not in {port for _, port in taken}
     order.shuffle(items)
-    assert locate(declared, items, said, {"web.http": 10_500}, FACTS) == found
+    assert assign_addresses(declared, items, said, {"web.http": 10_500}, FACTS) == found
 
 
 @LAW
@@ -163,21 +167,21 @@ def test_forwards_never_collide_and_the_order_of_instances_never_matters(
 def test_many_instances_on_few_free_ports_take_just_those_in_whatever_order_they_come(
     number: int, order: random.Random
 ) -> None:
-    free = set(FORWARDS[7 : 7 + number])
-    claims = tuple(Claim(kind="port", owner="", holder="", port=port) for port in FORWARDS if port not in free)
+    free = set(FORWARD_PORTS[7 : 7 + number])
+    claims = tuple(Claim(kind="port", owner="", holder="", port=port) for port in FORWARD_PORTS if port not in free)
     declared = fleet(service(ports=HTTP, replicas=number))
-    items = [(each, "hv1", 1) for each in wish(declared, FACTS)]
+    items = [(each, "hv1", 1) for each in desired_instances(declared, FACTS)]
     said = world(declared, hv1=survey("hv1", claims=claims))
-    found = locate(declared, items, said, {}, FACTS)
+    found = assign_addresses(declared, items, said, {}, FACTS)
     order.shuffle(items)
-    assert locate(declared, items, said, {}, FACTS) == found
+    assert assign_addresses(declared, items, said, {}, FACTS) == found
     assert {each.forwards[0]["host"] for each in found.values()} == free
 
 
 def test_the_hello_fleet_is_located_whole() -> None:
     declared = hello()
-    items = [(each, "here", 1) for each in wish(declared, FACTS)]
-    found = locate(declared, items, world(declared), HELLO_ENDPOINTS, FACTS, commit="c0ffee")
+    items = [(each, "here", 1) for each in desired_instances(declared, FACTS)]
+    found = assign_addresses(declared, items, world(declared), HELLO_ENDPOINTS, FACTS, commit="c0ffee")
     assert list(found) == ["counter-0", "front-0", "front-1", "front-2"]
     front = found["front-1"]
     assert front.resolved == {"service.counter.http": "10.0.2.2:20000"}

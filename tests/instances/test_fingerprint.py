@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.instances.made import FACTS, INITRD, KERNEL, LAW, fleet, hello, service
-from unictl.fleet.model import MIB, File, Fleet, Image, Network, OnRequest, Port, Secret, Volume
-from unictl.fleet.references import parse
+from unictl.fleet.model import MIB, File, Fleet, Image, Network, OnRequestActivation, Port, Secret, Volume
+from unictl.fleet.references import parse_text
 from unictl.instances.desired.fingerprint import (
     SCHEME,
     canonical_bytes,
     field_differences,
     fingerprint,
     generation,
-    matches,
+    matches_fingerprint,
 )
-from unictl.instances.desired.instance import wish
+from unictl.instances.desired.instance import desired_instances
 from unictl.instances.desired.spec import FleetFacts, file_key
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("fingerprints.json").read_text())
@@ -42,14 +42,17 @@ def full() -> Fleet:
         cpus=2,
         network=("back", "user"),
         args=tuple(
-            map(parse, ("--db=${service.db.sql}", "$${HOME}", "caf\u00e9 \U0001f980", "${fleet.name}", "${host.name}"))
+            map(
+                parse_text,
+                ("--db=${service.db.sql}", "$${HOME}", "caf\u00e9 \U0001f980", "${fleet.name}", "${host.name}"),
+            )
         ),
-        environment={"B": parse("${instance.name}"), "A": parse("${secret.password}")},
+        environment={"B": parse_text("${instance.name}"), "A": parse_text("${secret.password}")},
         files=(File(path="/etc/a.conf", source="a.conf"), File(path="/key", secret="password")),
         volumes={"storage": "orders"},
         ports=(Port(name="http", number=8080), Port(name="dns", number=53, udp=True)),
         restart="never",
-        activation=OnRequest(idle=60_000, start_timeout=1000),
+        activation=OnRequestActivation(idle=60_000, start_timeout=1000),
         replicas=2,
     )
     back = Network(
@@ -73,7 +76,7 @@ def full() -> Fleet:
 
 def specs() -> dict[str, dict[str, Any]]:
     """The specs of the golden file, made anew."""
-    made = {w.name: w for declared in (hello(), full()) for w in wish(declared, CASE_FACTS)}
+    made = {w.name: w for declared in (hello(), full()) for w in desired_instances(declared, CASE_FACTS)}
     return {name: dict(made[name].spec) for name in ("counter-0", "front-0", "everything-0", "everything-1")}
 
 
@@ -99,13 +102,13 @@ def test_a_generation_is_the_one_it_always_was() -> None:
 
 def test_a_spec_is_compared_under_the_scheme_of_the_record() -> None:
     spec = specs()["front-0"]
-    assert matches(spec, fingerprint(spec))
-    assert not matches(spec, fingerprint({**spec, "cpus": 2}))
+    assert matches_fingerprint(spec, fingerprint(spec))
+    assert not matches_fingerprint(spec, fingerprint({**spec, "cpus": 2}))
 
 
 def test_a_scheme_of_a_newer_unictl_is_said_to_be_one() -> None:
     with pytest.raises(ValueError, match="scheme 9 is of a newer unictl"):
-        matches(specs()["front-0"], "9:abc")
+        matches_fingerprint(specs()["front-0"], "9:abc")
 
 
 def test_canonical_bytes_are_plain_json() -> None:
@@ -169,10 +172,10 @@ def test_two_specs_have_one_fingerprint_exactly_when_no_field_differs(one: dict[
 
 def test_what_hosts_are_asked_to_compare_with_stays_small_and_means_every_instance() -> None:
     from tests.plan.builders import facts, fleet, service
-    from unictl.instances.desired.instance import fingerprints, wish
+    from unictl.instances.desired.instance import desired_instances, requested_fingerprints
 
     one = fleet(service("db", volumes={"data": "orders"}, replicas=2), service("api", replicas=50))
-    wished = wish(one, facts(one))
-    asked = fingerprints(wished)
+    wished = desired_instances(one, facts(one))
+    asked = requested_fingerprints(wished)
     assert set(asked) == {"api", "db-0", "db-1"}
     assert all(asked.get(each.name, asked.get(each.service)) == each.fingerprint for each in wished)

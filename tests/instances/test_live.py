@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.instances.made import FACTS, hello, live
-from unictl.instances.desired.instance import wish
-from unictl.instances.observed.host_state import Capability, Claim, LiveVolume, decode
+from unictl.instances.desired.instance import desired_instances
+from unictl.instances.observed.host_state import Claim, LiveVolume, MissingCapability, decode_survey
 
 HOST: dict[str, Any] = {
     "id": "7f",
@@ -33,9 +33,9 @@ REPLY: dict[str, Any] = {
 
 
 def test_a_reply_becomes_a_survey() -> None:
-    said = decode("hv1", REPLY)
+    said = decode_survey("hv1", REPLY)
     assert (said.host, said.host_id, said.memory, said.supervision) == ("hv1", "7f", 8, "detached")
-    assert said.lacks == (Capability(code="no-kvm", text="/dev/kvm cannot be used"),)
+    assert said.missing_capabilities == (MissingCapability(code="no-kvm", text="/dev/kvm cannot be used"),)
     assert said.volumes == (LiveVolume(name="data", size=1, used_by="db-0.00000001"),)
     assert said.claims == (
         Claim(kind="port", owner="", holder="", port=80, bind="0.0.0.0"),
@@ -54,12 +54,14 @@ def test_a_short_row_becomes_a_live_instance_on_its_host() -> None:
         "state": "running",
         "newer": 1,
     }
-    (one,) = decode("hv1", {**REPLY, "instances": [row]}).instances
+    (one,) = decode_survey("hv1", {**REPLY, "instances": [row]}).instances
     assert (one.key, one.host, one.spec, one.volumes) == ("front-0.00000001", "hv1", None, ())
 
 
 def test_what_was_wished_reads_back_from_its_row() -> None:
-    counter = live(wish(hello(), FACTS)[0], "here")
+    counter = live(desired_instances(hello(), FACTS)[0], "here")
     row = {name: getattr(counter, name) for name in (*NAMED, "memory", "overhead", "proven")}
-    (one,) = decode("here", {**REPLY, "instances": [{**row, "volumes": ["counter"], "spec": counter.spec}]}).instances
+    (one,) = decode_survey(
+        "here", {**REPLY, "instances": [{**row, "volumes": ["counter"], "spec": counter.spec}]}
+    ).instances
     assert one == counter

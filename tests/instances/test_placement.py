@@ -6,24 +6,24 @@ from typing import Any
 import pytest
 
 from tests.instances.made import FACTS, GIB, HTTP, fleet, hello, live, running, service, survey, world
-from unictl.fleet.model import MIB, Fleet, Host, Order, Placement, Publish, Service, Update, Volume
+from unictl.fleet.model import MIB, Fleet, Host, Order, Placement, Publication, Service, Update, Volume
 from unictl.fleet.quantities import Share
-from unictl.instances.desired.instance import Wished, wish
-from unictl.instances.observed.host_state import Claim, LiveVolume, Silent, World
+from unictl.instances.desired.instance import DesiredInstance, desired_instances
+from unictl.instances.observed.host_state import Claim, LiveState, LiveVolume, UnreachableHost
 from unictl.instances.placement.place import Placement as Placed
 from unictl.instances.placement.place import place
 
 ZONES = tuple(
     Host(name=f"hv{n}", address=f"10.9.0.{n}", zone="abc"[n % 3], labels={"rack": f"r{n % 2}"}) for n in range(6)
 )
-SILENT = Silent(host="hv2", why="timed out")
+SILENT = UnreachableHost(host="hv2", reason="timed out")
 
 
-def wished(declared: Fleet) -> tuple[Wished, ...]:
-    return wish(declared, FACTS)
+def wished(declared: Fleet) -> tuple[DesiredInstance, ...]:
+    return desired_instances(declared, FACTS)
 
 
-def placed(declared: Fleet, said: World | None = None, **given: Any) -> Placed:
+def placed(declared: Fleet, said: LiveState | None = None, **given: Any) -> Placed:
     return place(declared, wished(declared), world(declared) if said is None else said, **given)
 
 
@@ -172,7 +172,7 @@ def test_an_instance_with_a_volume_is_held_on_a_drained_host() -> None:
     said = running(world(declared, hv1=survey("hv1", **holding("data"))), live(wished(declared)[0], "hv1"))
     found = placed(declared, said)
     assert found.hosts == {"db-0": "hv1"}
-    assert found.held == {
+    assert found.held_reasons == {
         "db-0": "hv1 is being drained, but volume data is there, and volumes never move by themselves"
     }
 
@@ -251,12 +251,12 @@ def test_a_refusal_names_host_dimension_and_shortfall_and_the_nearest_way_out() 
     assert found.refusals[0].text == (
         "hv1 has 12MiB of memory free, api-3 needs 96MiB (64MiB and 32MiB for its hypervisor)"
     )
-    assert found.nearest == {"api-3": "3 of 4 replicas fit; the nearest for api-3 is hv1: 84MiB more memory"}
+    assert found.smallest_changes == {"api-3": "3 of 4 replicas fit; the nearest for api-3 is hv1: 84MiB more memory"}
 
 
 def test_the_nearest_way_out_may_be_less_memory() -> None:
     found = placed(fleet(service(memory=300 * MIB), hosts=(tight(300 * MIB),)))
-    assert found.nearest == {
+    assert found.smallest_changes == {
         "api-0": "the nearest for api-0 is hv1: 32MiB more memory there, or memory: 268MiB for api"
     }
 
@@ -338,7 +338,7 @@ def test_a_forced_replacement_needs_room_too() -> None:
 
 
 def test_ports_of_the_ingress_that_others_hold_are_refused() -> None:
-    declared = fleet(service(ports=HTTP, publish=(Publish(port=8080, to="http"),)), hosts=("hv1", "hv2"))
+    declared = fleet(service(ports=HTTP, publish=(Publication(port=8080, to="http"),)), hosts=("hv1", "hv2"))
     claims = (
         Claim(kind="port", owner="", holder="", port=8080, bind="10.9.0.1"),
         Claim(kind="port", owner="blog-1", holder="x-0.1", port=20000, bind="127.0.0.1"),
@@ -355,7 +355,7 @@ def test_ports_of_the_ingress_that_others_hold_are_refused() -> None:
 
 def test_a_host_without_ingress_may_have_its_ports_taken() -> None:
     hosts = (Host(name="hv1", address="10.9.0.1", ingress=False), "hv2")
-    declared = fleet(service(ports=HTTP, publish=(Publish(port=80, to="http"),)), hosts=hosts)
+    declared = fleet(service(ports=HTTP, publish=(Publication(port=80, to="http"),)), hosts=hosts)
     claims = (Claim(kind="port", owner="", holder="", port=80),)
     assert placed(declared, world(declared, hv1=survey("hv1", claims=claims))).refusals == ()
 

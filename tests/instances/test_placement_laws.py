@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.instances.made import FACTS, HTTP, LAW, fleet, live, running, service, survey
 from unictl.fleet.model import MIB, Fleet, Host, Order, Placement, Service, Update, Volume
 from unictl.fleet.quantities import Share
-from unictl.instances.desired.instance import Wished, wish
-from unictl.instances.observed.host_state import Claim, LiveInstance, LiveVolume, Survey, World
+from unictl.instances.desired.instance import DesiredInstance, desired_instances
+from unictl.instances.observed.host_state import Claim, LiveInstance, LiveState, LiveVolume, Survey
 from unictl.instances.placement.capacity import free_memory
-from unictl.instances.placement.constraints import stops_first
+from unictl.instances.placement.constraints import must_stop_first
 from unictl.instances.placement.place import Placement as Placed
 from unictl.instances.placement.place import place
 
@@ -69,7 +69,7 @@ def worlds(draw: Any, declared: Fleet) -> dict[str, Any]:
     """Hosts of many sizes on which some of the fleet lives, changed or not, where it may or may not stand."""
     said = {name: draw(surveys(name)) for name in declared.hosts}
     lives = []
-    for each in wish(declared, FACTS):
+    for each in desired_instances(declared, FACTS):
         host = draw(st.sampled_from(("", *declared.hosts)))
         if host:
             fingerprint = draw(st.sampled_from((each.fingerprint, "1:old")))
@@ -115,7 +115,7 @@ class Used:
     cpus: Counter[str]
 
 
-def rollout(declared: Fleet, said: World, found: Placed, order: random.Random) -> Iterator[Used]:
+def rollout(declared: Fleet, said: LiveState, found: Placed, order: random.Random) -> Iterator[Used]:
     """Every moment of one possible rollout: services mixed at random, each in waves, nothing surplus taken away."""
     memory: Counter[str] = Counter()
     cpus: Counter[str] = Counter()
@@ -138,9 +138,9 @@ def rollout(declared: Fleet, said: World, found: Placed, order: random.Random) -
 def _waves(declared: Fleet, name: str, found: Placed, olds: dict[str, LiveInstance]) -> Iterator[Any]:
     """The moments of one service, each a list of (+1 or -1, host, memory, cpus)."""
     update = declared.services[name].update
-    mine = [w for w in wish(declared, FACTS) if w.service == name and w.name in found.hosts]
+    mine = [w for w in desired_instances(declared, FACTS) if w.service == name and w.name in found.hosts]
     todo = [w for w in mine if not _stays(w, olds.get(w.name), found)]
-    size = max(1, update.max_parallel.of(declared.services[name].replicas, up=True))
+    size = max(1, update.max_parallel.of(declared.services[name].replicas, round_up=True))
     for at in range(0, len(todo), size):
         wave = todo[at : at + size]
         first, then = [], []
@@ -148,7 +148,7 @@ def _waves(declared: Fleet, name: str, found: Placed, olds: dict[str, LiveInstan
             old = olds.get(each.name)
             up = (1, found.hosts[each.name], each.memory + each.overhead, each.cpus)
             down = [(-1, old.host, old.memory + old.overhead, old.cpus)] if old else []
-            if old and stops_first(declared, each, old):
+            if old and must_stop_first(declared, each, old):
                 first += [*down, up]
             else:
                 first.append(up)
@@ -157,15 +157,15 @@ def _waves(declared: Fleet, name: str, found: Placed, olds: dict[str, LiveInstan
         yield then
 
 
-def _stays(wished: Wished, old: LiveInstance | None, found: Placed) -> bool:
+def _stays(wished: DesiredInstance, old: LiveInstance | None, found: Placed) -> bool:
     return old is not None and old.fingerprint == wished.fingerprint and old.host == found.hosts[wished.name]
 
 
 @LAW
 @given(cases(), st.randoms(use_true_random=False))
-def test_no_moment_of_a_rollout_takes_more_than_a_host_has(case: tuple[Fleet, World], order: random.Random) -> None:
+def test_no_moment_of_a_rollout_takes_more_than_a_host_has(case: tuple[Fleet, LiveState], order: random.Random) -> None:
     declared, said = case
-    found = place(declared, wish(declared, FACTS), said)
+    found = place(declared, desired_instances(declared, FACTS), said)
     first: Used | None = None
     for used in rollout(declared, said, found, order):
         first = first or Used(memory=Counter(used.memory), cpus=Counter(used.cpus))
@@ -178,9 +178,9 @@ def test_no_moment_of_a_rollout_takes_more_than_a_host_has(case: tuple[Fleet, Wo
 
 @LAW
 @given(cases())
-def test_new_volumes_never_take_more_disk_than_there_is(case: tuple[Fleet, World]) -> None:
+def test_new_volumes_never_take_more_disk_than_there_is(case: tuple[Fleet, LiveState]) -> None:
     declared, said = case
-    wished = wish(declared, FACTS)
+    wished = desired_instances(declared, FACTS)
     found = place(declared, wished, said)
     there = {v.name for each in said.values() if isinstance(each, Survey) for v in each.volumes}
     taken: Counter[str] = Counter()
@@ -193,15 +193,15 @@ def test_new_volumes_never_take_more_disk_than_there_is(case: tuple[Fleet, World
 
 @LAW
 @given(cases())
-def test_everyone_is_placed_or_refused_and_nobody_stands_where_they_may_not(case: tuple[Fleet, World]) -> None:
+def test_everyone_is_placed_or_refused_and_nobody_stands_where_they_may_not(case: tuple[Fleet, LiveState]) -> None:
     declared, said = case
-    wished = wish(declared, FACTS)
+    wished = desired_instances(declared, FACTS)
     found = place(declared, wished, said)
     assert sorted([*found.hosts, *found.unplaced, *found.unknown]) == sorted(w.name for w in wished)
     assert {r.instance.rpartition("-")[0] for r in found.refusals} == {n.rpartition("-")[0] for n in found.unplaced}
     for each in wished:
         host = found.hosts.get(each.name)
-        if host and declared.services[each.service].placement.hosts and each.name not in found.held:
+        if host and declared.services[each.service].placement.hosts and each.name not in found.held_reasons:
             assert host in HOSTS[:3]
 
 
@@ -211,7 +211,7 @@ def test_the_order_of_instances_hosts_and_services_never_matters(
     case: tuple[Fleet, dict[str, Any]], order: random.Random
 ) -> None:
     declared, said = case
-    wished = list(wish(declared, FACTS))
+    wished = list(desired_instances(declared, FACTS))
     before = place(declared, wished, said)
     order.shuffle(wished)
     turned = replace(
@@ -226,7 +226,9 @@ def test_the_order_of_instances_hosts_and_services_never_matters(
 def settled(declared: Fleet, said: dict[str, Any], found: Placed) -> dict[str, Any]:
     """The world once everything placed runs where it was placed, and nothing else."""
     empty = {name: replace(each, instances=(), volumes=()) for name, each in said.items()}
-    lives = (live(each, found.hosts[each.name]) for each in wish(declared, FACTS) if each.name in found.hosts)
+    lives = (
+        live(each, found.hosts[each.name]) for each in desired_instances(declared, FACTS) if each.name in found.hosts
+    )
     return with_volumes(running(empty, *lives))
 
 
@@ -234,12 +236,12 @@ def settled(declared: Fleet, said: dict[str, Any], found: Placed) -> dict[str, A
 @given(cases())
 def test_what_is_placed_stays_when_placed_again_and_when_a_host_is_added(case: tuple[Fleet, dict[str, Any]]) -> None:
     declared, said = case
-    found = place(declared, wish(declared, FACTS), said)
+    found = place(declared, desired_instances(declared, FACTS), said)
     after = settled(declared, said, found)
-    assert found.hosts.items() <= place(declared, wish(declared, FACTS), after).hosts.items()
+    assert found.hosts.items() <= place(declared, desired_instances(declared, FACTS), after).hosts.items()
     added = Host(name="hv1a", address="10.9.0.99", zone="c")
     larger = replace(declared, hosts={**declared.hosts, "hv1a": added})
-    again = place(larger, wish(larger, FACTS), {**after, "hv1a": survey("hv1a", memory=1 << 40, cpus=512)})
+    again = place(larger, desired_instances(larger, FACTS), {**after, "hv1a": survey("hv1a", memory=1 << 40, cpus=512)})
     assert found.hosts.items() <= again.hosts.items()
 
 
@@ -248,7 +250,7 @@ def test_what_is_placed_stays_when_placed_again_and_when_a_host_is_added(case: t
 def test_nothing_is_placed_that_a_silent_host_may_have(case: tuple[Fleet, dict[str, Any]], silent: set[str]) -> None:
     declared, said = case
     heard = {name: each for name, each in said.items() if name not in silent}
-    found = place(declared, wish(declared, FACTS), heard)
+    found = place(declared, desired_instances(declared, FACTS), heard)
     seen = {i.name for each in heard.values() for i in each.instances}
     if len(heard) < len(said):
         assert set(found.hosts) <= seen

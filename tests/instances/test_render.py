@@ -5,18 +5,18 @@ from typing import Any
 
 from tests.instances.made import FACTS, HELLO_ENDPOINTS, HTTP, fleet, hello, located, service, world
 from unictl.fleet.model import MIB, Fleet, Network, Secret, Volume
-from unictl.fleet.references import parse
+from unictl.fleet.references import parse_text
 from unictl.instances.desired.fingerprint import fingerprint, generation
-from unictl.instances.desired.instance import Located, wish
+from unictl.instances.desired.instance import PlacedInstance, desired_instances
 
 
-def made(declared: Fleet, name: str, endpoints: Any = HELLO_ENDPOINTS) -> Located:
+def made(declared: Fleet, name: str, endpoints: Any = HELLO_ENDPOINTS) -> PlacedInstance:
     host = next(iter(declared.hosts))
-    wished = next(each for each in wish(declared, FACTS) if each.name == name)
+    wished = next(each for each in desired_instances(declared, FACTS) if each.name == name)
     return located(declared, wished, host, endpoints, world(declared))
 
 
-def line(found: Located) -> str:
+def line(found: PlacedInstance) -> str:
     """The guest's command line in the boot file."""
     config: str = found.document["run"]["config"]
     return next(row for row in config.splitlines() if row.startswith("append"))
@@ -48,20 +48,22 @@ def test_the_run_holds_what_the_host_takes() -> None:
     run = made(hello(), "counter-0").document["run"]
     assert run["hypervisor"] == "qemu" and run["volumes"] == ["counter"] and run["images"] == ["ab" * 32]
     assert run["memory"] == 64 * MIB and run["cpus"] == 1
-    assert run["overhead"] == wish(hello(), FACTS)[0].overhead
+    assert run["overhead"] == desired_instances(hello(), FACTS)[0].overhead
     assert list(made(hello(), "counter-0").forwards) == run["forwards"]
 
 
 def test_references_mean_what_they_resolved_to() -> None:
     assert "--counter=10.0.2.2:20000 --greeting=hello" in line(made(hello(), "front-0"))
     words = "--me=${instance.name}/${instance.ordinal}@${host.name}=${instance.address},${fleet.name}"
-    found = made(fleet(service(replicas=2, args=(parse(words),))), "api-1", {})
+    found = made(fleet(service(replicas=2, args=(parse_text(words),))), "api-1", {})
     assert "--me=api-1/1@hv1=10.0.2.15,shop" in line(found)
 
 
 def test_a_secret_stays_a_token() -> None:
     declared = fleet(
-        service(args=(parse("--password=${secret.db-password}"),), environment={"KEY": parse("${secret.key}")}),
+        service(
+            args=(parse_text("--password=${secret.db-password}"),), environment={"KEY": parse_text("${secret.key}")}
+        ),
         secrets={name: Secret(name=name, env="X") for name in ("db-password", "key")},
     )
     found = made(declared, "api-0", {})

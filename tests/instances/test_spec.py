@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.instances.made import FACTS, LAW, fleet, hello, service
-from unictl.fleet.model import MIB, Network, OnRequest, Port, Secret, Volume
-from unictl.fleet.references import Reference, Text, canonical, parse, substitute
+from unictl.fleet.model import MIB, Network, OnRequestActivation, Port, Secret, Volume
+from unictl.fleet.references import Reference, Text, canonical_text, parse_text, substitute_references
 from unictl.instances.desired.fingerprint import fingerprint
-from unictl.instances.desired.instance import wish
+from unictl.instances.desired.instance import desired_instances
 from unictl.instances.desired.spec import DEFAULTS, launch_spec
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True)
@@ -24,7 +24,7 @@ REFERENCES = st.one_of(
 )
 LITERALS = st.text(st.sampled_from('ab$ {}=\u00e9\n\\"'), max_size=8)
 TEXTS = st.lists(st.one_of(LITERALS, REFERENCES), max_size=6).map(
-    lambda parts: parse(canonical(substitute(tuple(parts), lambda _: None)))
+    lambda parts: parse_text(canonical_text(substitute_references(tuple(parts), lambda _: None)))
 )
 
 
@@ -64,15 +64,17 @@ def test_two_networks_are_both_there_even_where_both_are_plain() -> None:
 @LAW
 @given(TEXTS)
 def test_a_text_in_the_spec_reads_back_as_the_text(text: Text) -> None:
-    named = substitute(text, lambda r: "shop" if r == Reference("fleet", "name") else None)
-    assert parse(spec(args=(text,))["args"][0]) == named
-    assert parse(spec(environment={"X": text})["environment"]["X"]) == named
+    named = substitute_references(text, lambda r: "shop" if r == Reference("fleet", "name") else None)
+    assert parse_text(spec(args=(text,))["args"][0]) == named
+    assert parse_text(spec(environment={"X": text})["environment"]["X"]) == named
 
 
 @LAW
 @given(st.lists(TEXTS, min_size=2, max_size=2, unique=True))
 def test_two_different_texts_make_two_different_specs(texts: list[Text]) -> None:
-    named = [substitute(text, lambda r: "shop" if r == Reference("fleet", "name") else None) for text in texts]
+    named = [
+        substitute_references(text, lambda r: "shop" if r == Reference("fleet", "name") else None) for text in texts
+    ]
     assert (spec(args=(texts[0],)) != spec(args=(texts[1],))) == (named[0] != named[1])
 
 
@@ -91,18 +93,18 @@ def test_the_order_of_keys_never_matters(environment: dict[str, Text], order: ra
 @LAW
 @given(st.permutations(["args", "image", "memory", "ports"]))
 def test_the_order_of_a_specs_own_keys_never_matters(keys: list[str]) -> None:
-    whole = spec(args=(parse("--x"),), memory=MIB, ports=(Port(name="http", number=80),))
+    whole = spec(args=(parse_text("--x"),), memory=MIB, ports=(Port(name="http", number=80),))
     assert fingerprint({key: whole[key] for key in keys}) == fingerprint(whole)
 
 
 def test_references_to_hosts_and_services_stay_tokens_and_the_fleets_name_does_not() -> None:
     texts = ("${service.counter.http}", "${instance.name}-${host.name}", "${fleet.name}", "$${x}", "a$$${host.name}")
-    made = spec(args=tuple(parse(text) for text in texts))
+    made = spec(args=tuple(parse_text(text) for text in texts))
     assert made["args"] == [*texts[:2], "shop", *texts[3:]]
 
 
 def test_a_secret_stands_as_its_name_and_version() -> None:
-    made = spec(args=(parse("--password=${secret.password}"),))
+    made = spec(args=(parse_text("--password=${secret.password}"),))
     assert made["args"] == ["--password=${secret.password}"]
     assert made["secrets"] == {"password": 1}
 
@@ -110,8 +112,8 @@ def test_a_secret_stands_as_its_name_and_version() -> None:
 def test_ports_and_activation_read_as_the_language_writes_them() -> None:
     ports = (Port(name="http", number=8080), Port(name="dns", number=53, udp=True))
     assert spec(ports=ports)["ports"] == {"http": 8080, "dns": "53/udp"}
-    assert spec(activation=OnRequest(idle=5000))["activation"] == {"on_request": {"idle": 5000}}
-    late = spec(activation=OnRequest(idle=5000, start_timeout=9000))["activation"]
+    assert spec(activation=OnRequestActivation(idle=5000))["activation"] == {"on_request": {"idle": 5000}}
+    late = spec(activation=OnRequestActivation(idle=5000, start_timeout=9000))["activation"]
     assert late == {"on_request": {"idle": 5000, "start_timeout": 9000}}
 
 
@@ -119,22 +121,22 @@ def test_replicas_have_volumes_of_their_own_and_a_single_one_has_the_volume_itse
     volumes = {"data": Volume(name="data", size=MIB)}
     one = fleet(service(volumes={"disk": "data"}), volumes=volumes)
     three = fleet(service(volumes={"disk": "data"}, replicas=3), volumes=volumes)
-    assert [w.volumes for w in wish(one, FACTS)] == [{"disk": "data"}]
-    assert [w.spec["volumes"] for w in wish(three, FACTS)] == [{"disk": f"data-{n}"} for n in range(3)]
-    assert len({w.fingerprint for w in wish(three, FACTS)}) == 3
+    assert [w.volumes for w in desired_instances(one, FACTS)] == [{"disk": "data"}]
+    assert [w.spec["volumes"] for w in desired_instances(three, FACTS)] == [{"disk": f"data-{n}"} for n in range(3)]
+    assert len({w.fingerprint for w in desired_instances(three, FACTS)}) == 3
 
 
 def test_wished_instances_come_by_service_then_ordinal() -> None:
-    names = [w.name for w in wish(fleet(service("web", replicas=11), service("api")), FACTS)]
+    names = [w.name for w in desired_instances(fleet(service("web", replicas=11), service("api")), FACTS)]
     assert names == ["api-0", *(f"web-{n}" for n in range(11))]
 
 
 def test_replicas_without_volumes_share_fingerprint_and_take_their_hypervisors_overhead() -> None:
-    front = [w for w in wish(hello(), FACTS) if w.service == "front"]
+    front = [w for w in desired_instances(hello(), FACTS) if w.service == "front"]
     assert len({w.fingerprint for w in front}) == 1
     assert all(w.overhead >= 12 * MIB and w.memory == 64 * MIB for w in front)
 
 
 def test_an_image_without_facts_cannot_be_wished() -> None:
     with pytest.raises(KeyError, match="hello"):
-        wish(hello(), {})
+        desired_instances(hello(), {})

@@ -13,18 +13,18 @@ from unictl.fleet.model import (
     Fleet,
     Image,
     Network,
-    OnRequest,
+    OnRequestActivation,
     Placement,
     Port,
     Probe,
-    Publish,
+    Publication,
     Secret,
     Service,
     Source,
     Update,
     Volume,
 )
-from unictl.fleet.references import parse
+from unictl.fleet.references import parse_text
 from unictl.instances.desired.spec import FleetFacts, file_key, launch_spec
 
 OTHER = replace(KERNEL, sha256="ef" * 32)
@@ -40,18 +40,18 @@ SERVICE: dict[str, tuple[str, Any]] = {
     "memory": ("F", 128 * MIB),
     "cpus": ("F", 2),
     "network": ("F", ("back",)),
-    "args": ("F", (parse("--x"),)),
-    "environment": ("F", {"X": parse("1")}),
+    "args": ("F", (parse_text("--x"),)),
+    "environment": ("F", {"X": parse_text("1")}),
     "files": ("F", (File(path="/etc/a.conf", source="a.conf"),)),
     "volumes": ("F", {"storage": "orders"}),
     "ports": ("F", (Port(name="http", number=8080),)),
-    "publish": ("A", (Publish(port=80, to="http"),)),
+    "publish": ("A", (Publication(port=80, to="http"),)),
     "needs": ("P", ("other",)),
     "health": ("A", (Probe(kind="http", path="/healthz"),)),
     "update": ("P", Update(drain=1)),
     "placement": ("P", Placement(hosts="hv1")),
     "restart": ("F", "never"),
-    "activation": ("F", OnRequest(idle=60_000)),
+    "activation": ("F", OnRequestActivation(idle=60_000)),
     "protect": ("A", True),
     "was": ("P", "old"),
     "labels": ("P", {"tier": "web"}),
@@ -97,7 +97,7 @@ VOLUME: dict[str, tuple[str, Any]] = {
 
 
 def base() -> Fleet:
-    api = service(args=(parse("--password=${secret.password}"),), network=("front",), volumes={"data": "data"})
+    api = service(args=(parse_text("--password=${secret.password}"),), network=("front",), volumes={"data": "data"})
     return fleet(
         api,
         images={"hello": HELLO, "other": Image(name="other", guest="plain")},

@@ -42,7 +42,7 @@ from counting import Counter, killed
 from world import OWNER, World, document
 
 from unictl.onhost.instances import instance_state
-from unictl.onhost.storage import layout, locks
+from unictl.onhost.storage import atomic, guarded_read, identifiers, layout, locks
 from unictl.onhost.systemd import units
 
 KEY = "web-0.0123abcd"
@@ -81,26 +81,26 @@ def stands(world: World) -> None:
         assert time.monotonic() < deadline, found
         time.sleep(0.01)
     (pid,) = found
-    unit = units.name(world.root, OWNER, KEY)
-    assert units.owns(unit, pid), pid
-    assert units.enabled(unit)
-    assert ours() == sorted([unit, units.name(world.root, OWNER), units.WANTS + "/" + unit]), ours()
+    unit = units.unit_name(world.root, OWNER, KEY)
+    assert units.owns_process(unit, pid), pid
+    assert units.is_enabled(unit)
+    assert ours() == sorted([unit, units.unit_name(world.root, OWNER), units.WANTS_DIR + "/" + unit]), ours()
 
 
 def gone(world: World) -> None:
     """No process, no socket, no unit but the keeper's, which has no instance any more."""
     assert world.states() == {}, world.states()
     assert holders(world) == []
-    assert set(ours()) <= {units.name(world.root, OWNER)}, ours()
+    assert set(ours()) <= {units.unit_name(world.root, OWNER)}, ours()
     assert len(os.listdir(world.root.retired(OWNER))) == 1
-    assert not os.path.exists(world.root.run(layout.token(OWNER, KEY)))
+    assert not os.path.exists(world.root.run(identifiers.run_dir_name(OWNER, KEY)))
 
 
 def clean(world: World) -> None:
     """As before the first apply, but for what was retired."""
     gone(world)
     assert ours() == [], ours()
-    assert layout.names(world.root.runs) == []
+    assert guarded_read.list_names(world.root.runs) == []
     assert not os.path.exists(world.root.path + "/code")
     assert os.listdir(world.root.fleet(OWNER)) == ["retired"]
 
@@ -115,7 +115,7 @@ SCENARIOS: dict[str, tuple[Callable[[World], None], Callable[[World], None], Cal
 def holders(world: World) -> list[int]:
     """Processes that have the instance's liveness lock file open."""
     try:
-        wanted = os.stat(world.root.run(layout.token(OWNER, KEY)) + "/alive")
+        wanted = os.stat(world.root.run(identifiers.run_dir_name(OWNER, KEY)) + "/alive")
     except FileNotFoundError:
         return []
     found = []
@@ -131,8 +131,8 @@ def holders(world: World) -> list[int]:
 
 def ours() -> list[str]:
     """Unit files, links to them and what lies aside there."""
-    files = [name for name in os.listdir(units.FOLDER) if "unictl-" in name]
-    links = [f"{units.WANTS}/{name}" for name in layout.names(units.WANTS) if "unictl-" in name]
+    files = [name for name in os.listdir(units.UNIT_DIR) if "unictl-" in name]
+    links = [f"{units.WANTS_DIR}/{name}" for name in guarded_read.list_names(units.WANTS_DIR) if "unictl-" in name]
     return sorted({*files, *links} - OTHERS)
 
 
@@ -159,7 +159,7 @@ def tried(name: str, before: int) -> bool:
     finally:
         if world.connection.lease is not None:
             world.connection.lease.close()
-    layout.remove_tree(STORE)
+    atomic.remove_tree(STORE)
     return there
 
 
@@ -173,7 +173,7 @@ def main() -> None:
     except BaseException as error:
         print(f"{name}, killed before mutation {at}: {error!r}", file=sys.stderr)
         raise
-    assert not locks.held(instance_state.keeper_folder(layout.Root(STORE), OWNER) + "/lock")
+    assert not locks.is_locked(instance_state.supervisor_dir(layout.StoreLayout(STORE), OWNER) + "/lock")
     print(points)
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.lab.lab import Lab, LabHost
-from unictl.execution.surveys import Reached, survey_all
-from unictl.fleet.model import Connect, Host
+from unictl.execution.surveys import Connections, survey_all
+from unictl.fleet.model import ConnectionAddress, Host
 from unictl.hosts import openssh
-from unictl.hosts.connector import connect
-from unictl.instances.observed.host_state import Silent, Survey
+from unictl.hosts.connector import connect_host
+from unictl.instances.observed.host_state import Survey, UnreachableHost
 
 pytestmark = pytest.mark.real
 Configured = Callable[..., dict[str, str]]
@@ -24,17 +24,21 @@ OWNER = "lab-1ab3e7"
 
 
 def host(name: str = "hv1", *, user: str = "root", become: bool = False, port: int = 0, address: str = "") -> Host:
-    return Host(name=name, connect=Connect(kind="ssh", host=address or name, user=user, port=port), become=become)
+    return Host(
+        name=name, connect=ConnectionAddress(kind="ssh", host=address or name, user=user, port=port), become=become
+    )
 
 
-def survey(lab: Lab, *hosts: Host, env: Mapping[str, str] | None = None) -> dict[str, Survey | Silent]:
-    async def act() -> Reached:
+def survey(lab: Lab, *hosts: Host, env: Mapping[str, str] | None = None) -> dict[str, Survey | UnreachableHost]:
+    async def act() -> Connections:
         told = {each.name: each for each in hosts}
-        found = await survey_all(told, lambda each: connect(each, env=env or lab.env), owner=OWNER, mark="lab", full={})
+        found = await survey_all(
+            told, lambda each: connect_host(each, env=env or lab.env), owner=OWNER, mark="lab", fingerprints={}
+        )
         await found.close()
         return found
 
-    return asyncio.run(act()).world
+    return asyncio.run(act()).live_state
 
 
 def answer(lab: Lab, one: Host, env: Mapping[str, str] | None = None) -> Survey:
@@ -46,8 +50,8 @@ def answer(lab: Lab, one: Host, env: Mapping[str, str] | None = None) -> Survey:
 def silence(lab: Lab, one: Host, env: Mapping[str, str] | None = None) -> str:
     """Why it does not answer, and what to do."""
     said = survey(lab, one, env=env)[one.name]
-    assert isinstance(said, Silent), said
-    return f"{said.why} -> {said.hint}"
+    assert isinstance(said, UnreachableHost), said
+    return f"{said.reason} -> {said.hint}"
 
 
 @pytest.fixture
@@ -79,14 +83,14 @@ def test_root_and_a_user_with_sudo_are_served_and_a_survey_is_one_round_trip(rea
     assert root.host_id != sudo.host_id
     plain = answer(ready, host("hv2", user="plain"))
     assert plain.root == "/home/plain/.local/state/unictl"
-    lacks = {each.code: each.text for each in plain.lacks}
+    lacks = {each.code: each.text for each in plain.missing_capabilities}
     assert lacks["no-units"].startswith("what a reboot ends is started by the next apply only: only root")
     assert "ends-at-logout" not in lacks
 
 
 def test_one_process_and_one_connection_a_host_serve_a_whole_conversation(ready: Lab) -> None:
     async def act() -> tuple[int, int]:
-        there = await connect(host(), env=ready.env)
+        there = await connect_host(host(), env=ready.env)
         await asyncio.gather(*(there.survey(OWNER, "lab", {}) for _ in range(5)))
         sessions = len(ready["hv1"].processes("sshd: root@notty")), len(ready["hv1"].processes("binascii"))
         await there.close()
@@ -252,12 +256,12 @@ def test_a_host_that_says_nothing_is_given_up_before_and_after_it_was_reached(
 
     async def unreached() -> str:
         found = await survey_all(
-            {"hv1": host()}, lambda each: connect(each, env=ready.env), owner=OWNER, mark="lab", full={}
+            {"hv1": host()}, lambda each: connect_host(each, env=ready.env), owner=OWNER, mark="lab", fingerprints={}
         )
-        return said(found.world["hv1"])
+        return said(found.live_state["hv1"])
 
     async def deaf() -> str:
-        there = await connect(host("hv2"), env=ready.env)
+        there = await connect_host(host("hv2"), env=ready.env)
         await there.survey(OWNER, "lab", {})
         ready["hv2"].drop()
         try:

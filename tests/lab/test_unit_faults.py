@@ -19,9 +19,9 @@ from tests.lab.lab import Lab, LabHost, until
 from tests.onhost.world import size
 from tests.operations.fleets import UNICTL
 from unictl.hosts import archive
-from unictl.onhost.storage import layout
+from unictl.onhost.storage import identifiers
 from unictl.views.text import status
-from unictl.views.text.layout import plain
+from unictl.views.text.layout import plain_text
 
 pytestmark = pytest.mark.real
 TESTS = Path(__file__).parents[1]
@@ -163,8 +163,8 @@ class House:
 
     def tell_qemu(self, name: str, word: str, **arguments: Any) -> None:
         """A command by QMP; the keeper dies of it."""
-        run = f"{STORE}/run/{layout.token(OWNER, self.folder(name).name)}"
-        keeper = self.host.enter(f"cat {STORE}/run/{layout.token(OWNER)}/lock").out.strip()
+        run = f"{STORE}/run/{identifiers.run_dir_name(OWNER, self.folder(name).name)}"
+        keeper = self.host.enter(f"cat {STORE}/run/{identifiers.run_dir_name(OWNER)}/lock").out.strip()
         self.host.path("/root/through.py").write_text(THROUGH)
         self.host.enter(f"python3 /root/through.py {run}/qmp {keeper} {word} '{json.dumps(arguments)}'", check=False)
 
@@ -199,7 +199,7 @@ def test_pauses_before_a_start_grow_and_outlive_the_keeper(house: House) -> None
     document = json.loads(house.fleet.run("status", "-json").out)
     told = next(row for row in document["instances"] if row["name"] == "web-0")
     assert (told["state"], told["exit"]["restarting"], told["exit"]["pause"]) == ("ended", True, 8)
-    text = "".join(f"{plain(line)}\n" for line in status.status(document))
+    text = "".join(f"{plain_text(line)}\n" for line in status.render(document))
     assert re.search(r"web-0: it ended \d s ago: crash \(status 0, guest-reset\), and is\s+started", text)
 
 
@@ -320,7 +320,7 @@ def test_a_guest_that_floods_its_console_fills_neither_disk_nor_journal(house: H
 
 def test_a_keeper_and_units_of_other_code_change_to_that_of_the_unictl_that_applies(house: House) -> None:
     keeper, guest = house.keeper, house.host.processes("-name web-6.")
-    code = house.host.path(f"{STORE}/run/{layout.token(OWNER)}/code")
+    code = house.host.path(f"{STORE}/run/{identifiers.run_dir_name(OWNER)}/code")
     before = code.read_text()
     code.write_text("another")
     unit = house.host.path(f"/etc/systemd/system/{house.unit('web-6')}")
@@ -377,7 +377,7 @@ def obeys(house: House, stride: int) -> None:
     """The crash law, at every so many points; see ``law``."""
     folder = house.host.path("/root/law")
     folder.mkdir(exist_ok=True)
-    (folder / "onhost.zip").write_bytes(archive.pack(TESTS.parent / "unictl" / "onhost"))
+    (folder / "onhost.zip").write_bytes(archive.build_zip(TESTS.parent / "unictl" / "onhost"))
     for source in (TESTS / "lab/law.py", TESTS / "onhost/world.py", TESTS / "onhost/counting.py"):
         shutil.copy(source, folder)
     for name in ("launch", "retire", "destroy"):

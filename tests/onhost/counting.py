@@ -33,9 +33,9 @@ class Counter:
 
     def install(self) -> None:
         """Count in this process, and in any keeper it starts: the product has no hook, so its command line gets one."""
-        from unictl.onhost.supervision import supervisor
+        from unictl.onhost.supervision import daemon_client
 
-        plain = supervisor.command
+        plain = daemon_client.daemon_command
         begin = (
             f"import sys; sys.path.insert(0, {REPOSITORY!r}); from tests.onhost.counting import Counter; "
             f"sys.addaudithook(Counter({self.path!r}, {self.kill_before}).hook);"
@@ -46,7 +46,7 @@ class Counter:
             # Without -I and -S: the test's own modules must be found.
             return [argv[0], "-c", begin + argv[4], *argv[5:]]
 
-        supervisor.command = command
+        daemon_client.daemon_command = command
         sys.addaudithook(self.hook)
 
     @property

@@ -11,9 +11,9 @@ import pytest
 
 import unictl
 from tests.onhost.world import OWNER, World, document, short_folder
-from unictl.journal.ledger_entry import Entry
+from unictl.journal.ledger_entry import LedgerEntry
+from unictl.onhost import errors
 from unictl.onhost.instances import record_file
-from unictl.onhost.protocol import frames
 from unictl.onhost.storage import layout
 
 LAYOUT = Path(__file__).parent / "fixtures" / "layout-1"
@@ -67,7 +67,7 @@ def test_its_ledger_is_read_and_goes_on(old: World) -> None:
     assert token == 3
     old.do("ledger", owner=OLD, append={"end": "complete"})
     entries = old.do("ledger", owner=OLD, read=0)["entries"]
-    assert [Entry.from_json(entry).end for entry in entries] == ["complete"] * 3
+    assert [LedgerEntry.from_json(entry).end for entry in entries] == ["complete"] * 3
     assert [entry["token"] for entry in entries] == [1, 2, 3]
 
 
@@ -89,7 +89,7 @@ def newer(world: World) -> str:
 def test_a_newer_store_is_refused_by_name_and_nothing_in_it_is_touched(old: World) -> None:
     said = newer(old)
     before = tree(old)
-    with pytest.raises(frames.Problem) as problem:
+    with pytest.raises(errors.HostError) as problem:
         old.root.prepare()
     assert said in problem.value.text
     assert "upgrade unictl" in problem.value.hint
@@ -108,7 +108,7 @@ def test_a_record_of_a_newer_format_is_not_taken_for_a_damaged_one(held: World) 
     held.launch(document())
     path = Path(held.root.instance(OWNER, "web-0.0123abcd"), "record.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 9, "unictl": "4.1.0"}))
-    with pytest.raises(frames.Problem) as problem:
+    with pytest.raises(errors.HostError) as problem:
         held.survey()
     assert problem.value.kind == "newer-format"
     assert "the record of web-0.0123abcd was written by unictl 4.1.0" in problem.value.text
@@ -118,7 +118,7 @@ def test_what_is_unknown_in_a_record_is_ignored_and_kept(held: World) -> None:
     held.launch(document())
     path = Path(held.root.instance(OWNER, "web-0.0123abcd"), "record.json")
     more = {**json.loads(path.read_text()), "mood": "good"}
-    path.write_bytes(record_file.encode({name: value for name, value in more.items() if name != "digest"}))
+    path.write_bytes(record_file.encode_record({name: value for name, value in more.items() if name != "digest"}))
     assert held.states() == {"web-0.0123abcd": "running"}
     held.do("mark", key="web-0.0123abcd", protect=True)
     assert json.loads(path.read_text())["mood"] == "good"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.onhost.world import OWNER, World, document
+from unictl.onhost import errors
 from unictl.onhost.ingress import ingress_ports
 from unictl.onhost.instances import claims
-from unictl.onhost.protocol import frames
 from unictl.onhost.storage import layout
 from unictl.onhost.survey import other_stores
 
@@ -67,7 +67,7 @@ def test_of_two_fleets_that_want_one_port_at_one_moment_one_has_it_and_the_other
 
 def test_of_two_fleets_for_which_there_is_not_memory_enough_one_has_it(held: World, other: World) -> None:
     for _ in range(4):
-        outcomes = at_once(held, other, memory=claims.memory()[0] * 6 // 10)
+        outcomes = at_once(held, other, memory=claims.host_memory()[0] * 6 // 10)
         lost = [row["problem"] for row in outcomes if not row["ok"]]
         assert [problem["kind"] for problem in lost] == ["taken"]
         assert "1 instance holds" in lost[0]["text"]
@@ -96,7 +96,7 @@ def test_another_store_of_this_machine_with_the_fleet_in_it_is_told(
     held: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = World(str(tmp_path / "other"))
-    monkeypatch.setattr(other_stores, "SYSTEM", held.root.path)
+    monkeypatch.setattr(other_stores, "SYSTEM_STORE", held.root.path)
     assert fresh.survey()["elsewhere"] == []
     held.launch(document())
     told = [{"root": held.root.path, "id": held.root.host_id()}]
@@ -108,14 +108,14 @@ def test_another_store_of_this_machine_with_the_fleet_in_it_is_told(
 
 
 def test_a_store_of_root_is_seen_by_who_may_not_list_it(held: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(other_stores, "SYSTEM", held.root.path)
-    root = layout.Root("/nowhere")
+    monkeypatch.setattr(other_stores, "SYSTEM_STORE", held.root.path)
+    root = layout.StoreLayout("/nowhere")
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)
     try:
-        assert [row["root"] for row in other_stores.stores(root, OWNER)] == [held.root.path]
-        assert other_stores.stores(root, OTHER) == []
+        assert [row["root"] for row in other_stores.find_stores(root, OWNER)] == [held.root.path]
+        assert other_stores.find_stores(root, OTHER) == []
     finally:
         os.seteuid(before)
 
@@ -158,7 +158,7 @@ def test_what_is_odd_in_another_fleets_part_of_the_store_is_in_nobody_elses_way(
     assert [row["ok"] for row in held.launch(document(forwards=[forward]))] == [True]
     assert held.states() == {"web-0.0123abcd": "running"}
     assert [row["owner"] for row in held.survey()["claims"] if row["kind"] == "memory"] == []
-    with pytest.raises(frames.Problem, match=r"web-0\.0123abcd"):
+    with pytest.raises(errors.HostError, match=r"web-0\.0123abcd"):
         ingress_ports.check_claims(held.root, [("", 28120)], {})
     held.retire("web-0.0123abcd", grace=0)
     held.do("collect")

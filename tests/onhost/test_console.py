@@ -124,7 +124,7 @@ def test_a_guest_that_floods_its_serial_port_stays_bounded(held: World) -> None:
         until(lambda: turns() not in seen)
         seen.add(turns())
         sizes = [size(each) for each in folder.glob("console.*")]
-        assert max(sizes) <= console_log.BOUND
+        assert max(sizes) <= console_log.FILE_LIMIT
         assert len(sizes) <= 2
     begun = time.monotonic()
     held.retire(KEY)

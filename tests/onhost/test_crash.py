@@ -17,7 +17,7 @@ import pytest
 from tests.onhost.counting import Counter
 from tests.onhost.counting import killed as died
 from tests.onhost.world import OWNER, World, document, short_folder
-from unictl.onhost.storage import layout
+from unictl.onhost.storage import identifiers
 
 STATES = {"begun", "running", "unsupervised", "ended", "leaving", "lost"}
 IMAGE = os.urandom(200_000)
@@ -91,7 +91,7 @@ def run_records(world: World) -> None:
 
 def holders(world: World) -> int:
     """How many processes hold the instance's liveness lock file open."""
-    path = world.root.run(layout.token(OWNER, "web-0.0123abcd")) + "/alive"
+    path = world.root.run(identifiers.run_dir_name(OWNER, "web-0.0123abcd")) + "/alive"
     count = 0
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -114,7 +114,7 @@ def check_gone(world: World) -> None:
     assert holders(world) == 0
     assert world.survey()["retired"] == {"web-0": 1}
     assert len(os.listdir(world.root.retired(OWNER))) == 1
-    assert not os.path.exists(world.root.run(layout.token(OWNER, "web-0.0123abcd")))
+    assert not os.path.exists(world.root.run(identifiers.run_dir_name(OWNER, "web-0.0123abcd")))
 
 
 def check_image(world: World) -> None:

@@ -17,10 +17,11 @@ import pytest
 
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.instances.observed import host_state
+from unictl.onhost import errors
 from unictl.onhost.handlers import survey
 from unictl.onhost.instances import claims, run_log
 from unictl.onhost.protocol import frames
-from unictl.onhost.storage import layout
+from unictl.onhost.storage import atomic, layout
 
 OTHER = "blog-77aa11"
 KEY = "web-0.0123abcd"
@@ -125,22 +126,22 @@ class Store:
 
     def rows(self) -> dict[str, Any]:
         """Of a survey only what is told of records, wished to be others: their specs too."""
-        notes: list[frames.Problem] = []
-        told = {"instances": survey.instances(self.world.root, OWNER, {"web": "another"}, notes)}
-        claims.of_others(self.world.root, OWNER, set(), lambda *_: [], notes)
-        for row in json.loads(frames.encode(told))["instances"]:
-            host_state._instance("here", row)
+        notes: list[errors.HostError] = []
+        told = {"instances": survey.instance_rows(self.world.root, OWNER, {"web": "another"}, notes)}
+        claims.foreign_claims(self.world.root, OWNER, set(), lambda *_: [], notes)
+        for row in json.loads(frames.encode_json(told))["instances"]:
+            host_state._decode_instance("here", row)
         return told
 
     def survey(self, path: Path) -> dict[str, Any] | None:
         """What the host says of itself, as the control side reads it; None where it says that it cannot, and why."""
         told, problem = bounded(self.world.survey)
         if problem is not None:
-            assert isinstance(problem, frames.Problem), problem
+            assert isinstance(problem, errors.HostError), problem
             assert (str(path) in problem.text or problem.kind == "renamed") and problem.hint
             return None
         assert told is not None
-        host_state.decode("here", json.loads(frames.encode(told)))
+        host_state.decode_survey("here", json.loads(frames.encode_json(told)))
         return told
 
 
@@ -251,8 +252,8 @@ def test_an_apply_writes_anew_what_is_damaged_or_says_what_to_do_and_removes_not
             for name, ask in _verbs(store).items():
                 _, problem = bounded(lambda name=name, ask=ask: store.world.do(name, **ask))  # type: ignore[misc]
                 if problem is not None:
-                    assert isinstance(problem, frames.Problem | OSError), (path, name, problem)
-                    told = problem if isinstance(problem, frames.Problem) else layout.problem(problem)
+                    assert isinstance(problem, errors.HostError | OSError), (path, name, problem)
+                    told = problem if isinstance(problem, errors.HostError) else atomic.from_os_error(problem)
                     if told.kind != "lost-lease":
                         named = str(place) in told.text or "volume orders" in told.text
                         assert named and told.hint, (path, name, told.text)
@@ -345,12 +346,12 @@ def test_what_lies_among_instances_and_volumes_and_is_none_is_told_and_left_alon
 
 
 def test_a_store_whose_format_or_id_cannot_be_read_is_not_touched(tmp_path: Path) -> None:
-    root = layout.Root(str(tmp_path / "root"))
+    root = layout.StoreLayout(str(tmp_path / "root"))
     root.prepare()
     for name, content in (("format", b"[]"), ("format", b"?"), ("host-id", b"\xff\n")):
         place, whole = Path(root.path) / name, (Path(root.path) / name).read_bytes()
         place.write_bytes(content)
-        with pytest.raises(frames.Problem) as told:
+        with pytest.raises(errors.HostError) as told:
             root.prepare()
             root.host_id()
         assert (told.value.kind, told.value.path) == ("damaged", str(place))
@@ -364,5 +365,5 @@ def test_odd_lines_among_the_facts_of_an_instance_are_ignored_as_torn_ones_are(t
     run_log.append(str(tmp_path), entry)
     with (tmp_path / "ends.jsonl").open("ab") as file:
         file.write(b'{"event":"ended","n":"x"}\n{"event":7}\n[]\n{"event":"ended","console":[1]}\n')
-    assert run_log.last(str(tmp_path)) == entry
-    assert run_log.entries(str(tmp_path)) == [entry]
+    assert run_log.last_entry(str(tmp_path)) == entry
+    assert run_log.read_entries(str(tmp_path)) == [entry]

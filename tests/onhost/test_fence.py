@@ -16,8 +16,8 @@ import pytest
 from tests.onhost import test_crash
 from tests.onhost.counting import Counter
 from tests.onhost.world import OWNER, World, short_folder
+from unictl.onhost import errors
 from unictl.onhost.lease import lease_holder
-from unictl.onhost.protocol import frames
 from unictl.onhost.storage import fence
 
 KEEPERS = ("ends.jsonl", "console.0", "console.1")
@@ -78,7 +78,7 @@ def stopped(world: World, before: int, command: Callable[[World], None]) -> int:
             world.acquire()
             sys.addaudithook(Counter(world.root.path + "/counter", before, signal.SIGSTOP).hook)
             command(world)
-        except (frames.Problem, OSError):
+        except (errors.HostError, OSError):
             # Its lease, or what it had written aside, is gone.
             os._exit(0)
         except BaseException as error:
@@ -101,7 +101,7 @@ def take_over(world: World) -> World:
 def test_stopped_before_any_change_and_woken_after_a_take_over_nothing_is_changed(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fence, "PASSING", 0.02)
+    monkeypatch.setattr(fence, "WRITE_TIMEOUT", 0.02)
     setup, command = COMMANDS[name]
     before = 1
     while True:

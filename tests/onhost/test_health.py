@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document
-from unictl.onhost.health import health_gate
-from unictl.onhost.protocol import frames
+from unictl.onhost import errors
+from unictl.onhost.handlers import health
 
 HELLO = Path(__file__).resolve().parents[2] / "playbooks/hello/hello.elf"
 KEY = "web-0.0123abcd"
@@ -259,14 +259,14 @@ def test_a_cancelled_wait_ends_at_once(running: World, backend: Any) -> None:
     began = time.monotonic()
     probe = http(backend().port, interval=60_000)
     ask = {"owner": OWNER, "key": KEY, "probes": [probe], "min_healthy_time": 60_000, "healthy_deadline": 60_000}
-    with pytest.raises(frames.Problem) as caught:
-        health_gate.await_(running.root, ask, call)
+    with pytest.raises(errors.HostError) as caught:
+        health.await_healthy(running.root, ask, call)
     assert caught.value.kind == "cancelled"
     assert time.monotonic() - began < 30
 
 
 def test_an_instance_that_is_not_there_is_a_problem(held: World) -> None:
-    with pytest.raises(frames.Problem) as caught:
+    with pytest.raises(errors.HostError) as caught:
         prove(held)
     assert caught.value.kind == "not-found"
 

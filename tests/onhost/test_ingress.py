@@ -20,14 +20,14 @@ import pytest
 from tests.onhost.test_crash import killed
 from tests.onhost.world import OWNER, Call, World, document, short_folder
 from unictl.fleet.model import Probe
+from unictl.onhost import errors
 from unictl.onhost.handlers import ingress
-from unictl.onhost.ingress import haproxy, ingress_ports, ingress_watcher
+from unictl.onhost.ingress import haproxy, ingress_ports, ingress_status, ingress_watcher
 from unictl.onhost.platform import privileges, processes
-from unictl.onhost.protocol import frames
-from unictl.onhost.storage import layout
-from unictl.onhost.supervision import supervisor
-from unictl.plan.ingress.config_diff import facts
-from unictl.plan.ingress.haproxy_config import Listener, Server, digest, text
+from unictl.onhost.storage import atomic, guarded_read, layout
+from unictl.onhost.supervision import daemon_client
+from unictl.plan.ingress.config_diff import parse_facts
+from unictl.plan.ingress.haproxy_config import Listener, Server, config_digest, render
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
 
@@ -107,19 +107,19 @@ class Ingress:
 
     def __init__(self, world: World):
         self.world = world
-        self.place = haproxy.Place(world.root, OWNER)
+        self.place = haproxy.IngressPaths(world.root, OWNER)
 
     def put(self, *listeners: Listener, wait: int = 0) -> dict[str, Any]:
-        written = text(OWNER, listeners)
-        return self.world.do("ingress", text=written, hash=digest(written), wait=wait)
+        written = render(OWNER, listeners)
+        return self.world.do("ingress", text=written, hash=config_digest(written), wait=wait)
 
     def survey(self) -> dict[str, Any]:
-        return ingress.survey(self.world.root, OWNER)
+        return ingress_status.current_status(self.world.root, OWNER)
 
     def pids(self) -> list[int]:
-        found = haproxy.mine(self.place)
+        found = haproxy.ingress_processes(self.place)
         pids = list(found)
-        haproxy.close(found)
+        haproxy.close_all(found)
         return pids
 
     def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 5) -> dict[str, Any]:
@@ -180,8 +180,8 @@ def listens(port: int) -> bool:
         return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
-def problem(of: Callable[[], Any]) -> frames.Problem:
-    with pytest.raises(frames.Problem) as caught:
+def problem(of: Callable[[], Any]) -> errors.HostError:
+    with pytest.raises(errors.HostError) as caught:
         of()
     return caught.value
 
@@ -193,7 +193,7 @@ def test_every_member_gets_its_share_and_the_survey_tells_what_is_in_force(gate:
     assert sorted(fetch(port)[1] for _ in range(6)) == sorted(["api-0.aa", "api-1.bb", "api-2.cc"] * 2)
     told = gate.survey()
     assert told["state"] == "running"
-    assert told["hash"] == digest(text(OWNER, [listener(port, *three)]))
+    assert told["hash"] == config_digest(render(OWNER, [listener(port, *three)]))
     assert told["servers"] == dict.fromkeys(("api-0.aa", "api-1.bb", "api-2.cc"), "UP")
     assert abs(told["since"] - time.time()) < 10
 
@@ -204,7 +204,7 @@ def test_what_is_in_force_is_told_without_its_servers(gate: Ingress, backends: A
     gate.put(wished)
     told = gate.world.do("ingress-text")
     assert told["hash"] == gate.survey()["hash"] and "api-0.aa" not in told["text"]
-    assert facts(told["text"]) == facts(text(OWNER, [wished]))
+    assert parse_facts(told["text"]) == parse_facts(render(OWNER, [wished]))
 
 
 def test_what_is_in_force_already_is_not_touched(gate: Ingress, backends: Any) -> None:
@@ -349,8 +349,10 @@ def test_what_another_fleet_is_to_listen_on_is_taken_even_while_nothing_listens(
     gate.put(listener(port))
     for pid in gate.pids():
         os.kill(pid, signal.SIGKILL)
-    with pytest.raises(frames.Problem, match=rf"\*:{port}, which is held by the ingress of fleet {OWNER}"):
-        ingress_ports.check_claims(gate.world.root, [("", port)], {OWNER: ingress.ports(gate.world.root, OWNER)})
+    with pytest.raises(errors.HostError, match=rf"\*:{port}, which is held by the ingress of fleet {OWNER}"):
+        ingress_ports.check_claims(
+            gate.world.root, [("", port)], {OWNER: ingress_status.configured_ports(gate.world.root, OWNER)}
+        )
 
 
 def test_one_that_does_not_start_leaves_no_claim_and_what_was_there_before(
@@ -363,11 +365,11 @@ def test_one_that_does_not_start_leaves_no_claim_and_what_was_there_before(
         taken = listener(foreign.getsockname()[1], one, name="web")
         assert "did not start" in problem(lambda: gate.put(taken)).text
         assert gate.survey()["state"] == "absent"
-        assert ingress.ports(gate.world.root, OWNER) == []
+        assert ingress_status.configured_ports(gate.world.root, OWNER) == []
         gate.put(listener(port, one))
         before = gate.survey()["hash"]
         assert "did not start" in problem(lambda: gate.put(listener(port, one), taken)).text
-        assert ingress.ports(gate.world.root, OWNER) == [("127.0.0.1", port)]
+        assert ingress_status.configured_ports(gate.world.root, OWNER) == [("127.0.0.1", port)]
     assert gate.survey()["hash"] == before
     assert fetch(port) == (200, "api-0.aa")
 
@@ -375,10 +377,10 @@ def test_one_that_does_not_start_leaves_no_claim_and_what_was_there_before(
 def test_who_was_never_behind_it_is_out_without_a_port_that_another_program_has(gate: Ingress, backends: Any) -> None:
     port, (one, two) = free_port(), backends("api-0.aa", "api-1.aa")
     with socket.create_server(("127.0.0.1", 0)) as foreign:
-        emptied = text(OWNER, [listener(foreign.getsockname()[1], name="web")])
+        emptied = render(OWNER, [listener(foreign.getsockname()[1], name="web")])
 
         def leave(*keys: str) -> dict[str, Any]:
-            return gate.world.do("ingress", text=emptied, hash=digest(emptied), wait=0, out=list(keys))
+            return gate.world.do("ingress", text=emptied, hash=config_digest(emptied), wait=0, out=list(keys))
 
         assert leave("web-0.bb") == {"changed": False, "drained": True}
         assert gate.survey()["state"] == "absent"
@@ -396,14 +398,14 @@ def test_where_it_died_and_its_ports_are_taken_somebody_may_leave_all_the_same_a
         os.kill(pid, signal.SIGKILL)
     gate.until(lambda told: told["state"] == "dead")
     with socket.create_server(("127.0.0.1", port)):
-        less = text(OWNER, [listener(port, one)])
+        less = render(OWNER, [listener(port, one)])
 
         def leave(wished: str = less) -> dict[str, Any]:
-            return gate.world.do("ingress", text=wished, hash=digest(wished), wait=0, leaves=True)
+            return gate.world.do("ingress", text=wished, hash=config_digest(wished), wait=0, leaves=True)
 
         assert leave() == {"changed": True, "drained": True}
-        assert "api-1.aa" not in gate.place.text()
-        more = text(OWNER, [listener(port, one), listener(free_port(), name="web")])
+        assert "api-1.aa" not in gate.place.read_config()
+        more = render(OWNER, [listener(port, one), listener(free_port(), name="web")])
         assert problem(lambda: leave(more)).kind == "taken"
         assert problem(lambda: gate.put(listener(port, one))).kind == "taken"
         monkeypatch.setattr(haproxy, "program", lambda: "")
@@ -421,7 +423,7 @@ def test_an_address_that_could_not_be_moved_is_served_as_before(
     def second_fails(*words: Any, **more: Any) -> None:
         starts.append(words)
         if len(starts) == 2:
-            raise frames.Problem("failed", "HAProxy did not start: no")
+            raise errors.HostError("failed", "HAProxy did not start: no")
         start(*words, **more)
 
     monkeypatch.setattr(haproxy, "start", second_fails)
@@ -444,7 +446,9 @@ def test_a_port_that_moves_to_another_address_leaves_the_other_listeners_alone(g
     client.start()
     for bind in ("*", "127.0.0.1", "127.0.0.2", "*"):
         assert gate.put(listener(port, bind=bind), listener(other, name="other"), wait=5000)["changed"]
-        assert gate.survey()["hash"] == digest(text(OWNER, [listener(port, bind=bind), listener(other, name="other")]))
+        assert gate.survey()["hash"] == config_digest(
+            render(OWNER, [listener(port, bind=bind), listener(other, name="other")])
+        )
     assert fetch(port)[0] == 503
     stop.set()
     client.join()
@@ -465,9 +469,9 @@ def test_a_port_that_an_instance_has_recorded_is_taken_even_while_nothing_listen
 def test_ports_of_an_ingress_are_claims_to_other_fleets(gate: Ingress) -> None:
     port, published = free_port(), free_port()
     gate.put(listener(port), listener(published, bind="*"))
-    assert sorted(ingress.ports(gate.world.root, OWNER)) == [("", published), ("127.0.0.1", port)]
+    assert sorted(ingress_status.configured_ports(gate.world.root, OWNER)) == [("", published), ("127.0.0.1", port)]
     row = {"kind": "port", "owner": OWNER, "holder": "ingress", "bind": "127.0.0.1", "port": port}
-    assert row in ingress.claims(gate.world.root, OWNER)
+    assert row in ingress_status.port_claims(gate.world.root, OWNER)
 
 
 def test_no_text_stops_it_frees_its_ports_and_leaves_no_file(gate: Ingress, backends: Any) -> None:
@@ -477,8 +481,8 @@ def test_no_text_stops_it_frees_its_ports_and_leaves_no_file(gate: Ingress, back
     assert not listens(port)
     with socket.create_server(("127.0.0.1", port)):
         assert gate.survey()["state"] == "absent"
-    assert not Path(gate.place.folder).exists()
-    assert not Path(gate.place.run).exists()
+    assert not Path(gate.place.directory).exists()
+    assert not Path(gate.place.run_directory).exists()
     assert gate.put() == {"changed": False, "drained": True}
 
 
@@ -520,7 +524,7 @@ def test_an_end_has_a_date_where_somebody_saw_it(gate: Ingress, backends: Any) -
     gate.world.kill_keeper()
     kill(gate, signal.SIGKILL)
     assert gate.survey()["ended"] == 0
-    supervisor.ensure(gate.world.writable, OWNER).close()
+    daemon_client.connect_or_start(gate.world.writable, OWNER).close()
     assert gate.until(lambda told: told["state"] == "running" and told["ends"] == 2, seconds=30)["ended"] == 0
 
 
@@ -586,18 +590,18 @@ def test_the_keeper_goes_with_the_ingress_where_nothing_else_is_kept(gate: Ingre
 
 
 def test_its_starts_are_tried_ever_less_often() -> None:
-    assert [ingress_watcher.pause(level) for level in range(1, 10)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert [ingress_watcher.retry_delay(level) for level in range(1, 10)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_one_that_hangs_is_replaced(gate: Ingress, backends: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haproxy, "ANSWER", 0.2)
+    monkeypatch.setattr(haproxy, "ANSWER_TIMEOUT", 0.2)
     port = free_port()
     wished = listener(port, *backends("api-0.aa"))
     gate.put(wished)
     (hung,) = gate.pids()
     os.kill(hung, signal.SIGSTOP)
     deadline = time.monotonic() + 5
-    while processes.state(hung, processes.ticks(hung)) != "T":
+    while processes.process_state(hung, processes.start_ticks(hung)) != "T":
         assert time.monotonic() < deadline
         time.sleep(0.002)
     assert gate.survey()["state"] == "dead"
@@ -610,7 +614,7 @@ def test_one_whose_run_folder_was_swept_is_replaced(gate: Ingress, backends: Any
     port = free_port()
     wished = listener(port, *backends("api-0.aa"))
     gate.put(wished)
-    shutil.rmtree(gate.place.run)
+    shutil.rmtree(gate.place.run_directory)
     assert gate.put(wished)["changed"]
     assert fetch(port) == (200, "api-0.aa")
     assert len(gate.pids()) == 1
@@ -619,13 +623,13 @@ def test_one_whose_run_folder_was_swept_is_replaced(gate: Ingress, backends: Any
 def test_a_text_that_haproxy_refuses_changes_nothing(gate: Ingress, backends: Any) -> None:
     port = free_port()
     gate.put(listener(port, *backends("api-0.aa")))
-    before = (gate.survey()["hash"], gate.place.text())
+    before = (gate.survey()["hash"], gate.place.read_config())
     bad = "global\n{global}\n\nlisten web\n    no-such-word\n"
-    told = problem(lambda: gate.world.do("ingress", text=bad, hash=digest(bad), wait=0))
+    told = problem(lambda: gate.world.do("ingress", text=bad, hash=config_digest(bad), wait=0))
     assert told.kind == "unsupported"
     assert "no-such-word" in told.text
-    assert (gate.survey()["hash"], gate.place.text()) == before
-    assert layout.names(gate.place.folder) == ["haproxy.cfg"]
+    assert (gate.survey()["hash"], gate.place.read_config()) == before
+    assert guarded_read.list_names(gate.place.directory) == ["haproxy.cfg"]
 
 
 def test_a_request_in_flight_ends_where_it_began_and_the_drain_waits_for_it(gate: Ingress, backends: Any) -> None:
@@ -662,9 +666,9 @@ def test_a_cancelled_drain_returns_at_once(gate: Ingress, backends: Any) -> None
         assert old.begun.wait(5)
         call = Call(gate.world.connection)
         call.cancelled.set()
-        written = text(OWNER, [listener(port, new)])
-        ask = {"owner": OWNER, "text": written, "hash": digest(written), "wait": 60_000}
-        assert ingress.ingress(gate.world.root, ask, call) == {"changed": True, "drained": False}
+        written = render(OWNER, [listener(port, new)])
+        ask = {"owner": OWNER, "text": written, "hash": config_digest(written), "wait": 60_000}
+        assert ingress.apply_config(gate.world.root, ask, call) == {"changed": True, "drained": False}
         old.gate.set()
 
 
@@ -677,7 +681,7 @@ def test_without_haproxy_the_problem_says_what_to_install(held: World, monkeypat
     told = problem(lambda: Ingress(held).put(listener(free_port())))
     assert told.kind == "unsupported"
     assert "install haproxy" in told.hint
-    assert ingress.lacks()[0]["code"] == "no-haproxy"
+    assert ingress_status.missing_capabilities()[0]["code"] == "no-haproxy"
 
 
 def test_haproxy_runs_as_nobody_in_particular_and_outside_our_session(gate: Ingress) -> None:
@@ -685,7 +689,7 @@ def test_haproxy_runs_as_nobody_in_particular_and_outside_our_session(gate: Ingr
     (pid,) = gate.pids()
     assert os.getsid(pid) == pid
     assert not gate.world.connection.lease or not inherits(pid, gate.world.connection.lease.descriptor)
-    uid = privileges.user(gate.world.root, gate.place.token)
+    uid = privileges.instance_uid(gate.world.root, gate.place.token)
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
     told = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     assert {int(word) for word in told["Uid"].split()} == {os.geteuid() if uid is None else uid}
@@ -703,12 +707,12 @@ def test_killed_at_any_instant_the_same_message_again_converges() -> None:
             world.acquire()
             told = gate.survey()
             assert told["state"] in ("absent", "dead", "running"), k
-            wished = text(OWNER, [listener(port), listener(port, name="more", bind="127.0.0.3")])
+            wished = render(OWNER, [listener(port), listener(port, name="more", bind="127.0.0.3")])
             gate.put(listener(port), listener(port, name="more", bind="127.0.0.3"), wait=5000)
-            assert gate.survey()["hash"] == digest(wished), k
+            assert gate.survey()["hash"] == config_digest(wished), k
             assert fetch(port)[0] == 503
             assert len(gate.pids()) == 1, k
-            assert set(layout.names(gate.place.folder)) - {"ends.jsonl"} == {"haproxy.cfg"}, k
+            assert set(guarded_read.list_names(gate.place.directory)) - {"ends.jsonl"} == {"haproxy.cfg"}, k
             assert gate.put(wait=2000)["drained"]
             assert not gate.pids()
             count = k if ended else max(count, k + 1)
@@ -724,7 +728,7 @@ def test_a_reload_whose_writer_died_in_it_does_not_stay_beside_the_next(
     gate.put(listener(port, one))
     gate.world.release()
 
-    def die(_root: layout.Root, place: haproxy.Place, old: list[int], handover: bool) -> None:  # noqa: ARG001
+    def die(_root: layout.StoreLayout, place: haproxy.IngressPaths, old: list[int], handover: bool) -> None:  # noqa: ARG001
         argv = ["haproxy", "-D", "-f", place.config, "-p", place.pidfile, "-x", place.admin, "-sf", str(old[0])]
         subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -736,7 +740,7 @@ def test_a_reload_whose_writer_died_in_it_does_not_stay_beside_the_next(
         gate.put(listener(port, two))
     os.waitpid(pid, 0)
     gate.world.acquire()
-    with contextlib.suppress(frames.Problem):
+    with contextlib.suppress(errors.HostError):
         gate.put(listener(port, three), wait=5000)
     assert gate.put(listener(port, three), wait=5000)["drained"]
     assert len(gate.pids()) == 1
@@ -754,9 +758,9 @@ def change(world: World, port: int) -> None:
 
 def kill(gate: Ingress, number: int) -> None:
     """Send it to all, and wait until they are gone."""
-    found = haproxy.mine(gate.place)
-    haproxy.tell(found, number)
-    assert haproxy.await_end(found, 60, None)
+    found = haproxy.ingress_processes(gate.place)
+    haproxy.signal_all(found, number)
+    assert haproxy.await_exit(found, 60, None)
 
 
 def inherits(pid: int, descriptor: int) -> bool:
@@ -766,6 +770,6 @@ def inherits(pid: int, descriptor: int) -> bool:
 
 
 def test_a_damaged_file_is_no_ingress_and_no_crash_of_the_survey(gate: Ingress) -> None:
-    layout.folders(gate.place.folder)
+    atomic.make_dirs(gate.place.directory)
     Path(gate.place.config).write_bytes(b"\xff\xfe bind")
     assert gate.survey()["state"] == "dead"

@@ -12,8 +12,8 @@ from tests.onhost.world import OWNER, Call, World, document, size
 from unictl.onhost.handlers import logs
 from unictl.onhost.instances import backoff, console_log, exits, hypervisor_process, instance_state, run_log
 from unictl.onhost.platform import event_loop, processes
-from unictl.onhost.storage import layout, locks
-from unictl.onhost.supervision import supervised_process, supervisor
+from unictl.onhost.storage import identifiers, locks
+from unictl.onhost.supervision import daemon_client, supervised_process
 from unictl.onhost.survey import other_stores
 
 KEY = "web-0.0123abcd"
@@ -85,7 +85,7 @@ def test_it_is_started_again_after_a_second_and_then_after_two(held: World) -> N
     while held.row(KEY)["starts"] < 3:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    at = [entry["at"] for entry in run_log.entries(held.root.instance(OWNER, KEY)) if entry["event"] == "started"]
+    at = [entry["at"] for entry in run_log.read_entries(held.root.instance(OWNER, KEY)) if entry["event"] == "started"]
     assert 0.9 < at[1] - at[0] < 20
     assert 1.9 < at[2] - at[1] < 20
 
@@ -93,10 +93,10 @@ def test_it_is_started_again_after_a_second_and_then_after_two(held: World) -> N
 def test_the_back_off_ends_at_a_minute_and_begins_anew_after_a_steady_run(tmp_path: Path) -> None:
     pauses = []
     for n in range(10):
-        pauses.append(backoff.after(str(tmp_path), ran=1.0))
-        exits.write(str(tmp_path), n, {}, "crash", pause=pauses[-1])
+        pauses.append(backoff.pause_after(str(tmp_path), run_seconds=1.0))
+        exits.record_exit(str(tmp_path), n, {}, "crash", pause=pauses[-1])
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
-    assert backoff.after(str(tmp_path), ran=backoff.STEADY) == 1
+    assert backoff.pause_after(str(tmp_path), run_seconds=backoff.STABLE_SECONDS) == 1
 
 
 def test_retire_ends_a_back_off(held: World) -> None:
@@ -120,12 +120,12 @@ def test_nothing_is_started_from_a_record_that_was_edited_by_hand(held: World) -
     edited = Path(folder, "record.json")
     edited.write_text(edited.read_text().replace("exit 1", "exit 2"))
     deadline = time.monotonic() + 60
-    while (run_log.last(folder) or {})["verdict"] != "configuration":
+    while (run_log.last_entry(folder) or {})["verdict"] != "configuration":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    last = run_log.last(folder) or {}
+    last = run_log.last_entry(folder) or {}
     assert (last["reason"], last["restarting"]) == (f"{edited} was edited by hand", False)
-    assert len([entry for entry in run_log.entries(folder) if entry["event"] == "started"]) == 1
+    assert len([entry for entry in run_log.read_entries(folder) if entry["event"] == "started"]) == 1
     assert held.states() == {KEY: "damaged"}
 
 
@@ -150,8 +150,8 @@ def test_a_store_that_is_asked_under_another_root_tells_where_the_fleet_runs(hel
     held.launch(document())
     other = World(held.root.path + "-other")
     try:
-        assert held.root.path in [each["root"] for each in other_stores.stores(other.root, OWNER)]
-        assert other_stores.stores(other.root, "another-5f0c2a") == []
+        assert held.root.path in [each["root"] for each in other_stores.find_stores(other.root, OWNER)]
+        assert other_stores.find_stores(other.root, "another-5f0c2a") == []
         assert held.survey()["elsewhere"] == []
     finally:
         other.close()
@@ -166,7 +166,7 @@ def test_what_ended_while_nobody_watched_is_told_and_not_restarted(held: World) 
     assert held.row(KEY)["end"]["verdict"] == "unknown"
     held.release()
     held.acquire()
-    row = held.until(KEY, "ended", reason=run_log.UNWATCHED["reason"])
+    row = held.until(KEY, "ended", reason=run_log.UNOBSERVED_END["reason"])
     assert row["end"]["restarting"] is False
 
 
@@ -212,8 +212,8 @@ def test_a_flooding_console_stays_bounded(held: World) -> None:
         time.sleep(0.01)
     folder = held.root.instance(OWNER, KEY)
     sizes = [size(f"{folder}/console.{number}") for number in (0, 1)]
-    assert max(sizes) <= console_log.BOUND
-    assert sum(sizes) > console_log.BOUND // 2
+    assert max(sizes) <= console_log.FILE_LIMIT
+    assert sum(sizes) > console_log.FILE_LIMIT // 2
     held.retire(KEY)
 
 
@@ -270,9 +270,9 @@ def test_facts_of_many_restarts_stay_bounded(world: World) -> None:
     folder = world.root.path
     for number in range(3000):
         run_log.append(folder, {"event": "ended", "n": number, "console": ["x" * 50]})
-    run_log.bound(folder)
-    assert Path(folder + "/ends.jsonl").stat().st_size < run_log.BOUND
-    assert (run_log.last(folder) or {})["n"] == 2999
+    run_log.truncate(folder)
+    assert Path(folder + "/ends.jsonl").stat().st_size < run_log.MAX_BYTES
+    assert (run_log.last_entry(folder) or {})["n"] == 2999
 
 
 def test_a_torn_line_of_facts_is_ignored(world: World) -> None:
@@ -280,46 +280,46 @@ def test_a_torn_line_of_facts_is_ignored(world: World) -> None:
     run_log.append(folder, {"event": "started", "n": 1})
     with Path(folder + "/ends.jsonl").open("ab") as file:
         file.write(b'{"event": "end')
-    assert (run_log.last(folder) or {})["n"] == 1
+    assert (run_log.last_entry(folder) or {})["n"] == 1
     run_log.append(folder, {"event": "started", "n": 2})
-    assert [entry["n"] for entry in run_log.entries(folder)] == [1, 2]
+    assert [entry["n"] for entry in run_log.read_entries(folder)] == [1, 2]
 
 
 def test_the_run_folder_is_named_alike_by_everybody() -> None:
-    assert layout.token("hello", "web-0.0123abcd") == layout.token("hello", "web-0.0123abcd")
-    assert layout.token("hello", "a") != layout.token("hello/a")
+    assert identifiers.run_dir_name("hello", "web-0.0123abcd") == identifiers.run_dir_name("hello", "web-0.0123abcd")
+    assert identifiers.run_dir_name("hello", "a") != identifiers.run_dir_name("hello/a")
 
 
-@pytest.mark.parametrize("step", ["socket.socket.bind", "code", "os.posix_spawn"])
+@pytest.mark.parametrize("step", ["socket.socket.bind", "code_location", "os.posix_spawn"])
 def test_a_keeper_that_cannot_be_started_leaves_no_lock_no_socket_and_no_descriptor(
     held: World, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    folder = Path(instance_state.keeper_folder(held.root, OWNER))
+    folder = Path(instance_state.supervisor_dir(held.root, OWNER))
     before = len(os.listdir("/proc/self/fd"))
     with monkeypatch.context() as once:
-        once.setattr(f"unictl.onhost.supervision.supervisor.{step}", refuse)
+        once.setattr(f"unictl.onhost.supervision.daemon_client.{step}", refuse)
         with pytest.raises(OSError, match="temporarily"):
-            supervisor.ensure(held.writable, OWNER)
+            daemon_client.connect_or_start(held.writable, OWNER)
     assert not (folder / "socket").exists()
-    assert not locks.held(str(folder / "lock"))
+    assert not locks.is_locked(str(folder / "lock"))
     assert len(os.listdir("/proc/self/fd")) == before
-    supervisor.ensure(held.writable, OWNER).close()
+    daemon_client.connect_or_start(held.writable, OWNER).close()
 
 
 def test_a_pid_is_named_only_where_that_process_is_the_keeper(held: World) -> None:
     held.launch(document())
-    lock = Path(instance_state.keeper_folder(held.root, OWNER)) / "lock"
+    lock = Path(instance_state.supervisor_dir(held.root, OWNER)) / "lock"
     pid = held.keeper()
-    assert f"kill -9 {pid}" in supervisor._mute(held.root, OWNER).hint
+    assert f"kill -9 {pid}" in daemon_client.unresponsive_error(held.root, OWNER).hint
     # As it is until a new keeper has written its own: that of another process stands there.
     lock.write_text(f"{held.pid(KEY)}\n")
-    assert "kill" not in supervisor._mute(held.root, OWNER).hint
+    assert "kill" not in daemon_client.unresponsive_error(held.root, OWNER).hint
     lock.write_text(f"{pid}\n")
     held.kill_keeper()
-    assert "kill" not in supervisor._mute(held.root, OWNER).hint
+    assert "kill" not in daemon_client.unresponsive_error(held.root, OWNER).hint
 
 
 def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
@@ -329,17 +329,19 @@ def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
     held.kill_keeper()
     faults: list[bool] = []
     ended: list[str] = []
-    turns = event_loop.Loop(lambda: faults.append(True))
-    found, looks = hypervisor_process.found, iter(range(100))
-    monkeypatch.setattr(hypervisor_process, "found", lambda *words: found(*words) if next(looks) > 2 else (0, 0, 0))
-    one = supervised_process.Guest(turns, held.root, OWNER, KEY)
+    turns = event_loop.EventLoop(lambda: faults.append(True))
+    found, looks = hypervisor_process.find_running, iter(range(100))
+    monkeypatch.setattr(
+        hypervisor_process, "find_running", lambda *words: found(*words) if next(looks) > 2 else (0, 0, 0)
+    )
+    one = supervised_process.SupervisedProcess(turns, held.root, OWNER, KEY)
     one.adopt()
     assert one.state == "waiting"
     one.stop(5.0, lambda: ended.append(one.state))
     deadline = time.monotonic() + 30
     while not ended:
         assert time.monotonic() < deadline
-        turns.turn(0.1)
+        turns.run_once(0.1)
     assert (ended, faults) == (["idle"], [])
     assert not held.alive(KEY)
 
@@ -351,7 +353,7 @@ def test_a_child_gives_up_what_its_keeper_took_and_one_that_comes_behind_others_
                 os.setpriority(os.PRIO_PROCESS, 0, nice)
                 if nice > 0 and os.geteuid() == 0:
                     os.setresuid(12345, 12345, 12345)
-                processes.fall_in()
+                processes.reset_priority()
                 os._exit(os.getpriority(os.PRIO_PROCESS, 0))
             finally:
                 os._exit(99)

@@ -4,24 +4,24 @@ from pathlib import Path
 
 import pytest
 
+from unictl.onhost import errors
 from unictl.onhost.ingress import ingress_ports
 from unictl.onhost.platform import privileges, selinux
-from unictl.onhost.protocol import frames
 
 
 def test_a_denial_is_laid_at_selinuxs_door_only_where_it_enforces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enforce = tmp_path / "enforce"
-    monkeypatch.setattr(selinux, "ENFORCE", str(enforce))
+    monkeypatch.setattr(selinux, "ENFORCE_PATH", str(enforce))
     denied, taken = "cannot bind socket (Permission denied) for [*:8080]", "cannot bind socket (Address already in use)"
-    assert selinux.lacks() == []
+    assert selinux.capability_notes() == []
     for text, lacks, remedy in ((None, 0, "else"), ("0", 0, "else"), ("1", 1, selinux.REMEDY)):
         if text is not None:
             enforce.write_text(text)
-        assert len(selinux.lacks()) == lacks
-        assert selinux.hint(denied, "else") == remedy
-        assert selinux.hint(taken, "else") == "else"
+        assert len(selinux.capability_notes()) == lacks
+        assert selinux.denial_hint(denied, "else") == remedy
+        assert selinux.denial_hint(taken, "else") == "else"
 
 
 @pytest.mark.parametrize(("port", "hint"), [(80, "set `become: true`"), (8080, "setsebool -P haproxy_connect_any 1")])
@@ -29,13 +29,13 @@ def test_a_port_that_may_not_be_taken_says_whose_rule_that_is(
     port: int, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "enforce").write_text("1")
-    monkeypatch.setattr(selinux, "ENFORCE", str(tmp_path / "enforce"))
-    monkeypatch.setattr(privileges, "lowest_port", lambda: 1024)
+    monkeypatch.setattr(selinux, "ENFORCE_PATH", str(tmp_path / "enforce"))
+    monkeypatch.setattr(privileges, "lowest_bindable_port", lambda: 1024)
 
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(ingress_ports, "_try", denied)
-    with pytest.raises(frames.Problem) as told:
+    monkeypatch.setattr(ingress_ports, "_try_bind", denied)
+    with pytest.raises(errors.HostError) as told:
         ingress_ports.check_free([("", port)], set())
     assert f"may not listen on *:{port}" in told.value.text and hint in told.value.hint

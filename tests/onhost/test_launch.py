@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, SLEEP, Call, World, document
+from unictl.onhost import errors
 from unictl.onhost.instances import launch_tokens
-from unictl.onhost.protocol import frames
-from unictl.onhost.storage import guarded_read, layout
+from unictl.onhost.storage import guarded_read, identifiers
 
 KEY = "web-0.0123abcd"
 
@@ -64,7 +64,7 @@ def test_retire_keeps_record_and_end_and_frees_the_rest(held: World) -> None:
     assert {"record.json", "end.json", "console.1"} <= set(files)
     end = guarded_read.read_json(f"{held.root.retired(OWNER)}/{kept}/end.json")
     assert (end["verdict"], end["console"]) == ("stopped", ["hello"])
-    assert not os.path.exists(held.root.run(layout.token(OWNER, KEY)))
+    assert not os.path.exists(held.root.run(identifiers.run_dir_name(OWNER, KEY)))
 
 
 def console(world: World) -> str:
@@ -158,7 +158,7 @@ def test_a_volume_has_one_user_and_its_process_holds_it(held: World) -> None:
     assert outcome["problem"]["kind"] == "taken"
     assert KEY in outcome["problem"]["text"]
     assert held.survey()["volumes"] == [{"name": "orders", "size": 4096, "used_by": KEY}]
-    with pytest.raises(frames.Problem):
+    with pytest.raises(errors.HostError):
         held.do("volume", action="delete", name="orders")
     held.retire(KEY)
     assert held.launch(document("web-1", volumes=["orders"]))[0]["ok"]
@@ -239,7 +239,7 @@ def test_what_may_not_stand_in_one_guests_words_may_in_anothers(held: World) -> 
 
 def test_tokens_are_replaced_once(held: World) -> None:
     run = document(argv=("{run}/x", "{image:" + "b" * 64 + "}", "{volume:orders}", "{nothing}", "{image:short}"))["run"]
-    argv = launch_tokens.argv(held.root, OWNER, KEY, run)
+    argv = launch_tokens.expand_argv(held.root, OWNER, KEY, run)
     assert argv[0].startswith(held.root.runs)
     assert argv[1:] == [f"{held.root.images}/{'b' * 64}", f"{held.root.volume(OWNER, 'orders')}/data", *run["argv"][3:]]
 
@@ -275,7 +275,7 @@ def test_hypervisors_run_as_nobody_in_particular(held: World) -> None:
 def test_the_store_of_a_newer_tool_is_left_alone(world: World) -> None:
     with open(world.root.path + "/format", "w") as file:
         json.dump({"format": 9, "readable_from": 2}, file)
-    with pytest.raises(frames.Problem) as problem:
+    with pytest.raises(errors.HostError) as problem:
         world.root.prepare()
     assert problem.value.kind == "newer-format"
 

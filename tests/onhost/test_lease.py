@@ -8,8 +8,9 @@ import time
 import pytest
 
 from tests.onhost.world import OWNER, Call, Connection, World
+from unictl.onhost import errors
+from unictl.onhost.handlers import lease
 from unictl.onhost.lease import fleet_lease, lease_holder
-from unictl.onhost.protocol import frames
 from unictl.onhost.storage import locks
 
 
@@ -22,7 +23,7 @@ def hold_in_a_child(world: World, stop: bool = False) -> int:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        fleet_lease.acquire(world.root, ask(), Call())
+        lease.acquire(world.root, ask(), Call())
         os.write(writing, b"x")
         if stop:
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -35,9 +36,9 @@ def hold_in_a_child(world: World, stop: bool = False) -> int:
 
 
 def test_of_two_holders_the_second_is_told_who_the_first_is(world: World) -> None:
-    fleet_lease.acquire(world.root, ask(), Call())
-    with pytest.raises(frames.Problem) as problem:
-        fleet_lease.acquire(world.root, ask(), Call())
+    lease.acquire(world.root, ask(), Call())
+    with pytest.raises(errors.HostError) as problem:
+        lease.acquire(world.root, ask(), Call())
     assert problem.value.kind == "busy"
     assert "eve (apply)" in problem.value.text
 
@@ -55,32 +56,32 @@ def test_asking_twice_on_one_connection_is_one_lease(world: World) -> None:
 def test_a_waiter_gets_it_when_the_holder_gives_it_back(world: World) -> None:
     world.acquire()
     threading.Timer(0.1, world.release).start()
-    assert fleet_lease.acquire(world.root, ask(wait=5), Call())["token"] == 2
+    assert lease.acquire(world.root, ask(wait=5), Call())["token"] == 2
 
 
 def test_waiting_can_be_cancelled(world: World) -> None:
     world.acquire()
     call = Call()
     threading.Timer(0.1, call.cancelled.set).start()
-    with pytest.raises(frames.Problem) as problem:
-        fleet_lease.acquire(world.root, ask(wait=30), call)
+    with pytest.raises(errors.HostError) as problem:
+        lease.acquire(world.root, ask(wait=30), call)
     assert problem.value.kind == "cancelled"
 
 
 def test_a_killed_holder_leaves_no_lock(world: World) -> None:
     pid = hold_in_a_child(world)
-    assert (lease_holder.holder(world.root, OWNER) or {})["user"] == "eve"
+    assert (lease_holder.current_holder(world.root, OWNER) or {})["user"] == "eve"
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    assert lease_holder.holder(world.root, OWNER) is None
+    assert lease_holder.current_holder(world.root, OWNER) is None
     world.acquire()
 
 
 def test_a_stopped_holder_is_shown_as_such_and_can_be_ended(world: World) -> None:
     pid = hold_in_a_child(world, stop=True)
     os.waitpid(pid, os.WUNTRACED)
-    assert (lease_holder.holder(world.root, OWNER) or {})["process"] == "T"
-    with pytest.raises(frames.Problem) as problem:
+    assert (lease_holder.current_holder(world.root, OWNER) or {})["process"] == "T"
+    with pytest.raises(errors.HostError) as problem:
         world.acquire(wait=0)
     assert "stopped" in problem.value.text
     assert world.do("end-holder") == {"ended": True}
@@ -90,7 +91,7 @@ def test_a_stopped_holder_is_shown_as_such_and_can_be_ended(world: World) -> Non
 
 def test_nothing_is_changed_without_the_lease(world: World) -> None:
     for name in ("launch", "retire", "stage", "volume", "mark", "remember", "collect"):
-        with pytest.raises(frames.Problem) as problem:
+        with pytest.raises(errors.HostError) as problem:
             world.do(name, key="web-0.0123abcd", instances=[])
         assert problem.value.kind == "lost-lease"
 
@@ -99,23 +100,23 @@ def test_whatever_a_holder_does_it_first_looks_whether_its_token_is_still_the_la
     with open(f"{lease_holder.lease_path(held.root, OWNER)}.token", "w") as file:
         file.write("7")
     for name in ("launch", "retire", "stage", "volume", "mark", "remember", "collect", "ingress"):
-        with pytest.raises(frames.Problem) as problem:
+        with pytest.raises(errors.HostError) as problem:
             held.do(name, key="web-0.0123abcd", instances=[])
         assert problem.value.kind == "lost-lease"
-    assert not locks.held(lease_holder.lease_path(held.root, OWNER))
+    assert not locks.is_locked(lease_holder.lease_path(held.root, OWNER))
 
 
 def test_a_lease_of_one_fleet_is_none_of_another(held: World) -> None:
     held.do("lease", mark="shop", id="5f0c2a")
     other = Call(held.connection)
-    with pytest.raises(frames.Problem):
+    with pytest.raises(errors.HostError):
         fleet_lease.require({"owner": "other-123456"}, other)
-    fleet_lease.acquire(held.root, {"owner": "other-123456", "mark": "other"}, Call(Connection()))
+    lease.acquire(held.root, {"owner": "other-123456", "mark": "other"}, Call(Connection()))
 
 
 def test_the_lock_file_is_never_unlinked_so_two_never_hold(held: World) -> None:
     held.do("collect", end=True)
-    assert locks.held(lease_holder.lease_path(held.root, OWNER))
+    assert locks.is_locked(lease_holder.lease_path(held.root, OWNER))
 
 
 def test_a_new_holder_sweeps_what_a_killed_run_left_aside(held: World) -> None:
@@ -133,23 +134,23 @@ def test_a_new_holder_sweeps_what_a_killed_run_left_aside(held: World) -> None:
 
 def test_a_holder_without_a_beat_for_long_is_ended_by_whoever_wants_its_lease(world: World) -> None:
     pid = hold_in_a_child(world, stop=True)
-    with pytest.raises(frames.Problem):
-        fleet_lease.acquire(world.root, ask(), Call())
-    old = b"%020.3f" % (time.monotonic() - fleet_lease.STALE - 1)
+    with pytest.raises(errors.HostError):
+        lease.acquire(world.root, ask(), Call())
+    old = b"%020.3f" % (time.monotonic() - fleet_lease.STALE_AFTER - 1)
     with open(lease_holder.lease_path(world.root, OWNER), "r+b") as file:
         file.write(old)
-    assert fleet_lease.acquire(world.root, ask(), Call())["token"] == 2
+    assert lease.acquire(world.root, ask(), Call())["token"] == 2
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 
 def test_a_holder_that_beats_is_left_alone_however_old(world: World) -> None:
     held = Connection()
-    fleet_lease.acquire(world.root, ask(), Call(held))
+    lease.acquire(world.root, ask(), Call(held))
     assert held.lease is not None
     with open(lease_holder.lease_path(world.root, OWNER), "r+b") as file:
-        file.write(b"%020.3f" % (time.monotonic() - fleet_lease.STALE - 1))
+        file.write(b"%020.3f" % (time.monotonic() - fleet_lease.STALE_AFTER - 1))
     held.lease._beaten = 0.0
     held.lease.beat()
-    assert lease_holder.silent(lease_holder.lease_path(world.root, OWNER)) < 5
-    with pytest.raises(frames.Problem):
-        fleet_lease.acquire(world.root, ask(), Call())
+    assert lease_holder.silent_seconds(lease_holder.lease_path(world.root, OWNER)) < 5
+    with pytest.raises(errors.HostError):
+        lease.acquire(world.root, ask(), Call())

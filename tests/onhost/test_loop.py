@@ -2,19 +2,19 @@
 
 import os
 
-from unictl.onhost.platform.event_loop import Loop
+from unictl.onhost.platform.event_loop import EventLoop
 
 
 def test_what_was_told_of_a_closed_descriptor_does_not_call_who_has_its_number_now() -> None:
     failed: list[bool] = []
     called: list[str] = []
-    loop = Loop(lambda: failed.append(True))
+    loop = EventLoop(lambda: failed.append(True))
     pipes = dict(os.pipe() for _ in range(2))
 
     def first(mine: int, other: int) -> None:
         called.append("first")
-        loop.forget(mine)
-        loop.forget(other)
+        loop.unwatch(mine)
+        loop.unwatch(other)
         quiet, silent = os.pipe()
         pipes[quiet] = silent
         os.dup2(quiet, other)
@@ -26,9 +26,9 @@ def test_what_was_told_of_a_closed_descriptor_does_not_call_who_has_its_number_n
     for end in pipes.values():
         os.write(end, b"x")
     try:
-        loop.turn(1)
+        loop.run_once(1)
         assert called == ["first"]
-        loop.turn(0)
+        loop.run_once(0)
         assert called == ["first"]
         assert not failed
     finally:

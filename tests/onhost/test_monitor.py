@@ -13,7 +13,7 @@ from tests.onhost.test_keeper import text_of
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.onhost.hypervisors.qemu import accelerator_trials
 from unictl.onhost.platform import privileges
-from unictl.onhost.storage import layout
+from unictl.onhost.storage import identifiers
 
 KEY = "web-0.0123abcd"
 QEMU = shutil.which("qemu-system-x86_64") or ""
@@ -91,7 +91,7 @@ def test_a_real_guest_says_something_and_its_exit_code_is_told(held: World) -> N
 @needs_qemu
 def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: World) -> None:
     real(held, "-S")
-    path = held.root.run(layout.token(OWNER, KEY)) + "/qmp"
+    path = held.root.run(identifiers.run_dir_name(OWNER, KEY)) + "/qmp"
     deadline = time.monotonic() + 60
     while not os.path.exists(path):
         assert time.monotonic() < deadline
@@ -115,7 +115,7 @@ def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: 
 def test_the_group_of_a_device_is_given_where_it_lets_it_in_and_never_roots(
     mode: int, gid: int, given: list[int]
 ) -> None:
-    assert privileges.let_in(os.stat_result((0o020000 | mode, 0, 0, 1, 0, gid, 0, 0, 0, 0))) == given
+    assert privileges.device_groups(os.stat_result((0o020000 | mode, 0, 0, 1, 0, gid, 0, 0, 0, 0))) == given
 
 
 @pytest.mark.real
@@ -123,7 +123,7 @@ def test_the_group_of_a_device_is_given_where_it_lets_it_in_and_never_roots(
 def test_a_real_hypervisor_is_in_no_group_but_that_of_kvm(held: World) -> None:
     real(held, "-S")
     held.until(KEY, "running")
-    uid = privileges.user(held.root, layout.token(OWNER, KEY))
+    uid = privileges.instance_uid(held.root, identifiers.run_dir_name(OWNER, KEY))
     while b"qemu" not in Path(f"/proc/{held.pid(KEY)}/cmdline").read_bytes():
         time.sleep(0.01)
     told = dict(line.partition(":")[::2] for line in Path(f"/proc/{held.pid(KEY)}/status").read_text().splitlines())
@@ -132,7 +132,7 @@ def test_a_real_hypervisor_is_in_no_group_but_that_of_kvm(held: World) -> None:
         assert set(groups) == set(os.getgroups())
     else:
         assert set(told["Uid"].split() + told["Gid"].split()) == {str(uid)}
-        assert groups == privileges.groups()
+        assert groups == privileges.extra_groups()
         assert 0 not in groups
 
 
@@ -140,7 +140,7 @@ def test_a_real_hypervisor_is_in_no_group_but_that_of_kvm(held: World) -> None:
 @needs_qemu
 def test_a_real_hypervisor_told_to_end_by_hand_is_killed_and_not_clean(held: World) -> None:
     real(held, "-S", restart="always", exits=[{"verdict": "clean", "status": 0}])
-    path = held.root.run(layout.token(OWNER, KEY)) + "/qmp"
+    path = held.root.run(identifiers.run_dir_name(OWNER, KEY)) + "/qmp"
     while not os.path.exists(path):
         time.sleep(0.01)
     time.sleep(0.3)

@@ -6,8 +6,8 @@ import pytest
 
 from tests.onhost.test_crash import killed
 from tests.onhost.world import OWNER, Connection, World, document, short_folder
-from unictl.onhost.protocol import frames
-from unictl.onhost.storage import layout
+from unictl.onhost import errors
+from unictl.onhost.storage import guarded_read
 
 NEW = "depot-5f0c2a"
 AS_DEPOT: dict[str, Any] = {"owner": NEW, "was": OWNER, "mark": "depot"}
@@ -50,7 +50,7 @@ def test_under_its_former_name_it_is_not_found_any_more_and_that_is_said(world: 
     applied(world)
     rename(world)
     for request in ("survey", "lease", "tail"):
-        with pytest.raises(frames.Problem, match="is called depot-5f0c2a by now") as told:
+        with pytest.raises(errors.HostError, match="is called depot-5f0c2a by now") as told:
             world.do(request, mark="shop")
         assert told.value.kind == "renamed" and "`was: depot`" in told.value.hint
 
@@ -73,7 +73,7 @@ def test_an_apply_that_is_on_its_way_keeps_the_former_name_until_the_end(held: W
 
 def test_under_both_names_there_is_one_lease(held: World) -> None:
     held.connection, mine = Connection(), held.connection
-    with pytest.raises(frames.Problem) as told:
+    with pytest.raises(errors.HostError) as told:
         held.acquire(**AS_DEPOT, wait=0)
     assert told.value.kind == "busy"
     held.connection = mine
@@ -92,7 +92,7 @@ def test_killed_at_any_point_it_has_one_of_the_names_and_the_same_command_goes_o
             rename(world)
             assert seen(world, was="")["name"]["called"] == NEW and states(seen(world)) == {"web-0": "running"}
             assert world.pid(KEY) == pid and seen(world)["leftovers"] == 0, kill_before
-            assert layout.names(world.root.fleets) == [OWNER]
+            assert guarded_read.list_names(world.root.fleets) == [OWNER]
         finally:
             world.close()
         kill_before += 1

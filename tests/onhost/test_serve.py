@@ -20,7 +20,7 @@ class Talk:
     def __init__(self, world: World):
         there, self.writing = os.pipe()
         self.reading, back = os.pipe()
-        self.connection = dispatcher.Connection(world.root, there, back)
+        self.connection = dispatcher.Dispatcher(world.root, there, back)
         self.thread = threading.Thread(target=self.connection.run, daemon=True)
         self.thread.start()
         self.hello = json.loads(self.read()[2])
@@ -31,7 +31,9 @@ class Talk:
     def ask(self, stream: int, **request: Any) -> None:
         protocol_frames.write_all(
             self.writing,
-            protocol_frames.frame(stream, protocol_frames.REQUEST, protocol_frames.encode({"owner": OWNER, **request})),
+            protocol_frames.pack_frame(
+                stream, protocol_frames.REQUEST, protocol_frames.encode_json({"owner": OWNER, **request})
+            ),
         )
 
     def answer(self, stream: int, **request: Any) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pyte
     def broken(*_: Any) -> None:
         raise RuntimeError("s3cr3t in a message")
 
-    monkeypatch.setattr(dispatcher, "load", lambda *_: broken)
+    monkeypatch.setattr(dispatcher, "load_handler", lambda *_: broken)
     told = Talk(world).answer(1, do="launch", instances=[], secrets={"pass": "s3cr3t"})["problem"]
     assert told["kind"] == "failed"
     assert "test_serve.py" in told["text"]
@@ -61,10 +63,10 @@ def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pyte
 
 
 def test_a_silent_control_side_loses_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol_frames, "SILENCE", 0.3)
+    monkeypatch.setattr(protocol_frames, "SILENCE_LIMIT", 0.3)
     talk = Talk(world)
     assert "ok" in talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
-    assert lease_holder.holder(world.root, OWNER)
+    assert lease_holder.current_holder(world.root, OWNER)
     talk.thread.join(60)
     assert not talk.thread.is_alive()
     # The process would end here; its lease is freed with it.
@@ -72,11 +74,11 @@ def test_a_silent_control_side_loses_its_lease(world: World, monkeypatch: pytest
 
 
 def test_pings_keep_it_alive(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol_frames, "SILENCE", 0.3)
+    monkeypatch.setattr(protocol_frames, "SILENCE_LIMIT", 0.3)
     talk = Talk(world)
     for _ in range(6):
         time.sleep(0.1)
-        protocol_frames.write_all(talk.writing, protocol_frames.frame(0, protocol_frames.PING))
+        protocol_frames.write_all(talk.writing, protocol_frames.pack_frame(0, protocol_frames.PING))
         assert talk.read()[1] == protocol_frames.PING
     assert talk.thread.is_alive()
     os.close(talk.writing)
@@ -101,7 +103,7 @@ def test_a_cancelled_wait_is_answered(world: World) -> None:
     other = Talk(world)
     other.ask(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
     time.sleep(0.1)
-    protocol_frames.write_all(other.writing, protocol_frames.frame(1, protocol_frames.CANCEL))
+    protocol_frames.write_all(other.writing, protocol_frames.pack_frame(1, protocol_frames.CANCEL))
     _, kind, body = other.read()
     assert kind == protocol_frames.REPLY
     assert json.loads(body)["problem"]["kind"] == "cancelled"
@@ -117,19 +119,19 @@ def test_a_newer_store_is_told_in_the_hello_and_to_every_request(world: World) -
 
 def test_long_replies_come_in_parts_that_join() -> None:
     text = "x" * (3 * protocol_frames.DATA_LIMIT)
-    frames = protocol_frames.frames(7, protocol_frames.REPLY, protocol_frames.encode({"ok": text}))
-    kinds = [protocol_frames.HEAD.unpack_from(one)[2] for one in frames]
+    frames = protocol_frames.pack_message(7, protocol_frames.REPLY, protocol_frames.encode_json({"ok": text}))
+    kinds = [protocol_frames.HEADER.unpack_from(one)[2] for one in frames]
     assert kinds == [protocol_frames.PART] * 3 + [protocol_frames.REPLY]
-    body = b"".join(one[protocol_frames.HEAD.size :] for one in frames)
+    body = b"".join(one[protocol_frames.HEADER.size :] for one in frames)
     assert json.loads(body) == {"ok": text}
 
 
 def test_a_long_request_comes_in_parts_each_of_which_is_answered_by_a_sign_of_life(world: World) -> None:
     talk = Talk(world)
-    body = protocol_frames.encode(
+    body = protocol_frames.encode_json(
         {"owner": OWNER, "do": "survey", "mark": "shop", "full": {"web-0": "x" * (2 * protocol_frames.DATA_LIMIT)}}
     )
-    first, *rest = protocol_frames.frames(1, protocol_frames.REQUEST, body)
+    first, *rest = protocol_frames.pack_message(1, protocol_frames.REQUEST, body)
     protocol_frames.write_all(talk.writing, first)
     assert talk.read()[:2] == (0, protocol_frames.PING)
     assert "ok" in talk.answer(2, do="survey", mark="shop"), "another is answered meanwhile"
@@ -144,7 +146,7 @@ def test_a_host_holds_no_more_of_a_request_than_its_bound(world: World, monkeypa
     talk = Talk(world)
     for stream in range(1, 6):
         protocol_frames.write_all(
-            talk.writing, protocol_frames.frame(stream, protocol_frames.PART, bytes(protocol_frames.DATA_LIMIT))
+            talk.writing, protocol_frames.pack_frame(stream, protocol_frames.PART, bytes(protocol_frames.DATA_LIMIT))
         )
     talk.thread.join(10)
     assert not talk.thread.is_alive()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import OWNER, Call, World, document, short_folder
-from unictl.onhost.handlers import launch
-from unictl.onhost.images import image_store, integrity, retention
-from unictl.onhost.protocol import frames
-from unictl.onhost.storage import layout, locks
+from unictl.onhost import errors
+from unictl.onhost.handlers import images, launch
+from unictl.onhost.images import integrity, retention
+from unictl.onhost.storage import atomic, guarded_read, locks
 
 IMAGE = os.urandom(700_000)
 SHA = hashlib.sha256(IMAGE).hexdigest()
@@ -34,12 +34,12 @@ def test_a_staged_image_is_read_only_and_pinned(held: World) -> None:
 
 def test_an_interrupted_upload_is_resumed(held: World) -> None:
     call = Call(held.connection, IMAGE, stop_after=300_000)
-    with pytest.raises(frames.Problem):
-        image_store.stage(held.root, ASK, call)
+    with pytest.raises(errors.HostError):
+        images.stage(held.root, ASK, call)
     held.release()
     held.acquire()
     again = Call(held.connection, IMAGE)
-    image_store.stage(held.root, ASK, again)
+    images.stage(held.root, ASK, again)
     assert again.pulled == [(327680, len(IMAGE) - 327680)]
     assert image(held).read_bytes() == IMAGE
 
@@ -48,7 +48,7 @@ def test_a_damaged_partial_is_pulled_once_more_from_the_beginning(held: World) -
     partial = Path(held.root.images) / f".partial-{SHA}"
     partial.write_bytes(b"\0" * 65536)
     call = Call(held.connection, IMAGE)
-    image_store.stage(held.root, ASK, call)
+    images.stage(held.root, ASK, call)
     assert call.pulled == [(65536, len(IMAGE) - 65536), (0, len(IMAGE))]
     assert image(held).read_bytes() == IMAGE
 
@@ -94,8 +94,8 @@ def test_what_a_disk_lost_by_itself_is_found_by_reading(held: World) -> None:
     notes = Path(held.root.images) / ".seen"
     told = image(held).stat()
     notes.write_text(json.dumps({SHA: [told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns, True]}))
-    assert integrity.intact(held.root, SHA)
-    assert not integrity.intact(held.root, SHA, read=True)
+    assert integrity.verify(held.root, SHA)
+    assert not integrity.verify(held.root, SHA, reread=True)
     assert held.survey()["damaged"] == [SHA]
 
 
@@ -107,7 +107,7 @@ def test_without_its_notes_a_store_is_as_it_was(held: World) -> None:
 
 
 def test_bytes_that_are_not_the_image_never_get_its_name(held: World) -> None:
-    with pytest.raises(frames.Problem) as problem:
+    with pytest.raises(errors.HostError) as problem:
         held.do("stage", b"x" * len(IMAGE), digest=SHA, size=len(IMAGE))
     assert problem.value.kind == "damaged"
     assert not image(held).exists()
@@ -138,15 +138,15 @@ def test_an_image_that_another_fleet_collects_while_a_launch_is_written_starts_n
     other = World(held.root.path)
     other.acquire(owner="other", mark="other", id="")
     sha = held.stage(b"kernel")
-    batch = launch.Batch(other.writable, "other", {})
-    batch.sort(document("db-0", images=[sha]))
-    batch.write()
-    assert batch.fresh == ["db-0.0123abcd"]
+    batch = launch.LaunchBatch(other.writable, "other", {})
+    batch.classify(document("db-0", images=[sha]))
+    batch.write_records()
+    assert batch.new_keys == ["db-0.0123abcd"]
     held.do("collect")
-    batch.enter()
+    batch.commit()
     (outcome,) = batch.outcomes()
     assert outcome["problem"]["kind"] == "no-image"
-    assert layout.names(held.root.instances("other")) == []
+    assert guarded_read.list_names(held.root.instances("other")) == []
     assert other.do("survey", owner="other", mark="other", full={})["leftovers"] == 0
     other.do("release", owner="other")
 
@@ -158,7 +158,7 @@ def test_an_image_that_is_collected_just_before_it_is_pinned_is_pulled(held: Wor
     had: list[bool] = []
     ask = {"owner": "other", "digest": SHA, "size": len(IMAGE)}
     staging = threading.Thread(target=lambda: had.append(other.do("stage", IMAGE, **ask)["had"]))
-    with locks.Held(held.root.host_lock):
+    with locks.LockGuard(held.root.host_lock):
         # As a collect that has looked at the pins: this one comes too late.
         staging.start()
         staging.join(0.2)
@@ -192,7 +192,7 @@ def test_revisions_of_the_same_images_are_one_and_take_no_place(held: World) -> 
     collected(held, "c1", old, new)
     for n in range(20):
         assert collected(held, f"d{n}", new, bound=2) == []
-    assert [row["revision"] for row in retention.revisions(held.root, OWNER) or ()] == ["d19", "c1"]
+    assert [row["revision"] for row in retention.retained_revisions(held.root, OWNER) or ()] == ["d19", "c1"]
 
 
 def test_what_another_fleet_keeps_is_kept_and_while_that_is_unreadable_everything(held: World) -> None:
@@ -302,14 +302,14 @@ def small() -> Iterator[World]:
 
 def fill(world: World, leave: int = 0) -> Path:
     path = Path(world.root.path) / "filling"
-    size = layout.free_bytes(world.root.path) - leave
+    size = atomic.free_bytes(world.root.path) - leave
     path.write_bytes(b"x" * size)
     return path
 
 
 def test_a_full_disk_is_told_with_path_and_free_bytes(small: World) -> None:
     fill(small, leave=8192)
-    with pytest.raises(frames.Problem) as problem:
+    with pytest.raises(errors.HostError) as problem:
         small.do("stage", IMAGE, digest=SHA, size=len(IMAGE))
     assert problem.value.kind == "no-room"
     assert "8192 are free" in problem.value.text
@@ -317,7 +317,7 @@ def test_a_full_disk_is_told_with_path_and_free_bytes(small: World) -> None:
 
 
 def test_a_volume_that_does_not_fit_leaves_nothing(small: World) -> None:
-    with pytest.raises(frames.Problem) as problem:
+    with pytest.raises(errors.HostError) as problem:
         small.do("volume", action="create", name="orders", size=4 << 20)
     assert problem.value.kind == "no-room"
     assert small.survey()["volumes"] == []
@@ -359,7 +359,5 @@ def test_a_similar_image_that_loses_bytes_while_it_is_used_does_no_harm(held: Wo
             os.truncate(image(held), 4096)
             return super().index()
 
-    image_store.stage(
-        held.root, {"owner": OWNER, "digest": sha, "size": len(new), "like": [SHA]}, Cut(held.connection, new)
-    )
+    images.stage(held.root, {"owner": OWNER, "digest": sha, "size": len(new), "like": [SHA]}, Cut(held.connection, new))
     assert (Path(held.root.images) / sha).read_bytes() == new

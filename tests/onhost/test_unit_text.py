@@ -16,38 +16,38 @@ MIB = 1 << 20
 
 def instance(root: str = "/var/lib/unictl", *, own_user: bool = True, **kw: object) -> str:
     made = document("web-0", ("{qemu}",), **kw)
-    return unit_text.instance(
+    return unit_text.instance_unit(
         root=root,
         owner="shop-5f0c2a",
         key="web-0.0123abcd",
         record=made,
-        run=root + "/run/0123456789abcdef",
-        keeper="unictl-aaaaaaaaaaaaaaaa.service",
-        python="/usr/bin/python3",
-        code=ZIP,
-        own_user=own_user,
+        run_directory=root + "/run/0123456789abcdef",
+        supervisor="unictl-aaaaaaaaaaaaaaaa.service",
+        interpreter="/usr/bin/python3",
+        code_path=ZIP,
+        has_own_user=own_user,
     )
 
 
 def keeper() -> str:
-    return unit_text.keeper(
+    return unit_text.supervisor_unit(
         root="/var/lib/unictl",
         owner="shop-5f0c2a",
-        units="/etc/systemd/system",
-        ingress="unictl-bbbbbbbbbbbbbbbb.service",
-        python="/usr/bin/python3",
-        code=ZIP,
+        unit_directory="/etc/systemd/system",
+        ingress_name="unictl-bbbbbbbbbbbbbbbb.service",
+        interpreter="/usr/bin/python3",
+        code_path=ZIP,
     )
 
 
 def ingress() -> str:
-    return unit_text.ingress(
+    return unit_text.ingress_unit(
         root="/var/lib/unictl",
         owner="shop-5f0c2a",
-        run="/var/lib/unictl/run/fedcba9876543210",
-        keeper="unictl-aaaaaaaaaaaaaaaa.service",
-        python="/usr/bin/python3",
-        code=ZIP,
+        run_directory="/var/lib/unictl/run/fedcba9876543210",
+        supervisor="unictl-aaaaaaaaaaaaaaaa.service",
+        interpreter="/usr/bin/python3",
+        code_path=ZIP,
     )
 
 
@@ -68,7 +68,7 @@ def test_a_unit_is_as_its_golden_file(name: str, request: pytest.FixtureRequest)
 
 
 def test_the_memory_limit_holds_guest_and_overhead_and_is_none_where_none_is_told() -> None:
-    assert f"MemoryMax={96 * MIB + unit_text.MARGIN}\n" in instance(memory=64 * MIB, overhead=32 * MIB)
+    assert f"MemoryMax={96 * MIB + unit_text.MEMORY_MARGIN}\n" in instance(memory=64 * MIB, overhead=32 * MIB)
     assert "MemoryMax" not in instance()
 
 
@@ -78,13 +78,13 @@ def test_a_store_is_never_hidden_from_its_own_instances() -> None:
 
 
 def test_a_unit_names_the_code_it_runs() -> None:
-    assert all(unit_text.runs(make(), ZIP) for make in CASES.values())
-    assert not unit_text.runs(instance(), ZIP.replace("/var", "/srv"))
-    assert not unit_text.runs("[Service]\nExecStart=/bin/true\n", ZIP)
+    assert all(unit_text.runs_code(make(), ZIP) for make in CASES.values())
+    assert not unit_text.runs_code(instance(), ZIP.replace("/var", "/srv"))
+    assert not unit_text.runs_code("[Service]\nExecStart=/bin/true\n", ZIP)
 
 
 def test_words_stay_words_whatever_they_hold() -> None:
-    assert unit_text.quoted('a "b" $c %d \\') == '"a \\"b\\" $$c %%d \\\\"'
+    assert unit_text.quote_argument('a "b" $c %d \\') == '"a \\"b\\" $$c %%d \\\\"'
 
 
 def test_what_a_user_of_its_own_cannot_do_anyway_is_barred_only_where_there_is_none() -> None:
@@ -117,11 +117,13 @@ def test_a_kill_for_want_of_memory_is_read_from_either_version_of_control_groups
     (tmp_path / "cgroup").write_text(of)
     (tmp_path / counts).parent.mkdir(parents=True)
     (tmp_path / counts).write_text(COUNTS[version].format(killed))
-    script = unit_text._TELL.replace("/sys/fs/cgroup", str(tmp_path)).replace("/proc/self/cgroup", f"{tmp_path}/cgroup")
+    script = unit_text._RECORD_EXIT.replace("/sys/fs/cgroup", str(tmp_path)).replace(
+        "/proc/self/cgroup", f"{tmp_path}/cgroup"
+    )
     said = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL", "INVOCATION_ID": "abc"}
     subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
     cause = "out-of-memory" if killed else None
-    assert systemd_instance.told(str(tmp_path), "abc") == {
+    assert systemd_instance.read_exit_facts(str(tmp_path), "abc") == {
         "status": None,
         "signal": 9,
         "cause": cause,
@@ -135,7 +137,7 @@ def test_a_unit_that_was_told_to_stop_while_its_process_ran_is_told_from_one_who
 ) -> None:
     said = {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0", "INVOCATION_ID": "abc"}
     said.update({"MAINPID": process} if process else {})
-    for script in (unit_text._TOLD_TO_STOP, unit_text._TELL):
-        assert systemd_instance.told(str(tmp_path), "abc") is None
+    for script in (unit_text._RECORD_STOP, unit_text._RECORD_EXIT):
+        assert systemd_instance.read_exit_facts(str(tmp_path), "abc") is None
         subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
-    assert (systemd_instance.told(str(tmp_path), "abc") or {})["stopped"] is stopped
+    assert (systemd_instance.read_exit_facts(str(tmp_path), "abc") or {})["stopped"] is stopped

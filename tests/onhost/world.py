@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unictl.onhost import dispatcher
+from unictl.onhost import dispatcher, errors
 from unictl.onhost.instances import instance_state, run_log
 from unictl.onhost.lease import fleet_lease
 from unictl.onhost.platform import processes
-from unictl.onhost.protocol import chunks, frames
-from unictl.onhost.storage import fenced_store, fleet_names, guarded_read, layout, locks
+from unictl.onhost.protocol import chunks
+from unictl.onhost.storage import fenced_store, fleet_names, guarded_read, identifiers, layout, locks
 
 OWNER = "shop-5f0c2a"
 SLEEP = ("/bin/sleep", "1000")
@@ -48,7 +48,7 @@ class Call:
     def lease(self) -> fleet_lease.Lease | None:
         return self.connection.lease
 
-    def event(self, document: dict[str, Any]) -> None:
+    def send_event(self, document: dict[str, Any]) -> None:
         self.events.append(document)
 
     def pull(self, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
@@ -56,25 +56,25 @@ class Call:
         for offset, length in ranges:
             for at in range(offset, offset + length, 65536):
                 if 0 <= self.stop_after <= at:
-                    raise frames.Problem("cancelled", "cut")
+                    raise errors.HostError("cancelled", "cut")
                 yield self.data[at : min(at + 65536, offset + length)]
 
-    def index(self) -> bytes:
-        return chunks.index(lambda at, length: self.data[at : at + length])
+    def pull_index(self) -> bytes:
+        return chunks.encode_index(lambda at, length: self.data[at : at + length])
 
 
 class World:
     """One host. ``do`` runs a request as the connection ``self.call``'s."""
 
     def __init__(self, path: str):
-        self.root = layout.Root(path)
+        self.root = layout.StoreLayout(path)
         self.root.prepare()
         self.connection = Connection()
 
     def do(self, name: str, data: bytes = b"", /, **ask: Any) -> dict[str, Any]:
         call = Call(self.connection, data)
-        asked = fleet_names.resolved(self.root, {"owner": OWNER, **ask})
-        reply: dict[str, Any] = dispatcher.load(*dispatcher.HANDLERS[name])(self.root, asked, call)
+        asked = fleet_names.resolve_request(self.root, {"owner": OWNER, **ask})
+        reply: dict[str, Any] = dispatcher.load_handler(*dispatcher.HANDLERS[name])(self.root, asked, call)
         return reply
 
     def acquire(self, **ask: Any) -> int:
@@ -82,7 +82,7 @@ class World:
         return int(self.do("lease", **asked)["token"])
 
     @property
-    def writable(self) -> fenced_store.Writable:
+    def writable(self) -> fenced_store.FencedStore:
         """The store as the holder of the lease may change it."""
         assert self.connection.lease is not None
         return self.connection.lease.root
@@ -127,15 +127,15 @@ class World:
             time.sleep(0.01)
 
     def pid(self, key: str) -> int:
-        return int((run_log.last(self.root.instance(OWNER, key)) or {})["pid"])
+        return int((run_log.last_entry(self.root.instance(OWNER, key)) or {})["pid"])
 
     def alive(self, key: str) -> bool:
-        return locks.held(self.root.run(layout.token(OWNER, key)) + "/alive")
+        return locks.is_locked(self.root.run(identifiers.run_dir_name(OWNER, key)) + "/alive")
 
     def keeper(self, owner: str = OWNER) -> int:
         """The pid of the fleet's keeper, 0 where none lives."""
-        folder = instance_state.keeper_folder(self.root, owner)
-        if not locks.held(folder + "/lock"):
+        folder = instance_state.supervisor_dir(self.root, owner)
+        if not locks.is_locked(folder + "/lock"):
             return 0
         deadline = time.monotonic() + 60
         # One that has just begun has not written its pid yet: that of the one before it may stand there.
@@ -146,12 +146,12 @@ class World:
     def kill_keeper(self) -> None:
         pid = self.keeper()
         os.kill(pid, signal.SIGKILL)
-        while instance_state.keeper_lives(self.root, OWNER):
+        while instance_state.supervisor_alive(self.root, OWNER):
             time.sleep(0.002)
 
     def fault(self) -> str:
         """The traceback of a fault in the keeper, if there was one."""
-        return (guarded_read.read_bytes(instance_state.keeper_folder(self.root, OWNER) + "/fault") or b"").decode()
+        return (guarded_read.read_bytes(instance_state.supervisor_dir(self.root, OWNER) + "/fault") or b"").decode()
 
     def close(self) -> None:
         """End every process of this root, by pid and start time, and remove the root."""
@@ -162,12 +162,12 @@ class World:
             if pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            for key in layout.names(self.root.instances(owner)):
+            for key in guarded_read.list_names(self.root.instances(owner)):
                 if not os.path.isdir(self.root.instance(owner, key)):
                     continue
-                for entry in run_log.entries(self.root.instance(owner, key)):
+                for entry in run_log.read_entries(self.root.instance(owner, key)):
                     if entry["event"] == "started":
-                        processes.end(entry["pid"], entry["ticks"], signal.SIGKILL)
+                        processes.send_signal(entry["pid"], entry["ticks"], signal.SIGKILL)
         shutil.rmtree(self.root.path, ignore_errors=True)
 
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from unictl.journal.event import Event
-from unictl.operations.planning.apply import apply
-from unictl.operations.planning.plans import plan
+from unictl.operations.planning.apply import apply_plan
+from unictl.operations.planning.plans import make_plan
 from unictl.operations.request import ApplyOptions, FleetRequest
 from unictl.plan.model.options import PlanOptions
 
@@ -39,7 +39,7 @@ def children() -> list[int]:
 def main(folder: str, last: int, victim: str) -> None:
     """Apply, and die."""
     request = FleetRequest(path=Path(folder))
-    made = plan(request, PlanOptions())
+    made = make_plan(request, PlanOptions())
     seen = 0
 
     def on_event(_event: Event) -> None:
@@ -49,7 +49,7 @@ def main(folder: str, last: int, victim: str) -> None:
             for pid in [os.getpid()] if victim == "control" else children():
                 os.kill(pid, signal.SIGKILL)
 
-    apply(made, ApplyOptions(lock_timeout=30, holder="test"), on_event, Never())
+    apply_plan(made, ApplyOptions(lock_timeout=30, holder="test"), on_event, Never())
     sys.stdout.write(f"{seen}\n")
 
 

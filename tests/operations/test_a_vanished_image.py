@@ -7,11 +7,11 @@ import pytest
 from tests.operations.dying import Never
 from tests.operations.fleets import TryFleet
 from unictl.journal.event import Began, Event
-from unictl.operations.planning.apply import apply
-from unictl.operations.planning.plans import plan
+from unictl.operations.planning.apply import apply_plan
+from unictl.operations.planning.plans import make_plan
 from unictl.operations.request import ApplyOptions, FleetRequest
 from unictl.plan.model.options import PlanOptions
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 
 pytestmark = pytest.mark.real
 
@@ -26,11 +26,11 @@ def test_its_step_fails_with_what_to_do_and_the_others_end_as_ever(fleet: TryFle
         if isinstance(event, Began):
             image.unlink()
 
-    made = plan(FleetRequest(path=Path(fleet.folder)), PlanOptions())
-    report = apply(made, ApplyOptions(holder="test"), vanish, Never())
+    made = make_plan(FleetRequest(path=Path(fleet.folder)), PlanOptions())
+    report = apply_plan(made, ApplyOptions(holder="test"), vanish, Never())
     problems = {step.kind: problem.summary for step, problem in report.failed}
-    assert list(problems) == [Kind.STAGE]
-    assert "hello.elf cannot be read any more: No such file or directory" in problems[Kind.STAGE]
-    assert Kind.VOLUME in {step.kind for step in report.done}
+    assert list(problems) == [StepKind.STAGE]
+    assert "hello.elf cannot be read any more: No such file or directory" in problems[StepKind.STAGE]
+    assert StepKind.VOLUME in {step.kind for step in report.done}
     image.write_bytes(content + b"\0")
     assert fleet.apply("-retry").code == 0

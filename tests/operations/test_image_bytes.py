@@ -8,11 +8,11 @@ import pytest
 from tests.images.server import serving
 from tests.onhost.world import OWNER, World, short_folder
 from tests.operations.fleets import TryFleet
-from unictl.execution.image_relay import There, relay
+from unictl.execution.image_relay import RemoteImage, relay_images
 from unictl.fleet.model import Host
-from unictl.hosts.connector import connect
-from unictl.hosts.host import Host as Connection
-from unictl.images.local_store import Store
+from unictl.hosts.connector import connect_host
+from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.images.local_store import LocalStore
 
 
 @pytest.mark.real
@@ -81,22 +81,22 @@ def test_images_that_only_other_hosts_have_are_relayed_over_one_connection_each_
     tmp_path: Path,
 ) -> None:
     datas = [bytes([65 + n]) * 3_000_000 for n in range(3)]
-    worlds, store = [World(short_folder()) for _ in range(2)], Store(tmp_path / "images")
+    worlds, store = [World(short_folder()) for _ in range(2)], LocalStore(tmp_path / "images")
     hosts = [Host(name=f"hv{n}", root=world.root.path) for n, world in enumerate(worlds)]
     reached: list[str] = []
 
     async def counted(host: Host) -> Connection:
         reached.append(host.name)
-        return await connect(host)
+        return await connect_host(host)
 
     try:
         for world in worlds:
             world.acquire()
         shas = [worlds[n % 2].stage(data) for n, data in enumerate(datas)]
-        with store.partial(shas[0]) as file:
+        with store.open_partial(shas[0]) as file:
             file.write(datas[0][:1_000_000])
-        wanted = [There(host=hosts[n % 2], digest=sha, size=3_000_000) for n, sha in enumerate(shas)]
-        found = relay([*wanted, There(host=hosts[0], digest="a" * 64, size=1)], counted, OWNER, store)
+        wanted = [RemoteImage(host=hosts[n % 2], digest=sha, size=3_000_000) for n, sha in enumerate(shas)]
+        found = relay_images([*wanted, RemoteImage(host=hosts[0], digest="a" * 64, size=1)], counted, OWNER, store)
         assert [found[sha].read_bytes() for sha in shas if isinstance(found[sha], Path)] == datas  # type: ignore[union-attr]
         assert "not on this host any more" in str(found["a" * 64])
         assert sorted(reached) == ["hv0", "hv1"]

@@ -10,9 +10,10 @@ from tests.operations.fleets import PLAYBOOK, TryFleet
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.operations.inspecting import inspect
-from unictl.operations.planning.prepare import settle, write_lock
+from unictl.operations.planning.fleet_lock import write_lock
+from unictl.operations.planning.prepare import prepare_fleet
 from unictl.operations.request import FleetRequest
-from unictl.operations.setup.lock import lock
+from unictl.operations.setup.lock import pin_fleet
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def edit(folder: Path, old: str, new: str, file: str = "fleet.yaml") -> None:
 def problems(folder: Path, *, locked: bool = False) -> tuple[Diagnostic, ...]:
     """What speaks against working with this fleet."""
     with pytest.raises(InvalidFleet) as raised:
-        settle(FleetRequest(path=folder, locked=locked))
+        prepare_fleet(FleetRequest(path=folder, locked=locked))
     return raised.value.problems
 
 
@@ -67,41 +68,43 @@ def test_a_link_that_leads_out_of_the_folder_is_refused_though_the_lock_knows_th
 
 def test_a_file_that_is_gone_is_no_problem_where_the_lock_knows_it_from_there(folder: Path) -> None:
     (folder / "hello.elf").unlink()
-    assert settle(FleetRequest(path=folder, locked=True)).relocked == ()
-    write_lock(settle(FleetRequest(path=folder)))
+    assert prepare_fleet(FleetRequest(path=folder, locked=True)).lock_changes == ()
+    write_lock(prepare_fleet(FleetRequest(path=folder)))
     assert source(folder) == "hello.elf"
 
 
 def test_a_lock_that_does_not_say_where_images_came_from_is_taken_at_its_word(folder: Path) -> None:
     older(folder)
-    assert settle(FleetRequest(path=folder, locked=True)).relocked == ()
+    assert prepare_fleet(FleetRequest(path=folder, locked=True)).lock_changes == ()
     (folder / "hello.elf").unlink()
     edit(folder, "kernel: hello.elf", "kernel: v2.elf")
-    assert settle(FleetRequest(path=folder, locked=True)).facts["hello"]["kernel"].size
-    assert lock(FleetRequest(path=folder)).changed == () and source(folder) == ""
+    assert prepare_fleet(FleetRequest(path=folder, locked=True)).facts["hello"]["kernel"].size
+    assert pin_fleet(FleetRequest(path=folder)).changed == () and source(folder) == ""
 
 
 def test_the_lock_learns_where_an_image_came_from_when_it_is_asked_for(folder: Path) -> None:
     older(folder)
-    assert lock(FleetRequest(path=folder)).changed == ("image hello.kernel comes from hello.elf",)
-    assert source(folder) == "hello.elf" and lock(FleetRequest(path=folder)).changed == ()
+    assert pin_fleet(FleetRequest(path=folder)).changed == ("image hello.kernel comes from hello.elf",)
+    assert source(folder) == "hello.elf" and pin_fleet(FleetRequest(path=folder)).changed == ()
 
 
 def test_the_same_bytes_from_another_path_are_a_change_of_the_lock(folder: Path) -> None:
     (folder / "hello.elf").rename(folder / "v2.elf")
     edit(folder, "kernel: hello.elf", "kernel: v2.elf")
     assert [each.code for each in problems(folder, locked=True)] == ["lock-contradicted"]
-    assert settle(FleetRequest(path=folder)).relocked == ("image hello.kernel hello.elf -> v2.elf",)
-    lock(FleetRequest(path=folder))
+    assert prepare_fleet(FleetRequest(path=folder)).lock_changes == ("image hello.kernel hello.elf -> v2.elf",)
+    pin_fleet(FleetRequest(path=folder))
     assert source(folder) == "v2.elf"
 
 
 def test_the_same_digest_from_another_url_is_a_change_of_the_lock(folder: Path) -> None:
     digest = json.loads((folder / "fleet.lock").read_text())["images"]["hello"]["kernel"]["sha256"]
     edit(folder, "kernel: hello.elf", f"kernel: 'https://example.org/h', sha256: {digest}")
-    assert settle(FleetRequest(path=folder)).relocked == ("image hello.kernel hello.elf -> https://example.org/h",)
-    lock(FleetRequest(path=folder))
-    assert source(folder) == "https://example.org/h" and settle(FleetRequest(path=folder, locked=True))
+    assert prepare_fleet(FleetRequest(path=folder)).lock_changes == (
+        "image hello.kernel hello.elf -> https://example.org/h",
+    )
+    pin_fleet(FleetRequest(path=folder))
+    assert source(folder) == "https://example.org/h" and prepare_fleet(FleetRequest(path=folder, locked=True))
 
 
 def test_one_number_of_two_endpoints_is_a_problem_until_the_lock_is_written_anew(folder: Path) -> None:
@@ -110,15 +113,18 @@ def test_one_number_of_two_endpoints_is_a_problem_until_the_lock_is_written_anew
         (found,) = problems(folder, locked=locked)
         assert (found.code, str(found.place)) == ("endpoint-shared", "fleet.lock:4:5")
         assert "front.http and counter.http one number, 20000" in found.summary and "run `unictl lock`" in found.hint
-    assert [each.code for each in inspect.validate(FleetRequest(path=folder)).problems] == ["endpoint-shared"]
-    assert lock(FleetRequest(path=folder)).changed == ("endpoint front.http 20000 -> 20001",)
-    assert settle(FleetRequest(path=folder, locked=True)).endpoints == {"counter.http": 20000, "front.http": 20001}
-    assert inspect.validate(FleetRequest(path=folder)).problems == ()
+    assert [each.code for each in inspect.validate_fleet(FleetRequest(path=folder)).problems] == ["endpoint-shared"]
+    assert pin_fleet(FleetRequest(path=folder)).changed == ("endpoint front.http 20000 -> 20001",)
+    assert prepare_fleet(FleetRequest(path=folder, locked=True)).endpoints == {
+        "counter.http": 20000,
+        "front.http": 20001,
+    }
+    assert inspect.validate_fleet(FleetRequest(path=folder)).problems == ()
 
 
 def test_a_number_that_only_what_is_gone_has_too_is_no_problem(folder: Path) -> None:
     edit(folder, '"counter.http": 20000,', '"counter.http": 20000, "gone.http": 20000,', "fleet.lock")
-    assert settle(FleetRequest(path=folder, locked=True)).endpoints["counter.http"] == 20000
+    assert prepare_fleet(FleetRequest(path=folder, locked=True)).endpoints["counter.http"] == 20000
 
 
 MERGE = """{
@@ -152,7 +158,7 @@ def test_a_damaged_lock_is_told_with_its_place_and_what_to_do(
     (found,) = problems(folder)
     assert str(found.place) == f"fleet.lock:{place}" and hint in found.hint
     assert what in found.summary and "Expecting" not in found.summary
-    assert inspect.validate(FleetRequest(path=folder)).problems == (found,)
+    assert inspect.validate_fleet(FleetRequest(path=folder)).problems == (found,)
 
 
 @pytest.mark.real

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unictl.diagnostics.failure import Failure, InvalidFleet
-from unictl.operations.planning.plans import open_plan, write
+from unictl.operations.planning.plans import open_plan, write_private
 
 
 @pytest.mark.parametrize("into", [".", "/", "there"])
@@ -15,7 +15,7 @@ def test_what_is_saved_into_a_folder_is_a_failure_with_its_name(
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Failure, match=f"cannot be saved to {into}: Is a directory"):
-        write(Path(into), "text")
+        write_private(Path(into), "text")
     assert [each.name for each in tmp_path.iterdir()] == ["there"]
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from tests.operations.fleets import PLAYBOOK, TryFleet
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
-from unictl.operations.planning.prepare import read, settle, write_lock
+from unictl.operations.planning.fleet_files import read_files
+from unictl.operations.planning.fleet_lock import write_lock
+from unictl.operations.planning.prepare import prepare_fleet
 from unictl.operations.request import FleetRequest
 
 FLEET = """
@@ -28,7 +30,7 @@ def test_what_is_not_supported_yet_is_said_once_with_its_place(tmp_path: Path) -
     (tmp_path / "fleet.yaml").write_text(FLEET)
     (tmp_path / "hello.elf").write_bytes((PLAYBOOK / "hello.elf").read_bytes())
     with pytest.raises(InvalidFleet) as raised:
-        settle(FleetRequest(path=tmp_path))
+        prepare_fleet(FleetRequest(path=tmp_path))
     found = [(each.code, str(each.place)) for each in raised.value.problems]
     assert found == [("not-supported-yet", "fleet.yaml:6:16"), ("not-supported-yet", "fleet.yaml:10:86")]
 
@@ -39,14 +41,14 @@ def test_a_lock_that_cannot_be_written_is_said_with_what_it_is_for(tmp_path: Pat
     # In the way of what is written aside: whoever is root may write anywhere else.
     (tmp_path / "hello" / "fleet.lock.new").mkdir()
     with pytest.raises(Failure, match=r"fleet\.lock cannot be written, which pins images and endpoint numbers: "):
-        write_lock(settle(FleetRequest(path=tmp_path / "hello")))
+        write_lock(prepare_fleet(FleetRequest(path=tmp_path / "hello")))
 
 
 def test_a_lock_that_is_no_text_is_not_taken_for_none(tmp_path: Path) -> None:
     shutil.copytree(PLAYBOOK, tmp_path / "hello")
     (tmp_path / "hello" / "fleet.lock").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidFleet, match=r"fleet\.lock is no text"):
-        settle(FleetRequest(path=tmp_path / "hello"))
+        prepare_fleet(FleetRequest(path=tmp_path / "hello"))
 
 
 def test_what_is_no_fleet_is_told_apart_from_what_is_not_there(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_what_is_no_fleet_is_told_apart_from_what_is_not_there(tmp_path: Path) -
         (".", "there is no fleet.yaml in", "unictl init"),
     ):
         with pytest.raises(UsageFailure, match=said) as raised:
-            read(FleetRequest(path=tmp_path / name))
+            read_files(FleetRequest(path=tmp_path / name))
         assert hint in raised.value.hint
 
 
@@ -72,11 +74,11 @@ def test_who_stands_beside_a_fleet_is_told_where_it_is(tmp_path: Path, monkeypat
         ("shop/fleet.yml", "shop has one"),
     ):
         with pytest.raises(UsageFailure, match="there is no fleet") as raised:
-            read(FleetRequest(path=Path(place)))
+            read_files(FleetRequest(path=Path(place)))
         assert raised.value.hint == f"{hint}: name it"
     monkeypatch.chdir(tmp_path / "work" / "shop" / "images")
     with pytest.raises(UsageFailure) as raised:
-        read(FleetRequest())
+        read_files(FleetRequest())
     assert raised.value.hint == ".. has one: name it"
 
 

@@ -4,12 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from unictl.fleet.model import MIB, Fleet, Host, Image, Port, Probe, Publish, Service, Source, Volume
-from unictl.fleet.quantities import Share
-from unictl.fleet.references import parse
+from unictl.fleet.model import Fleet, Host, Image, Port, Probe, Publication, Service, Source, Volume
+from unictl.fleet.references import parse_text
 from unictl.guests.image_facts import ImageFacts
-from unictl.instances.observed.host_state import Silent, Survey
-from unictl.plan.context.last_applied import hosts_json, policy_json
+from unictl.instances.observed.host_state import Survey, UnreachableHost
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.revision import Revision
@@ -23,11 +21,11 @@ HTTP = (Probe(kind="http", path="/healthz", port="http"),)
 def service(name: str, *args: str, **given: Any) -> Service:
     """A service on the plain image with an http port and a check, unless told otherwise."""
     given = {"ports": (Port(name="http", number=8080),), "health": HTTP, "image": "app", **given}
-    return Service(name=name, args=tuple(parse(arg) for arg in args), **given)
+    return Service(name=name, args=tuple(parse_text(arg) for arg in args), **given)
 
 
-def published(port: int, to: str = "http") -> tuple[Publish, ...]:
-    return (Publish(port=port, to=to),)
+def published(port: int, to: str = "http") -> tuple[Publication, ...]:
+    return (Publication(port=port, to=to),)
 
 
 def fleet(*services: Service, hosts: int | Iterable[Host] = 1, **given: Any) -> Fleet:
@@ -107,14 +105,14 @@ def survey(name: str, **given: Any) -> Survey:
     )
 
 
-def empty(fleet: Fleet, **given: Any) -> dict[str, Survey | Silent]:
+def empty(fleet: Fleet, **given: Any) -> dict[str, Survey | UnreachableHost]:
     """A world in which nothing of the fleet lives yet."""
     return {name: survey(name, **given) for name in fleet.hosts}
 
 
 def plan(
     fleet: Fleet,
-    world: Mapping[str, Survey | Silent],
+    world: Mapping[str, Survey | UnreachableHost],
     *,
     versions: Mapping[str, str] = {},
     revision: Revision = REVISION,
@@ -125,41 +123,20 @@ def plan(
     return build(fleet, known, endpoints(fleet), world, revision=revision, options=PlanOptions(**options))
 
 
-def silent(world: Mapping[str, Survey | Silent], *names: str) -> dict[str, Survey | Silent]:
+def silent(world: Mapping[str, Survey | UnreachableHost], *names: str) -> dict[str, Survey | UnreachableHost]:
     """The world with these hosts not answering."""
-    return {n: Silent(host=n, why="connection timed out") if n in names else said for n, said in world.items()}
+    return {
+        n: UnreachableHost(host=n, reason="connection timed out") if n in names else said for n, said in world.items()
+    }
 
 
 def change(fleet: Fleet, name: str, **given: Any) -> Fleet:
     """The fleet with one service changed; ``args`` are texts."""
     if "args" in given:
-        given["args"] = tuple(parse(arg) for arg in given["args"])
+        given["args"] = tuple(parse_text(arg) for arg in given["args"])
     return replace(fleet, services={**fleet.services, name: replace(fleet.services[name], **given)})
 
 
 def without(fleet: Fleet, name: str) -> Fleet:
     """The fleet without a service."""
     return replace(fleet, services={n: each for n, each in fleet.services.items() if n != name})
-
-
-__all__ = [
-    "GIB",
-    "HTTP",
-    "MIB",
-    "REVISION",
-    "Share",
-    "change",
-    "empty",
-    "endpoints",
-    "facts",
-    "fleet",
-    "host",
-    "hosts_json",
-    "plan",
-    "policy_json",
-    "published",
-    "service",
-    "silent",
-    "survey",
-    "without",
-]

@@ -23,7 +23,7 @@ from unictl.fleet.model import MIB, Fleet, Policy, Port, Probe, Update, Volume
 from unictl.fleet.quantities import Share
 from unictl.instances.observed.host_state import Claim
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 
 CASES: dict[str, Callable[[], Plan]] = {}
 
@@ -330,7 +330,7 @@ def other_store_of_the_same_machine_is_refused() -> Plan:
     one = two_hosts()
     sim = applied(one)
     fresh = replace(sim.hosts["hv1"], host_id="f" * 32, instances=(), policy=None, hosts=None, root="/home/ops/unictl")
-    sim.hosts = {"hv1": replace(fresh, elsewhere=({"root": "/var/lib/unictl", "id": "a" * 32},))}
+    sim.hosts = {"hv1": replace(fresh, other_stores=({"root": "/var/lib/unictl", "id": "a" * 32},))}
     return plan(replace(one, hosts={"hv1": one.hosts["hv1"]}), sim.world())
 
 
@@ -343,7 +343,7 @@ def other_store_is_the_one_refusal_though_what_it_holds_is_in_the_way() -> Plan:
         for port in (80, 81, *endpoints(one).values())
     )
     fresh = replace(survey("hv1", host_id="f" * 32, root="/home/ops/unictl"), claims=held)
-    sim.hosts["hv1"] = replace(fresh, elsewhere=({"root": "/var/lib/unictl", "id": sim.hosts["hv1"].host_id},))
+    sim.hosts["hv1"] = replace(fresh, other_stores=({"root": "/var/lib/unictl", "id": sim.hosts["hv1"].host_id},))
     return plan(one, sim.world())
 
 
@@ -567,20 +567,20 @@ def job_that_failed_runs_again() -> Plan:
 
 @case
 def host_without_haproxy_is_refused_where_the_fleet_needs_it() -> Plan:
-    from unictl.instances.observed.host_state import Capability
+    from unictl.instances.observed.host_state import MissingCapability
 
     one = hello()
-    lacks = (Capability(code="no-haproxy", text="there is no HAProxy, so it cannot run the ingress"),)
-    return plan(one, empty(one, lacks=lacks))
+    lacks = (MissingCapability(code="no-haproxy", text="there is no HAProxy, so it cannot run the ingress"),)
+    return plan(one, empty(one, missing_capabilities=lacks))
 
 
 @case
 def port_that_the_users_of_hosts_may_not_take_is_refused_at_its_key() -> Plan:
-    from unictl.instances.observed.host_state import Capability
+    from unictl.instances.observed.host_state import MissingCapability
 
     one = fleet(service("api", replicas=2, publish=published(80)), hosts=3)
-    lacks = (Capability(code="low-ports", text="its user may listen on ports from 1024 up only", below=1024),)
-    return plan(one, {**empty(one, lacks=lacks), "hv2": survey("hv2")})
+    lacks = (MissingCapability(code="low-ports", text="its user may listen on ports from 1024 up only", below=1024),)
+    return plan(one, {**empty(one, missing_capabilities=lacks), "hv2": survey("hv2")})
 
 
 @case
@@ -594,7 +594,7 @@ def interrupted_destroy_goes_on() -> Plan:
     one = hello()
     sim = applied(one)
     made = plan(one, sim.world(), destroy=True)
-    retires = [step for step in made.steps if step.kind is Kind.RETIRE]
+    retires = [step for step in made.steps if step.kind is StepKind.RETIRE]
     sim._half(retires[0])
     return plan(one, sim.world(), destroy=True)
 

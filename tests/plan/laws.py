@@ -15,9 +15,9 @@ from unictl.plan.file import planfile
 from unictl.plan.model.change import Action
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 from unictl.plan.planner import build
-from unictl.plan.reconcile.classify import running, serving
+from unictl.plan.reconcile.classify import is_running, is_serving
 from unictl.plan.rollout import graph
 
 FOREIGN = "intruder-7.0badcafe"
@@ -38,7 +38,7 @@ def whole(fleet: Fleet, sim: Simulator) -> None:
     wished = sorted(f"{name}-{n}" for name, each in fleet.services.items() for n in range(each.replicas))
     live = [each for said in sim.hosts.values() for each in said.instances]
     assert sorted(each.name for each in live) == wished
-    assert all(serving(each) for each in live)
+    assert all(is_serving(each) for each in live)
     volumes = [volume.name for said in sim.hosts.values() for volume in said.volumes]
     assert len(volumes) == len(set(volumes))
 
@@ -81,13 +81,13 @@ def trouble_converges(story: Story) -> None:
             what = random.randrange(8)
             if what == 0:
                 sim.crash(live.key)
-            elif what == 1 and running(next(i for i in sim.lives(live.name))):
+            elif what == 1 and is_running(next(i for i in sim.lives(live.name))):
                 sim.put(said.host, live.key, state="unsupervised")
             elif what == 2:
                 sim.put(said.host, live.key, proven=False)
     made = plan(story.before, sim.world(), **LOOSE)
     assert made.can_apply, made.refusals
-    sim.run(made, random=random, fails=lambda step: step.kind is not Kind.BARRIER and random.random() < 0.1)
+    sim.run(made, random=random, fails=lambda step: step.kind is not StepKind.BARRIER and random.random() < 0.1)
     last = settled(story.before, sim)
     assert last.can_apply, last.refusals
     whole(story.before, sim)
@@ -119,7 +119,7 @@ def silence_is_not_absence(story: Story) -> None:
         assert keys & away <= sim.behind(name), "somebody on a silent host was taken out of an ingress"
     assert before == {name: sim.hosts[name] for name in sim.deaf}
     for name in wished:
-        assert len({live.host for live in sim.lives(name) if running(live)}) <= 1 or not sim.deaf, name
+        assert len({live.host for live in sim.lives(name) if is_running(live)}) <= 1 or not sim.deaf, name
     sim.deaf = frozenset()
     last = settled(story.after, sim)
     if last.can_apply and not any(change.action is Action.HELD for change in last.changes):
@@ -174,8 +174,8 @@ def graph_is_sound(story: Story) -> None:
     """Ids are unique, every need is a step, nothing goes in a circle, edges are few, and the order is one."""
     sim = applied(story.before, story.seed)
     for made in (plan(story.before, builders.empty(story.before)), plan(story.after, sim.world(), **LOOSE)):
-        assert graph.check(made.steps) == ()
-        assert graph.edges(made.steps) <= 6 * len(made.steps)
+        assert graph.find_problems(made.steps) == ()
+        assert graph.edge_count(made.steps) <= 6 * len(made.steps)
         seen: set[str] = set()
         for step in made.steps:
             assert set(step.needs) <= seen
@@ -192,9 +192,9 @@ def old_stays_until_new_is_there(story: Story) -> None:
         if change.action in (Action.REPLACE, Action.MOVE) and change.order == "create-first":
             assert change.old is not None
             assert change.new is not None
-            retire = next(s for s in made.steps if s.kind is Kind.RETIRE and s.data["key"] == change.old.key)
+            retire = next(s for s in made.steps if s.kind is StepKind.RETIRE and s.data["key"] == change.old.key)
             assert f"prove:{change.new.key}" in before[retire.id]
-            needed = {s.id for s in made.steps if s.kind is Kind.JOIN and _has(s.data["services"], change.new.key)}
+            needed = {s.id for s in made.steps if s.kind is StepKind.JOIN and _has(s.data["services"], change.new.key)}
             first = {s.host: s.id for s in reversed(made.steps) if s.id in needed}
             assert set(first.values()) <= before[retire.id]
 
@@ -243,14 +243,14 @@ def never_tighter_than_told(story: Story) -> None:
     made = plan(story.after, sim.world(), **LOOSE, **partial)
     if not made.can_apply:
         return
-    moving = {step.host for step in made.steps if step.kind in (Kind.LAUNCH, Kind.RETIRE, Kind.VOLUME)}
+    moving = {step.host for step in made.steps if step.kind in (StepKind.LAUNCH, StepKind.RETIRE, StepKind.VOLUME)}
     assert made.tightest.keys() == moving
     there = {volume.name for said in sim.hosts.values() for volume in said.volumes}
 
     def watch(sim: Simulator) -> None:
         for name, told in made.tightest.items():
             said = sim.hosts[name]
-            total = said.memory - capacity.reserve(story.after.hosts[name], said.memory) - builders.GIB
+            total = said.memory - capacity.host_reserve(story.after.hosts[name], said.memory) - builders.GIB
             held = sum(live.memory + live.overhead for live in said.instances)
             assert told["of"] == total
             assert total - held >= told["memory"], f"{name}: {total - held} free, told {told['memory']}"
@@ -270,7 +270,9 @@ def a_failed_wave_goes_back(story: Story) -> None:
     sim = applied(story.before, story.seed)
     made = plan(story.after, sim.world(), **LOOSE)
     random = story.random
-    making = [step for step in made.steps if step.kind in (Kind.LAUNCH, Kind.PROVE, Kind.JOIN) and step.service]
+    making = [
+        step for step in made.steps if step.kind in (StepKind.LAUNCH, StepKind.PROVE, StepKind.JOIN) and step.service
+    ]
     if not made.can_apply or not making:
         return
     _watch_floors(story, made, sim)
@@ -286,7 +288,7 @@ def a_failed_wave_goes_back(story: Story) -> None:
 
 def _stands(made: Plan, sim: Simulator, broken: Step, prints: dict[str, str]) -> None:
     assert sim.course is not None
-    mixtures = {each.service: each for each in sim.course.mixtures()}
+    mixtures = {each.service: each for each in sim.course.service_outcomes()}
     wished = {c.subject: c.new.wished.fingerprint for c in made.changes if c.new}
     wished |= {c.subject: c.old.fingerprint for c in made.changes if c.action is Action.KEEP and c.old}
     for mixture in mixtures.values():
@@ -296,24 +298,24 @@ def _stands(made: Plan, sim: Simulator, broken: Step, prints: dict[str, str]) ->
     waves = [row for row in made.waves if row["service"] == broken.service]
     names = {name for row in waves for name in row["instances"]}
     for name in names:
-        assert len({live.key for live in sim.lives(name) if live.proven and running(live)}) <= 1, name
+        assert len({live.key for live in sim.lives(name) if live.proven and is_running(live)}) <= 1, name
     bound = any(row["undo"]["stays"] or not row["undo"]["revert"] for row in waves)
     kept = any(c.service == broken.service and c.action is Action.KEEP for c in made.changes)
     if broken.service in mixtures and not bound and not kept:
-        assert not mixtures[broken.service].mixed, mixtures[broken.service]
+        assert not mixtures[broken.service].is_mixed, mixtures[broken.service]
     fresh = {name: _runs(sim, name) for name in names if name not in prints}
     assert bound or not any(fresh.values()) or not kept, fresh
 
 
 def _runs(sim: Simulator, name: str) -> str:
     """The fingerprint that a name serves with; empty where it does not."""
-    return next((live.fingerprint for live in sim.lives(name) if serving(live)), "")
+    return next((live.fingerprint for live in sim.lives(name) if is_serving(live)), "")
 
 
 def _answering(sim: Simulator, name: str, ingress: str | None) -> set[str]:
     """The instances of a service that serve, as far as an ingress sends to them (None: whoever asks)."""
     lives = (live for said in sim.hosts.values() for live in said.instances if live.service == name)
-    return {live.name for live in lives if serving(live) and (ingress is None or live.key in sim.behind(ingress))}
+    return {live.name for live in lives if is_serving(live) and (ingress is None or live.key in sim.behind(ingress))}
 
 
 def _floor(story: Story, made: Plan, name: str) -> int:
@@ -322,7 +324,7 @@ def _floor(story: Story, made: Plan, name: str) -> int:
         return 0
     stops = any(c.service == name and c.order == "stop-first" for c in made.changes)
     stops = stops or new.update.order is Order.STOP_FIRST
-    down = max(1, new.update.max_parallel.of(new.replicas, up=False)) if stops else 0
+    down = max(1, new.update.max_parallel.of(new.replicas, round_up=False)) if stops else 0
     return max(0, min(old.replicas, new.replicas) - down)
 
 
@@ -344,7 +346,7 @@ def lost_is_not_absent(story: Story) -> None:
     again = plan(lost, sim.world(), **LOOSE)
     assert not {step.host for step in again.steps} & {name}
     barred = [each for each in again.refusals if each.code == "lost-answers"]
-    assert bool(barred) == any(map(running, was.instances))
+    assert bool(barred) == any(map(is_running, was.instances))
     settled(_with_host(story.before, name, drain=True), sim)
     names = [live.name for said in sim.hosts.values() for live in said.instances if not live.volumes]
     assert len(names) == len(set(names)) or not plan(_with_host(story.before, name), sim.world(), **LOOSE).can_apply
@@ -379,7 +381,7 @@ def of_a_host_that_falls_silent_nothing_is_claimed(story: Story) -> None:
     sim = applied(story.before, story.seed)
     made = plan(story.after, sim.world(), **LOOSE)
     random = story.random
-    steps = [step for step in made.steps if step.kind is not Kind.BARRIER and step.service]
+    steps = [step for step in made.steps if step.kind is not StepKind.BARRIER and step.service]
     if not made.can_apply or not steps:
         return
     prints = {live.name: live.fingerprint for said in sim.hosts.values() for live in said.instances}
@@ -389,12 +391,12 @@ def of_a_host_that_falls_silent_nothing_is_claimed(story: Story) -> None:
     assert not [each.id for each in ended.steps.values() if each.undo and each.host in sim.deaf]
     wished = {c.subject: c.new.wished.fingerprint for c in made.changes if c.new}
     wished |= {c.subject: c.old.fingerprint for c in made.changes if c.action is Action.KEEP and c.old}
-    for mixture in ended.mixtures():
+    for mixture in ended.service_outcomes():
         assert set(mixture.unseen) <= sim.deaf
         for names, kinds in ((mixture.new, wished), (mixture.old, prints), (mixture.down, {})):
             for name in names:
                 # Old and new may be there together: nobody takes one down whom an unseen ingress may send to.
-                seen = {live.fingerprint for live in sim.lives(name) if serving(live) and live.host not in sim.deaf}
+                seen = {live.fingerprint for live in sim.lives(name) if is_serving(live) and live.host not in sim.deaf}
                 assert kinds[name] in seen if name in kinds else not seen, (name, mixture)
     sim.deaf = frozenset()
     last = settled(story.after, sim)

@@ -9,12 +9,12 @@ from tests.plan.laws import whole
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import LOOSE, Story, applied
 from unictl.fleet.model import MIB, Fleet
-from unictl.instances.observed.host_state import Silent, Survey
+from unictl.instances.observed.host_state import Survey, UnreachableHost
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.plan import Plan
-from unictl.plan.whatif.whatif import Answer, Question, supposed, whatif
+from unictl.plan.whatif.whatif import Prediction, Scenario, apply_scenario, predict
 
-World = dict[str, Survey | Silent]
+World = dict[str, Survey | UnreachableHost]
 
 
 def a_new_host_moves_nobody(story: Story) -> None:
@@ -69,27 +69,27 @@ def a_question_is_answered_as_an_edit_is_planned(story: Story) -> None:
     """What would be created, destroyed and moved is what a plan of the file with that edit creates, destroys, moves."""
     sim = applied(story.before, story.seed)
     question = _question(story.before, story.random)
-    answer = whatif(story.before, facts(story.before), endpoints(story.before), sim.world(), question)
-    edited = supposed(story.before, question)
+    answer = predict(story.before, facts(story.before), endpoints(story.before), sim.world(), question)
+    edited = apply_scenario(story.before, question)
     world = {
-        name: Silent(host=name, why="it is lost") if name in question.lose else said
+        name: UnreachableHost(host=name, reason="it is lost") if name in question.lost_hosts else said
         for name, said in sim.world().items()
     }
     made = plan(edited, world, **LOOSE)
     assert _answered(answer) == _planned(made, sim)
 
 
-def _question(fleet: Fleet, random: Random) -> Question:
+def _question(fleet: Fleet, random: Random) -> Scenario:
     """Something lost, something gone that nobody needs, something scaled; each now and then."""
     needed = {need for each in fleet.services.values() for need in each.needs}
     free = sorted(set(fleet.services) - needed)
     gone = tuple(random.sample(free, random.randrange(2))) if len(free) > 1 else ()
     scaled = [name for name in sorted(fleet.services) if name not in gone and random.random() < 0.5]
     lost = tuple(sorted(fleet.hosts)[:1]) if len(fleet.hosts) > 1 and random.random() < 0.3 else ()
-    return Question(lose=lost, without=gone, scale={name: random.randrange(5) for name in scaled})
+    return Scenario(lost_hosts=lost, removed_services=gone, replicas={name: random.randrange(5) for name in scaled})
 
 
-def _answered(answer: Answer) -> tuple[set[str], set[str], set[tuple[str, str]]]:
+def _answered(answer: Prediction) -> tuple[set[str], set[str], set[tuple[str, str]]]:
     moves = {(move.instance, move.to_host) for move in answer.moves}
     return set(answer.created), set(answer.destroyed), moves
 

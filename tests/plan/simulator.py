@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from unictl.instances.observed.host_state import LiveInstance, LiveVolume, Silent, Survey
+from unictl.instances.observed.host_state import LiveInstance, LiveVolume, Survey, UnreachableHost
 from unictl.plan.ingress import members
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind, Step
-from unictl.plan.progress.tracker import Course
-from unictl.plan.reconcile.classify import running, serving
+from unictl.plan.model.step import Step, StepKind
+from unictl.plan.progress.tracker import RolloutTracker
+from unictl.plan.reconcile.classify import is_running, is_serving
 
-World = Mapping[str, Survey | Silent]
+World = Mapping[str, Survey | UnreachableHost]
 
 
 class Broken(AssertionError):
@@ -33,18 +33,23 @@ class Refused(Broken):
 
 @dataclass
 class Simulator:
-    """All hosts as they are; ``ingress`` is host -> service -> listeners in force. ``deaf`` hosts take no step."""
+    """All hosts as they are.
+
+    ``haproxy_config`` is host -> service -> listeners in force. ``deaf`` hosts take no step.
+    """
 
     hosts: dict[str, Survey]
     ingress: dict[str, dict[str, Any]] = field(default_factory=dict)
     deaf: frozenset[str] = frozenset()
     done: list[str] = field(default_factory=list)
     watch: Callable[["Simulator"], None] = lambda _: None
-    course: Course | None = None
+    course: RolloutTracker | None = None
 
-    def world(self) -> dict[str, Survey | Silent]:
+    def world(self) -> dict[str, Survey | UnreachableHost]:
         """What a survey of all hosts says."""
-        return {n: Silent(host=n, why="timed out") if n in self.deaf else said for n, said in self.hosts.items()}
+        return {
+            n: UnreachableHost(host=n, reason="timed out") if n in self.deaf else said for n, said in self.hosts.items()
+        }
 
     def run(
         self,
@@ -60,68 +65,68 @@ class Simulator:
         ``mute``: from this step on its host answers nobody."""
         random = random or Random(0)
         composed = {host: dict(rows) for host, rows in plan.membership.items()}
-        course = self.course = Course(plan)
+        course = self.course = RolloutTracker(plan)
         while True:
-            course.returning()
+            course.rollbacks_due()
             ready = course.ready()
-            if not ready or (stop_after is not None and len(course.done) >= stop_after and not torn):
+            if not ready or (stop_after is not None and len(course.succeeded) >= stop_after and not torn):
                 break
             step = random.choice(ready)
-            if stop_after is not None and len(course.done) >= stop_after:
+            if stop_after is not None and len(course.succeeded) >= stop_after:
                 self._half(step)
                 break
-            course.begin(step.id)
+            course.start(step.id)
             if step.id == mute or (mute and step.host in self.deaf):
                 self.deaf |= {step.host}
-                course.fail(step.id, silent=True)
+                course.fail(step.id, unreachable=True)
                 continue
             if fails(step):
                 course.fail(step.id)
                 continue
             self.step(plan, step, composed)
-            course.end(step.id)
+            course.succeed(step.id)
             self.done.append(step.id)
             self.watch(self)
-        return all(step.id in course.done for step in plan.steps)
+        return all(step.id in course.succeeded for step in plan.steps)
 
     def step(self, plan: Plan, step: Step, composed: dict[str, dict[str, Any]]) -> None:
         """One step, whole."""
-        if step.kind is Kind.BARRIER:
+        if step.kind is StepKind.BARRIER:
             return
         if step.host in self.deaf:
             raise Broken(f"{step.id} is for a host that does not answer")
         match step.kind:
-            case Kind.STAGE:
+            case StepKind.STAGE:
                 said, brought = self.hosts[step.host], {step.data["digest"]}
                 self._set(step.host, images=said.images | brought, damaged=said.damaged - brought)
-            case Kind.VOLUME:
+            case StepKind.VOLUME:
                 self._volume(step)
-            case Kind.LAUNCH:
+            case StepKind.LAUNCH:
                 self._launch(step.host, step.data["document"])
-            case Kind.PROVE:
+            case StepKind.PROVE:
                 checks = tuple(probe["kind"] for probe in step.data["probes"])
                 self._instance(step.host, step.data["key"], proven=True, checks=checks)
-            case Kind.JOIN | Kind.LEAVE:
+            case StepKind.JOIN | StepKind.LEAVE:
                 here = composed.setdefault(step.host, {})
                 here.update(step.data.get("services", {}))
                 for name, swap in step.data.get("swap", {}).items():
-                    here[name] = members.swapped(here.get(name, ()), swap)
+                    here[name] = members.with_swap(here.get(name, ()), swap)
                 self._ingress(plan, step.host, composed[step.host])
-            case Kind.RETIRE if step.undo and not any(
+            case StepKind.RETIRE if step.undo and not any(
                 i.key == step.data["key"] for i in self.hosts[step.host].instances
             ):
                 pass
-            case Kind.RETIRE:
+            case StepKind.RETIRE:
                 self._retire(step.host, step.data["key"])
-            case Kind.MARK:
+            case StepKind.MARK:
                 noted = {"checks": tuple(step.data["checks"])} if "checks" in step.data else {}
                 self._instance(step.host, step.data["key"], protect=step.data["protect"], **noted)
                 self._revive(step.host)
-            case Kind.DELETE:
+            case StepKind.DELETE:
                 self._delete(step)
-            case Kind.REMEMBER:
+            case StepKind.REMEMBER:
                 self._set(step.host, policy=step.data["policy"], hosts=tuple(step.data["hosts"]))
-            case Kind.CLOSE:
+            case StepKind.CLOSE:
                 self._close(step.host)
 
     def lives(self, name: str) -> list[LiveInstance]:
@@ -142,7 +147,7 @@ class Simulator:
     def answering(self, service: str) -> int:
         """How many instances of a service serve, and are behind every ingress there is."""
         return sum(
-            serving(live) and all(live.key in self.behind(host) for host in self.ingress)
+            is_serving(live) and all(live.key in self.behind(host) for host in self.ingress)
             for said in self.hosts.values()
             for live in said.instances
             if live.service == service
@@ -168,7 +173,7 @@ class Simulator:
     def reboot(self, host: str) -> None:
         """A host without systemd comes back with nothing running."""
         for live in self.hosts[host].instances:
-            if running(live):
+            if is_running(live):
                 self._instance(host, live.key, state="lost")
         self._set(host, boot_id=self.hosts[host].boot_id + "'")
         state = self.hosts[host].ingress["state"]
@@ -177,9 +182,9 @@ class Simulator:
 
     def _half(self, step: Step) -> None:
         """What a killed step leaves (the crash table)."""
-        if step.kind is Kind.LAUNCH and not self._has(step.host, step.data["document"]):
+        if step.kind is StepKind.LAUNCH and not self._has(step.host, step.data["document"]):
             self._record(step.host, step.data["document"], "begun")
-        if step.kind is Kind.RETIRE and any(i.key == step.data["key"] for i in self.hosts[step.host].instances):
+        if step.kind is StepKind.RETIRE and any(i.key == step.data["key"] for i in self.hosts[step.host].instances):
             self._instance(step.host, step.data["key"], state="leaving")
 
     def _launch(self, host: str, document: Mapping[str, Any]) -> None:
@@ -279,11 +284,11 @@ class Simulator:
         self._set(step.host, volumes=tuple(volume for volume in said.volumes if volume not in gone))
 
     def _ingress(self, plan: Plan, host: str, services: Mapping[str, Any]) -> None:
-        text = members.compose(plan.owner, services)
+        text = members.render_config(plan.owner, services)
         self.ingress[host] = {name: list(rows) for name, rows in services.items()}
         if not text:
             del self.ingress[host]
-        digest = members.digest(plan.owner, services)
+        digest = members.config_digest(plan.owner, services)
         servers = dict.fromkeys(self.behind(host), "UP")
         self._set(host, ingress={"state": "running" if text else "absent", "hash": digest, "servers": servers})
 

@@ -21,13 +21,13 @@ import pytest
 from tests.onhost.world import OWNER, SLEEP, World, document, short_folder
 from tests.plan import builders, simulator
 from tests.plan.simulator import Broken, Refused, Simulator
-from unictl.instances.observed.host_state import LiveInstance, Survey, decode
+from unictl.instances.observed.host_state import LiveInstance, Survey, decode_survey
+from unictl.onhost.errors import HostError
 from unictl.onhost.instances import claims, conflicts, instance_state
-from unictl.onhost.protocol.frames import Problem
 from unictl.plan.ingress import members
-from unictl.plan.ingress.members import Member, Roster
+from unictl.plan.ingress.members import Member, ServiceMembers
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 
 SEEDS = 6
 STEPS = 24
@@ -50,7 +50,7 @@ class Pair:
         self.done: list[str] = []
 
     def seen(self) -> Survey:
-        return decode(HOST, self.world.survey(**dict.fromkeys(NAMES, "1:none")))
+        return decode_survey(HOST, self.world.survey(**dict.fromkeys(NAMES, "1:none")))
 
     @property
     def there(self) -> tuple[LiveInstance, ...]:
@@ -75,34 +75,34 @@ class Pair:
         """What kind of problem the real host side has with a step; empty where it has none."""
         try:
             return self.act(step, composed)
-        except Problem as problem:
+        except HostError as problem:
             return problem.kind
 
     def act(self, step: Step, composed: dict[str, Any]) -> str:
         data, do = step.data, self.world.do
         match step.kind:
-            case Kind.STAGE:
+            case StepKind.STAGE:
                 self.world.stage(next(i for i in IMAGES if _digest(i) == data["digest"]))
-            case Kind.VOLUME:
+            case StepKind.VOLUME:
                 do("volume", action="create", name=data["volume"], size=data["size"])
-            case Kind.DELETE:
+            case StepKind.DELETE:
                 do("volume", action="delete", name=data["volume"], size=0)
-            case Kind.LAUNCH:
+            case StepKind.LAUNCH:
                 outcome = self.world.launch(data["document"])[0]
                 return "" if outcome["ok"] else str(outcome["problem"]["kind"])
-            case Kind.PROVE:
+            case StepKind.PROVE:
                 assert do("await", key=data["key"], probes=[], min_healthy_time=0, healthy_deadline=10_000)["healthy"]
                 do("mark", key=data["key"], proven=True, checks=[probe["kind"] for probe in data["probes"]])
-            case Kind.JOIN | Kind.LEAVE:
-                text, hash_ = members.compose(OWNER, composed), members.digest(OWNER, composed)
+            case StepKind.JOIN | StepKind.LEAVE:
+                text, hash_ = members.render_config(OWNER, composed), members.config_digest(OWNER, composed)
                 do("ingress", text=text, hash=hash_, wait=0)
-            case Kind.RETIRE:
+            case StepKind.RETIRE:
                 assert self.world.retire(data["key"], grace=0)
-            case Kind.MARK:
+            case StepKind.MARK:
                 do("mark", key=data["key"], **{name: data[name] for name in ("protect", "checks") if name in data})
-            case Kind.REMEMBER:
+            case StepKind.REMEMBER:
                 do("remember", policy=data["policy"], hosts=data["hosts"])
-            case Kind.CLOSE:
+            case StepKind.CLOSE:
                 do("ingress", text="", hash="", wait=0)
                 do("collect", end=True, keep_retired=5)
                 self.world.release()
@@ -130,7 +130,9 @@ class Pair:
 
     def next_apply(self) -> None:
         """The keeper dies between two applies; whoever takes the lease finds its instances and looks after them."""
-        if not instance_state.keeper_lives(self.world.root, OWNER) or not any(i.state == "running" for i in self.there):
+        if not instance_state.supervisor_alive(self.world.root, OWNER) or not any(
+            i.state == "running" for i in self.there
+        ):
             return
         self.done.append("keeper")
         self.world.kill_keeper()
@@ -170,7 +172,7 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _step(kind: Kind, name: str, **data: Any) -> Step:
+def _step(kind: StepKind, name: str, **data: Any) -> Step:
     return Step(id=f"{kind.value}:{name}", kind=kind, host=HOST, data=data)
 
 
@@ -193,7 +195,7 @@ def _launch(pair: Pair) -> Step:
         restart=random.choice(["never", "never", "on-crash"]),
         overhead=1 << 20,
     )
-    return _step(Kind.LAUNCH, name, document=made, secrets=[])
+    return _step(StepKind.LAUNCH, name, document=made, secrets=[])
 
 
 def _again(pair: Pair) -> Step | None:
@@ -204,10 +206,10 @@ def _again(pair: Pair) -> Step | None:
     live = pair.random.choice(ended)
     launched = live.launched or {}
     made = document(live.name, generation=live.generation, launch=live.launch, fingerprint=live.fingerprint)
-    return _step(Kind.LAUNCH, live.key, document={**made, "run": launched["run"]}, secrets=[])
+    return _step(StepKind.LAUNCH, live.key, document={**made, "run": launched["run"]}, secrets=[])
 
 
-def _of(kind: Kind, running: bool = False, **data: Any) -> Callable[[Pair], Step | None]:
+def _of(kind: StepKind, running: bool = False, **data: Any) -> Callable[[Pair], Step | None]:
     def make(pair: Pair) -> Step | None:
         lives = [live for live in pair.there if live.state == "running" or not running]
         key = pair.random.choice(lives).key if lives else "api-9.0badcafe"
@@ -219,36 +221,36 @@ def _of(kind: Kind, running: bool = False, **data: Any) -> Callable[[Pair], Step
 def _join(pair: Pair) -> Step:
     """The ingress sends to those that run and were proven, on a port of its own."""
     service = builders.service("api", health=())
-    roster = Roster("api", service, {"api.http": pair.ports[-1]})
+    roster = ServiceMembers("api", service, {"api.http": pair.ports[-1]})
     for live in pair.there:
         if live.proven and live.forwards and live.service == "api":
             roster.join(HOST, Member(key=live.key, ports={"http": ("127.0.0.1", int(live.forwards[0]["host"]))}))
-    return _step(Kind.JOIN, "api", services={"api": roster.listeners()})
+    return _step(StepKind.JOIN, "api", services={"api": roster.listeners()})
 
 
 def _leave(_: Pair) -> Step:
-    return _step(Kind.LEAVE, "api", services={"api": []}, drain=0)
+    return _step(StepKind.LEAVE, "api", services={"api": []}, drain=0)
 
 
 def _remember(pair: Pair) -> Step:
     hosts = [f"{HOST} {n} ingress" for n in range(pair.random.randint(1, 2))]
-    return _step(Kind.REMEMBER, HOST, policy={"max_destroy": f"{pair.random.randint(1, 9)}%"}, hosts=hosts)
+    return _step(StepKind.REMEMBER, HOST, policy={"max_destroy": f"{pair.random.randint(1, 9)}%"}, hosts=hosts)
 
 
 OTHERS = (
-    lambda pair: _step(Kind.STAGE, "image", digest=_digest(pair.random.choice(IMAGES)), size=7),
-    lambda pair: _step(Kind.VOLUME, "volume", volume=pair.random.choice(VOLUMES), size=4096),
-    lambda pair: _step(Kind.DELETE, "volume", volume=pair.random.choice(VOLUMES)),
+    lambda pair: _step(StepKind.STAGE, "image", digest=_digest(pair.random.choice(IMAGES)), size=7),
+    lambda pair: _step(StepKind.VOLUME, "volume", volume=pair.random.choice(VOLUMES), size=4096),
+    lambda pair: _step(StepKind.DELETE, "volume", volume=pair.random.choice(VOLUMES)),
     _again,
-    _of(Kind.PROVE, running=True, probes=[]),
-    _of(Kind.MARK, protect=False, checks=["http", "console"]),
-    _of(Kind.RETIRE, grace=0, keep=5),
-    _of(Kind.MARK, protect=True),
-    _of(Kind.MARK, protect=False),
+    _of(StepKind.PROVE, running=True, probes=[]),
+    _of(StepKind.MARK, protect=False, checks=["http", "console"]),
+    _of(StepKind.RETIRE, grace=0, keep=5),
+    _of(StepKind.MARK, protect=True),
+    _of(StepKind.MARK, protect=False),
     _join,
     _leave,
     _remember,
-    lambda _: _step(Kind.CLOSE, HOST),
+    lambda _: _step(StepKind.CLOSE, HOST),
 )
 
 
@@ -264,9 +266,9 @@ def _walked(pair: Pair) -> None:
             if made is not None:
                 pair.step(made)
     for live in pair.there:
-        pair.step(_step(Kind.LEAVE, "api", services={"api": []}, drain=0))
-        pair.step(_step(Kind.RETIRE, live.key, key=live.key))
-    pair.step(_step(Kind.CLOSE, HOST))
+        pair.step(_step(StepKind.LEAVE, "api", services={"api": []}, drain=0))
+        pair.step(_step(StepKind.RETIRE, live.key, key=live.key))
+    pair.step(_step(StepKind.CLOSE, HOST))
 
 
 def _agree(seed: int) -> None:
@@ -306,8 +308,8 @@ def _forgets_a_launch_number(self: Simulator, host: str, key: str) -> None:
 MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "a simulator that forgets what was retired": (Simulator, "_retire", _forgets_a_launch_number),
     "a simulator that does not look at what others hold": (Simulator, "_claims", lambda *_: None),
-    "a host that does not tell what others hold": (claims, "of_others", lambda *_: []),
-    "a host that takes a port twice": (conflicts, "_clash", lambda *_: False),
+    "a host that does not tell what others hold": (claims, "foreign_claims", lambda *_: []),
+    "a host that takes a port twice": (conflicts, "_forwards_clash", lambda *_: False),
 }
 
 

@@ -9,7 +9,7 @@ from unictl.diagnostics.diagnostic import Severity
 from unictl.fleet.model import Fleet, Probe
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 
 CONSOLE = (Probe(kind="console", pattern="ready"),)
 
@@ -49,7 +49,7 @@ def test_it_is_told_as_well_where_the_same_commit_replaces_what_runs() -> None:
     one = _worker()
     made = plan(change(one, "worker", health=(), memory=128 << 20), applied(one).world())
     assert len(_told(made)) == 1
-    assert not [step for step in made.steps if step.kind is Kind.MARK]
+    assert not [step for step in made.steps if step.kind is StepKind.MARK]
 
 
 def test_a_check_that_is_added_later_is_known_when_it_is_taken_away_again() -> None:
@@ -67,7 +67,7 @@ def test_another_check_in_its_place_is_none_that_is_lost() -> None:
     one = fleet(service("api", health=HTTP))
     other = (Probe(kind="tcp", send="ping", expect="pong", port="http"),)
     made = plan(change(one, "api", health=other), applied(one).world())
-    assert not _told(made) and not [step for step in made.steps if step.kind is Kind.MARK]
+    assert not _told(made) and not [step for step in made.steps if step.kind is StepKind.MARK]
 
 
 def test_what_is_unknown_of_an_older_record_is_not_taken_for_a_loss() -> None:

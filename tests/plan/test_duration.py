@@ -10,19 +10,19 @@ from tests.plan.worlds import applied
 from unictl.fleet.model import Policy, Probe
 from unictl.fleet.quantities import Share
 from unictl.journal.event import Finished, Started
-from unictl.journal.ledger_entry import Entry, entry
-from unictl.journal.report import ALREADY, fold
+from unictl.journal.ledger_entry import LedgerEntry, from_report
+from unictl.journal.report import ALREADY_PRESENT, from_events
 from unictl.operations.request import ApplyOptions
 from unictl.plan.estimates import duration
 from unictl.plan.file import planfile
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 from unictl.plan.planner import build
 from unictl.views import markdown
 from unictl.views.html import page
-from unictl.views.text.layout import plain
-from unictl.views.text.plan_text import plan as shown
+from unictl.views.text.layout import plain_text
+from unictl.views.text.plan_text import render as shown
 
 TOOK = {"stage": [1000, 1], "launch": [500, 4], "prove": [2000, 4], "join": [300, 2], "remember": [10, 1]}
 
@@ -33,7 +33,7 @@ def _planned(*applies: Mapping[str, Any], hosts: int = 2) -> Plan:
 
 
 def _text(made: Plan) -> str:
-    return "\n".join(plain(line) for line in shown(made))
+    return "\n".join(plain_text(line) for line in shown(made))
 
 
 def test_the_longest_path_at_earlier_costs_is_shown_once() -> None:
@@ -44,7 +44,7 @@ def test_the_longest_path_at_earlier_costs_is_shown_once() -> None:
 
 def test_a_comment_and_a_page_say_it_too() -> None:
     made = _planned({"at": 1.0, "took": TOOK})
-    assert all("Takes about 4 s, as earlier applies did" in view(made) for view in (markdown.plan, page.plan))
+    assert all("Takes about 4 s, as earlier applies did" in view(made) for view in (markdown.render, page.render))
 
 
 def test_every_host_keeps_the_same_entry_and_it_counts_once() -> None:
@@ -58,7 +58,7 @@ def test_only_the_last_applies_count() -> None:
 
 
 def test_so_many_that_they_wait_for_each_other_take_longer_than_the_longest_path() -> None:
-    assert ApplyOptions().parallelism == duration.AT_ONCE
+    assert ApplyOptions().parallelism == duration.MAX_STEPS_IN_FLIGHT
     fleet = builders.fleet(builders.service("api", replicas=400), hosts=20)
     made = builders.plan(fleet, builders.empty(fleet, applies=({"at": 1.0, "took": TOOK},)))
     assert 400 * 0.5 / 10 <= made.facts["seconds"] <= 25
@@ -106,16 +106,16 @@ def test_a_large_image_takes_as_long_as_earlier_ones_by_the_byte() -> None:
 
 
 def test_what_was_there_already_tells_nothing_of_how_long_an_image_takes() -> None:
-    stage = Step(id="stage:hv1:a", kind=Kind.STAGE, host="hv1", data={"size": 5 << 20})
+    stage = Step(id="stage:hv1:a", kind=StepKind.STAGE, host="hv1", data={"size": 5 << 20})
     other = replace(stage, id="stage:hv2:a", host="hv2")
     events = [
         *(Started(at=0.0, step=each) for each in (stage, other)),
         Finished(at=2.0, step=stage, text="5 MiB, 5 MiB sent"),
-        Finished(at=0.1, step=other, text=ALREADY),
+        Finished(at=0.1, step=other, text=ALREADY_PRESENT),
     ]
-    made = entry(_planned(), fold(events), at=1.0, user="ops")
+    made = from_report(_planned(), from_events(events), at=1.0, user="ops")
     assert (made.staged, made.took) == ((5 << 20, 2000), {"stage": (2000, 1)})
-    assert Entry.from_json(made.to_json()) == made
+    assert LedgerEntry.from_json(made.to_json()) == made
 
 
 def test_long_ones_are_told_in_minutes() -> None:

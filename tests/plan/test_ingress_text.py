@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from unictl.fleet.model import Probe
-from unictl.plan.ingress.haproxy_config import Listener, Server, check_of, digest, mode_of, text
+from unictl.plan.ingress.haproxy_config import Listener, Server, config_digest, ingress_check, proxy_mode, render
 
 OWNER = "shop@staging-5f0c2a"
 HTTP = Probe(kind="http", path="/healthz", interval=500, timeout=2000)
@@ -64,7 +64,7 @@ def section(written: str, name: str) -> str:
 
 
 def test_a_service_with_three_replicas_reads_like_this() -> None:
-    assert text(OWNER, [PUBLISHED, ENDPOINT]) == THREE_REPLICAS
+    assert render(OWNER, [PUBLISHED, ENDPOINT]) == THREE_REPLICAS
 
 
 def test_the_order_in_which_members_and_listeners_are_named_does_not_matter() -> None:
@@ -73,46 +73,46 @@ def test_the_order_in_which_members_and_listeners_are_named_does_not_matter() ->
         mixed = random.Random(seed)
         shuffled = [replace(each, servers=tuple(mixed.sample(each.servers, len(each.servers)))) for each in listeners]
         mixed.shuffle(shuffled)
-        assert text(OWNER, shuffled) == text(OWNER, listeners)
+        assert render(OWNER, shuffled) == render(OWNER, listeners)
 
 
 def test_every_change_of_membership_changes_the_digest() -> None:
     members = [replace(PUBLISHED, servers=API[:n]) for n in range(4)]
-    assert len({digest(text(OWNER, [each])) for each in members}) == 4
-    assert re.fullmatch("[0-9a-f]{64}", digest(text(OWNER, members)))
+    assert len({config_digest(render(OWNER, [each])) for each in members}) == 4
+    assert re.fullmatch("[0-9a-f]{64}", config_digest(render(OWNER, members)))
 
 
 def test_no_listener_is_no_ingress() -> None:
-    assert text(OWNER, []) == ""
-    assert digest("") == ""
+    assert render(OWNER, []) == ""
+    assert config_digest("") == ""
 
 
 def test_a_service_without_members_still_listens() -> None:
-    written = section(text(OWNER, [replace(PUBLISHED, servers=())]), "api.http")
+    written = section(render(OWNER, [replace(PUBLISHED, servers=())]), "api.http")
     assert "bind *:8080" in written
     assert "server api" not in written
 
 
 def test_two_services_without_members_stay_two() -> None:
     empty = replace(PUBLISHED, servers=())
-    written = text(OWNER, [empty, replace(empty, name="web.http", port=8081)])
+    written = render(OWNER, [empty, replace(empty, name="web.http", port=8081)])
     assert "bind *:8080" in section(written, "api.http")
     assert "bind *:8081" in section(written, "web.http")
 
 
 def test_listeners_of_one_name_but_other_members_do_not_meet_in_one_section() -> None:
-    written = text(OWNER, [ENDPOINT, replace(PUBLISHED, servers=API[:1])])
+    written = render(OWNER, [ENDPOINT, replace(PUBLISHED, servers=API[:1])])
     assert section(written, "api.http").count("server api") == 1
     assert section(written, "api.http:20001").count("server api") == 3
 
 
 def test_the_longest_drain_of_all_bounds_the_old_process() -> None:
-    assert "hard-stop-after 1m\n" in text(OWNER, [PUBLISHED, SQL])
-    assert "hard-stop-after 1ms\n" in text(OWNER, [replace(SQL, drain=0)])
+    assert "hard-stop-after 1m\n" in render(OWNER, [PUBLISHED, SQL])
+    assert "hard-stop-after 1ms\n" in render(OWNER, [replace(SQL, drain=0)])
 
 
 def test_a_tcp_check_sends_and_expects_bytes_in_hex() -> None:
-    written = section(text(OWNER, [SQL]), "db.sql")
+    written = section(render(OWNER, [SQL]), "db.sql")
     assert "mode tcp" in written
     assert f"tcp-check send-binary {b'ping'.hex()}0a\n" in written
     sent = re.findall(r"tcp-check expect binary ([0-9a-f]+)", written)
@@ -120,35 +120,35 @@ def test_a_tcp_check_sends_and_expects_bytes_in_hex() -> None:
 
 
 def test_without_a_check_a_connection_is_one() -> None:
-    written = section(text(OWNER, [replace(SQL, check=None)]), "db.sql")
+    written = section(render(OWNER, [replace(SQL, check=None)]), "db.sql")
     assert "default-server check inter" in written
     assert "tcp-check" not in written
 
 
 def test_a_check_may_ask_another_port_of_the_same_instance() -> None:
     server = replace(API[0], check_port=20300)
-    assert "127.0.0.1:20100 port 20300\n" in text(OWNER, [replace(PUBLISHED, servers=(server,))])
+    assert "127.0.0.1:20100 port 20300\n" in render(OWNER, [replace(PUBLISHED, servers=(server,))])
 
 
 def test_the_gates_first_http_check_is_repeated_else_its_first_tcp_check() -> None:
     console = Probe(kind="console", pattern="ready")
-    assert check_of([console, TCP, HTTP]) is HTTP
-    assert check_of([console, TCP]) is TCP
-    assert check_of([console]) is None
-    assert [mode_of(check) for check in (HTTP, TCP, None)] == ["http", "tcp", "tcp"]
+    assert ingress_check([console, TCP, HTTP]) is HTTP
+    assert ingress_check([console, TCP]) is TCP
+    assert ingress_check([console]) is None
+    assert [proxy_mode(check) for check in (HTTP, TCP, None)] == ["http", "tcp", "tcp"]
 
 
 @pytest.mark.parametrize("name", ["api http", "api\nbind *:1", "", "a'b", "a#b", "a$b", "a\\b"])
 def test_what_is_more_than_a_word_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot stand"):
-        text(OWNER, [replace(PUBLISHED, name=name)])
+        render(OWNER, [replace(PUBLISHED, name=name)])
     with pytest.raises(ValueError, match="cannot stand"):
-        text(OWNER, [replace(PUBLISHED, servers=(replace(API[0], name=name),))])
+        render(OWNER, [replace(PUBLISHED, servers=(replace(API[0], name=name),))])
 
 
 @pytest.mark.parametrize("path", ["/a b", "/it's", '/"q"', "/x\ny", "/ü", "/$HOME", "/a#b", "/a\\b", "/?a=b&c=%20"])
 def test_any_path_stays_within_its_quotes(path: str) -> None:
-    written = text(OWNER, [replace(PUBLISHED, check=replace(HTTP, path=path))])
+    written = render(OWNER, [replace(PUBLISHED, check=replace(HTTP, path=path))])
     assert len(written.splitlines()) == len(THREE_REPLICAS.splitlines()) - 1
     assert re.search(r"uri '[^'\s#]*' ver", written)
 
@@ -159,7 +159,7 @@ def test_haproxy_reads_it_without_a_warning(tmp_path: Path) -> None:
     plain = Listener(name="plain.raw", bind="127.0.0.1", port=20003, servers=API)
     other = replace(PUBLISHED, name="api.admin", port=8083, mode="tcp", servers=(replace(API[0], check_port=1),))
     empty = replace(PUBLISHED, name="empty", port=8084, servers=())
-    written = text(OWNER, [PUBLISHED, ENDPOINT, SQL, odd, plain, other, empty])
+    written = render(OWNER, [PUBLISHED, ENDPOINT, SQL, odd, plain, other, empty])
     (tmp_path / "cfg").write_text(written.replace("{global}", "    maxconn 100"))
     done = subprocess.run(["haproxy", "-c", "-f", str(tmp_path / "cfg")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -16,7 +16,7 @@ ONE = fleet(service("front", publish=published(8080), health=(HTTP,)), service("
 
 def composed(one: Fleet) -> str:
     """The ingress of a fleet that runs."""
-    return members.compose(one.owner, applied(one).ingress["hv1"])
+    return members.render_config(one.owner, applied(one).ingress["hv1"])
 
 
 def told(two: Fleet) -> list[tuple[str, object, object]]:
@@ -53,7 +53,7 @@ def test_what_differs_is_told_by_its_key_with_old_and_new_and_where_it_is_writte
     two: Fleet, field: tuple[str, object, object], origin: tuple[str, ...]
 ) -> None:
     assert told(two) == [field]
-    assert config_diff.origin(Field(path=field[0], old=field[1], new=field[2])) == origin
+    assert config_diff.field_origin(Field(path=field[0], old=field[1], new=field[2])) == origin
 
 
 def test_another_kind_of_check_is_told_whole() -> None:

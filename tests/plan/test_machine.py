@@ -32,9 +32,9 @@ from unictl.plan.context import context
 from unictl.plan.file import planfile
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 from unictl.plan.reconcile import decide, reconcile
-from unictl.plan.reconcile.classify import running
+from unictl.plan.reconcile.classify import is_running
 
 HOSTS = 3
 NAMES = st.sampled_from([f"hv{n}" for n in range(1, HOSTS + 1)])
@@ -80,7 +80,11 @@ class Life(RuleBasedStateMachine):
         made = plan(self.file, self.sim.world(), **LOOSE)
         self.look(made)
         if made.can_apply:
-            bad = (lambda step: step.kind is not Kind.BARRIER and random.random() < fails) if fails else lambda _: False
+            bad = (
+                (lambda step: step.kind is not StepKind.BARRIER and random.random() < fails)
+                if fails
+                else lambda _: False
+            )
             self.sim.run(made, random=random, fails=bad, stop_after=stop, torn=stop is not None)
 
     @rule(seed=SEEDS)
@@ -95,7 +99,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(seed=SEEDS)
     def crash(self, seed: int) -> None:
-        lives = [(host, live) for host, said in self.sim.hosts.items() for live in said.instances if running(live)]
+        lives = [(host, live) for host, said in self.sim.hosts.items() for live in said.instances if is_running(live)]
         if lives:
             host, live = Random(seed).choice(lives)
             if host not in self.sim.deaf:
@@ -237,13 +241,13 @@ def test_whatever_happens_to_a_fleet_it_becomes_what_its_file_says() -> None:
 
 MISTAKES = {
     "silence taken for absence": [
-        (reconcile, "_unknowable", lambda *_: None),
-        (constraints, "everyone_answered", lambda *_: True),
-        (reconcile, "_ingress_known", lambda _, found: found),
+        (reconcile, "_blocked_by_unreachable_host", lambda *_: None),
+        (constraints, "all_hosts_answered", lambda *_: True),
+        (reconcile, "_hold_if_ingress_unknown", lambda _, found: found),
     ],
-    "surplus forgotten": [(reconcile, "_surplus", lambda *_: ())],
-    "a launch number used again": [(decide, "next_launch", lambda *_: 1)],
-    "what was retired forgotten": [(context, "_retired", lambda _: {})],
+    "surplus forgotten": [(reconcile, "_surplus_changes", lambda *_: ())],
+    "a launch number used again": [(decide, "next_launch_number", lambda *_: 1)],
+    "what was retired forgotten": [(context, "_highest_retired_launches", lambda _: {})],
 }
 
 

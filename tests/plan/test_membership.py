@@ -5,20 +5,20 @@ from tests.plan.simulator import simulate
 from unictl.fleet.model import Port, Probe
 from unictl.plan.ingress import members
 from unictl.plan.ingress.haproxy_config import Listener
-from unictl.plan.ingress.members import Member, Roster
-from unictl.plan.model.step import Kind
+from unictl.plan.ingress.members import Member, ServiceMembers
+from unictl.plan.model.step import StepKind
 
 
-def _roster(*members: Member, **given: object) -> Roster:
+def _roster(*members: Member, **given: object) -> ServiceMembers:
     one = fleet(service("api", publish=published(80), **given))
-    roster = Roster("api", one.services["api"], endpoints(one))
+    roster = ServiceMembers("api", one.services["api"], endpoints(one))
     for n, each in enumerate(members):
         roster.join(f"hv{n}", each)
     return roster
 
 
-def _listeners(roster: Roster) -> list[Listener]:
-    return [members.decode(row) for row in roster.listeners()]
+def _listeners(roster: ServiceMembers) -> list[Listener]:
+    return [members.decode_listener(row) for row in roster.listeners()]
 
 
 A = Member(key="api-0.aa", ports={"http": ("10.0.0.1", 10_001), "sql": ("10.0.0.1", 10_002)})
@@ -64,7 +64,7 @@ def test_a_job_and_udp_ports_have_no_listeners() -> None:
 
 
 def test_a_service_that_is_gone_keeps_its_endpoint_while_it_has_instances() -> None:
-    roster = Roster("old", None, {"old.http": 20_001})
+    roster = ServiceMembers("old", None, {"old.http": 20_001})
     assert roster.listeners() == []
     roster.join("hv1", A)
     (found,) = _listeners(roster)
@@ -78,7 +78,7 @@ def test_the_text_of_steps_is_the_text_that_the_survey_shows_afterwards() -> Non
     sim.run(made)
     final = dict(made.membership["hv1"])
     for step in made.steps:
-        if step.kind in (Kind.JOIN, Kind.LEAVE) and step.host == "hv1":
+        if step.kind in (StepKind.JOIN, StepKind.LEAVE) and step.host == "hv1":
             final |= step.data["services"]
-    assert sim.hosts["hv1"].ingress["hash"] == members.digest(one.owner, final)
+    assert sim.hosts["hv1"].ingress["hash"] == members.config_digest(one.owner, final)
     assert sim.hosts["hv1"].ingress == sim.hosts["hv2"].ingress

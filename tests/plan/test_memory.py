@@ -11,7 +11,7 @@ from tests.plan.builders import plan, service
 from tests.plan.simulator import Simulator
 from tests.plan.worlds import applied
 from unictl.fleet.model import Fleet
-from unictl.instances.desired.instance import wish
+from unictl.instances.desired.instance import desired_instances
 from unictl.plan.context import failed_rollouts
 from unictl.plan.file import approval
 from unictl.plan.model.change import Action
@@ -23,7 +23,7 @@ NEW = builders.change(FLEET, "api", args=["--new"])
 
 
 def _print(fleet: Fleet, name: str = "api-0") -> str:
-    return next(each.fingerprint for each in wish(fleet, builders.facts(fleet)) if each.name == name)
+    return next(each.fingerprint for each in desired_instances(fleet, builders.facts(fleet)) if each.name == name)
 
 
 def _told(at: float, *, healthy: bool, service: str = "api") -> Mapping[str, Any]:
@@ -112,10 +112,10 @@ def test_what_was_proven_is_mended_whatever_was_said_of_another(sim: Simulator) 
 
 
 def test_a_plan_that_forgets_tries_for_ever(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unictl.plan.context.context.failed_before", lambda _: {})
+    monkeypatch.setattr("unictl.plan.context.context.failed_fingerprints", lambda _: {})
     assert plan(NEW, sim.world()).steps
 
 
 def test_an_apply_is_told_what_it_may_take_back(sim: Simulator) -> None:
     assert plan(NEW, sim.world(), retry=True).facts["failed_before"] == {"api": [_print(NEW)]}
-    assert failed_rollouts.failed_before(()) == {}
+    assert failed_rollouts.failed_fingerprints(()) == {}

@@ -17,7 +17,7 @@ from unictl.instances.placement import place as placement_place
 from unictl.plan.progress import rollback
 from unictl.plan.reconcile import classify, decide, reconcile
 from unictl.plan.reconcile import drift as reconcile_drift
-from unictl.plan.reconcile.classify import Class
+from unictl.plan.reconcile.classify import InstanceClass
 from unictl.plan.reconcile.drift import Drift
 from unictl.plan.rollout import builder, ingress_members, rollout, waves
 from unictl.plan.whatif import whatif
@@ -53,27 +53,29 @@ def _set(target: Any, name: str, value: Any) -> Patch:
 
 
 def test_a_difference_seen_where_there_is_none_breaks_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.converged, monkeypatch, _set(decide, "drift", lambda *_: Drift(reason="replace_because_args")))
+    caught(laws.converged, monkeypatch, _set(decide, "find_drift", lambda *_: Drift(reason="replace_because_args")))
 
 
 def test_surplus_that_is_not_looked_for_breaks_apply_then_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.applied_is_empty, monkeypatch, _set(reconcile, "_surplus", lambda *_: ()))
+    caught(laws.applied_is_empty, monkeypatch, _set(reconcile, "_surplus_changes", lambda *_: ()))
 
 
 def test_twins_left_alone_break_convergence_after_a_kill(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.killed_converges, monkeypatch, _set(waves, "_destroyed", lambda rows: ()))
+    caught(laws.killed_converges, monkeypatch, _set(waves, "_destroyed_instances", lambda rows: ()))
 
 
 def test_a_crash_taken_for_health_breaks_mending(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.trouble_converges, monkeypatch, _set(classify, "_stopped", lambda live: Class.UNTAINTED))
+    caught(laws.trouble_converges, monkeypatch, _set(classify, "_stopped_class", lambda live: InstanceClass.UNTAINTED))
 
 
 def test_a_launch_number_used_again_breaks_mending(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.trouble_converges, monkeypatch, _set(decide, "next_launch", lambda *_: 1))
+    caught(laws.trouble_converges, monkeypatch, _set(decide, "next_launch_number", lambda *_: 1))
 
 
 def test_silent_ingresses_forgotten_break_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.silence_is_not_absence, monkeypatch, _set(reconcile, "_ingress_known", lambda s, found: found))
+    caught(
+        laws.silence_is_not_absence, monkeypatch, _set(reconcile, "_hold_if_ingress_unknown", lambda s, found: found)
+    )
 
 
 def test_others_ports_not_counted_break_foreignness(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +83,9 @@ def test_others_ports_not_counted_break_foreignness(monkeypatch: pytest.MonkeyPa
 
 
 def test_services_in_the_order_of_the_file_break_the_law_of_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    caught(laws.order_never_matters, monkeypatch, _set(rollout, "by_needs", lambda fleet, _: tuple(fleet.services)))
+    caught(
+        laws.order_never_matters, monkeypatch, _set(rollout, "order_by_needs", lambda fleet, _: tuple(fleet.services))
+    )
 
 
 def test_barriers_left_out_break_the_bound_on_edges(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +93,7 @@ def test_barriers_left_out_break_the_bound_on_edges(monkeypatch: pytest.MonkeyPa
     wide = fleet(*many, hosts=6)
     story = Story(before=wide, after=replace(wide, services={}), seed=1)
     laws.graph_is_sound(story)
-    monkeypatch.setattr(builder.Draft, "barrier", lambda self, name, needs, *_: tuple(dict.fromkeys(needs)))
+    monkeypatch.setattr(builder.StepBuilder, "add_barrier", lambda self, name, needs, *_: tuple(dict.fromkeys(needs)))
     with pytest.raises(AssertionError):
         laws.graph_is_sound(story)
 
@@ -97,23 +101,25 @@ def test_barriers_left_out_break_the_bound_on_edges(monkeypatch: pytest.MonkeyPa
 def test_retiring_without_waiting_breaks_the_order_of_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
     def finish(self: Any, wave: Any, joined: Any) -> Any:
         for item in wave.items:
-            for live in item.after:
+            for live in item.stop_after:
                 self._retire(live, wave.service, wave.number, ())
         return joined
 
-    caught(laws.old_stays_until_new_is_there, monkeypatch, _set(rollout._Rollout, "_finish", finish))
+    caught(
+        laws.old_stays_until_new_is_there, monkeypatch, _set(rollout._RolloutPlanner, "_retire_predecessors", finish)
+    )
 
 
 def test_taking_all_down_at_once_breaks_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     def everything(monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(waves, "_unavailable", lambda service: 99)
-        monkeypatch.setattr(waves, "may_be_down", lambda service, _: 99)
+        monkeypatch.setattr(waves, "_max_parallel", lambda service: 99)
+        monkeypatch.setattr(waves, "max_unavailable", lambda service, _: 99)
 
     caught(laws.never_more_down_than_allowed, monkeypatch, everything, examples=400)
 
 
 def test_waves_that_are_not_counted_twice_break_the_tightest_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutation = _set(capacity.Wave, "grown", lambda *_: (0, 0))
+    mutation = _set(capacity.ReplacementPeak, "growth", lambda *_: (0, 0))
     caught(laws.never_tighter_than_told, monkeypatch, mutation, examples=300)
 
 
@@ -123,23 +129,28 @@ def test_an_ingress_that_is_not_written_breaks_apply_then_plan(monkeypatch: pyte
 
 
 def test_waves_that_are_done_and_do_not_go_back_break_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutation = _set(rollback._Back, "ended", lambda self, wave: None)
+    mutation = _set(rollback._RollbackBuilder, "undo_completed_wave", lambda self, wave: None)
     caught(laws.a_failed_wave_goes_back, monkeypatch, mutation, examples=300)
 
 
 def test_new_ones_of_a_failed_wave_that_stay_break_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutation = _set(rollback._Back, "failed", lambda self, wave: None)
+    mutation = _set(rollback._RollbackBuilder, "undo_failed_wave", lambda self, wave: None)
     caught(laws.a_failed_wave_goes_back, monkeypatch, mutation, examples=300)
 
 
 def test_the_new_leaving_before_the_old_is_back_breaks_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     def hasty(self: Any, wave: Any) -> None:
-        new = wave.new()
-        rows = [row for row in wave.row["undo"]["back"] if row["differs"]]
-        self._remove(wave, {row["new"]: new[row["new"]] for row in rows})
-        self._return(wave, rows)
+        new = wave.new_hosts()
+        rows = [row for row in wave.record["undo"]["back"] if row["differs"]]
+        self._remove_generations(wave, {row["new"]: new[row["new"]] for row in rows})
+        self._relaunch(wave, rows)
 
-    caught(laws.a_failed_wave_goes_back, monkeypatch, _set(rollback._Back, "ended", hasty), examples=300)
+    caught(
+        laws.a_failed_wave_goes_back,
+        monkeypatch,
+        _set(rollback._RollbackBuilder, "undo_completed_wave", hasty),
+        examples=300,
+    )
 
 
 def test_spreading_who_runs_over_a_new_host_breaks_that_it_moves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,22 +160,22 @@ def test_spreading_who_runs_over_a_new_host_breaks_that_it_moves_nobody(monkeypa
 
 
 def test_a_replacement_that_is_not_replaced_again_breaks_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    drift = reconcile_drift.drift
-    mutation = _set(decide, "drift", lambda s, wished, live: None if live.launch > 1 else drift(s, wished, live))
+    drift = reconcile_drift.find_drift
+    mutation = _set(decide, "find_drift", lambda s, wished, live: None if live.launch > 1 else drift(s, wished, live))
     caught(laws_of_edits.there_and_back_is_where_it_was, monkeypatch, mutation)
 
 
 def test_room_that_counts_against_who_has_it_breaks_that_more_of_it_refuses_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rooms = capacity.rooms
+    rooms = capacity.host_capacities
 
     def odd(*given: Any) -> Any:
         return {name: replace(room, memory=room.memory % (512 * MIB)) for name, room in rooms(*given).items()}
 
-    caught(laws_of_edits.more_room_refuses_nobody, monkeypatch, _set(place, "rooms", odd))
+    caught(laws_of_edits.more_room_refuses_nobody, monkeypatch, _set(place, "host_capacities", odd))
 
 
 def test_a_question_that_is_not_heard_breaks_that_it_is_answered_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    mutation = _set(whatif, "supposed", lambda fleet, question: fleet)
+    mutation = _set(whatif, "apply_scenario", lambda fleet, question: fleet)
     caught(laws_of_edits.a_question_is_answered_as_an_edit_is_planned, monkeypatch, mutation)

@@ -15,12 +15,12 @@ from tests.plan import builders, cases
 from tests.plan.builders import empty, fleet, plan, service
 from tests.plan.test_laws import SETTINGS
 from tests.plan.worlds import LOOSE, Story, applied, stories
-from unictl.declaration.load import load
+from unictl.declaration.load import load_fleet
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.fleet.model import Policy
 from unictl.fleet.quantities import Share
 from unictl.plan.file import planfile
-from unictl.plan.file.approval import approval_hash, rows
+from unictl.plan.file.approval import approval_hash, reviewed_rows
 from unictl.plan.model.revision import Revision
 from unictl.views import documents
 
@@ -74,7 +74,7 @@ def test_what_all_hosts_are_to_remember_stands_once_in_the_file() -> None:
     crowd = fleet(service("api"), hosts=40)
     sim = applied(crowd)
     made = plan(replace(crowd, policy=Policy(max_destroy=Share(number=3))), sim.world())
-    steps = [step for step in planfile.document(made)["steps"] if step["kind"] == "remember"]
+    steps = [step for step in planfile.plan_document(made)["steps"] if step["kind"] == "remember"]
     assert len(steps) == 40 and not any("data" in step for step in steps)
     assert planfile.load(planfile.dump(made)).steps == made.steps
 
@@ -101,7 +101,7 @@ def test_the_hash_stays_when_a_later_minor_version_knows_more() -> None:
 
 def test_what_json_prints_opens_as_a_plan_file() -> None:
     made = cases.hello_again()
-    assert planfile.load(documents.whole(documents.plan(made, {0}))) == made
+    assert planfile.load(documents.to_text(documents.plan_document(made, {0}))) == made
 
 
 @SETTINGS
@@ -139,7 +139,7 @@ def _keys_shuffled(value: Any, random: Random) -> Any:
 
 
 def _planned(texts: dict[str, str]) -> str:
-    loaded = load(texts, schema=SCHEMA)
+    loaded = load_fleet(texts, schema=SCHEMA)
     assert loaded.fleet is not None, loaded.problems
     return planfile.dump(plan(loaded.fleet, empty(loaded.fleet)))
 
@@ -181,4 +181,4 @@ def test_the_approval_hash_moves_with_what_is_done_and_with_overrides() -> None:
 
 
 def test_what_is_kept_needs_no_approval() -> None:
-    assert rows(cases.CASES["converged_fleet_keeps_everything"]()) == ()
+    assert reviewed_rows(cases.CASES["converged_fleet_keeps_everything"]()) == ()

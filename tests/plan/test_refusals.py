@@ -23,16 +23,16 @@ from tests.plan.builders import (
 )
 from tests.plan.worlds import applied
 from unictl.diagnostics.place import Place
-from unictl.fleet.model import Fleet, Placement, Policy, Publish, Volume
+from unictl.fleet.model import Fleet, Placement, Policy, Publication, Volume
 from unictl.fleet.quantities import Share
-from unictl.instances.observed.host_state import Silent, Survey
-from unictl.plan.guards.budget import budget
+from unictl.instances.observed.host_state import Survey, UnreachableHost
+from unictl.plan.guards.budget import destroy_budget
 from unictl.plan.ingress import haproxy_config, members
 from unictl.plan.model.change import Action
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.revision import Revision
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 from unictl.plan.planner import build
 
 
@@ -52,7 +52,7 @@ def _codes(made: Plan) -> set[str]:
     ],
 )
 def test_the_budget_is_rounded_up_and_at_least_one_unless_it_says_none(share: Share, live: int, allowed: int) -> None:
-    assert budget(share, live) == allowed
+    assert destroy_budget(share, live) == allowed
 
 
 def test_every_refusal_has_a_hint_and_a_code() -> None:
@@ -92,7 +92,7 @@ _WRITTEN = (
 
 
 def _places(
-    made: Fleet, world: Mapping[str, Survey | Silent], *, default: tuple[str, ...] = ()
+    made: Fleet, world: Mapping[str, Survey | UnreachableHost], *, default: tuple[str, ...] = ()
 ) -> dict[str, list[str]]:
     """Code of every refusal -> the keys it shows, where all of ``_WRITTEN`` stand in the file but ``default``."""
     paths = [path for path in _WRITTEN if path != default]
@@ -172,7 +172,7 @@ def test_a_volume_never_shrinks_and_does_not_grow_yet() -> None:
 
 
 def test_what_cannot_be_published_yet_is_said() -> None:
-    by_name = (Publish(port=443, to="http", sni="shop.example.org"),)
+    by_name = (Publication(port=443, to="http", sni="shop.example.org"),)
     one = fleet(service("api", publish=by_name))
     assert _codes(plan(one, empty(one))) == {"not-supported"}
     job = fleet(service("api", publish=published(80), kind="job"))
@@ -392,7 +392,7 @@ def test_a_launch_of_files_that_no_commit_has_names_its_commit_with_a_mark() -> 
         (Revision(), ""),
     ):
         steps = plan(one, empty(one), revision=revision).steps
-        assert [each.data["document"]["commit"] for each in steps if each.kind is Kind.LAUNCH] == [said]
+        assert [each.data["document"]["commit"] for each in steps if each.kind is StepKind.LAUNCH] == [said]
 
 
 def test_an_ingress_longer_than_a_host_can_be_told_is_refused_and_old_and_new_count(
@@ -401,7 +401,9 @@ def test_an_ingress_longer_than_a_host_can_be_told_is_refused_and_old_and_new_co
     old, new = (fleet(service("web", replicas=4, image=name, publish=published(80)), hosts=2) for name in ("app", "v2"))
     world = applied(old).world()
     fits = plan(new, world)
-    monkeypatch.setattr(haproxy_config, "LONGEST", len(members.compose(old.owner, fits.membership["hv1"])))
+    monkeypatch.setattr(
+        haproxy_config, "MAX_CONFIG_BYTES", len(members.render_config(old.owner, fits.membership["hv1"]))
+    )
     assert plan(old, empty(old)).can_apply
     (refusal,) = plan(new, world).refusals
     assert refusal.code == "ingress-too-long"

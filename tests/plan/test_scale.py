@@ -3,10 +3,10 @@
 import pytest
 
 from tests.bench import planner
-from unictl.declaration.load import load
+from unictl.declaration.load import load_fleet
 from unictl.guests.image_facts import ImageFacts
-from unictl.instances.observed.host_state import decode
-from unictl.operations.package_data import fleet_schema
+from unictl.instances.observed.host_state import decode_survey
+from unictl.operations.package_data import load_fleet_schema
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.revision import Revision
 from unictl.plan.planner import build
@@ -37,16 +37,16 @@ def test_a_thousand_instances_with_one_image_bump_print_on_a_screen(number: int)
         for row in said["instances"]:
             row["spec"] = specs[row["name"]]
     made = _planned(source, world, {**known, "i0": planner.facts(1, bumped=0)["i0"]})
-    shown = layout.text(plan_text.plan(made, 80))
+    shown = layout.join_lines(plan_text.render(made, 80))
     assert made.can_apply and made.counts.replace == 1000
     assert len(shown.splitlines()) <= 40 and len(shown) <= 10_000
     assert shown.splitlines()[-1] == "Plan: 0 to add, 1000 to replace, 0 to destroy, 0 to adjust, 0 unchanged."
 
 
 def _planned(source: str, world: dict[str, dict[str, object]], known: dict[str, dict[str, ImageFacts]]) -> Plan:
-    loaded = load({"fleet.yaml": source}, schema=fleet_schema())
+    loaded = load_fleet({"fleet.yaml": source}, schema=load_fleet_schema())
     assert loaded.fleet is not None, loaded.problems
-    surveys = {host: decode(host, said) for host, said in world.items()}
+    surveys = {host: decode_survey(host, said) for host, said in world.items()}
     numbers = planner.endpoints(len(loaded.fleet.services))
     revision = Revision(commit="c" * 40, clean=True)
     return build(loaded.fleet, known, numbers, surveys, revision=revision, places=loaded.places)

@@ -4,13 +4,13 @@ from tests.plan import builders
 from tests.plan.builders import plan, service
 from tests.plan.worlds import applied
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 
 FLEET = builders.fleet(service("api", replicas=4), service("db"), hosts=2)
 
 
 def _launched(made: Plan) -> dict[str, str]:
-    return {step.subject.partition(".")[0]: step.host for step in made.steps if step.kind is Kind.LAUNCH}
+    return {step.subject.partition(".")[0]: step.host for step in made.steps if step.kind is StepKind.LAUNCH}
 
 
 def test_what_does_not_exist_yet_is_chosen_by_the_host_it_goes_to() -> None:

@@ -12,9 +12,9 @@ from tests.plan.simulator import Simulator
 from tests.plan.worlds import applied
 from unictl.instances.observed.host_state import Claim, LiveVolume
 from unictl.plan.file import planfile
-from unictl.plan.file.staleness import moved
+from unictl.plan.file.staleness import violated_preconditions
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 
 
 def _made() -> tuple[Plan, Simulator]:
@@ -27,7 +27,7 @@ def _key(sim: Simulator, name: str) -> str:
 
 
 def _claim(sim: Simulator, made: Plan) -> None:
-    document = next(step.data["document"] for step in made.steps if step.kind is Kind.LAUNCH)
+    document = next(step.data["document"] for step in made.steps if step.kind is StepKind.LAUNCH)
     port = document["run"]["forwards"][0]["host"]
     claim = Claim(kind="port", owner="blog-77aa", holder="web-0.12345678", port=port, bind="127.0.0.1")
     sim.hosts["hv1"] = replace(sim.hosts["hv1"], claims=(claim,))
@@ -64,9 +64,9 @@ MOVES: dict[str, tuple[Callable[[Simulator, Plan], None], str]] = {
 def test_what_moved_is_named(name: str) -> None:
     made, sim = _made()
     move, sentence = MOVES[name]
-    assert moved(made, sim.world()) == ()
+    assert violated_preconditions(made, sim.world()) == ()
     move(sim, made)
-    found = moved(planfile.load(planfile.dump(made)), sim.world())
+    found = violated_preconditions(planfile.load(planfile.dump(made)), sim.world())
     assert len(found) == 1
     assert found[0].code == "stale"
 
@@ -76,7 +76,9 @@ def test_what_moved_is_named(name: str) -> None:
 def test_a_host_that_went_silent_is_named() -> None:
     made, sim = _made()
     sim.deaf = frozenset(["hv1"])
-    assert [each.summary for each in moved(made, sim.world())] == ["hv1 does not answer any more: timed out"]
+    assert [each.summary for each in violated_preconditions(made, sim.world())] == [
+        "hv1 does not answer any more: timed out"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_a_host_that_went_silent_is_named() -> None:
 def test_uptime_health_load_and_restarts_move_without_a_word(quiet: Callable[[Simulator, Plan], None]) -> None:
     made, sim = _made()
     quiet(sim, made)
-    assert moved(made, sim.world()) == ()
+    assert violated_preconditions(made, sim.world()) == ()
 
 
 def test_a_host_that_the_plan_does_not_touch_may_move() -> None:
@@ -103,10 +105,10 @@ def test_a_host_that_the_plan_does_not_touch_may_move() -> None:
     made = plan(one, sim.world(), replace=(mover.name,))
     assert set(made.read) == {"hv1"}
     sim.crash(sim.hosts["hv2"].instances[0].key)
-    assert moved(made, sim.world()) == ()
+    assert violated_preconditions(made, sim.world()) == ()
 
 
 def test_an_applied_plan_is_stale() -> None:
     made, sim = _made()
     assert sim.run(made)
-    assert moved(made, sim.world())
+    assert violated_preconditions(made, sim.world())

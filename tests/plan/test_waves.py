@@ -7,7 +7,7 @@ from tests.plan.worlds import applied
 from unictl.fleet.model import Order, Update
 from unictl.fleet.quantities import Share
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 
 
 def _sizes(made: Plan) -> list[int]:
@@ -83,8 +83,8 @@ def test_a_wave_that_is_not_to_go_back_says_so() -> None:
 def test_every_probe_is_asked_at_its_forward_for_as_long_as_the_longest_wants() -> None:
     one = fleet(service("api"))
     made = plan(one, empty(one))
-    proof = next(step for step in made.steps if step.kind is Kind.PROVE)
-    forward = next(step for step in made.steps if step.kind is Kind.LAUNCH).data["document"]["run"]["forwards"][0]
+    proof = next(step for step in made.steps if step.kind is StepKind.PROVE)
+    forward = next(step for step in made.steps if step.kind is StepKind.LAUNCH).data["document"]["run"]["forwards"][0]
     (probe,) = proof.data["probes"]
     assert (probe["kind"], probe["path"], probe["port"], probe["bind"]) == (
         "http",
@@ -97,7 +97,7 @@ def test_every_probe_is_asked_at_its_forward_for_as_long_as_the_longest_wants() 
 
 def test_a_job_has_until_its_progress_deadline() -> None:
     one = fleet(service("migrate", kind="job", ports=(), health=(), update=Update(progress_deadline=99_000)))
-    proof = next(step for step in plan(one, empty(one)).steps if step.kind is Kind.PROVE)
+    proof = next(step for step in plan(one, empty(one)).steps if step.kind is StepKind.PROVE)
     assert proof.data["job"]
     assert proof.data["healthy_deadline"] == 99_000
 
@@ -122,6 +122,6 @@ def test_who_was_to_stop_first_and_did_not_leave_every_ingress_is_behind_all_of_
     world = applied(one)
     keys = world.behind("hv1")
     made = plan(change(one, "api", args=("--new",)), world.world())
-    assert not world.run(made, fails=lambda step: step.kind is Kind.LEAVE and step.host == "hv2" and not step.undo)
+    assert not world.run(made, fails=lambda step: step.kind is StepKind.LEAVE and step.host == "hv2" and not step.undo)
     assert [world.behind(host) for host in ("hv1", "hv2", "hv3")] == [keys] * 3
     assert {live.key for said in world.hosts.values() for live in said.instances} == keys

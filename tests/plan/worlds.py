@@ -11,7 +11,7 @@ from tests.plan.builders import fleet, host, plan, service
 from tests.plan.simulator import Simulator, simulate
 from unictl.fleet.model import MIB, Fleet, Order, Port, Service, Update
 from unictl.fleet.quantities import Share
-from unictl.fleet.references import canonical, parse
+from unictl.fleet.references import canonical_text, parse_text
 from unictl.plan.model.plan import Plan
 
 NAMES = ("alpha", "beta", "gamma", "delta")
@@ -103,7 +103,7 @@ def _renamed(after: Fleet, name: str) -> Fleet:
 
 def _redirected(each: Service, name: str) -> Service:
     needs = tuple("omega" if need == name else need for need in each.needs)
-    args = tuple(parse(canonical(text).replace(f"service.{name}.", "service.omega.")) for text in each.args)
+    args = tuple(parse_text(canonical_text(text).replace(f"service.{name}.", "service.omega.")) for text in each.args)
     return replace(each, needs=needs, args=args)
 
 

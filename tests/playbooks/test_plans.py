@@ -16,17 +16,17 @@ from tests.plan.builders import REVISION, empty
 from tests.plan.simulator import simulate
 from unictl.cli.main import main
 from unictl.fleet.model import Fleet
-from unictl.fleet.unsupported import unsupported
+from unictl.fleet.unsupported import find_unsupported
 from unictl.guests.image_facts import ImageFacts
-from unictl.images.file_facts import facts_of
-from unictl.instances.launch.preflight import preflight
-from unictl.operations.planning import prepare
+from unictl.images.file_facts import read_tree_facts
+from unictl.instances.launch.preflight import check_launches
+from unictl.operations.planning import fleet_files
 from unictl.operations.request import FleetRequest
 from unictl.operations.setup import init
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Plan
 from unictl.plan.planner import build
-from unictl.revisions.working_tree import WorkTree
+from unictl.revisions.working_tree import WorkingTree
 from unictl.views.text import layout, plan_text
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
@@ -53,14 +53,16 @@ def words(name: str) -> tuple[str, ...]:
 
 def loaded(name: str) -> Fleet:
     path, environment = FLEETS[name]
-    found = prepare.read(FleetRequest(path=PLAYBOOKS / path, environment=environment))
+    found = fleet_files.read_files(FleetRequest(path=PLAYBOOKS / path, environment=environment))
     assert found.loaded.fleet is not None, found.loaded.problems
     return found.loaded.fleet
 
 
 def facts(fleet: Fleet, name: str) -> Facts:
-    tree = WorkTree(PLAYBOOKS / FLEETS[name][0])
-    return {n: {"kernel": facts_of(tree, image.kernel.path)} for n, image in fleet.images.items() if image.kernel}
+    tree = WorkingTree(PLAYBOOKS / FLEETS[name][0])
+    return {
+        n: {"kernel": read_tree_facts(tree, image.kernel.path)} for n, image in fleet.images.items() if image.kernel
+    }
 
 
 def runnable(fleet: Fleet) -> Fleet:
@@ -93,7 +95,7 @@ def test_the_first_plan_is_the_golden_one(name: str, request: pytest.FixtureRequ
     fleet = runnable(loaded(name))
     made = planned(fleet, facts(fleet, name))
     assert made.can_apply, made.refusals
-    golden(f"{name}.txt", layout.text(plan_text.plan(made, 80)), request)
+    golden(f"{name}.txt", layout.join_lines(plan_text.render(made, 80)), request)
 
 
 def test_another_image_of_every_service_of_the_shop_is_a_plan_to_read(request: pytest.FixtureRequest) -> None:
@@ -104,7 +106,7 @@ def test_another_image_of_every_service_of_the_shop_is_a_plan_to_read(request: p
     other = {"kernel": replace(known["service"]["kernel"], sha256="ab" * 32)}
     made = planned(fleet, {**known, "service": other}, sim.world())
     assert made.can_apply, made.refusals
-    golden("shop-image.txt", layout.text(plan_text.plan(made, 80)), request)
+    golden("shop-image.txt", layout.join_lines(plan_text.render(made, 80)), request)
 
 
 @pytest.mark.parametrize("name", FLEETS)
@@ -113,7 +115,7 @@ def test_a_playbook_is_valid_and_its_own_tests_hold(name: str) -> None:
     code, said = ran("test", *words(name))
     assert code == 0, said
     fleet = loaded(name)
-    assert preflight(runnable(fleet), facts(fleet, name)) == ()
+    assert check_launches(runnable(fleet), facts(fleet, name)) == ()
 
 
 @pytest.mark.parametrize("name", FLEETS)
@@ -127,13 +129,13 @@ def test_a_playbook_is_shown_and_questioned_without_a_host(name: str) -> None:
 
 @pytest.mark.parametrize("name", FLEETS)
 def test_what_a_playbook_asks_for_too_early_is_answered_with_its_place(name: str, tmp_path: Path) -> None:
-    missing = unsupported(loaded(name))
+    missing = find_unsupported(loaded(name))
     if not missing:
         return
-    init.init(tmp_path, FLEETS[name][0].partition("/")[0])
+    init.init_fleet(tmp_path, FLEETS[name][0].partition("/")[0])
     path = tmp_path / FLEETS[name][0].partition("/")[2]
     code, said = ran("plan", str(path), *words(name)[1:])
-    assert code == 3 and all(f"error: {each.text}\n" in said for each in missing)
+    assert code == 3 and all(f"error: {each.summary}\n" in said for each in missing)
 
 
 def test_the_shop_is_what_the_language_says_it_is() -> None:
@@ -157,7 +159,7 @@ def test_the_edge_is_two_fleets_on_the_same_hosts() -> None:
 
 @pytest.mark.parametrize("playbook", ["hello", "shop", "edge"])
 def test_a_fleet_begun_from_a_playbook_is_whole_and_has_an_id_of_its_own(playbook: str, tmp_path: Path) -> None:
-    written = init.init(tmp_path, playbook)
+    written = init.init_fleet(tmp_path, playbook)
     assert "fleet.yaml" in written and not any(name.startswith(("src", "try")) for name in written)
     assert all(
         (tmp_path / name).read_bytes() == (PLAYBOOKS / playbook / name).read_bytes() or name.endswith("fleet.yaml")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unictl.diagnostics.failure import Failure
-from unictl.revisions.repository import revision_of, tree_at
+from unictl.revisions.repository import open_tree, read_revision
 
 
 def git(folder: Path, *words: str) -> None:
@@ -26,7 +26,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_clean_tree_is_of_its_commit(repository: Path) -> None:
-    commit, clean, subject = revision_of(repository, ("fleet.yaml",))
+    commit, clean, subject = read_revision(repository, ("fleet.yaml",))
     assert len(commit) == 40
     assert clean
     assert subject == "Open the shop"
@@ -34,14 +34,14 @@ def test_a_clean_tree_is_of_its_commit(repository: Path) -> None:
 
 def test_an_edited_file_makes_it_dirty_and_another_one_does_not(repository: Path) -> None:
     (repository / "notes").write_text("not read by the plan")
-    assert revision_of(repository, ("fleet.yaml",))[1]
+    assert read_revision(repository, ("fleet.yaml",))[1]
     (repository / "fleet.yaml").write_text("second")
-    assert not revision_of(repository, ("fleet.yaml",))[1]
+    assert not read_revision(repository, ("fleet.yaml",))[1]
 
 
 def test_an_earlier_revision_is_read_without_touching_the_working_tree(repository: Path) -> None:
     (repository / "fleet.yaml").write_text("second")
-    tree, _, _ = tree_at(repository, "HEAD")
+    tree, _, _ = open_tree(repository, "HEAD")
     assert tree.read("fleet.yaml") == b"first"
     assert list(tree.paths()) == ["fleet.yaml"]
     assert (repository / "fleet.yaml").read_text() == "second"
@@ -49,7 +49,7 @@ def test_an_earlier_revision_is_read_without_touching_the_working_tree(repositor
 
 def test_a_revision_that_is_not_there_is_a_sentence(repository: Path) -> None:
     with pytest.raises(Failure, match="no revision 'nowhere'"):
-        tree_at(repository, "nowhere")
+        open_tree(repository, "nowhere")
 
 
 def test_without_a_git_program_there_is_just_no_revision(repository: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.views.samples import STEP
 from unictl.journal.event import Began, Finished, Started
-from unictl.terminal.abort import leaver
+from unictl.terminal.abort import abort_handler
 from unictl.terminal.screen import Screen
 from unictl.views.text.progress import STOPPING
 
@@ -34,16 +34,16 @@ def _plain(stream: io.StringIO, clock: _Clock, **options) -> Screen:
 def test_elsewhere_than_on_a_terminal_what_ended_is_one_plain_line() -> None:
     stream, clock = io.StringIO(), _Clock()
     with _plain(stream, clock) as screen:
-        screen.take(Began(at=0, steps=1))
-        screen.take(Started(at=0, step=STEP))
-        screen.take(Finished(at=2, step=STEP))
+        screen.show_event(Began(at=0, steps=1))
+        screen.show_event(Started(at=0, step=STEP))
+        screen.show_event(Finished(at=2, step=STEP))
     assert stream.getvalue() == "api-0.7f3c9a1b: launched on hv1 [2s]\n"
 
 
 def test_a_heartbeat_comes_every_ten_seconds_and_not_sooner() -> None:
     stream, clock = io.StringIO(), _Clock()
     screen = _plain(stream, clock)
-    screen.take(Started(at=0, step=STEP))
+    screen.show_event(Started(at=0, step=STEP))
     for clock.now in (1.0, 9.9, 10.0, 15.0, 20.5):
         screen.tick()
     assert stream.getvalue().splitlines() == [f"Still: api-0.7f3c9a1b: launch on hv1 [{t}]" for t in ("10s", "20s")]
@@ -61,9 +61,9 @@ def test_a_stop_is_said_once() -> None:
 
 def test_a_reader_that_goes_away_does_not_stop_the_apply() -> None:
     with _plain(_Gone(), _Clock()) as screen:
-        screen.take(Started(at=0, step=STEP))
-        screen.take(Finished(at=2, step=STEP))
-        screen.take(Finished(at=2, step=STEP))
+        screen.show_event(Started(at=0, step=STEP))
+        screen.show_event(Finished(at=2, step=STEP))
+        screen.show_event(Finished(at=2, step=STEP))
 
 
 def test_the_screens_thread_ends_with_it() -> None:
@@ -79,13 +79,13 @@ def _on_a_terminal(colour: bool, fail: bool = False) -> str:
         clock = _Clock()
         try:
             with Screen(stream, clock=clock, live=True, colour=colour, width=80, height=24) as screen:
-                screen.take(Began(at=0, steps=2))
-                screen.take(Started(at=0, step=STEP))
+                screen.show_event(Began(at=0, steps=2))
+                screen.show_event(Started(at=0, step=STEP))
                 clock.now = 3.0
                 screen.tick()
                 if fail:
                     raise KeyboardInterrupt
-                screen.take(Finished(at=4, step=STEP))
+                screen.show_event(Finished(at=4, step=STEP))
         except KeyboardInterrupt:
             pass
         told = b""
@@ -115,7 +115,7 @@ def test_leaving_at_once_restores_the_terminal_and_ends_with_130() -> None:
     reader, writer = os.pipe()
     codes: list[int] = []
     with os.fdopen(writer, "w") as stream:
-        leaver(stream, True, codes.append)()
+        abort_handler(stream, True, codes.append)()
     with os.fdopen(reader) as told:
         text = told.read()
     assert codes == [130] and text.startswith("\x1b[0m\x1b[?25h\n") and "Left at once." in text
@@ -123,5 +123,5 @@ def test_leaving_at_once_restores_the_terminal_and_ends_with_130() -> None:
 
 def test_leaving_ends_the_process_also_where_nothing_can_be_said() -> None:
     codes: list[int] = []
-    leaver(io.StringIO(), False, codes.append)()
+    abort_handler(io.StringIO(), False, codes.append)()
     assert codes == [130]

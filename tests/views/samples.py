@@ -7,12 +7,14 @@ from unictl.diagnostics.diagnostic import Diagnostic, Severity
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import Endpoint, Plan
 from unictl.plan.model.revision import Revision
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 
 OLD, NEW = "sha256:" + "a1b2c3d4" * 8, "sha256:" + "d4e5f6a7" * 8
 IMAGE = Field(path="image.kernel", old=OLD, new=NEW)
 PLACES = {"images.api.kernel": "fleet.yaml:31:7", "services.db": "fleet.yaml:40:3", "services": "fleet.yaml:20:1"}
-STEP = Step(id="launch:api-0.7f3c9a1b", kind=Kind.LAUNCH, host="hv1", subject="api-0.7f3c9a1b", service="api", wave=1)
+STEP = Step(
+    id="launch:api-0.7f3c9a1b", kind=StepKind.LAUNCH, host="hv1", subject="api-0.7f3c9a1b", service="api", wave=1
+)
 WARNING = Diagnostic(code="one-replica", severity=Severity.WARNING, summary="db has one replica and is stopped first")
 REFUSAL = Diagnostic(code="budget", summary="this plan destroys 4 of 60 instances, and the budget is 3")
 

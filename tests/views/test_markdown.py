@@ -31,27 +31,27 @@ def _different(number: int) -> tuple[Change, ...]:
 
 
 def test_a_small_plan_is_whole_and_begins_with_its_summary() -> None:
-    comment = markdown.plan(samples.plan((*samples.bump(3), *samples.destroys(1), *samples.kept(4))))
+    comment = markdown.render(samples.plan((*samples.bump(3), *samples.destroys(1), *samples.kept(4))))
     assert comment.index("Plan: 0 to add, 3 to replace, 1 to destroy") < comment.index("### Destroys 1")
     assert comment.index("### Destroys 1") < comment.index("<details") and "left out" not in comment
 
 
 def test_a_huge_plan_is_cut_in_the_middle_and_stays_under_the_limit() -> None:
-    comment = markdown.plan(samples.plan((*samples.destroys(40), *_different(3000))))
+    comment = markdown.render(samples.plan((*samples.destroys(40), *_different(3000))))
     assert len(comment) < 65_000 and re.search(r"# \.\.\. \d+ lines left out \.\.\.", comment)
     assert all(f"cache-{n} " in comment for n in range(40))
     assert "s0-0" in comment and "s2999-0" in comment
 
 
 def test_no_destroy_is_ever_cut() -> None:
-    comment = markdown.plan(samples.plan((*samples.destroys(2000), *_different(2000))))
+    comment = markdown.render(samples.plan((*samples.destroys(2000), *_different(2000))))
     assert len(comment) < 65_000
     assert all(re.search(rf"\bcache-{n}\b", comment) for n in range(2000))
 
 
 def test_ten_thousand_destroys_are_still_all_named() -> None:
     volume = Change(action=Action.DESTROY, subject="volume:old", host="hv1", reason="destroy_because_volume_named")
-    comment = markdown.plan(samples.plan((*samples.destroys(10_000), volume)))
+    comment = markdown.render(samples.plan((*samples.destroys(10_000), volume)))
     assert len(comment) < 65_000 and "cache-0..9999" in comment and "volume:old" in comment
 
 
@@ -63,31 +63,31 @@ def test_text_of_a_fleet_file_cannot_leave_its_fence() -> None:
         reason="replace_because_args",
         fields=(Field(path="args[0]", old="a", new="```` <img src=x> @everyone"),),
     )
-    comment = markdown.plan(samples.plan([change]))
+    comment = markdown.render(samples.plan([change]))
     fences = re.findall(r"^(`{3,})(?:diff)?$", comment, re.MULTILINE)
     assert sorted(map(len, fences)) == [5, 5]
 
 
 def test_a_title_cannot_become_markup() -> None:
-    assert "\\[x\\]" in markdown.plan(samples.plan(samples.creates(1)), title="[x](http://y)")
+    assert "\\[x\\]" in markdown.render(samples.plan(samples.creates(1)), title="[x](http://y)")
 
 
 def test_the_first_line_is_hidden_and_names_the_fleet_the_plan_and_what_is_approved() -> None:
     made = samples.plan(samples.bump(2), mark="shop@staging")
-    first, second, *_ = markdown.plan(made).splitlines()
+    first, second, *_ = markdown.render(made).splitlines()
     hashes = f"plan={planfile.plan_hash(made)} approval={approval.approval_hash(made)}"
     assert (first, second) == (f"<!-- unictl mark=shop@staging {hashes} -->", "")
-    hostile = markdown.plan(samples.plan(samples.bump(2), mark="x--><script>"))
+    hostile = markdown.render(samples.plan(samples.bump(2), mark="x--><script>"))
     assert hostile.splitlines()[0].startswith("<!-- unictl mark=x--script plan=")
 
 
 def test_a_short_plan_is_open_and_a_long_one_folded() -> None:
-    assert "<details open><summary>3 to replace</summary>" in markdown.plan(samples.plan(samples.bump(3)))
-    assert "<details><summary>300 to replace" in markdown.plan(samples.plan(_different(300)))
+    assert "<details open><summary>3 to replace</summary>" in markdown.render(samples.plan(samples.bump(3)))
+    assert "<details><summary>300 to replace" in markdown.render(samples.plan(_different(300)))
 
 
 def test_refusals_and_silent_hosts_stand_above_the_fold() -> None:
-    comment = markdown.plan(samples.everything())
+    comment = markdown.render(samples.everything())
     head = comment[: comment.index("<details")]
     assert "**Refused, for 1 reason**" in head and samples.REFUSAL.summary in head and "hv9 does not answer" in head
 
@@ -97,7 +97,7 @@ def test_a_plan_that_destroys_more_than_can_be_named_says_so_first() -> None:
         Change(action=Action.DESTROY, subject=f"{'x' * 34}{n}-0", host="hv1", reason="destroy_because_not_in_fleet")
         for n in range(10_000)
     )
-    comment = markdown.plan(samples.plan(many))
+    comment = markdown.render(samples.plan(many))
     assert len(comment) < 65_000 and "### Destroys 10000, more than a comment can name" in comment
 
 
@@ -146,7 +146,7 @@ def plans(draw: st.DrawFn) -> Plan:
 )
 @given(plan=plans())
 def test_any_plan_fits_a_comment_with_every_destroy_in_sight(plan: Plan) -> None:
-    comment = markdown.plan(plan)
+    comment = markdown.render(plan)
     assert len(comment) < 65_000
     seen = comment.partition("<details")[0]
     for change in plan.changes:
@@ -173,5 +173,5 @@ def _outside_of_fences(comment: str) -> str:
 
 
 def test_nothing_to_do_is_short() -> None:
-    comment = markdown.plan(samples.plan(samples.kept(9)))
+    comment = markdown.render(samples.plan(samples.kept(9)))
     assert "No changes." in comment and "<details>" not in comment

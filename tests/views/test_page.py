@@ -64,7 +64,7 @@ class Reader(HTMLParser):
 @pytest.mark.parametrize("name", sorted(cases.CASES))
 def test_every_golden_plan_is_a_page_that_a_parser_reads(name: str) -> None:
     made = cases.CASES[name]()
-    read = Reader(page.plan(made))
+    read = Reader(page.render(made))
     assert read.seen <= KNOWN
     for change in made.changes:
         if change.action is Action.DESTROY:
@@ -76,7 +76,7 @@ def test_every_golden_plan_is_a_page_that_a_parser_reads(name: str) -> None:
 
 
 def test_a_page_needs_nothing_and_forbids_itself_everything_else() -> None:
-    text = page.plan(many(30))
+    text = page.render(many(30))
     read = Reader(text)
     assert not {"link", "img", "iframe", "object"} & read.seen and text.count("<script>") == 1
     assert not [value for key, value in read.attributes if key in ("src", "href") or key.startswith("on")]
@@ -87,7 +87,7 @@ def test_a_page_needs_nothing_and_forbids_itself_everything_else() -> None:
 
 
 def test_a_small_page_has_no_script_at_all() -> None:
-    assert "script" not in Reader(page.plan(cases.hello_again())).seen
+    assert "script" not in Reader(page.render(cases.hello_again())).seen
 
 
 def test_nothing_that_a_fleet_file_holds_becomes_markup() -> None:
@@ -110,14 +110,14 @@ def test_nothing_that_a_fleet_file_holds_becomes_markup() -> None:
         endpoints=(Endpoint(kind="endpoint", service=CANARY, port=CANARY, address=CANARY, number=1, hosts=(CANARY,)),),
         facts={"places": {CANARY: CANARY}},
     )
-    read = Reader(page.plan(made))
+    read = Reader(page.render(made))
     assert read.seen <= KNOWN - {"script"} and not [key for key, _ in read.attributes if key.startswith("on")]
     assert read.text.count("<script>canary</script>") > 15
 
 
 def test_the_page_says_all_of_it() -> None:
     made = samples.everything()
-    text = Reader(page.plan(made)).text
+    text = Reader(page.render(made)).text
     for word in ("Refused, for 1 reason", "hv9 does not answer", samples.WARNING.summary, "10.30.128.4:20001"):
         assert word in text
     for told in ("cache-0", "fleet.yaml:31:7", "The image changed.", "d4e5f6a7d4e5", "published", "3 destroyed"):
@@ -126,7 +126,7 @@ def test_the_page_says_all_of_it() -> None:
 
 
 def test_what_is_destroyed_comes_first_and_is_never_in_a_fold() -> None:
-    text = page.plan(samples.everything())
+    text = page.render(samples.everything())
     for n in range(3):
         before = text[: text.index(f"<b>cache-{n}</b>")]
         assert before.count("<details") == before.count("</details>") == 0
@@ -134,23 +134,23 @@ def test_what_is_destroyed_comes_first_and_is_never_in_a_fold() -> None:
 
 def test_every_wave_says_what_takes_it_back() -> None:
     made = cases.hello_again()
-    text = Reader(page.plan(made)).text
+    text = Reader(page.render(made)).text
     for wave in made.waves:
         assert f"If it fails: {wave['undo']['line']}." in text
 
 
 def test_memory_is_counted_by_host() -> None:
-    text = Reader(page.plan(cases.hello_again())).text
+    text = Reader(page.render(cases.hello_again())).text
     assert "Capacity memory of guests and their hypervisors" in text and "hv1 3 instances, 288MiB" in text
     assert "57 GiB of 58 GiB" in text
 
 
 def test_a_plan_without_changes_is_a_short_page() -> None:
-    text = Reader(page.plan(cases.CASES["converged_fleet_keeps_everything"]())).text
+    text = Reader(page.render(cases.CASES["converged_fleet_keeps_everything"]())).text
     assert "No changes." in text and "Changes" not in text.replace("No changes", "")
 
 
 def test_a_plan_of_a_thousand_instances_is_a_page_of_bounded_size() -> None:
     made = many(400, replicas=2)
-    text = page.plan(made)
+    text = page.render(made)
     assert len(text) < 1_000_000 and Reader(text).text.count("create_because_new") == 400

@@ -18,7 +18,7 @@ def problem(source: str = "  api: {image: apy}", column: int = 16, end: int | No
 
 
 def shown(*found: Diagnostic, width: int = 80) -> str:
-    return layout.text(problems.text(found, width=width))
+    return layout.join_lines(problems.render(found, width=width))
 
 
 def test_a_problem_shows_its_place_its_line_and_what_to_do() -> None:
@@ -36,7 +36,7 @@ def test_a_problem_shows_its_place_its_line_and_what_to_do() -> None:
 
 
 def test_the_caret_and_the_first_line_have_the_style_of_the_severity() -> None:
-    lines = problems.text((problem(severity=Severity.WARNING),))
+    lines = problems.render((problem(severity=Severity.WARNING),))
     styled = {span.text: span.style for line in lines for span in line}
     assert styled["^^^"] == "warning" and styled["warning: there is no image 'apy'"] == "warning"
 
@@ -83,7 +83,7 @@ def test_the_caret_stands_under_what_is_meant(source: str, column: int, size: in
 
 @pytest.mark.parametrize("end", [19, None])
 def test_json_has_the_range_and_the_line(end: int | None) -> None:
-    (document,) = problems.json((problem(end=end, hint="Did you mean api?"),))
+    (document,) = problems.to_json((problem(end=end, hint="Did you mean api?"),))
     assert document == {
         "severity": "error",
         "code": "unknown-image",
@@ -101,6 +101,6 @@ def test_json_has_the_range_and_the_line(end: int | None) -> None:
 
 def test_who_counts_them_himself_is_not_told_a_second_time() -> None:
     both = (problem(), problem(severity=Severity.WARNING))
-    assert layout.text(problems.text(both, counting=False)).count("problem") < layout.text(problems.text(both)).count(
-        "problem"
-    )
+    assert layout.join_lines(problems.render(both, counting=False)).count("problem") < layout.join_lines(
+        problems.render(both)
+    ).count("problem")

@@ -7,32 +7,32 @@ from typing import Any
 import pytest
 
 from tests.views import samples
-from unictl.execution.queries import ended_well
+from unictl.execution.queries import is_completed_job
 from unictl.fleet.model import Fleet, Service
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.views.text import hosts, layout, status, units
 
 
 def test_the_status_reads_as_it_should(golden: Callable[[str, str], None]) -> None:
-    golden("status.txt", layout.text(status.status(samples.STATUS)))
+    golden("status.txt", layout.join_lines(status.render(samples.STATUS)))
 
 
 def test_instances_are_in_the_order_people_count() -> None:
-    shown = layout.text(status.status(samples.STATUS))
+    shown = layout.join_lines(status.render(samples.STATUS))
     assert shown.index("api-2") < shown.index("api-10") < shown.index("db-0")
 
 
 def test_no_line_of_a_table_is_wider_than_the_terminal() -> None:
-    assert all(len(layout.plain(line)) <= 60 for line in status.status(samples.STATUS, 60)[:-1])
+    assert all(len(layout.plain_text(line)) <= 60 for line in status.render(samples.STATUS, 60)[:-1])
 
 
 def test_the_last_line_counts_and_names_silent_hosts() -> None:
-    last = layout.plain(status.status(samples.STATUS)[-1])
+    last = layout.plain_text(status.render(samples.STATUS)[-1])
     assert last == "shop: 3 instances, 1 running, 1 healthy, 1 ended, 1 unknown; 2 hosts, 1 unreachable."
 
 
 def test_a_state_has_its_colour() -> None:
-    spans = [span for line in status.status(samples.STATUS, 100) for span in line]
+    spans = [span for line in status.render(samples.STATUS, 100) for span in line]
     assert {span.style for span in spans if span.text.strip() == "healthy"} == {"create"}
 
 
@@ -46,7 +46,7 @@ def test_a_state_has_its_colour() -> None:
     ],
 )
 def test_the_accelerator_is_told_in_words(told: object, shown: str) -> None:
-    assert hosts.accelerator(told) == shown
+    assert hosts.accelerator_text(told) == shown
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_age_of_what_is_not_known_is_empty_and_a_clock_that_went_back_is_no_t
     ("size", "shown"), [(0, "0 B"), (64 << 20, "64 MiB"), (5_583_457_485, "5.2 GiB"), (47 << 30, "47 GiB"), (None, "-")]
 )
 def test_an_amount_is_about_what_it_is(size: object, shown: str) -> None:
-    assert units.amount(size) == shown
+    assert units.byte_size(size) == shown
 
 
 def wide(replicas: int, commit: str = "3f2a9c1d8e7b") -> dict[str, Any]:
@@ -77,11 +77,11 @@ def wide(replicas: int, commit: str = "3f2a9c1d8e7b") -> dict[str, Any]:
 
 
 def test_where_room_is_short_addresses_go_first_and_names_states_and_ports_stay() -> None:
-    shown = layout.text(status.status(wide(1), 90))
+    shown = layout.join_lines(status.render(wide(1), 90))
     assert "payment-gateway-0  hv1   running  process-only  3 min  http:31002, metrics:31003  3f2a9c1d\n" in shown
-    shown = layout.text(status.status(wide(1), 80))
+    shown = layout.join_lines(status.render(wide(1), 80))
     assert "payment-gateway-0  hv1   running  process-only  3 min  http:31002, metrics:31003\n" in shown
-    shown = layout.text(status.status(wide(1, ""), 120))
+    shown = layout.join_lines(status.render(wide(1, ""), 120))
     assert "3 min  http 10.0.0.11:31002, metrics 10.0.0.11:31003\n" in shown
     assert "COMMIT" not in shown
 
@@ -89,19 +89,19 @@ def test_where_room_is_short_addresses_go_first_and_names_states_and_ports_stay(
 def test_what_several_hosts_lack_is_said_once() -> None:
     host = samples.STATUS["hosts"][1]
     document = {"fleet": "shop", "hosts": [{**host, "name": f"hv{n}", "lease": None} for n in range(3)]}
-    assert "hv0, hv1, hv2: there is no HAProxy (install it).\n" in layout.text(status.status(document))
+    assert "hv0, hv1, hv2: there is no HAProxy (install it).\n" in layout.join_lines(status.render(document))
 
 
 def test_a_full_disk_is_told_before_the_next_apply_fails() -> None:
     host = {**samples.STATUS["hosts"][1], "free": {"memory": 1 << 30, "disk": 12 << 10}}
-    shown = " ".join(layout.text(status.status({"fleet": "shop", "hosts": [host]})).split())
+    shown = " ".join(layout.join_lines(status.render({"fleet": "shop", "hosts": [host]})).split())
     assert "hv1: its disk is full: 12 KiB are free where the store is" in shown
 
 
 def test_a_healthy_fleet_has_no_sentences() -> None:
     quiet = {**samples.STATUS["hosts"][1], "capabilities": [], "lease": None, "ingress": {"state": "running"}}
     up = {key: value for key, value in samples.STATUS["instances"][1].items() if key != "starts"}
-    shown = layout.text(status.status({"fleet": "shop", "hosts": [quiet], "instances": [up]}))
+    shown = layout.join_lines(status.render({"fleet": "shop", "hosts": [quiet], "instances": [up]}))
     assert [line.split("  ")[0] for line in shown.splitlines()] == [
         *("HOST", "hv1", "", "INSTANCE", "api-2", ""),
         "shop: 1 instance, 1 running, 1 healthy; 1 host.",
@@ -109,11 +109,13 @@ def test_a_healthy_fleet_has_no_sentences() -> None:
 
 
 def test_an_empty_document_is_no_trouble() -> None:
-    assert layout.text(status.status({"fleet": "shop"})).endswith("shop: 0 instances, 0 running, 0 healthy; 0 hosts.\n")
+    assert layout.join_lines(status.render({"fleet": "shop"})).endswith(
+        "shop: 0 instances, 0 running, 0 healthy; 0 hosts.\n"
+    )
 
 
 def test_locks_say_who_is_at_work() -> None:
-    shown = layout.text(status.locks(samples.STATUS))
+    shown = layout.join_lines(status.render_locks(samples.STATUS))
     assert "hv1  ann@desk holds the lease for 10 s: apply of revision 3f2a9c1d (process 71)\n" in shown
     assert "hv2  unknown: " in shown
     assert shown.endswith("Held on 1 host. 1 host could not be asked.\n")
@@ -121,11 +123,13 @@ def test_locks_say_who_is_at_work() -> None:
 
 def test_nobody_at_work_is_said() -> None:
     document = {"hosts": [{"name": "hv1", "reachable": True, "lease": None}]}
-    assert layout.text(status.locks(document)).endswith("Nobody holds a lease.\n")
+    assert layout.join_lines(status.render_locks(document)).endswith("Nobody holds a lease.\n")
 
 
 def test_a_guests_control_characters_do_not_reach_the_terminal() -> None:
-    lines = [layout.plain(line) for line in status.logs(["\x1b[32mok\x1b[0m\r\n", "a\x1b]0;title\x07b\tc\n"])]
+    lines = [
+        layout.plain_text(line) for line in status.console_lines(["\x1b[32mok\x1b[0m\r\n", "a\x1b]0;title\x07b\tc\n"])
+    ]
     assert lines == ["ok", "a\\x1b]0;title\\x07b\tc"]
 
 
@@ -137,7 +141,7 @@ def test_console_lines_come_one_by_one() -> None:
             seen.append(line)
             yield line
 
-    stream = iter(status.logs(source()))
+    stream = iter(status.console_lines(source()))
     next(stream)
     assert seen == ["one"]
 
@@ -155,17 +159,19 @@ def test_a_job_that_ended_clean_is_healthy_and_nothing_is_said_of_it() -> None:
         end=end,
     )
     job = Fleet(name="shop", services={"migrate": Service(name="migrate", kind="job", image="app")})
-    assert ended_well(job, live)
-    assert not ended_well(job, replace(live, end={**end, "verdict": "crash"}))
-    assert not ended_well(replace(job, services={"migrate": Service(name="migrate", image="app")}), live)
+    assert is_completed_job(job, live)
+    assert not is_completed_job(job, replace(live, end={**end, "verdict": "crash"}))
+    assert not is_completed_job(replace(job, services={"migrate": Service(name="migrate", image="app")}), live)
     row = {"name": "migrate-0", "host": "hv1", "state": "ended", "health": "healthy", "exit": end}
-    shown = layout.text(status.status({"fleet": "shop", "instances": [row]}))
+    shown = layout.join_lines(status.render({"fleet": "shop", "instances": [row]}))
     assert "migrated" not in shown and "1 healthy, 1 ended" in shown
-    assert "migrated" in layout.text(status.status({"fleet": "shop", "instances": [{**row, "health": "unknown"}]}))
+    assert "migrated" in layout.join_lines(
+        status.render({"fleet": "shop", "instances": [{**row, "health": "unknown"}]})
+    )
 
 
 def test_what_was_started_of_files_that_no_commit_has_is_marked() -> None:
     row = {"name": "api-0", "host": "hv1", "state": "running", "health": "healthy", "commit": "6936018fab12"}
     for more, shown in (({"uncommitted": True}, "6936018f+"), ({"uncommitted": False}, "6936018f"), ({}, "6936018f")):
-        lines = layout.text(status.status({"fleet": "shop", "instances": [{**row, **more}]})).splitlines()
+        lines = layout.join_lines(status.render({"fleet": "shop", "instances": [{**row, **more}]})).splitlines()
         assert next(line for line in lines if line.startswith("api-0")).split()[-1] == shown

@@ -3,7 +3,7 @@
 from typing import Any
 
 from unictl.views.text import inventory_text
-from unictl.views.text.layout import text
+from unictl.views.text.layout import join_lines
 
 HOSTS = [
     {"name": "hv1", "reachable": True, "disk_free": 1 << 30},
@@ -26,7 +26,7 @@ def image(digest: str, **more: Any) -> dict[str, Any]:
 
 def shown(*rows: dict[str, Any]) -> list[str]:
     document = {"fleet": "shop", "hosts": HOSTS, "images": list(rows)}
-    return text(inventory_text.images(document)).splitlines()
+    return join_lines(inventory_text.render_images(document)).splitlines()
 
 
 def test_an_image_shows_its_name_its_users_and_the_revisions_it_is_kept_for() -> None:
@@ -63,7 +63,7 @@ def test_a_volume_says_what_keeps_it_and_how_one_that_nothing_keeps_is_deleted()
     row = {"host": "hv1", "size": 2 << 30, "allocated": 2 << 30, "used_by": "", "in_fleet": False, "protected": ""}
     used = {**row, "name": "orders-0", "used_by": "db-0.7f3c9a1b", "protected": "db-0.7f3c9a1b has it"}
     document = {"fleet": "shop", "hosts": HOSTS[:1], "volumes": [{**row, "name": "old"}, used]}
-    lines = text(inventory_text.volumes(document)).splitlines()
+    lines = join_lines(inventory_text.render_volumes(document)).splitlines()
     assert lines[1].split() == ["old", "hv1", "2", "GiB", "2", "GiB", "-", "nothing"]
     assert lines[2].endswith("db-0.7f3c9a1b has it")
     assert "To delete old and its data: unictl apply -allow-destroy volume:old" in lines

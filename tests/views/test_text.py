@@ -14,7 +14,7 @@ from unictl.fleet.quantities import Share
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import Endpoint, Plan
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 from unictl.views import markdown
 from unictl.views.html import page
 from unictl.views.text import layout, plan_text
@@ -23,7 +23,7 @@ Golden = Callable[[str, str], None]
 
 
 def _rendered(plan, **options) -> str:
-    return layout.text(plan_text.plan(plan, 80, **options))
+    return layout.join_lines(plan_text.render(plan, 80, **options))
 
 
 def _last(plan) -> str:
@@ -80,7 +80,7 @@ def _running(made: Plan, world: dict[str, Any]) -> dict[str, Any]:
     """The world in which all that a plan launches runs."""
     lives: dict[str, list[LiveInstance]] = {name: [] for name in world}
     for step in made.steps:
-        if step.kind is Kind.LAUNCH:
+        if step.kind is StepKind.LAUNCH:
             document, known = step.data["document"], {each.name for each in fields(LiveInstance)}
             row = {**document["run"], **document, "host": step.host, "state": "running"}
             given = {key: value for key, value in row.items() if key in known}
@@ -149,13 +149,13 @@ def test_a_control_character_of_a_fleet_file_never_reaches_the_output() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_no_line_of_prose_is_wider_than_asked(width: int) -> None:
-    lines = plan_text.plan(samples.everything(), width)[:-1]
-    wide = [layout.plain(line) for line in lines if len(layout.plain(line)) > width]
+    lines = plan_text.render(samples.everything(), width)[:-1]
+    wide = [layout.plain_text(line) for line in lines if len(layout.plain_text(line)) > width]
     assert width < 80 or not wide
 
 
 def test_notes_stand_right_before_the_summary() -> None:
-    lines = _rendered(samples.plan(samples.creates(1)), following=["To apply this: unictl apply"]).splitlines()
+    lines = _rendered(samples.plan(samples.creates(1)), next_steps=["To apply this: unictl apply"]).splitlines()
     assert lines[-3:] == ["To apply this: unictl apply", "", lines[-1]] and lines[-1].startswith("Plan: 1 to add")
 
 
@@ -211,7 +211,7 @@ def test_of_many_fields_a_dozen_lines_are_shown_and_all_where_that_is_wanted() -
     made = samples.plan([change])
     shown = [line for line in _rendered(made).splitlines() if "100ms" in line or "more" in line]
     assert len(shown) == 12 and shown[-1] == "      and 389 more (-verbose shows them)"
-    assert layout.text(plan_text.plan(made, 80, verbose=True)).count("100ms -> 200ms") == 400
+    assert layout.join_lines(plan_text.render(made, 80, verbose=True)).count("100ms -> 200ms") == 400
 
 
 def test_a_reason_nobody_has_words_for_is_still_said() -> None:
@@ -225,12 +225,12 @@ def test_what_fleet_lock_was_given_is_said_also_where_nothing_else_changes() -> 
     shown = _rendered(samples.plan(samples.kept(1), facts={"relocked": words}))
     told = "fleet.lock: image hello.kernel 2b888b57715b -> 4a0bbf194adb, endpoint zed.http 23102; commit it"
     assert shown.split("\n\n")[0].replace("\n", " ") == told
-    assert shown.splitlines()[-1] == plan_text.NOTHING
+    assert shown.splitlines()[-1] == plan_text.NO_CHANGES
 
 
 def test_what_fleet_lock_was_given_stands_in_the_comment_and_on_the_page_too() -> None:
     made = samples.plan(samples.bump(2), facts={"relocked": ["endpoint zed.http 23102"]})
-    for shown in (markdown.plan(made), page.plan(made)):
+    for shown in (markdown.render(made), page.render(made)):
         assert "fleet.lock: endpoint zed.http 23102; commit it" in shown
 
 
@@ -247,5 +247,5 @@ def test_what_asking_the_hosts_took_is_one_line_where_everything_is_shown(
 ) -> None:
     reached = {host: {"round_trips": trips, "took_ms": took} for host, (trips, took) in asked.items()}
     made = replace(samples.plan(samples.bump(2)), facts={"reached": reached})
-    assert told in layout.text(plan_text.plan(made, verbose=True)).splitlines()
-    assert "round trip" not in layout.text(plan_text.plan(made))
+    assert told in layout.join_lines(plan_text.render(made, verbose=True)).splitlines()
+    assert "round trip" not in layout.join_lines(plan_text.render(made))

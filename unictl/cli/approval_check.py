@@ -13,37 +13,37 @@ from unictl.views.text import fold
 _HINT = "have the new plan read: unictl plan -out FILE shows it, and its approval hash"
 
 
-def expected(arguments: Arguments) -> frozenset[str]:
+def approved_hashes(arguments: Arguments) -> frozenset[str]:
     """All hashes of ``-expect-hash``: as they were given, or of a plan file and each of its rows."""
-    return frozenset().union(*(_hashes(given) for given in arguments.expect_hash))
+    return frozenset().union(*(_read_hashes(value) for value in arguments.expect_hash))
 
 
-def check(made: Plan, hashes: frozenset[str]) -> None:
+def require_approved(plan: Plan, hashes: frozenset[str]) -> None:
     """Stale where the plan would do what is in none of ``hashes``; nothing where no hash was given."""
-    beyond = approval.unapproved(made, hashes) if hashes else ()
-    if beyond:
+    unapproved = approval.unapproved_changes(plan, hashes) if hashes else ()
+    if unapproved:
         raise Stale(
             "this plan does what was not approved: nothing was touched",
             hint=_HINT,
-            problems=tuple(_problem(row) for row in fold.rows(beyond)),
+            problems=tuple(_unapproved_problem(row) for row in fold.fold_rows(unapproved)),
         )
 
 
-def _hashes(given: str) -> frozenset[str]:
-    if re.fullmatch("[0-9a-f]{64}", given):
-        return frozenset((given,))
-    path = Path(given)
+def _read_hashes(value: str) -> frozenset[str]:
+    if re.fullmatch("[0-9a-f]{64}", value):
+        return frozenset((value,))
+    path = Path(value)
     if not path.is_file():
         raise UsageFailure(
-            f"-expect-hash takes a hash of 64 hexadecimal digits or a plan file, and {given!r} is neither",
+            f"-expect-hash takes a hash of 64 hexadecimal digits or a plan file, and {value!r} is neither",
             hint="unictl plan -out FILE prints a plan's approval hash, and saves the plan",
         )
     from unictl.operations.planning import plans
 
-    made = plans.open_plan(path)
-    return approval.row_hashes(made) | {approval.approval_hash(made)}
+    plan = plans.open_plan(path)
+    return approval.row_hashes(plan) | {approval.approval_hash(plan)}
 
 
-def _problem(row: fold.Row) -> Diagnostic:
-    what = " ".join(filter(None, (row.first.action.value, row.label, row.amount)))
-    return Diagnostic(code="not-approved", summary=f"nobody approved: {what} ({row.first.reason})")
+def _unapproved_problem(change_row: fold.Row) -> Diagnostic:
+    action_text = " ".join(filter(None, (change_row.first.action.value, change_row.label, change_row.amount)))
+    return Diagnostic(code="not-approved", summary=f"nobody approved: {action_text} ({change_row.first.reason})")

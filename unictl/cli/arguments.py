@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from unictl.cli.command_table import COMMANDS, NO_COLOR, Argument, Command, Option
-from unictl.cli.single_dash import doubled
+from unictl.cli.single_dash import with_double_dashes
 from unictl.diagnostics.failure import UsageFailure
 
 
@@ -65,7 +65,7 @@ class Arguments:
     no_color: bool = False
 
 
-class Help(Exception):
+class HelpRequested(Exception):
     """Help was asked for; ``text`` is what it says."""
 
     def __init__(self, text: str):
@@ -77,9 +77,9 @@ def parse(arguments: list[str], width: int = 80) -> Arguments:
     """The arguments of one command; Help where that is wanted, UsageFailure where they cannot be understood."""
     context = {"max_content_width": width, "terminal_width": min(width, 100), "help_option_names": []}
     try:
-        parsed = _group(context).main(doubled(arguments), prog_name="unictl", standalone_mode=False)
+        parsed = _build_group(context).main(with_double_dashes(arguments), prog_name="unictl", standalone_mode=False)
     except click.UsageError as problem:
-        raise _usage(problem, _typed(arguments), arguments) from None
+        raise _usage_failure(problem, _command_words(arguments), arguments) from None
     except click.exceptions.Abort:
         raise KeyboardInterrupt from None
     assert isinstance(parsed, Arguments)
@@ -90,20 +90,20 @@ def overview(width: int = 80) -> str:
     """What ``unictl --help`` prints."""
     try:
         parse(["--help"], width)
-    except Help as wanted:
-        return wanted.text
+    except HelpRequested as help_request:
+        return help_request.text
     return ""
 
 
-class _NoNumber(click.BadParameter):
+class _InvalidNumber(click.BadParameter):
     """What stands where a number is wanted."""
 
 
-def _number(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+def _parse_number(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
     if value is None or re.fullmatch("[1-9][0-9]{0,8}", value):
         return None if value is None else int(value)
     word = option.opts[-1].removeprefix("-")
-    raise _NoNumber(f"{word} wants a whole number from 1 on, not {value!r}", context, option)
+    raise _InvalidNumber(f"{word} wants a whole number from 1 on, not {value!r}", context, option)
 
 
 class _Group(click.Group):
@@ -113,77 +113,82 @@ class _Group(click.Group):
         """The command that is meant, or what may have been meant."""
         if self.get_command(ctx, args[0]) is None:
             raise UsageFailure(
-                f"there is no command {args[0]!r}{_meant(args[0], self.commands)}", hint="unictl --help lists them"
+                f"there is no command {args[0]!r}{_suggestion(args[0], self.commands)}", hint="unictl --help lists them"
             )
         return super().resolve_command(ctx, args)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """In the vocabulary's order: the way they are used, not the alphabet."""
-        return [each.name for each in COMMANDS]
+        return [command.name for command in COMMANDS]
 
 
-def _group(context: dict[str, Any]) -> click.Group:
+def _build_group(context: dict[str, Any]) -> click.Group:
     group = _Group(
         name="unictl",
         help="Runs fleets of unikernels: declarative, agentless, replace-only.",
         epilog="-word and --word are the same. unictl COMMAND -help says more and shows examples.",
         context_settings=context,
-        params=[_option(NO_COLOR), _version(), _help()],
+        params=[_build_option(NO_COLOR), _version_option(), _help_option()],
         no_args_is_help=False,
         subcommand_metavar="COMMAND ...",
     )
     group.callback = lambda **_: None
-    for each in COMMANDS:
-        group.add_command(_command(each))
+    for command in COMMANDS:
+        group.add_command(_build_command(command))
     return group
 
 
-def _command(command: Command) -> click.Command:
-    options = [_option(each) for each in (*command.options, NO_COLOR)]
-    examples = "\n".join(["\b", "Examples:", *(f"  {each}" for each in command.examples)])
+def _build_command(command: Command) -> click.Command:
+    options = [_build_option(item) for item in (*command.options, NO_COLOR)]
+    examples = "\n".join(["\b", "Examples:", *(f"  {item}" for item in command.examples)])
     return click.Command(
         name=command.name,
-        help=f"{command.brief}\n\n{command.more}\n\n{examples}",
-        short_help=command.brief,
-        params=[*(_argument(each) for each in command.arguments), *options, _help()],
-        callback=_collect(command.name),
+        help=f"{command.summary}\n\n{command.description}\n\n{examples}",
+        short_help=command.summary,
+        params=[*(_build_argument(item) for item in command.arguments), *options, _help_option()],
+        callback=_collector(command.name),
         add_help_option=False,
     )
 
 
-def _collect(name: str) -> Callable[..., Arguments]:
+def _collector(name: str) -> Callable[..., Arguments]:
     def collect(**values: Any) -> Arguments:
-        outer = click.get_current_context().find_root().params
-        values["no_color"] = values.get("no_color") or outer.get("no_color", False)
-        given = {key: value for key, value in values.items() if value is not None}
-        return Arguments(command=name, **{"from_" if key == "from" else key: value for key, value in given.items()})
+        root_values = click.get_current_context().find_root().params
+        values["no_color"] = values.get("no_color") or root_values.get("no_color", False)
+        supplied = {key: value for key, value in values.items() if value is not None}
+        return Arguments(command=name, **{"from_" if key == "from" else key: value for key, value in supplied.items()})
 
     return collect
 
 
-def _argument(argument: Argument) -> click.Argument:
+def _build_argument(argument: Argument) -> click.Argument:
     required = argument.default is None
     default = {} if required else {"default": argument.default}
     return click.Argument(
-        [argument.name], metavar=argument.shown if required else f"[{argument.shown}]", required=required, **default
+        [argument.name], metavar=argument.metavar if required else f"[{argument.metavar}]", required=required, **default
     )
 
 
-def _option(option: Option) -> click.Option:
+def _build_option(option: Option) -> click.Option:
     names = [option.name, *([f"-{option.short}"] if option.short else [])]
-    long = f"--{option.word}/--no-{option.word}" if option.pair else f"--{option.word}"
+    declaration = f"--{option.word}/--no-{option.word}" if option.has_negation else f"--{option.word}"
     if not option.value:
-        return click.Option([*names, long], is_flag=True, default=None, help=option.help)
-    heard = _number if option.number else None
+        return click.Option([*names, declaration], is_flag=True, default=None, help=option.help)
+    callback = _parse_number if option.is_number else None
     return click.Option(
-        [*names, long], metavar=option.value, type=click.STRING, multiple=option.many, callback=heard, help=option.help
+        [*names, declaration],
+        metavar=option.value,
+        type=click.STRING,
+        multiple=option.is_repeatable,
+        callback=callback,
+        help=option.help,
     )
 
 
-def _help() -> click.Option:
-    def show(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-        if wanted and not context.resilient_parsing:
-            raise Help(context.get_help() + "\n")
+def _help_option() -> click.Option:
+    def show(context: click.Context, _: click.Parameter, is_requested: bool) -> None:
+        if is_requested and not context.resilient_parsing:
+            raise HelpRequested(context.get_help() + "\n")
 
     options = ["help_", "--help", "-h"]
     return click.Option(
@@ -191,35 +196,37 @@ def _help() -> click.Option:
     )
 
 
-def _version() -> click.Option:
+def _version_option() -> click.Option:
     return click.Option(["--version"], is_flag=True, expose_value=False, help="Print the version and exit.")
 
 
-def _typed(arguments: list[str]) -> str:
+def _command_words(arguments: list[str]) -> str:
     """The command that was typed, as it is named in a sentence; click does not say it of every problem."""
-    names = {each.name for each in COMMANDS}
-    return " ".join(["unictl", *[each for each in arguments if each in names][:1]])
+    names = {argument.name for argument in COMMANDS}
+    return " ".join(["unictl", *[argument for argument in arguments if argument in names][:1]])
 
 
-def _usage(problem: click.UsageError, command: str, typed: list[str]) -> UsageFailure:
+def _usage_failure(problem: click.UsageError, command: str, typed: list[str]) -> UsageFailure:
     """click's sentence as ours: without a capital and full stop, with what may have been meant."""
     hint = f"{command} --help says what there is"
     if isinstance(problem, click.NoSuchOption):
-        known = [name.lstrip("-") for each in problem.ctx.command.params for name in each.opts] if problem.ctx else []
+        option_names = (
+            [name.lstrip("-") for item in problem.ctx.command.params for name in item.opts] if problem.ctx else []
+        )
         word = problem.option_name.lstrip("-")
         # As it was typed: with one dash or two.
-        dash = "-" if f"-{word}" in (each.partition("=")[0] for each in typed) else "--"
-        return UsageFailure(f"{command} has no option {dash}{word}{_meant(word, known, dash)}", hint=hint)
+        dash = "-" if f"-{word}" in (item.partition("=")[0] for item in typed) else "--"
+        return UsageFailure(f"{command} has no option {dash}{word}{_suggestion(word, option_names, dash)}", hint=hint)
     if isinstance(problem, click.MissingParameter) and problem.param:
         return UsageFailure(
             f"{command} wants {problem.param.make_metavar(problem.ctx)}" if problem.ctx else "", hint=hint
         )
-    if isinstance(problem, _NoNumber):
+    if isinstance(problem, _InvalidNumber):
         return UsageFailure(f"{command}: {problem.message}", hint=hint)
     sentence = problem.format_message().rstrip(".")
     return UsageFailure(f"{command}: {sentence[:1].lower()}{sentence[1:]}", hint=hint)
 
 
-def _meant(word: str, known: Iterable[str], dash: str = "") -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f", did you mean {dash}{near[0]}?" if near else ""
+def _suggestion(word: str, candidates: Iterable[str], dash: str = "") -> str:
+    matches = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
+    return f", did you mean {dash}{matches[0]}?" if matches else ""

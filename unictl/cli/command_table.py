@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One ``--word``. ``value`` names what follows it; empty for a switch. ``pair``: there is a ``--no-word`` too."""
+    """One ``--word``.
+
+    ``value`` names what follows it; empty for a switch. ``has_negation``: there is a ``--no-word`` too.
+    """
 
     word: str
     help: str
     value: str = ""
-    number: bool = False
-    many: bool = False
+    is_number: bool = False
+    is_repeatable: bool = False
     short: str = ""
-    pair: bool = False
+    has_negation: bool = False
 
     @property
     def name(self) -> str:
@@ -29,7 +32,7 @@ class Argument:
     """What follows a command without a dash; ``default`` None: it must be given."""
 
     name: str
-    shown: str
+    metavar: str
     default: str | None = "."
 
 
@@ -38,71 +41,74 @@ class Command:
     """One command: what it is for in a line, what it does in a few, and examples that can be copied."""
 
     name: str
-    brief: str
-    more: str
+    summary: str
+    description: str
     examples: tuple[str, ...]
-    arguments: tuple[Argument, ...] = (Argument(name="path", shown="PATH"),)
+    arguments: tuple[Argument, ...] = (Argument(name="path", metavar="PATH"),)
     options: tuple[Option, ...] = ()
 
 
 NO_COLOR = Option(word="no-color", help="Print without colours (NO_COLOR does the same).")
 JSON = Option(word="json", help="Print JSON with a format_version instead of text.")
 _ENV = Option(word="env", value="E", short="e", help="The environment of the fleet file that is meant.")
-_VAR = Option(word="var", value="X=V", many=True, help="Give variable X the value V; may be repeated.")
+_VAR = Option(word="var", value="X=V", is_repeatable=True, help="Give variable X the value V; may be repeated.")
 _AT = Option(word="at", value="REV", help="Read the files of this git revision; the working tree is not touched.")
 _LOCKED = Option(
-    word="locked", pair=True, help="Do not write fleet.lock, and refuse what is not in it; on where CI is set."
+    word="locked", has_negation=True, help="Do not write fleet.lock, and refuse what is not in it; on where CI is set."
 )
-LOOKING = (_ENV, _VAR, _AT)
+SOURCE_OPTIONS = (_ENV, _VAR, _AT)
 """Of what writes no lock and needs none."""
-READING = (*LOOKING, _LOCKED)
-NARROWING = (
+FLEET_OPTIONS = (*SOURCE_OPTIONS, _LOCKED)
+PLAN_OPTIONS = (
     Option(
         word="target",
         value="SEL",
-        many=True,
+        is_repeatable=True,
         help="Only this and what it needs: api, api-2, @label, host:hv*; may be repeated.",
     ),
-    Option(word="exclude", value="SEL", many=True, help="All but this; may be repeated."),
+    Option(word="exclude", value="SEL", is_repeatable=True, help="All but this; may be repeated."),
     Option(
-        word="replace", value="INSTANCE", many=True, help="Replace this one although nothing differs; may be repeated."
+        word="replace",
+        value="INSTANCE",
+        is_repeatable=True,
+        help="Replace this one although nothing differs; may be repeated.",
     ),
     Option(word="destroy", help="Plan to take down everything of this fleet."),
     Option(
         word="allow-destroy",
         value="N|volume:V",
-        many=True,
+        is_repeatable=True,
         help="Allow this plan to destroy N instances, or to delete volume V.",
     ),
-    Option(word="allow-changes", value="N", number=True, help="Allow this plan to change N instances."),
+    Option(word="allow-changes", value="N", is_number=True, help="Allow this plan to change N instances."),
     Option(word="rebalance", help="Move what may move, until it is spread evenly over the hosts."),
 )
-APPLYING = (
+APPLY_OPTIONS = (
     Option(word="auto-approve", help="Do not ask."),
-    Option(word="parallelism", value="N", number=True, help="Steps in flight at once; 10 unless told."),
+    Option(word="parallelism", value="N", is_number=True, help="Steps in flight at once; 10 unless told."),
     Option(word="lock-timeout", value="T", help="How long to wait for a lease of somebody else, such as 30s or 5m."),
     Option(word="retry", help="Try again what failed before and has not changed since."),
     Option(
         word="expect-hash",
         value="H",
-        many=True,
+        is_repeatable=True,
         help="Do only what was approved: an approval hash, the hash of a row, or a plan file; may be repeated.",
     ),
 )
-_STARTING = ("destroy", "replace", "rebalance", "retry")
+_NOT_FOR_DESTROY = ("destroy", "replace", "rebalance", "retry")
 """What makes no sense where all is taken down."""
 _VERBOSE = Option(word="verbose", help="A row for every instance, and values in full.")
 _MARKDOWN = Option(word="markdown", help="Print it as Markdown, for a comment on a pull request.")
 _HTML = Option(word="html", value="FILE", help="Write it to FILE as one HTML page that needs nothing else.")
-_EITHER = (Argument(name="path", shown="PATH|PLANFILE"),)
+_PATH_OR_PLAN_FILE = (Argument(name="path", metavar="PATH|PLANFILE"),)
 
 COMMANDS = (
     Command(
         name="init",
-        brief="Write a fleet to begin with.",
-        more="Writes a fleet file, and what it needs, into DIR. Nothing that is there is overwritten.",
+        summary="Write a fleet to begin with.",
+        description="Writes a fleet file, and what it needs, into DIR. Nothing that is there is overwritten.",
         examples=("unictl init", "unictl init -from hello shop"),
-        arguments=(Argument(name="directory", shown="DIR"),),
+        arguments=(Argument(name="directory", metavar="DIR"),),
         options=(
             Option(
                 word="from", value="PLAYBOOK", help="A ready fleet to begin with: hello unless told, shop, edge or lab."
@@ -111,50 +117,51 @@ COMMANDS = (
     ),
     Command(
         name="validate",
-        brief="Check a fleet's files.",
-        more="Tells every problem in one run. Reads files only: no host, no secret, no command.",
+        summary="Check a fleet's files.",
+        description="Tells every problem in one run. Reads files only: no host, no secret, no command.",
         examples=("unictl validate", "unictl validate -json shop"),
-        options=(*LOOKING, JSON),
+        options=(*SOURCE_OPTIONS, JSON),
     ),
     Command(
         name="show",
-        brief="Print a fleet with everything filled in, or a saved plan.",
-        more="Prints the fleet after includes, templates, defaults and environment; of a plan file, the plan.",
+        summary="Print a fleet with everything filled in, or a saved plan.",
+        description="Prints the fleet after includes, templates, defaults and environment; of a plan file, the plan.",
         examples=("unictl show", "unictl show -json changes.plan"),
-        arguments=_EITHER,
-        options=(*LOOKING, _VERBOSE, JSON, _MARKDOWN, _HTML),
+        arguments=_PATH_OR_PLAN_FILE,
+        options=(*SOURCE_OPTIONS, _VERBOSE, JSON, _MARKDOWN, _HTML),
     ),
     Command(
         name="graph",
-        brief="Draw what a plan does, and in which order.",
-        more="Draws the graph of a plan's steps, of a fleet or a saved plan, by service and wave.",
+        summary="Draw what a plan does, and in which order.",
+        description="Draws the graph of a plan's steps, of a fleet or a saved plan, by service and wave.",
         examples=("unictl graph", "unictl graph -format svg changes.plan > plan.svg"),
-        arguments=_EITHER,
+        arguments=_PATH_OR_PLAN_FILE,
         options=(
             Option(word="format", value="F", help="mermaid, dot or svg; mermaid unless told."),
             Option(word="steps", help="Every step by itself."),
-            *NARROWING,
-            *READING,
+            *PLAN_OPTIONS,
+            *FLEET_OPTIONS,
         ),
     ),
     Command(
         name="schema",
-        brief="Print the JSON Schema of fleet files, plans or status.",
-        more="For editors, and as the reference of every key: of the fleet file, of a plan file, of status -json.",
+        summary="Print the JSON Schema of fleet files, plans or status.",
+        description="For editors, and as the reference of every key: "
+        "of the fleet file, of a plan file, of status -json.",
         examples=("unictl schema > fleet.schema.json", "unictl schema plan"),
-        arguments=(Argument(name="document", shown="fleet|plan|status", default="fleet"),),
+        arguments=(Argument(name="document", metavar="fleet|plan|status", default="fleet"),),
     ),
     Command(
         name="lock",
-        brief="Pin images and endpoints in fleet.lock.",
-        more="Writes the digest of every image and the number of every endpoint; the file belongs into git.",
+        summary="Pin images and endpoints in fleet.lock.",
+        description="Writes the digest of every image and the number of every endpoint; the file belongs into git.",
         examples=("unictl lock", "unictl lock shop"),
         options=(_ENV, _VAR, JSON),
     ),
     Command(
         name="plan",
-        brief="Show what an apply would do.",
-        more="Reads what runs on the hosts and shows the difference to the fleet file. Changes nothing there.",
+        summary="Show what an apply would do.",
+        description="Reads what runs on the hosts and shows the difference to the fleet file. Changes nothing there.",
         examples=(
             "unictl plan",
             "unictl plan -out changes.plan && unictl apply changes.plan",
@@ -163,8 +170,8 @@ COMMANDS = (
         options=(
             Option(word="out", value="FILE", help="Save the plan, to apply exactly this."),
             Option(word="detailed-exitcode", help="Exit 2 where there are changes, 0 where there are none."),
-            *NARROWING,
-            *READING,
+            *PLAN_OPTIONS,
+            *FLEET_OPTIONS,
             _VERBOSE,
             JSON,
             _MARKDOWN,
@@ -173,46 +180,51 @@ COMMANDS = (
     ),
     Command(
         name="apply",
-        brief="Make the hosts run what the fleet file says.",
-        more="Shows the plan, asks, and carries it out; a plan file is carried out as it is, without asking.",
+        summary="Make the hosts run what the fleet file says.",
+        description="Shows the plan, asks, and carries it out; a plan file is carried out as it is, without asking.",
         examples=("unictl apply", "unictl apply -auto-approve -parallelism 20", "unictl apply changes.plan"),
-        arguments=_EITHER,
-        options=(*APPLYING, *NARROWING, *READING, _VERBOSE, JSON),
+        arguments=_PATH_OR_PLAN_FILE,
+        options=(*APPLY_OPTIONS, *PLAN_OPTIONS, *FLEET_OPTIONS, _VERBOSE, JSON),
     ),
     Command(
         name="destroy",
-        brief="Take down everything of a fleet.",
-        more="The same as apply -destroy; asks for the fleet's name. Volumes stay unless they are named.",
+        summary="Take down everything of a fleet.",
+        description="The same as apply -destroy; asks for the fleet's name. Volumes stay unless they are named.",
         examples=("unictl destroy", "unictl destroy -allow-destroy volume:orders"),
-        options=(*(each for each in (*APPLYING, *NARROWING) if each.word not in _STARTING), *LOOKING, _VERBOSE, JSON),
+        options=(
+            *(each for each in (*APPLY_OPTIONS, *PLAN_OPTIONS) if each.word not in _NOT_FOR_DESTROY),
+            *SOURCE_OPTIONS,
+            _VERBOSE,
+            JSON,
+        ),
     ),
     Command(
         name="status",
-        brief="Show what runs.",
-        more="Asks every host what it runs of this fleet, and how it does.",
+        summary="Show what runs.",
+        description="Asks every host what it runs of this fleet, and how it does.",
         examples=("unictl status", "unictl status -json shop"),
-        options=(*LOOKING, JSON),
+        options=(*SOURCE_OPTIONS, JSON),
     ),
     Command(
         name="logs",
-        brief="Print consoles.",
-        more="Prints the console of one instance, or of all of a service.",
+        summary="Print consoles.",
+        description="Prints the console of one instance, or of all of a service.",
         examples=("unictl logs api-2 -f", "unictl logs api -lines 50", "unictl logs api-2 -previous"),
         arguments=(
-            Argument(name="selector", shown="INSTANCE|SERVICE", default=None),
-            Argument(name="path", shown="PATH"),
+            Argument(name="selector", metavar="INSTANCE|SERVICE", default=None),
+            Argument(name="path", metavar="PATH"),
         ),
         options=(
             Option(word="follow", short="f", help="Go on as more is written."),
             Option(word="previous", help="The generation before."),
-            Option(word="lines", short="n", value="N", number=True, help="The last N lines; 100 unless told."),
-            *LOOKING,
+            Option(word="lines", short="n", value="N", is_number=True, help="The last N lines; 100 unless told."),
+            *SOURCE_OPTIONS,
         ),
     ),
     Command(
         name="locks",
-        brief="Show who is at work.",
-        more="Tells for every host who holds this fleet's lease there, since when, and what for.",
+        summary="Show who is at work.",
+        description="Tells for every host who holds this fleet's lease there, since when, and what for.",
         examples=("unictl locks", "unictl locks -end-holder hv2"),
         options=(
             Option(
@@ -220,78 +232,87 @@ COMMANDS = (
                 value="HOST",
                 help="End the process that holds the lease there; what it had in hand is repaired by the next apply.",
             ),
-            *LOOKING,
+            *SOURCE_OPTIONS,
             JSON,
         ),
     ),
     Command(
         name="whatif",
-        brief="Show what would become of a fleet.",
-        more="Who stays healthy, what would move and where, what would not fit, which volumes are lost. Asks the hosts "
-        "what runs; with -assume it reads the fleet's files only.",
+        summary="Show what would become of a fleet.",
+        description="Who stays healthy, what would move and where, what would not fit, which volumes are lost. "
+        "Asks the hosts what runs; with -assume it reads the fleet's files only.",
         examples=(
             "unictl whatif -lose hv1",
             "unictl whatif -lose @zone=a -scale api=20",
             "unictl whatif -assume -without cache",
         ),
         options=(
-            Option(word="lose", value="HOST", many=True, help="This host is lost: a name, hv* or @label=value."),
-            Option(word="without", value="SERVICE", many=True, help="This service is gone; may be repeated."),
-            Option(word="scale", value="S=N", many=True, help="Service S has N replicas; may be repeated."),
+            Option(
+                word="lose", value="HOST", is_repeatable=True, help="This host is lost: a name, hv* or @label=value."
+            ),
+            Option(word="without", value="SERVICE", is_repeatable=True, help="This service is gone; may be repeated."),
+            Option(word="scale", value="S=N", is_repeatable=True, help="Service S has N replicas; may be repeated."),
             Option(word="assume", help="By the fleet's files alone: no host is asked."),
-            *READING,
+            *FLEET_OPTIONS,
             _VERBOSE,
             JSON,
         ),
     ),
     Command(
         name="test",
-        brief="Try the tests of a fleet.",
-        more="Judges what stands under tests: in the fleet file. Reads files only: no host, no secret, no command.",
+        summary="Try the tests of a fleet.",
+        description="Judges what stands under tests: in the fleet file. "
+        "Reads files only: no host, no secret, no command.",
         examples=("unictl test", "unictl test -junit report.xml shop"),
         options=(
             Option(word="junit", value="FILE", help="Write a JUnit report for a pipeline."),
-            *LOOKING,
+            *SOURCE_OPTIONS,
             JSON,
         ),
     ),
     Command(
         name="images",
-        brief="Show the images on the hosts.",
-        more="Tells for every image who uses it and for which revisions it stays; an apply repairs damaged ones.",
+        summary="Show the images on the hosts.",
+        description="Tells for every image who uses it and for which revisions it stays; "
+        "an apply repairs damaged ones.",
         examples=("unictl images", "unictl images -check"),
         options=(
             Option(word="check", help="Have the hosts read every image and compare it with its digest."),
-            *LOOKING,
+            *SOURCE_OPTIONS,
             JSON,
         ),
     ),
     Command(
         name="volumes",
-        brief="Show the fleet's volumes.",
-        more="Tells where each is, what it takes of the disk, who uses it, and what keeps it from being deleted.",
+        summary="Show the fleet's volumes.",
+        description="Tells where each is, what it takes of the disk, who uses it, "
+        "and what keeps it from being deleted.",
         examples=("unictl volumes", "unictl destroy -allow-destroy volume:orders"),
-        options=(*LOOKING, JSON),
+        options=(*SOURCE_OPTIONS, JSON),
     ),
     Command(
         name="completion",
-        brief="Print a completion script.",
-        more="SHELL is bash, zsh or fish.",
+        summary="Print a completion script.",
+        description="SHELL is bash, zsh or fish.",
         examples=(
             "source <(unictl completion bash)",
             "unictl completion fish > ~/.config/fish/completions/unictl.fish",
         ),
-        arguments=(Argument(name="shell", shown="SHELL", default=None),),
+        arguments=(Argument(name="shell", metavar="SHELL", default=None),),
     ),
 )
 
 
-def command(name: str) -> Command:
+def find_command(name: str) -> Command:
     """The command of that name; KeyError where there is none."""
-    return next(each for each in COMMANDS if each.name == name)
+    return next(entry for entry in COMMANDS if entry.name == name)
 
 
-def words(command: Command) -> tuple[str, ...]:
+def option_words(command: Command) -> tuple[str, ...]:
     """Its long options with one dash, as they are completed."""
     options = (*command.options, NO_COLOR)
-    return ("-help", *(f"-{each.word}" for each in options), *(f"-no-{each.word}" for each in options if each.pair))
+    return (
+        "-help",
+        *(f"-{option.word}" for option in options),
+        *(f"-no-{option.word}" for option in options if option.has_negation),
+    )

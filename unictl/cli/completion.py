@@ -1,6 +1,6 @@
 """Completion scripts for shells, generated from the command table. Does not import the parser."""
 
-from unictl.cli.command_table import COMMANDS, words
+from unictl.cli.command_table import COMMANDS, option_words
 from unictl.diagnostics.failure import UsageFailure
 
 _BASH = """\
@@ -37,13 +37,16 @@ def script(shell: str) -> str:
 
 
 def _bash() -> str:
-    cases = "\n".join(f'      {each.name}) words="{" ".join(words(each))}" ;;' for each in COMMANDS)
-    return _BASH.format(commands=" ".join(each.name for each in COMMANDS), cases=cases)
+    cases = "\n".join(f'      {command.name}) words="{" ".join(option_words(command))}" ;;' for command in COMMANDS)
+    return _BASH.format(commands=" ".join(command.name for command in COMMANDS), cases=cases)
 
 
 def _fish() -> str:
-    lines = [f"complete -c unictl -n __fish_use_subcommand -f -a {each.name} -d '{each.brief}'" for each in COMMANDS]
-    for each in COMMANDS:
-        seen = f"'__fish_seen_subcommand_from {each.name}'"
-        lines += [f"complete -c unictl -n {seen} -o {word.removeprefix('-')}" for word in words(each)]
+    lines = [
+        f"complete -c unictl -n __fish_use_subcommand -f -a {command.name} -d '{command.summary}'"
+        for command in COMMANDS
+    ]
+    for command in COMMANDS:
+        condition = f"'__fish_seen_subcommand_from {command.name}'"
+        lines += [f"complete -c unictl -n {condition} -o {word.removeprefix('-')}" for word in option_words(command)]
     return "\n".join(lines) + "\n"

@@ -15,26 +15,28 @@ class Interrupts:
     The handler only counts: it may run in the middle of anything, so whoever draws the screen says what it means.
     """
 
-    def __init__(self, leave: Callable[[], None]):
+    def __init__(self, abort: Callable[[], None]):
         self.count = 0
-        self._leave = leave
-        self._before: dict[signal.Signals, Any] = {}
+        self._abort = abort
+        self._previous_handlers: dict[signal.Signals, Any] = {}
 
     @property
-    def asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether a stop was asked for."""
         return self.count > 0
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {each: signal.signal(each, self._handle) for each in _SIGNALS}
+            self._previous_handlers = {
+                signal_number: signal.signal(signal_number, self._handle) for signal_number in _SIGNALS
+            }
         return self
 
     def __exit__(self, *_: object) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
+        for signal_number, handler in self._previous_handlers.items():
+            signal.signal(signal_number, handler)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self.count > 1:
-            self._leave()
+            self._abort()

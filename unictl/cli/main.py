@@ -33,7 +33,7 @@ def script() -> int:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, _handle_sigterm)
     code = main(sys.argv[1:], os.environ, sys.stdin, sys.stdout, sys.stderr)
     try:
         sys.stdout.flush()
@@ -46,19 +46,21 @@ def script() -> int:
 def main(argv: Sequence[str], environment: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
     """Run one command; the exit code says how it went (design.md, section 9)."""
     try:
-        return _early(list(argv), stdout) or _run(list(argv), environment, stdin, stdout, stderr)
-    except _Done:
+        return _answer_without_parser(list(argv), stdout) or _run_command(
+            list(argv), environment, stdin, stdout, stderr
+        )
+    except _AlreadyAnswered:
         return 0
     except BrokenPipeError:
-        return 1 if _ACTING & {*argv} else 0
+        return 1 if _CHANGING_COMMANDS & {*argv} else 0
     except KeyboardInterrupt:
         stderr.write(INTERRUPTED)
         return 130
     except Exception as bug:
-        return _bug(bug, environment, stderr)
+        return _report_bug(bug, environment, stderr)
 
 
-def _as_interrupt(_number: int, frame: FrameType | None) -> None:
+def _handle_sigterm(_number: int, frame: FrameType | None) -> None:
     """A SIGTERM is what Ctrl-C is at that moment. Where that one is ignored, as in the background of a script, nobody
     has made ready for it: the process ends, and what it has asked ends with it."""
     handler = signal.getsignal(signal.SIGINT)
@@ -69,35 +71,35 @@ def _as_interrupt(_number: int, frame: FrameType | None) -> None:
     os._exit(130)
 
 
-_ACTING = {"apply", "destroy"}
-_ENDLESS = {"logs"}
+_CHANGING_COMMANDS = {"apply", "destroy"}
+_STREAMING_COMMANDS = {"logs"}
 
 
-class _Done(Exception):
+class _AlreadyAnswered(Exception):
     """Answered already."""
 
 
-def _early(argv: list[str], stdout: TextIO) -> int:
+def _answer_without_parser(argv: list[str], stdout: TextIO) -> int:
     """Answers what needs no parser, and is then done."""
     if argv in (["--version"], ["-version"], ["-V"], ["-v"], ["version"]):
         stdout.write(f"unictl {__version__}\n")
-        raise _Done
+        raise _AlreadyAnswered
     if len(argv) == 2 and argv[0] == "completion" and argv[1] in ("bash", "zsh", "fish"):
         from unictl.cli.completion import script
 
         stdout.write(script(argv[1]))
-        raise _Done
+        raise _AlreadyAnswered
     return 0
 
 
-def _run(argv: list[str], environment: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+def _run_command(argv: list[str], environment: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
     from dataclasses import replace
 
-    from unictl.cli.arguments import Help, overview, parse
+    from unictl.cli.arguments import HelpRequested, overview, parse
     from unictl.diagnostics.failure import Failure, UsageFailure
 
-    width, height = _size(environment, stdout)
-    streams = _streams(False, environment, stdin, stdout, stderr, (width, height))
+    width, height = _terminal_size(environment, stdout)
+    streams = _build_streams(False, environment, stdin, stdout, stderr, (width, height))
     arguments = None
     try:
         if not argv:
@@ -106,29 +108,29 @@ def _run(argv: list[str], environment: Mapping[str, str], stdin: TextIO, stdout:
         arguments = parse([*argv[1:], "--help"] if argv[0] == "help" else argv, width)
         from unictl.cli.commands import run
 
-        streams = _streams(arguments.no_color, environment, stdin, stdout, stderr, (width, height))
-        looking = arguments.command not in _ACTING | _ENDLESS
-        return run(arguments, replace(streams, looking=looking))
-    except Help as wanted:
-        stdout.write(wanted.text)
+        streams = _build_streams(arguments.no_color, environment, stdin, stdout, stderr, (width, height))
+        is_read_only = arguments.command not in _CHANGING_COMMANDS | _STREAMING_COMMANDS
+        return run(arguments, replace(streams, is_read_only=is_read_only))
+    except HelpRequested as help_request:
+        stdout.write(help_request.text)
         return 0
     except Failure as failure:
-        return _fail(failure, arguments, streams)
+        return _report_failure(failure, arguments, streams)
 
 
-def _fail(failure: Failure, arguments: Arguments | None, streams: Streams) -> int:
+def _report_failure(failure: Failure, arguments: Arguments | None, streams: Streams) -> int:
     """Say what went wrong: the problems with their places, the sentence, what to do next; also as JSON."""
     from unictl.views.text import failures
 
     if arguments and arguments.json:
         from unictl.views import documents
 
-        streams.put(documents.line(documents.failure(failure)))
-    streams.tell(failures.text(failure, streams.width))
+        streams.put(documents.to_line(documents.failure_document(failure)))
+    streams.write_errors(failures.render(failure, streams.width))
     return failure.code
 
 
-def _streams(
+def _build_streams(
     no_color: bool,
     environment: Mapping[str, str],
     stdin: TextIO,
@@ -138,9 +140,9 @@ def _streams(
 ) -> Streams:
     from unictl.cli.streams import Streams
 
-    able = environment.get("TERM", "") != "dumb"
-    forced = environment.get("FORCE_COLOR", "0") not in ("", "0", "false")
-    coloured = (able or forced) and not no_color and not environment.get("NO_COLOR")
+    has_capable_terminal = environment.get("TERM", "") != "dumb"
+    is_forced = environment.get("FORCE_COLOR", "0") not in ("", "0", "false")
+    coloured = (has_capable_terminal or is_forced) and not no_color and not environment.get("NO_COLOR")
     return Streams(
         environment=environment,
         stdin=stdin,
@@ -148,15 +150,15 @@ def _streams(
         stderr=stderr,
         width=size[0],
         height=size[1],
-        colour=coloured and (forced or stdout.isatty()),
-        colour_errors=coloured and (forced or stderr.isatty()),
-        interactive=stdin.isatty(),
-        live=able and stdout.isatty(),
-        holder=f"{environment.get('SUDO_USER') or environment.get('USER') or _user()}@{os.uname().nodename}",
+        colour=coloured and (is_forced or stdout.isatty()),
+        colour_errors=coloured and (is_forced or stderr.isatty()),
+        is_interactive=stdin.isatty(),
+        is_live=has_capable_terminal and stdout.isatty(),
+        holder=f"{environment.get('SUDO_USER') or environment.get('USER') or _user_name()}@{os.uname().nodename}",
     )
 
 
-def _user() -> str:
+def _user_name() -> str:
     """Who runs this where the environment does not say it, as under cron or in a container."""
     import pwd
 
@@ -166,17 +168,17 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _size(environment: Mapping[str, str], stdout: TextIO) -> tuple[int, int]:
+def _terminal_size(environment: Mapping[str, str], stdout: TextIO) -> tuple[int, int]:
     """Columns and lines: those of the terminal, else what COLUMNS says, else 80 by 24."""
     try:
         columns, lines = os.get_terminal_size(stdout.fileno())
     except (OSError, ValueError, AttributeError):
-        told = environment.get("COLUMNS", "")
-        columns, lines = (int(told) if told.isdecimal() else 80), 24
+        columns_text = environment.get("COLUMNS", "")
+        columns, lines = (int(columns_text) if columns_text.isdecimal() else 80), 24
     return max(40, min(columns or 80, 200)), max(10, lines or 24)
 
 
-def _bug(bug: Exception, environment: Mapping[str, str], stderr: TextIO) -> int:
+def _report_bug(bug: Exception, environment: Mapping[str, str], stderr: TextIO) -> int:
     """One sentence. Not the exception's own words: they may hold anything, also a secret."""
     import traceback
 
@@ -186,7 +188,7 @@ def _bug(bug: Exception, environment: Mapping[str, str], stderr: TextIO) -> int:
     if environment.get("UNICTL_DEBUG") == "1":
         traceback.print_exception(bug, file=stderr)
     last = traceback.extract_tb(bug.__traceback__)[-1]
-    where = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 - pathlib costs 8 ms
+    location = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 - pathlib costs 8 ms
     hint = "" if environment.get("UNICTL_DEBUG") == "1" else "; UNICTL_DEBUG=1 shows where it comes from"
-    stderr.write(f"Error: unexpected {type(bug).__name__} at {where}: this is a bug in unictl{hint}.\n")
+    stderr.write(f"Error: unexpected {type(bug).__name__} at {location}: this is a bug in unictl{hint}.\n")
     return 1

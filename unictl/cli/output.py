@@ -14,11 +14,13 @@ from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
 if TYPE_CHECKING:
     from unictl.plan.model.plan import Plan
 
-FORMATS = ("mermaid", "dot", "svg")
+GRAPH_FORMATS = ("mermaid", "dot", "svg")
 
 
-def put(made: Plan, arguments: Arguments, streams: Streams, codes: Iterable[int], following: tuple[str, ...]) -> None:
-    """A plan as it was asked for; ``following`` is what to type next."""
+def show_plan(
+    shown_plan: Plan, arguments: Arguments, streams: Streams, codes: Iterable[int], next_steps: tuple[str, ...]
+) -> None:
+    """A plan as it was asked for; ``next_steps`` is what to type next."""
     from unictl.views import documents, markdown
     from unictl.views.text import plan_text
 
@@ -26,43 +28,47 @@ def put(made: Plan, arguments: Arguments, streams: Streams, codes: Iterable[int]
         from unictl.operations.planning import plans
         from unictl.views.html import page
 
-        plans.write(Path(arguments.html), page.plan(made))
-        following = (*following, f"Wrote the page {arguments.html}.")
+        plans.write_private(Path(arguments.html), page.render(shown_plan))
+        next_steps = (*next_steps, f"Wrote the page {arguments.html}.")
     if arguments.json:
-        streams.put(documents.whole(documents.plan(made, codes)))
+        streams.put(documents.to_text(documents.plan_document(shown_plan, codes)))
     elif arguments.markdown:
-        streams.put(markdown.plan(made))
+        streams.put(markdown.render(shown_plan))
     else:
-        streams.write(plan_text.plan(made, streams.width, verbose=arguments.verbose, following=following))
+        streams.write(plan_text.render(shown_plan, streams.width, verbose=arguments.verbose, next_steps=next_steps))
 
 
-def show_plan(arguments: Arguments, streams: Streams) -> int:
+def show_saved_plan(arguments: Arguments, streams: Streams) -> int:
     """A saved plan, also one of an older format."""
     from unictl.operations.planning import plans
 
-    put(plans.open_plan(Path(arguments.path)), arguments, streams, (), ())
+    show_plan(plans.open_plan(Path(arguments.path)), arguments, streams, (), ())
     return 0
 
 
-def graph(arguments: Arguments, streams: Streams) -> int:
+def show_graph(arguments: Arguments, streams: Streams) -> int:
     """What a plan does and in which order; a refused one too."""
     from unictl.operations.planning import plans
     from unictl.views.graph import formats, step_graph
 
-    chosen = arguments.format or FORMATS[0]
-    if chosen not in FORMATS:
-        raise UsageFailure(f"there is no format {chosen!r}", hint=f"-format is one of {', '.join(FORMATS)}")
+    graph_format = arguments.format or GRAPH_FORMATS[0]
+    if graph_format not in GRAPH_FORMATS:
+        raise UsageFailure(f"there is no format {graph_format!r}", hint=f"-format is one of {', '.join(GRAPH_FORMATS)}")
     if plans.is_planfile(Path(arguments.path)):
-        requests.only_a_plan_file(arguments)
-        made = plans.open_plan(Path(arguments.path))
+        requests.reject_options_with_plan_file(arguments)
+        drawn_plan = plans.open_plan(Path(arguments.path))
     else:
-        made = plans.plan(requests.fleet(arguments, streams.environment), requests.narrowing(arguments))
-    drawn = step_graph.steps(made) if arguments.steps else step_graph.folded(made)
+        drawn_plan = plans.make_plan(
+            requests.fleet_request(arguments, streams.environment), requests.plan_options(arguments)
+        )
+    picture = step_graph.draw_steps(drawn_plan) if arguments.steps else step_graph.draw_folded(drawn_plan)
     try:
-        streams.put({"mermaid": formats.mermaid, "dot": formats.dot, "svg": formats.svg}[chosen](drawn))
+        streams.put(
+            {"mermaid": formats.to_mermaid, "dot": formats.to_dot, "svg": formats.to_svg}[graph_format](picture)
+        )
     except formats.TooLarge as problem:
         raise Failure(f"the graph is too large: {problem}", hint=_SMALLER) from None
-    return Unreachable.code if made.silent else 0
+    return Unreachable.code if drawn_plan.silent else 0
 
 
 _SMALLER = "leave out -steps, narrow the plan with -target, or use -format dot"

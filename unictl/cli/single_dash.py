@@ -1,13 +1,13 @@
 """Accept `-word` for `--word`. Imports nothing."""
 
 
-def doubled(arguments: list[str]) -> list[str]:
+def with_double_dashes(arguments: list[str]) -> list[str]:
     """``-out=x`` -> ``--out=x``.
 
     Left as they are: ``-f``, ``-5``, ``-``, what stands after ``=``, and all after ``--``.
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    return [f"-{each}" if _is_word(each) else each for each in arguments[:end]] + arguments[end:]
+    return [f"-{argument}" if _is_word(argument) else argument for argument in arguments[:end]] + arguments[end:]
 
 
 def _is_word(argument: str) -> bool:

@@ -11,9 +11,11 @@ from unictl.views.text.spans import Line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """Streams, environment and terminal. ``interactive``: somebody can be asked; ``live``: the output is a screen.
+    """Streams, environment and terminal.
 
-    ``looking``: nothing is done but printing, and whoever has read enough may go.
+    ``is_interactive``: somebody can be asked; ``is_live``: the output is a screen.
+
+    ``is_read_only``: nothing is done but printing, and whoever has read enough may go.
     """
 
     environment: Mapping[str, str]
@@ -24,10 +26,10 @@ class Streams:
     height: int = 24
     colour: bool = False
     colour_errors: bool = False
-    interactive: bool = False
-    live: bool = False
+    is_interactive: bool = False
+    is_live: bool = False
     holder: str = ""
-    looking: bool = False
+    is_read_only: bool = False
 
     def write(self, lines: Iterable[Line]) -> None:
         """Lines to the output, as ``put``."""
@@ -40,13 +42,13 @@ class Streams:
             self.stdout.write(text)
             self.stdout.flush()
         except BrokenPipeError:
-            if not self.looking:
+            if not self.is_read_only:
                 raise
         except OSError as error:
             hint = "make room, or send it elsewhere"
             raise Failure(f"the output cannot be written: {error.strerror}", hint=hint) from None
 
-    def tell(self, lines: Iterable[Line]) -> None:
+    def write_errors(self, lines: Iterable[Line]) -> None:
         """Lines to the error output."""
         self.stderr.writelines(paint(line, self.colour_errors) + "\n" for line in lines)
         self.stderr.flush()

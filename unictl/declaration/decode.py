@@ -6,220 +6,253 @@ A value that could not be read stays at its default and is reported; decoding ne
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from unictl.declaration.decode_service import service
-from unictl.declaration.fields import Reader, Table, by, same, share_of, text, text_map, texts, whole
+from unictl.declaration.decode_service import service_decoder
+from unictl.declaration.fields import (
+    FieldReader,
+    FieldTable,
+    as_is,
+    as_share,
+    as_text,
+    as_text_map,
+    as_texts,
+    as_whole_number,
+    parsed_by,
+)
 from unictl.declaration.source_tree import Map
-from unictl.diagnostics.place import Path
+from unictl.diagnostics.place import DocumentPath
 from unictl.fleet import connect_url, failure_scenarios
 from unictl.fleet.model import (
     Build,
-    Expectation,
     Fleet,
+    FleetTest,
     Host,
     Image,
-    Keep,
     Network,
-    Notify,
+    Notification,
     Policy,
+    Retention,
     Secret,
     Source,
     Volume,
 )
-from unictl.fleet.quantities import Share, memory, share
+from unictl.fleet.quantities import Share, parse_memory, parse_share
 
 T = TypeVar("T")
-_KEEP: Table = {"retired": whole, "console": by(memory), "images": whole, "ledger": by(memory)}
-
-
-def _keep(reader: Reader, value: Any, path: Path) -> Keep:
-    return Keep(**reader.fields(value, path, _KEEP))
-
-
-def _reserve(_: Reader, value: Any, __: Path) -> int | Share:
-    return share(value) if value.endswith("%") else memory(value)
-
-
-_HOST: Table = {
-    "connect": by(connect_url.parse),
-    "address": text,
-    "become": same,
-    "root": text,
-    "zone": text,
-    "labels": text_map,
-    "memory": by(memory),
-    "cpus": whole,
-    "reserve": _reserve,
-    "hypervisors": texts,
-    "ingress": same,
-    "drain": same,
-    "lost": same,
-    "keep": _keep,
+_KEEP: FieldTable = {
+    "retired": as_whole_number,
+    "console": parsed_by(parse_memory),
+    "images": as_whole_number,
+    "ledger": parsed_by(parse_memory),
 }
-_NETWORK: Table = {
-    "mode": text,
-    "subnet": text,
-    "gateway": text,
-    "dns": text,
-    "bridge": text,
-    "vni": whole,
-    "mtu": whole,
-    "endpoints": text,
+
+
+def _decode_retention(reader: FieldReader, value: Any, path: DocumentPath) -> Retention:
+    return Retention(**reader.read_fields(value, path, _KEEP))
+
+
+def _decode_reserve(_: FieldReader, value: Any, __: DocumentPath) -> int | Share:
+    return parse_share(value) if value.endswith("%") else parse_memory(value)
+
+
+_HOST: FieldTable = {
+    "connect": parsed_by(connect_url.parse_connection_url),
+    "address": as_text,
+    "become": as_is,
+    "root": as_text,
+    "zone": as_text,
+    "labels": as_text_map,
+    "memory": parsed_by(parse_memory),
+    "cpus": as_whole_number,
+    "reserve": _decode_reserve,
+    "hypervisors": as_texts,
+    "ingress": as_is,
+    "drain": as_is,
+    "lost": as_is,
+    "keep": _decode_retention,
 }
-_VOLUME: Table = {"size": by(memory), "host": text, "accept_loss": same, "snapshot": same}
-_SECRET: Table = {"env": text, "file": text, "command": texts, "version": whole, "visible_on_host": same}
-_SOURCE: Table = {"url": text, "sha256": text}
-_BUILD: Table = {"run": texts, "inputs": texts}
-_SIGNED: Table = {"commits": texts, "images": texts}
-_NOTIFY: Table = {"run": texts, "events": texts}
+_NETWORK: FieldTable = {
+    "mode": as_text,
+    "subnet": as_text,
+    "gateway": as_text,
+    "dns": as_text,
+    "bridge": as_text,
+    "vni": as_whole_number,
+    "mtu": as_whole_number,
+    "endpoints": as_text,
+}
+_VOLUME: FieldTable = {"size": parsed_by(parse_memory), "host": as_text, "accept_loss": as_is, "snapshot": as_is}
+_SECRET: FieldTable = {
+    "env": as_text,
+    "file": as_text,
+    "command": as_texts,
+    "version": as_whole_number,
+    "visible_on_host": as_is,
+}
+_SOURCE: FieldTable = {"url": as_text, "sha256": as_text}
+_BUILD: FieldTable = {"run": as_texts, "inputs": as_texts}
+_SIGNED: FieldTable = {"commits": as_texts, "images": as_texts}
+_NOTIFY: FieldTable = {"run": as_texts, "events": as_texts}
 
 
-def _source(reader: Reader, value: Any, path: Path) -> Source:
+def _decode_source(reader: FieldReader, value: Any, path: DocumentPath) -> Source:
     if isinstance(value, Map):
-        reader.need(value, path, "url", f"`{path[-1]}`")
-        return Source(**reader.fields(value, path, _SOURCE))
+        reader.require(value, path, "url", f"`{path[-1]}`")
+        return Source(**reader.read_fields(value, path, _SOURCE))
     return Source(url=str(value)) if value.startswith("https://") else Source(path=str(value))
 
 
-def _build(reader: Reader, value: Any, path: Path) -> Build:
-    reader.need(value, path, "run", "`build`")
-    return Build(**{"run": (), **reader.fields(value, path, _BUILD)})
+def _decode_build(reader: FieldReader, value: Any, path: DocumentPath) -> Build:
+    reader.require(value, path, "run", "`build`")
+    return Build(**{"run": (), **reader.read_fields(value, path, _BUILD)})
 
 
-_IMAGE: Table = {
-    "guest": text,
-    "version": text,
-    "kernel": _source,
-    "initrd": _source,
-    "disk": _source,
-    "oci": text,
-    "build": _build,
-    "sha256": text,
+_IMAGE: FieldTable = {
+    "guest": as_text,
+    "version": as_text,
+    "kernel": _decode_source,
+    "initrd": _decode_source,
+    "disk": _decode_source,
+    "oci": as_text,
+    "build": _decode_build,
+    "sha256": as_text,
 }
 _FILES = ("kernel", "initrd", "disk")
 
 
-def _signed(reader: Reader, value: Any, path: Path) -> Mapping[str, Any]:
-    return reader.fields(value, path, _SIGNED)
+def _decode_signers(reader: FieldReader, value: Any, path: DocumentPath) -> Mapping[str, Any]:
+    return reader.read_fields(value, path, _SIGNED)
 
 
-_POLICY: Table = {
-    "max_destroy": share_of,
-    "max_changes": share_of,
-    "require_clean_tree": same,
-    "signed": _signed,
-    "require_health": same,
+_POLICY: FieldTable = {
+    "max_destroy": as_share,
+    "max_changes": as_share,
+    "require_clean_tree": as_is,
+    "signed": _decode_signers,
+    "require_health": as_is,
 }
 
 
-def _host(reader: Reader, name: str, value: Any, path: Path) -> Host:
-    return Host(name=name, **reader.fields(value, path, _HOST))
+def _decode_host(reader: FieldReader, name: str, value: Any, path: DocumentPath) -> Host:
+    return Host(name=name, **reader.read_fields(value, path, _HOST))
 
 
-def _network(reader: Reader, name: str, value: Any, path: Path) -> Network:
-    found = reader.fields(value, path, _NETWORK)
+def _decode_network(reader: FieldReader, name: str, value: Any, path: DocumentPath) -> Network:
+    field_values = reader.read_fields(value, path, _NETWORK)
     # What the language gives a user network by default means nothing on the others.
-    other = {"subnet": "", "endpoints": ""} if found.get("mode", "user") != "user" else {}
-    return Network(name=name, **{**other, **found})
+    defaults = {"subnet": "", "endpoints": ""} if field_values.get("mode", "user") != "user" else {}
+    return Network(name=name, **{**defaults, **field_values})
 
 
-def _image(reader: Reader, name: str, value: Any, path: Path) -> Image:
-    reader.need(value, path, "guest", f"the image {name!r}")
-    found = {"guest": "", **reader.fields(value, path, _IMAGE)}
-    digest = found.pop("sha256", "")
-    bare = [key for key in _FILES if isinstance(found.get(key), Source) and found[key].url and not found[key].sha256]
-    if digest and len(bare) == 1:
-        found[bare[0]] = Source(url=found[bare[0]].url, sha256=digest)
-    elif digest and not any((*path, key) in reader.spoiled for key in _FILES):
-        why = "two files are URLs" if bare else "no file of the image is an https URL"
-        hint = "Write {url, sha256} at each." if bare else "Digests of files in the repository stand in fleet.lock."
-        reader.tell("wrong-value", (*path, "sha256"), f"`sha256`: {why}", hint, about_key=True)
-    return Image(name=name, **found)
+def _decode_image(reader: FieldReader, name: str, value: Any, path: DocumentPath) -> Image:
+    reader.require(value, path, "guest", f"the image {name!r}")
+    field_values = {"guest": "", **reader.read_fields(value, path, _IMAGE)}
+    digest = field_values.pop("sha256", "")
+    parts_without_digest = [
+        key
+        for key in _FILES
+        if isinstance(field_values.get(key), Source) and field_values[key].url and not field_values[key].sha256
+    ]
+    if digest and len(parts_without_digest) == 1:
+        field_values[parts_without_digest[0]] = Source(url=field_values[parts_without_digest[0]].url, sha256=digest)
+    elif digest and not any((*path, key) in reader.invalid_paths for key in _FILES):
+        reason = "two files are URLs" if parts_without_digest else "no file of the image is an https URL"
+        hint = (
+            "Write {url, sha256} at each."
+            if parts_without_digest
+            else "Digests of files in the repository stand in fleet.lock."
+        )
+        reader.report("wrong-value", (*path, "sha256"), f"`sha256`: {reason}", hint, at_key=True)
+    return Image(name=name, **field_values)
 
 
-def _volume(reader: Reader, name: str, value: Any, path: Path) -> Volume:
-    reader.need(value, path, "size", f"the volume {name!r}")
-    return Volume(**{"name": name, "size": 0, **reader.fields(value, path, _VOLUME)})
+def _decode_volume(reader: FieldReader, name: str, value: Any, path: DocumentPath) -> Volume:
+    reader.require(value, path, "size", f"the volume {name!r}")
+    return Volume(**{"name": name, "size": 0, **reader.read_fields(value, path, _VOLUME)})
 
 
-def _secret(reader: Reader, name: str, value: Any, path: Path) -> Secret:
-    return Secret(name=name, **reader.fields(value, path, _SECRET))
+def _decode_secret(reader: FieldReader, name: str, value: Any, path: DocumentPath) -> Secret:
+    return Secret(name=name, **reader.read_fields(value, path, _SECRET))
 
 
-def _section(tree: Map, reader: Reader, key: str, make: Callable[[Reader, str, Any, Path], T]) -> dict[str, T]:
-    return {name: make(reader, name, value, path) for name, value, path in reader.entries(tree.get(key), (key,))}
+def _decode_section(
+    tree: Map, reader: FieldReader, key: str, decode_entry: Callable[[FieldReader, str, Any, DocumentPath], T]
+) -> dict[str, T]:
+    return {
+        name: decode_entry(reader, name, value, path) for name, value, path in reader.entries(tree.get(key), (key,))
+    }
 
 
-def _policy(reader: Reader, value: Any) -> Policy:
-    found = reader.fields(value, ("policy",), _POLICY)
-    signed = found.pop("signed", {})
-    return Policy(signed_commits=signed.get("commits", ()), signed_images=signed.get("images", ()), **found)
+def _decode_policy(reader: FieldReader, value: Any) -> Policy:
+    field_values = reader.read_fields(value, ("policy",), _POLICY)
+    signers = field_values.pop("signed", {})
+    return Policy(signed_commits=signers.get("commits", ()), signed_images=signers.get("images", ()), **field_values)
 
 
-def _notify(reader: Reader, value: Any) -> tuple[Notify, ...]:
+def _decode_notifications(reader: FieldReader, value: Any) -> tuple[Notification, ...]:
     if value is None:
         return ()
-    found = []
+    notifications = []
     for item, path in reader.items(value, ("notify",)):
-        reader.need(item, path, "run", "`notify`")
-        found.append(Notify(**{"run": (), **reader.fields(item, path, _NOTIFY)}))
-    return tuple(found)
+        reader.require(item, path, "run", "`notify`")
+        notifications.append(Notification(**{"run": (), **reader.read_fields(item, path, _NOTIFY)}))
+    return tuple(notifications)
 
 
-def _counts(reader: Reader, value: Any, path: Path) -> dict[str, int]:
-    members = reader.fields(value, path, dict.fromkeys(value, whole))
+def _decode_counts(reader: FieldReader, value: Any, path: DocumentPath) -> dict[str, int]:
+    members = reader.read_fields(value, path, dict.fromkeys(value, as_whole_number))
     return {key: members[key] for key in sorted(members)}
 
 
-def _shares(reader: Reader, value: Any, path: Path) -> dict[str, Share]:
-    members = reader.fields(value, path, dict.fromkeys(value, share_of))
+def _decode_shares(reader: FieldReader, value: Any, path: DocumentPath) -> dict[str, Share]:
+    members = reader.read_fields(value, path, dict.fromkeys(value, as_share))
     return {key: members[key] for key in sorted(members)}
 
 
-_TEST: Table = {
-    "lose": by(failure_scenarios.parse),
-    "without": texts,
-    "scale": _counts,
-    "healthy": _shares,
-    "fits": same,
-    "apart": texts,
-    "no_plan_destroys": texts,
+_TEST: FieldTable = {
+    "lose": parsed_by(failure_scenarios.parse_host_loss),
+    "without": as_texts,
+    "scale": _decode_counts,
+    "healthy": _decode_shares,
+    "fits": as_is,
+    "apart": as_texts,
+    "no_plan_destroys": as_texts,
 }
 
 
-def _test(reader: Reader, name: str, value: Any, path: Path) -> Expectation:
-    return Expectation(name=name, **reader.fields(value, path, _TEST))
+def _decode_test(reader: FieldReader, name: str, value: Any, path: DocumentPath) -> FleetTest:
+    return FleetTest(name=name, **reader.read_fields(value, path, _TEST))
 
 
-def _identity(reader: Reader, value: Any) -> dict[str, str]:
+def _decode_identity(reader: FieldReader, value: Any) -> dict[str, str]:
     """Name, id and former name."""
-    path: Path = ("fleet",)
+    path: DocumentPath = ("fleet",)
     if value is None:
         hint = "Begin the fleet file with `fleet: NAME`."
-        reader.tell("missing-key", path, "the fleet has no name", hint)
+        reader.report("missing-key", path, "the fleet has no name", hint)
         return {"name": ""}
     if isinstance(value, str):
         return {"name": str(value)}
-    reader.need(value, path, "name", "`fleet`")
-    return {"name": "", **reader.fields(value, path, {"name": text, "id": text, "was": text})}
+    reader.require(value, path, "name", "`fleet`")
+    return {"name": "", **reader.read_fields(value, path, {"name": as_text, "id": as_text, "was": as_text})}
 
 
-def fleet(tree: Map, environment: str) -> tuple[Fleet, Reader]:
+def decode_fleet(tree: Map, environment: str) -> tuple[Fleet, FieldReader]:
     """The Fleet of a merged tree, and the Reader with what had to be left out."""
-    reader = Reader(tree)
-    given = reader.fields(tree, (), {"default_network": text})
-    networks = _section(tree, reader, "networks", _network)
-    made = Fleet(
-        **_identity(reader, tree.get("fleet")),
-        **given,
+    reader = FieldReader(tree)
+    settings = reader.read_fields(tree, (), {"default_network": as_text})
+    networks = _decode_section(tree, reader, "networks", _decode_network)
+    decoded = Fleet(
+        **_decode_identity(reader, tree.get("fleet")),
+        **settings,
         environment=environment,
-        hosts=_section(tree, reader, "hosts", _host),
+        hosts=_decode_section(tree, reader, "hosts", _decode_host),
         networks=networks if "user" in networks else {**networks, "user": Network(name="user")},
-        images=_section(tree, reader, "images", _image),
-        volumes=_section(tree, reader, "volumes", _volume),
-        secrets=_section(tree, reader, "secrets", _secret),
-        services=_section(tree, reader, "services", service(given.get("default_network", "user"))),
-        policy=_policy(reader, tree.get("policy")),
-        tests=_section(tree, reader, "tests", _test),
-        notify=_notify(reader, tree.get("notify")),
+        images=_decode_section(tree, reader, "images", _decode_image),
+        volumes=_decode_section(tree, reader, "volumes", _decode_volume),
+        secrets=_decode_section(tree, reader, "secrets", _decode_secret),
+        services=_decode_section(tree, reader, "services", service_decoder(settings.get("default_network", "user"))),
+        policy=_decode_policy(reader, tree.get("policy")),
+        tests=_decode_section(tree, reader, "tests", _decode_test),
+        notify=_decode_notifications(reader, tree.get("notify")),
     )
-    return made, reader
+    return decoded, reader

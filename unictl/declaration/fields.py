@@ -7,98 +7,98 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.declaration.source_tree import SPOILED, List, Map, spot
+from unictl.declaration.source_tree import INVALID, List, Map, find_spot
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.diagnostics.place import Path
-from unictl.fleet.quantities import Share, share
+from unictl.diagnostics.place import DocumentPath
+from unictl.fleet.quantities import Share, parse_share
 
-Convert = Callable[["Reader", Any, Path], Any]
-Table = Mapping[str, Convert]
+Converter = Callable[["FieldReader", Any, DocumentPath], Any]
+FieldTable = Mapping[str, Converter]
 
 
 @dataclass(slots=True)
-class Reader:
-    """``spoiled`` are the paths of which nothing is known; ``problems`` what is missing or contradicts itself."""
+class FieldReader:
+    """``invalid_paths`` are the paths of which nothing is known; ``problems`` what is missing or contradicts itself."""
 
     tree: Map
-    spoiled: set[Path] = field(default_factory=set)
+    invalid_paths: set[DocumentPath] = field(default_factory=set)
     problems: list[Diagnostic] = field(default_factory=list)
 
-    def fields(self, value: Any, path: Path, table: Table) -> dict[str, Any]:
+    def read_fields(self, value: Any, path: DocumentPath, table: FieldTable) -> dict[str, Any]:
         """The fields that are written in ``value``; keys without a field were told by the schema."""
-        found: dict[str, Any] = {}
+        fields_by_key: dict[str, Any] = {}
         for key, member in value.items() if isinstance(value, Map) else ():
-            below = (*path, key)
-            if member is SPOILED:
-                self.spoiled.add(below)
+            member_path = (*path, key)
+            if member is INVALID:
+                self.invalid_paths.add(member_path)
             elif key in table:
                 try:
-                    found[key] = table[key](self, member, below)
+                    fields_by_key[key] = table[key](self, member, member_path)
                 except (ValueError, TypeError, OverflowError) as error:
                     # The schema lets nothing through that fails here; if it does, a problem is better than a traceback.
-                    self.tell("wrong-value", below, f"`{key}`: {error}")
-        if value is SPOILED:
-            self.spoiled.add(path)
-        return found
+                    self.report("wrong-value", member_path, f"`{key}`: {error}")
+        if value is INVALID:
+            self.invalid_paths.add(path)
+        return fields_by_key
 
-    def entries(self, value: Any, path: Path) -> list[tuple[str, Any, Path]]:
+    def entries(self, value: Any, path: DocumentPath) -> list[tuple[str, Any, DocumentPath]]:
         """Name, value and path of each member of a section, by name."""
-        if value is SPOILED:
-            self.spoiled.add(path)
+        if value is INVALID:
+            self.invalid_paths.add(path)
         return [(name, value[name], (*path, name)) for name in sorted(value)] if isinstance(value, Map) else []
 
-    def items(self, value: Any, path: Path) -> list[tuple[Any, Path]]:
+    def items(self, value: Any, path: DocumentPath) -> list[tuple[Any, DocumentPath]]:
         """The items of a list, or the one thing that stands for a list, without what is spoiled."""
         if not isinstance(value, List):
             return [(value, (*path, 0))]
-        found = [(item, (*path, index)) for index, item in enumerate(value)]
-        self.spoiled.update(below for item, below in found if item is SPOILED)
-        return [(item, below) for item, below in found if item is not SPOILED]
+        members = [(item, (*path, index)) for index, item in enumerate(value)]
+        self.invalid_paths.update(item_path for item, item_path in members if item is INVALID)
+        return [(item, item_path) for item, item_path in members if item is not INVALID]
 
-    def need(self, value: Any, path: Path, key: str, noun: str) -> None:
+    def require(self, value: Any, path: DocumentPath, key: str, owner: str) -> None:
         """Tell that ``key`` is missing, if it is."""
         if isinstance(value, Map) and key not in value:
-            self.tell("missing-key", (*path, key), f"{noun} needs `{key}`", about_key=True)
+            self.report("missing-key", (*path, key), f"{owner} needs `{key}`", at_key=True)
 
-    def tell(self, code: str, path: Path, summary: str, hint: str = "", *, about_key: bool = False) -> None:
+    def report(self, code: str, path: DocumentPath, summary: str, hint: str = "", *, at_key: bool = False) -> None:
         """One more problem; nothing else is said about ``path``."""
-        at = spot(self.tree, path, key=about_key)
-        place = at.place if at else None
+        location = find_spot(self.tree, path, key=at_key)
+        place = location.place if location else None
         self.problems.append(Diagnostic(code=code, summary=summary, hint=hint, place=place))
-        self.spoiled.add(path)
+        self.invalid_paths.add(path)
 
 
-def same(_: Reader, value: Any, __: Path) -> Any:
+def as_is(_: FieldReader, value: Any, __: DocumentPath) -> Any:
     """The value as it is."""
     return value
 
 
-def whole(_: Reader, value: Any, __: Path) -> int:
+def as_whole_number(_: FieldReader, value: Any, __: DocumentPath) -> int:
     """JSON Schema takes 3.0 for a whole number."""
     return int(value)
 
 
-def share_of(_: Reader, value: Any, __: Path) -> Share:
+def as_share(_: FieldReader, value: Any, __: DocumentPath) -> Share:
     """A count or a percentage."""
-    return share(value if isinstance(value, str) else int(value))
+    return parse_share(value if isinstance(value, str) else int(value))
 
 
-def text(_: Reader, value: Any, __: Path) -> str:
+def as_text(_: FieldReader, value: Any, __: DocumentPath) -> str:
     """A plain str, also where it came from a variable."""
     return str(value)
 
 
-def by(parse: Callable[[str], Any]) -> Convert:
+def parsed_by(parse: Callable[[str], Any]) -> Converter:
     """What ``parse`` makes of the text."""
     return lambda _, value, __: parse(str(value))
 
 
-def texts(reader: Reader, value: Any, path: Path) -> tuple[str, ...]:
+def as_texts(reader: FieldReader, value: Any, path: DocumentPath) -> tuple[str, ...]:
     """A list of texts, or one text that stands for it."""
     return tuple(str(item) for item, _ in reader.items(value, path))
 
 
-def text_map(reader: Reader, value: Any, path: Path) -> dict[str, str]:
+def as_text_map(reader: FieldReader, value: Any, path: DocumentPath) -> dict[str, str]:
     """A map of texts, by key."""
-    members = reader.fields(value, path, dict.fromkeys(value, text))
+    members = reader.read_fields(value, path, dict.fromkeys(value, as_text))
     return {key: members[key] for key in sorted(members)}

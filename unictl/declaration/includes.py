@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.declaration.formats import why
-from unictl.declaration.globs import matching
+from unictl.declaration.formats import invalid_reason
+from unictl.declaration.globs import match_paths
 from unictl.declaration.source_tree import List, Map, Spot
-from unictl.declaration.yaml_reader import Document, read
+from unictl.declaration.yaml_reader import YamlDocument, read_yaml
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.diagnostics.place import Path
-from unictl.fleet.names import closest, marked
+from unictl.diagnostics.place import DocumentPath
+from unictl.fleet.names import closest_match, quote_key
 
-SECTIONS = (
+SPREADABLE_SECTIONS = (
     "variables",
     "templates",
     "environments",
@@ -31,131 +31,154 @@ SECTIONS = (
 
 
 @dataclass(slots=True, kw_only=True)
-class Folder:
+class IncludedFiles:
     """What was read.
 
-    ``whole`` is False when a file could not be read to its end: names may be missing then, and ``halves`` are the
-    entries in which reading ended.
+    ``complete`` is False when a file could not be read to its end: names may be missing then, and ``truncated_entries``
+    are the entries in which reading ended.
     """
 
     tree: Map = field(default_factory=Map)
     texts: dict[str, str] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
-    whole: bool = True
-    halves: list[Path] = field(default_factory=list)
+    complete: bool = True
+    truncated_entries: list[DocumentPath] = field(default_factory=list)
 
-    def tell(self, code: str, spot: Spot | None, summary: str, hint: str = "", related: Spot | None = None) -> None:
+    def report(self, code: str, spot: Spot | None, summary: str, hint: str = "", related: Spot | None = None) -> None:
         """One more problem."""
-        others = (related.place,) if related else ()
+        related_places = (related.place,) if related else ()
         place = spot.place if spot else None
-        self.problems.append(Diagnostic(code=code, summary=summary, hint=hint, place=place, related=others))
+        self.problems.append(Diagnostic(code=code, summary=summary, hint=hint, place=place, related=related_places))
 
 
-def gather(files: Mapping[str, str], entry: str) -> Folder:
+def gather_files(files: Mapping[str, str], entry: str) -> IncludedFiles:
     """The entry file and its includes as one tree; the same name declared twice is a problem that shows both places."""
-    folder = Folder()
+    gathered = IncludedFiles()
     if entry not in files:
-        near = closest(entry, (path for path in files if path.endswith((".yaml", ".yml"))))
-        hint = f"There is {near}." if near else "Go to a folder that has one, or make one with `unictl init`."
-        folder.tell("no-fleet", None, f"there is no {entry} here", hint)
-        folder.whole = False
-        return folder
-    first = _read(folder, files, entry, None)
-    if first is None:
-        return folder
-    folder.tree = Map(first.tree, first.tree.spots)
-    for path, spot in _included(folder, files, entry).items():
-        document = _read(folder, files, path, spot)
+        suggestion = closest_match(entry, (path for path in files if path.endswith((".yaml", ".yml"))))
+        hint = (
+            f"There is {suggestion}." if suggestion else "Go to a folder that has one, or make one with `unictl init`."
+        )
+        gathered.report("no-fleet", None, f"there is no {entry} here", hint)
+        gathered.complete = False
+        return gathered
+    entry_document = _read_file(gathered, files, entry, None)
+    if entry_document is None:
+        return gathered
+    gathered.tree = Map(entry_document.tree, entry_document.tree.spots)
+    for path, spot in _resolve_includes(gathered, files, entry).items():
+        document = _read_file(gathered, files, path, spot)
         if document:
-            _join(folder, document)
-    return folder
+            _merge_document(gathered, document)
+    return gathered
 
 
-def _read(folder: Folder, files: Mapping[str, str], path: str, asked: Spot | None) -> Document | None:
+def _read_file(
+    gathered: IncludedFiles, files: Mapping[str, str], path: str, include_spot: Spot | None
+) -> YamlDocument | None:
     try:
         text = files[path]
     except UnicodeDecodeError:
-        folder.tell("unreadable", asked, f"{path} is no UTF-8 text")
-        folder.whole = False
+        gathered.report("unreadable", include_spot, f"{path} is no UTF-8 text")
+        gathered.complete = False
         return None
     except OSError as error:
-        folder.tell("unreadable", asked, f"{path} cannot be read: {error.strerror or error}")
-        folder.whole = False
+        gathered.report("unreadable", include_spot, f"{path} cannot be read: {error.strerror or error}")
+        gathered.complete = False
         return None
-    folder.texts[path] = text
-    document = read(text, path)
-    folder.problems.extend(document.problems)
-    folder.whole = folder.whole and document.whole
-    if not document.whole:
-        folder.halves.append(_half(document.tree))
+    gathered.texts[path] = text
+    document = read_yaml(text, path)
+    gathered.problems.extend(document.problems)
+    gathered.complete = gathered.complete and document.complete
+    if not document.complete:
+        gathered.truncated_entries.append(_last_entry(document.tree))
     return document
 
 
-def _half(tree: Map) -> Path:
+def _last_entry(tree: Map) -> DocumentPath:
     """The entry that was read last: what is missing in it may stand behind the place where reading ended."""
     section = next(reversed(tree), None)
     if section is None:
         return ()
-    below = tree[section]
-    name = next(reversed(below), None) if section in SECTIONS and isinstance(below, Map) else None
+    entries = tree[section]
+    name = next(reversed(entries), None) if section in SPREADABLE_SECTIONS and isinstance(entries, Map) else None
     return (section,) if name is None else (section, name)
 
 
-def _included(folder: Folder, files: Mapping[str, str], entry: str) -> dict[str, Spot]:
+def _resolve_includes(gathered: IncludedFiles, files: Mapping[str, str], entry: str) -> dict[str, Spot]:
     """The files to include and where they are asked for, each once, in the order of their names within a glob."""
-    globs: Any = folder.tree.get("include")
-    found: dict[str, Spot] = {}
-    base = entry[: entry.rfind("/") + 1]
-    inside = {path.removeprefix(base): path for path in files if path.startswith(base)}
+    globs: Any = gathered.tree.get("include")
+    spots_by_path: dict[str, Spot] = {}
+    directory = entry[: entry.rfind("/") + 1]
+    paths_inside = {path.removeprefix(directory): path for path in files if path.startswith(directory)}
     for glob, spot in zip(globs, globs.spots, strict=True) if isinstance(globs, List) else ():
-        if not isinstance(glob, str) or why("glob", glob):
+        if not isinstance(glob, str) or invalid_reason("glob", glob):
             continue  # The schema says what is wrong.
-        paths = matching(glob, inside)
+        paths = match_paths(glob, paths_inside)
         if not paths:
-            hint = _nearby(glob, inside)
-            folder.tell("include-nothing", spot, f"{glob!r} names no file of this folder", hint)
-            folder.whole = False
+            hint = _include_hint(glob, paths_inside)
+            gathered.report("include-nothing", spot, f"{glob!r} names no file of this folder", hint)
+            gathered.complete = False
         for path in paths:
-            if inside[path] != entry:
-                found.setdefault(inside[path], spot)
-    return found
+            if paths_inside[path] != entry:
+                spots_by_path.setdefault(paths_inside[path], spot)
+    return spots_by_path
 
 
-def _nearby(glob: str, paths: Mapping[str, str]) -> str:
-    near = closest(glob, (path for path in paths if path.endswith((".yaml", ".yml"))))
-    return f"Did you mean {near}?" if near else "Globs count from the folder of the fleet file; `**` is any depth."
+def _include_hint(glob: str, paths: Mapping[str, str]) -> str:
+    suggestion = closest_match(glob, (path for path in paths if path.endswith((".yaml", ".yml"))))
+    return (
+        f"Did you mean {suggestion}?"
+        if suggestion
+        else "Globs count from the folder of the fleet file; `**` is any depth."
+    )
 
 
-def _join(folder: Folder, document: Document) -> None:
+def _merge_document(gathered: IncludedFiles, document: YamlDocument) -> None:
     for key, value in document.tree.items():
-        here, there = document.tree.spots[key][0], folder.tree.spots.get(key)
+        key_spot, first_spots = document.tree.spots[key][0], gathered.tree.spots.get(key)
         if key == "include":
-            folder.tell(
-                "include-nested", here, "an included file includes nothing itself", "Name the files in the entry file."
+            gathered.report(
+                "include-nested",
+                key_spot,
+                "an included file includes nothing itself",
+                "Name the files in the entry file.",
             )
-        elif there is None:
-            folder.tree[key], folder.tree.spots[key] = value, document.tree.spots[key]
-        elif key in SECTIONS and value is None:
+        elif first_spots is None:
+            gathered.tree[key], gathered.tree.spots[key] = value, document.tree.spots[key]
+        elif key in SPREADABLE_SECTIONS and value is None:
             continue
-        elif key in SECTIONS and isinstance(value, Map) and isinstance(folder.tree[key], Map):
-            folder.tree[key] = _joined(folder, folder.tree[key], value, key)
-        elif key in SECTIONS and isinstance(value, Map) and folder.tree[key] is None:
-            folder.tree[key], folder.tree.spots[key] = value, document.tree.spots[key]
-        elif key in SECTIONS and not isinstance(value, Map):
-            folder.tell("wrong-type", here, f"`{key}`: a map is wanted")
+        elif key in SPREADABLE_SECTIONS and isinstance(value, Map) and isinstance(gathered.tree[key], Map):
+            gathered.tree[key] = _merge_section(gathered, gathered.tree[key], value, key)
+        elif key in SPREADABLE_SECTIONS and isinstance(value, Map) and gathered.tree[key] is None:
+            gathered.tree[key], gathered.tree.spots[key] = value, document.tree.spots[key]
+        elif key in SPREADABLE_SECTIONS and not isinstance(value, Map):
+            gathered.report("wrong-type", key_spot, f"`{key}`: a map is wanted")
         else:
             hint = "Keep one of them."
-            folder.tell("declared-twice", here, f"{marked(key)} stands already in {there[0].place}", hint, there[0])
+            gathered.report(
+                "declared-twice",
+                key_spot,
+                f"{quote_key(key)} stands already in {first_spots[0].place}",
+                hint,
+                first_spots[0],
+            )
 
 
-def _joined(folder: Folder, before: Map, more: Map, section: str) -> Map:
-    result = Map(before, before.spots)
-    for name, value in more.items():
-        key, there = more.spots[name][0], before.spots.get(name)
-        if there:
-            what = f"{section.removesuffix('s')} {name!r}"
+def _merge_section(gathered: IncludedFiles, existing: Map, addition: Map, section: str) -> Map:
+    result = Map(existing, existing.spots)
+    for name, value in addition.items():
+        key_spot, first_spots = addition.spots[name][0], existing.spots.get(name)
+        if first_spots:
+            entry_name = f"{section.removesuffix('s')} {name!r}"
             hint = "Rename one of them, or take one away."
-            folder.tell("declared-twice", key, f"the {what} is declared already in {there[0].place}", hint, there[0])
+            gathered.report(
+                "declared-twice",
+                key_spot,
+                f"the {entry_name} is declared already in {first_spots[0].place}",
+                hint,
+                first_spots[0],
+            )
         else:
-            result[name], result.spots[name] = value, more.spots[name]
+            result[name], result.spots[name] = value, addition.spots[name]
     return result

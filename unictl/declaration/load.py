@@ -7,22 +7,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unictl.declaration import decode, includes, schema, variables
-from unictl.declaration.decode_service import KEYS
-from unictl.declaration.includes import Folder
+from unictl.declaration.decode_service import SERVICE_KEYS
+from unictl.declaration.includes import IncludedFiles
 from unictl.declaration.merge import Templates, with_environment, without_nulls
-from unictl.declaration.source_tree import SPOILED, Map, Places, Sources, changed
+from unictl.declaration.source_tree import INVALID, Map, Places, Sources, with_value
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
 from unictl.diagnostics.finding import Finding
-from unictl.diagnostics.place import Path, Place
+from unictl.diagnostics.place import DocumentPath, Place
 from unictl.fleet import rules
 from unictl.fleet.model import Fleet
-from unictl.fleet.names import closest, there_are
+from unictl.fleet.names import closest_match, describe_existing
 
-_NOWHERE: Mapping[str, str] = {}
+_NO_VARIABLES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadResult:
     """What came of loading. ``fleet`` is None exactly when ``problems`` holds an error.
 
     ``places`` maps a path of the *merged* tree to where it was written, e.g. ``("services", "api", "args", 0)``;
@@ -32,189 +32,208 @@ class Loaded:
 
     fleet: Fleet | None
     problems: Problems
-    places: Mapping[Path, Place]
+    places: Mapping[DocumentPath, Place]
     files: tuple[str, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
     environments: tuple[str, ...] = ()
 
-    def diagnostics(self, findings: Iterable[Finding]) -> Problems:
+    def resolve_findings(self, findings: Iterable[Finding]) -> Problems:
         """``findings`` about this fleet with their places and source lines: for judgements made elsewhere."""
-        return tuple(_diagnostic(finding, self.places, self.sources) for finding in findings)
+        return tuple(_resolve_finding(finding, self.places, self.sources) for finding in findings)
 
 
-def load(
+def load_fleet(
     files: Mapping[str, str],
     *,
     schema: Mapping[str, Any],
     environment: str = "",
-    variables: Mapping[str, str] = _NOWHERE,
+    variables: Mapping[str, str] = _NO_VARIABLES,
     entry: str = "fleet.yaml",
-) -> Loaded:
+) -> LoadResult:
     """The fleet that ``entry`` and its includes declare, for one environment; never raises for what a file holds.
 
     ``files`` may read lazily: its keys are all paths of the folder, and only what is needed is asked for.
     """
-    with _collector_off():
-        return _Loading(includes.gather(files, entry), schema, environment, variables).loaded()
+    with _without_garbage_collection():
+        return _FleetLoader(includes.gather_files(files, entry), schema, environment, variables).load()
 
 
 @contextmanager
-def _collector_off() -> Iterator[None]:
+def _without_garbage_collection() -> Iterator[None]:
     """Nothing made here is garbage before it is done, and looking for some takes a third of the time."""
-    was_on = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()
 
 
 @dataclass(slots=True)
-class _Loading:
+class _FleetLoader:
     """One load: the steps share the problems found so far, and none of them stops at the first."""
 
-    read: Folder
+    gathered: IncludedFiles
     schema: Mapping[str, Any]
     environment: str
     overrides: Mapping[str, str]
-    judge: bool = True
+    can_check_rules: bool = True
 
-    def loaded(self) -> Loaded:
-        names = self._environments()
-        self._choose(names)
-        tree, found = schema.check(self._substituted(), self.schema)
-        self.read.problems += found
-        for half in filter(None, self.read.halves):
-            tree = changed(tree, half, SPOILED)
-        merged = self._merged(tree)
-        fleet, reader = decode.fleet(merged, self.environment)
-        sources, places = Sources(self.read.texts), Places(merged)
-        problems = self.read.problems + self._judged(fleet, reader.spoiled, reader.problems, places, sources)
-        sorted_ = tuple(sorted((_with_source(problem, sources) for problem in problems), key=_order))
-        return Loaded(
-            fleet=None if errors(sorted_) else fleet,
-            problems=tuple(dict.fromkeys(sorted_)),
+    def load(self) -> LoadResult:
+        names = self._environment_names()
+        self._choose_environment(names)
+        tree, schema_problems = schema.check_tree(self._substitute_variables(), self.schema)
+        self.gathered.problems += schema_problems
+        for truncated_path in filter(None, self.gathered.truncated_entries):
+            tree = with_value(tree, truncated_path, INVALID)
+        merged = self._merge_layers(tree)
+        fleet, reader = decode.decode_fleet(merged, self.environment)
+        sources, places = Sources(self.gathered.texts), Places(merged)
+        problems = self.gathered.problems + self._check_rules(
+            fleet, reader.invalid_paths, reader.problems, places, sources
+        )
+        sorted_problems = tuple(sorted((_with_source_line(problem, sources) for problem in problems), key=_sort_key))
+        return LoadResult(
+            fleet=None if errors(sorted_problems) else fleet,
+            problems=tuple(dict.fromkeys(sorted_problems)),
             places=places,
-            files=tuple(self.read.texts),
+            files=tuple(self.gathered.texts),
             sources=sources,
             environments=names,
         )
 
-    def _environments(self) -> tuple[str, ...]:
-        declared = self.read.tree.get("environments")
+    def _environment_names(self) -> tuple[str, ...]:
+        declared = self.gathered.tree.get("environments")
         return tuple(sorted(declared)) if isinstance(declared, Map) else ()
 
-    def _choose(self, names: tuple[str, ...]) -> None:
+    def _choose_environment(self, names: tuple[str, ...]) -> None:
         """The environment asked for, or the default; a fleet with environments is nothing without one."""
-        asked, spot = self.environment, None
-        if not asked and isinstance(self.read.tree.get("default_env"), str):
-            asked, spot = self.read.tree["default_env"], self.read.tree.spots["default_env"][1]
-        if asked and asked not in names:
-            near = closest(asked, names)
-            hint = f"Did you mean {near}?" if near else there_are(names) or "The fleet declares none."
-            self.read.tell("unknown-environment", spot, f"there is no environment {asked!r}", hint)
-        elif not asked and names:
+        requested, spot = self.environment, None
+        if not requested and isinstance(self.gathered.tree.get("default_env"), str):
+            requested, spot = self.gathered.tree["default_env"], self.gathered.tree.spots["default_env"][1]
+        if requested and requested not in names:
+            suggestion = closest_match(requested, names)
+            hint = (
+                f"Did you mean {suggestion}?" if suggestion else describe_existing(names) or "The fleet declares none."
+            )
+            self.gathered.report("unknown-environment", spot, f"there is no environment {requested!r}", hint)
+        elif not requested and names:
             hint = f"Choose one with `-env`: {', '.join(names)}. Or set `default_env`."
-            spot = self.read.tree.spots["environments"][0]
-            self.read.tell("environment-needed", spot, "the fleet has environments, and none is chosen", hint)
-        self.judge = asked in names or not (asked or names)
-        self.environment = asked if asked in names else ""
+            spot = self.gathered.tree.spots["environments"][0]
+            self.gathered.report("environment-needed", spot, "the fleet has environments, and none is chosen", hint)
+        self.can_check_rules = requested in names or not (requested or names)
+        self.environment = requested if requested in names else ""
 
-    def _substituted(self) -> Map:
-        tree, problems = self.read.tree, self.read.problems
-        base = variables.declared(tree, problems)
+    def _substitute_variables(self) -> Map:
+        tree, problems = self.gathered.tree, self.gathered.problems
+        base = variables.read_variables(tree, problems)
         environments = tree.get("environments")
         levels = (
             {name: level for name, level in environments.items() if isinstance(level, Map)}
             if isinstance(environments, Map)
             else {}
         )
-        own = {name: base | variables.declared(level, problems) for name, level in levels.items()}
-        chosen = variables.overridden(own.get(self.environment, base), self.overrides, problems)
-        result = self._level(tree, chosen, judge=self.judge)
+        variables_by_level = {name: base | variables.read_variables(level, problems) for name, level in levels.items()}
+        chosen = variables.apply_overrides(variables_by_level.get(self.environment, base), self.overrides, problems)
+        result = self._substitute_level(tree, chosen, report_unknown=self.can_check_rules)
         for name, level in levels.items():
-            known = chosen if name == self.environment else own[name]
-            levels[name] = self._level(level, known, judge=True)
+            level_variables = chosen if name == self.environment else variables_by_level[name]
+            levels[name] = self._substitute_level(level, level_variables, report_unknown=True)
         if isinstance(environments, Map) and any(environments[name] is not level for name, level in levels.items()):
             result = Map(result, result.spots)
             result["environments"] = Map({**environments, **levels}, environments.spots)
         return result
 
-    def _level(self, tree: Map, known: Mapping[str, variables.Variable], *, judge: bool) -> Map:
-        given = self.read.tree.get("fleet")
-        name = given.get("name") if isinstance(given, Map) else given
-        return variables.Substitution(known, name if isinstance(name, str) else "", self.read.problems, judge).level(
-            tree
-        )
+    def _substitute_level(
+        self, tree: Map, level_variables: Mapping[str, variables.Variable], *, report_unknown: bool
+    ) -> Map:
+        identity = self.gathered.tree.get("fleet")
+        name = identity.get("name") if isinstance(identity, Map) else identity
+        return variables.Substitution(
+            level_variables, name if isinstance(name, str) else "", self.gathered.problems, report_unknown
+        ).substitute_level(tree)
 
-    def _merged(self, tree: Map) -> Map:
+    def _merge_layers(self, tree: Map) -> Map:
         environments = tree.get("environments")
         chosen = environments.get(self.environment) if isinstance(environments, Map) else None
         if isinstance(chosen, Map):
             tree = with_environment(tree, chosen)
-        elif chosen is SPOILED:
-            self.judge = False
-        templates = Templates(tree, KEYS, complete=self.read.whole)
+        elif chosen is INVALID:
+            self.can_check_rules = False
+        templates = Templates(tree, SERVICE_KEYS, complete=self.gathered.complete)
         result = Map(tree, tree.spots)
         if isinstance(tree.get("services"), Map):
-            result["services"] = templates.services()
-        self.read.problems += templates.problems
+            result["services"] = templates.build_services()
+        self.gathered.problems += templates.problems
         cleaned: Map = without_nulls(result)
         return cleaned
 
-    def _judged(
-        self, fleet: Fleet, spoiled: set[Path], missing: list[Diagnostic], places: Places, sources: Sources
+    def _check_rules(
+        self,
+        fleet: Fleet,
+        invalid_paths: set[DocumentPath],
+        missing: list[Diagnostic],
+        places: Places,
+        sources: Sources,
     ) -> list[Diagnostic]:
         """What is missing, and what the rules say, without what merely follows from problems told already."""
-        if not self.judge or not self.read.texts:
+        if not self.can_check_rules or not self.gathered.texts:
             return []
-        found = [finding for finding in rules.findings(fleet) if not _follows(finding, spoiled, whole=self.read.whole)]
+        rule_findings = [
+            finding
+            for finding in rules.check_fleet(fleet)
+            if not _is_consequence(finding, invalid_paths, complete=self.gathered.complete)
+        ]
         # Of a file that was not read to its end, nothing can be missing.
-        missing = [self._placed(problem) for problem in missing if problem.place or self.read.whole]
-        return missing + [_diagnostic(finding, places, sources) for finding in found]
+        missing = [self._with_default_place(problem) for problem in missing if problem.place or self.gathered.complete]
+        return missing + [_resolve_finding(finding, places, sources) for finding in rule_findings]
 
-    def _placed(self, problem: Diagnostic) -> Diagnostic:
+    def _with_default_place(self, problem: Diagnostic) -> Diagnostic:
         """What is missing from the whole fleet is missing at the beginning of its first file."""
-        start = Place(file=next(iter(self.read.texts)), line=1, column=1)
+        start = Place(file=next(iter(self.gathered.texts)), line=1, column=1)
         return problem if problem.place else replace(problem, place=start)
 
 
-def _follows(finding: Finding, spoiled: set[Path], *, whole: bool) -> bool:
-    if finding.among and (not whole or (finding.among,) in spoiled):
+def _is_consequence(finding: Finding, invalid_paths: set[DocumentPath], *, complete: bool) -> bool:
+    if finding.searched_section and (not complete or (finding.searched_section,) in invalid_paths):
         return True
-    rests = (finding.path, *finding.relies)
-    return any(_related(path, bad) for path in rests for bad in spoiled)
+    dependencies = (finding.path, *finding.depends_on)
+    return any(_overlaps(path, invalid_path) for path in dependencies for invalid_path in invalid_paths)
 
 
-def _related(path: Path, bad: Path) -> bool:
-    length = min(len(path), len(bad))
-    return path[:length] == bad[:length]
+def _overlaps(path: DocumentPath, other_path: DocumentPath) -> bool:
+    length = min(len(path), len(other_path))
+    return path[:length] == other_path[:length]
 
 
-def _diagnostic(finding: Finding, places: Mapping[Path, Place], sources: Mapping[str, str]) -> Diagnostic:
-    def place(path: Path, *, key: bool = False) -> Place | None:
+def _resolve_finding(finding: Finding, places: Mapping[DocumentPath, Place], sources: Mapping[str, str]) -> Diagnostic:
+    def place_of(path: DocumentPath, *, key: bool = False) -> Place | None:
         return places.nearest(path, key=key) if isinstance(places, Places) else places.get(path)
 
-    at = place(finding.path, key=finding.about_key)
-    others = [place(path, key=finding.about_key) for path in finding.related]
-    found = Diagnostic(
+    main_place = place_of(finding.path, key=finding.at_key)
+    related_places = [place_of(path, key=finding.at_key) for path in finding.related]
+    resolved = Diagnostic(
         code=finding.code,
-        summary=finding.text,
+        summary=finding.summary,
         severity=finding.severity,
         detail=finding.detail,
-        place=at,
+        place=main_place,
         hint=finding.hint,
-        related=tuple(dict.fromkeys(where for where in others if where and where != at)),
+        related=tuple(
+            dict.fromkeys(
+                related_place for related_place in related_places if related_place and related_place != main_place
+            )
+        ),
     )
-    return _with_source(found, sources)
+    return _with_source_line(resolved, sources)
 
 
-def _with_source(problem: Diagnostic, sources: Mapping[str, str]) -> Diagnostic:
+def _with_source_line(problem: Diagnostic, sources: Mapping[str, str]) -> Diagnostic:
     line = sources.line(problem.place) if isinstance(sources, Sources) else ""
     return replace(problem, source=line) if line else problem
 
 
-def _order(problem: Diagnostic) -> tuple[str, int, int, str]:
-    where = problem.place
-    return (where.file, where.line, where.column, problem.code) if where else ("", 0, 0, problem.code)
+def _sort_key(problem: Diagnostic) -> tuple[str, int, int, str]:
+    location = problem.place
+    return (location.file, location.line, location.column, problem.code) if location else ("", 0, 0, problem.code)

@@ -8,20 +8,22 @@ Maps merge by key, all other values are replaced.
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.declaration.source_tree import SPOILED, List, Map, Spot
+from unictl.declaration.source_tree import INVALID, List, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.fleet.names import closest, there_are
+from unictl.fleet.names import closest_match, describe_existing
 
-WHOLE = ("hosts", "networks", "policy")
+REPLACED_SECTIONS = ("hosts", "networks", "policy")
 """What an environment replaces as a whole, so that staging never inherits production's hosts."""
 
 
-def merged(below: Map, above: Map) -> Map:
+def merge_maps(below: Map, above: Map) -> Map:
     """``below`` with ``above`` laid over it; every key knows where its value was written."""
     result = Map(below, below.spots)
     for key, value in above.items():
-        before = result.get(key)
-        result[key] = merged(before, value) if isinstance(before, Map) and isinstance(value, Map) else value
+        lower_value = result.get(key)
+        result[key] = (
+            merge_maps(lower_value, value) if isinstance(lower_value, Map) and isinstance(value, Map) else value
+        )
         result.spots[key] = above.spots[key]
     return result
 
@@ -29,12 +31,15 @@ def merged(below: Map, above: Map) -> Map:
 def with_environment(tree: Map, environment: Map) -> Map:
     """The fleet as it is in one environment."""
     replaced = Map(
-        {key: value for key, value in tree.items() if key not in WHOLE or key not in environment}, tree.spots
+        {key: value for key, value in tree.items() if key not in REPLACED_SECTIONS or key not in environment},
+        tree.spots,
     )
-    result = merged(replaced, environment)
+    result = merge_maps(replaced, environment)
     for key in environment:
         # The fleet's own place first, where a section is in both.
-        result.spots[key] = tree.spots.get(key, environment.spots[key]) if key not in WHOLE else environment.spots[key]
+        result.spots[key] = (
+            tree.spots.get(key, environment.spots[key]) if key not in REPLACED_SECTIONS else environment.spots[key]
+        )
     return result
 
 
@@ -42,8 +47,8 @@ def without_nulls(value: Any) -> Any:
     """``value`` without the keys whose value is null; the same object where there are none."""
     if not isinstance(value, Map):
         return value
-    members = {key: without_nulls(below) for key, below in value.items() if below is not None}
-    if len(members) == len(value) and all(value[key] is below for key, below in members.items()):
+    members = {key: without_nulls(member) for key, member in value.items() if member is not None}
+    if len(members) == len(value) and all(value[key] is member for key, member in members.items()):
         return value
     return Map(members, value.spots)
 
@@ -56,82 +61,86 @@ class Templates:
     keys: tuple[str, ...]
     complete: bool = True
     problems: list[Diagnostic] = field(default_factory=list)
-    done: dict[str, Map] = field(default_factory=dict)
-    open: list[str] = field(default_factory=list)
-    told: set[str] = field(default_factory=set)
+    built: dict[str, Map] = field(default_factory=dict)
+    in_progress: list[str] = field(default_factory=list)
+    reported: set[str] = field(default_factory=set)
 
-    def services(self) -> Map:
-        """The section ``services`` with ``defaults`` and templates merged into each."""
+    def build_services(self) -> Map:
+        """The section ``build_services`` with ``defaults`` and templates merged into each."""
         services = self.tree.get("services")
         if not isinstance(services, Map):
             return Map()
-        for name in self._section():
-            self._template(name)  # Also those that nobody uses: what is wrong in them is told.
+        for name in self._template_section():
+            self._build_template(name)  # Also those that nobody uses: what is wrong in them is told.
         defaults = self.tree.get("defaults")
-        base = self._built(defaults) if isinstance(defaults, Map) else Map()
+        base = self._build_entry(defaults) if isinstance(defaults, Map) else Map()
         members = {
-            name: merged(base, self._built(service)) if isinstance(service, Map) else service
+            name: merge_maps(base, self._build_entry(service)) if isinstance(service, Map) else service
             for name, service in services.items()
         }
         return Map(members, services.spots)
 
-    def _section(self) -> Map:
+    def _template_section(self) -> Map:
         templates = self.tree.get("templates")
         return templates if isinstance(templates, Map) else Map()
 
-    def _built(self, entry: Map) -> Map:
+    def _build_entry(self, entry: Map) -> Map:
         """``entry`` over the templates it extends, without the key that says so."""
-        own = Map({key: value for key, value in entry.items() if key != "extends"}, entry.spots)
-        own.spots.pop("extends", None)
+        own_keys = Map({key: value for key, value in entry.items() if key != "extends"}, entry.spots)
+        own_keys.spots.pop("extends", None)
         result = Map()
-        for name, spot in _extended(entry):
-            if name not in self._section():
-                self._unknown(name, spot)
-            below = self._template(name, spot)
-            result = merged(result, below) if below is not None else self._spoiled(result, spot)
-        if entry.get("extends") is SPOILED:
-            result = self._spoiled(result, entry.spots["extends"][1])
-        return merged(result, own)
+        for name, spot in _extended_templates(entry):
+            if name not in self._template_section():
+                self._report_unknown(name, spot)
+            template = self._build_template(name, spot)
+            result = merge_maps(result, template) if template is not None else self._with_unreadable_keys(result, spot)
+        if entry.get("extends") is INVALID:
+            result = self._with_unreadable_keys(result, entry.spots["extends"][1])
+        return merge_maps(result, own_keys)
 
-    def _template(self, name: str, spot: Spot | None = None) -> Map | None:
-        entry = self._section().get(name)
-        if name in self.open:
-            self._cycle(name, spot)
+    def _build_template(self, name: str, spot: Spot | None = None) -> Map | None:
+        entry = self._template_section().get(name)
+        if name in self.in_progress:
+            self._report_cycle(name, spot)
             return None
         if not isinstance(entry, Map):
             return None
-        if name not in self.done:
-            self.open.append(name)
-            self.done[name] = self._built(entry)
-            self.open.pop()
-        return self.done[name]
+        if name not in self.built:
+            self.in_progress.append(name)
+            self.built[name] = self._build_entry(entry)
+            self.in_progress.pop()
+        return self.built[name]
 
-    def _spoiled(self, entry: Map, spot: Spot) -> Map:
+    def _with_unreadable_keys(self, entry: Map, spot: Spot) -> Map:
         """Any key might have come from a template that is not known: nothing can be said about those not written."""
         return Map(
-            {**dict.fromkeys(self.keys, SPOILED), **entry}, {**dict.fromkeys(self.keys, (spot, spot)), **entry.spots}
+            {**dict.fromkeys(self.keys, INVALID), **entry}, {**dict.fromkeys(self.keys, (spot, spot)), **entry.spots}
         )
 
-    def _unknown(self, name: str, spot: Spot) -> None:
-        known = self._section()
-        if not self.complete or self.tree.get("templates") is SPOILED:
+    def _report_unknown(self, name: str, spot: Spot) -> None:
+        template_names = self._template_section()
+        if not self.complete or self.tree.get("templates") is INVALID:
             return  # It may stand where nothing could be read.
-        near = closest(name, known)
-        hint = f"Did you mean {near}?" if near else there_are(known) or "No template is declared."
+        suggestion = closest_match(name, template_names)
+        hint = (
+            f"Did you mean {suggestion}?"
+            if suggestion
+            else describe_existing(template_names) or "No template is declared."
+        )
         summary = f"there is no template {name!r}"
         self.problems.append(Diagnostic(code="unknown-template", summary=summary, hint=hint, place=spot.place))
 
-    def _cycle(self, name: str, spot: Spot | None) -> None:
-        members = self.open[self.open.index(name) :]
-        if not spot or self.told & {*members}:
+    def _report_cycle(self, name: str, spot: Spot | None) -> None:
+        members = self.in_progress[self.in_progress.index(name) :]
+        if not spot or self.reported & {*members}:
             return
-        self.told.update(members)
+        self.reported.update(members)
         summary = f"templates that extend each other in a circle: {' -> '.join([*members, name])}"
         hint = "Take one of the `extends` away."
         self.problems.append(Diagnostic(code="template-cycle", summary=summary, hint=hint, place=spot.place))
 
 
-def _extended(entry: Map) -> list[tuple[str, Spot]]:
+def _extended_templates(entry: Map) -> list[tuple[str, Spot]]:
     """The templates an entry names, left to right."""
     names: Any = entry.get("extends")
     if isinstance(names, List):

@@ -11,185 +11,201 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unictl.declaration import formats
-from unictl.declaration.quick_check import sound
-from unictl.declaration.schema_errors import Issue, issues
-from unictl.declaration.source_tree import SPOILED, Loose, Map, changed, spot
+from unictl.declaration.quick_check import is_certainly_valid
+from unictl.declaration.schema_errors import SchemaIssue, describe_errors
+from unictl.declaration.source_tree import INVALID, LooseText, Map, find_spot, with_value
 from unictl.diagnostics.diagnostic import Diagnostic
-from unictl.diagnostics.place import Path
+from unictl.diagnostics.place import DocumentPath
 
-_NOTES = frozenset(("description", "default", "examples", "x-column", "title", "$defs", "$schema", "$id"))
-_MOST_REMEMBERED = 50_000
-_compiled: dict[int, "Checker"] = {}
+_ANNOTATIONS = frozenset(("description", "default", "examples", "x-column", "title", "$defs", "$schema", "$id"))
+_MAX_VALID_ENTRIES = 50_000
+_checkers: dict[int, "SchemaChecker"] = {}
 
 
-def _resolved(node: Any, definitions: Mapping[str, Any], *, named: bool = False) -> Any:
+def _inline_references(node: Any, definitions: Mapping[str, Any], *, is_property_map: bool = False) -> Any:
     """``node`` with every ``$ref`` replaced by what it names and without what only people read."""
     if isinstance(node, list):
-        return [_resolved(item, definitions) for item in node]
+        return [_inline_references(item, definitions) for item in node]
     if not isinstance(node, Mapping):
         return node
-    if named:
-        return {name: _resolved(below, definitions) for name, below in node.items()}
+    if is_property_map:
+        return {name: _inline_references(member, definitions) for name, member in node.items()}
     name = str(node.get("$ref", "")).removeprefix("#/$defs/")
-    whole = {**definitions[name], **node} if name else node
-    unwanted = {*_NOTES, "$ref", *(("pattern",) if "x-kind" in whole else ())}
+    merged_node = {**definitions[name], **node} if name else node
+    dropped_keys = {*_ANNOTATIONS, "$ref", *(("pattern",) if "x-kind" in merged_node else ())}
     return {
-        key: _resolved(below, definitions, named=key == "properties")
-        for key, below in whole.items()
-        if key not in unwanted
+        key: _inline_references(member, definitions, is_property_map=key == "properties")
+        for key, member in merged_node.items()
+        if key not in dropped_keys
     }
 
 
 @dataclass(slots=True)
-class Checker:
-    """A schema made ready. ``clean`` remembers entries in which nothing was wrong."""
+class SchemaChecker:
+    """A schema made ready. ``valid_entries`` remembers entries in which nothing was wrong."""
 
     source: Mapping[str, Any]
     root: Mapping[str, Any]
-    elsewhere: Mapping[str, str]
+    owners_by_key: Mapping[str, str]
     validators: dict[str, Any] = field(default_factory=dict)
-    clean: set[tuple[str, str]] = field(default_factory=set)
+    valid_entries: set[tuple[str, str]] = field(default_factory=set)
 
     def validator(self, name: str, node: Mapping[str, Any]) -> Any:
         """The compiled check of what stands under the top-level key ``name``."""
         if name not in self.validators:
-            self.validators[name] = _validator(node)
+            self.validators[name] = _make_validator(node)
         return self.validators[name]
 
-    def entry(self, name: str, node: Mapping[str, Any], value: Any, what: str) -> tuple[Any, tuple[Issue, ...]]:
+    def check_entry(
+        self, name: str, node: Mapping[str, Any], value: Any, entry_kind: str
+    ) -> tuple[Any, tuple[SchemaIssue, ...]]:
         """``value`` with variables turned into what is wanted, and what is wrong in it."""
-        known = (name, repr(value))
-        if known in self.clean:
+        cache_key = (name, repr(value))
+        if cache_key in self.valid_entries:
             return value, ()
-        if sound(node, value):
-            self.remember(known)
+        if is_certainly_valid(node, value):
+            self.remember_valid(cache_key)
             return value, ()
         validator = self.validator(name, node)
         errors = list(validator.iter_errors(value))
-        loose = [error for error in errors if error.validator in ("type", "enum") and isinstance(error.instance, Loose)]
-        for error in loose:
-            value = changed(value, tuple(error.absolute_path), error.instance.value)
-        if loose:
+        loose_errors = [
+            error for error in errors if error.validator in ("type", "enum") and isinstance(error.instance, LooseText)
+        ]
+        for error in loose_errors:
+            value = with_value(value, tuple(error.absolute_path), error.instance.value)
+        if loose_errors:
             errors = list(validator.iter_errors(value))
-        found = issues(errors, value, what, self.elsewhere)
+        schema_issues = describe_errors(errors, value, entry_kind, self.owners_by_key)
         if not errors:
-            self.remember(known)
-        return value, found
+            self.remember_valid(cache_key)
+        return value, schema_issues
 
-    def remember(self, known: tuple[str, str]) -> None:
+    def remember_valid(self, cache_key: tuple[str, str]) -> None:
         """Nothing is wrong in this entry, whenever it is met again."""
-        if len(self.clean) < _MOST_REMEMBERED:
-            self.clean.add(known)
+        if len(self.valid_entries) < _MAX_VALID_ENTRIES:
+            self.valid_entries.add(cache_key)
 
 
-def _validator(node: Mapping[str, Any]) -> Any:
+def _make_validator(node: Mapping[str, Any]) -> Any:
     """The check of jsonschema for ``node``, which also knows ``x-kind``."""
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
 
-    def kind(_: Any, wanted: str, value: Any, __: Any) -> Any:
-        said = formats.why(wanted, value) if isinstance(value, str) else ""
-        if said:
-            yield ValidationError(said)
+    def check_format(_: Any, format_name: str, value: Any, __: Any) -> Any:
+        complaint = formats.invalid_reason(format_name, value) if isinstance(value, str) else ""
+        if complaint:
+            yield ValidationError(complaint)
 
-    make: Callable[..., Any] = extend(Draft202012Validator, validators={"x-kind": kind})  # type: ignore[no-untyped-call]
-    return make(node)
+    validator_class: Callable[..., Any] = extend(Draft202012Validator, validators={"x-kind": check_format})  # type: ignore[no-untyped-call]
+    return validator_class(node)
 
 
-def checker(schema: Mapping[str, Any]) -> Checker:
+def schema_checker(schema: Mapping[str, Any]) -> SchemaChecker:
     """The Checker of ``schema``, made once for each: the same object is expected every time."""
-    known = _compiled.get(id(schema))
-    if known is None or known.source is not schema:
-        _compiled.clear()
-        root = _resolved(schema, schema.get("$defs", {}))
-        known = _compiled[id(schema)] = Checker(source=schema, root=root, elsewhere=_elsewhere(root))
-    return known
+    cached = _checkers.get(id(schema))
+    if cached is None or cached.source is not schema:
+        _checkers.clear()
+        root = _inline_references(schema, schema.get("$defs", {}))
+        cached = _checkers[id(schema)] = SchemaChecker(source=schema, root=root, owners_by_key=_owners_by_key(root))
+    return cached
 
 
-def _elsewhere(root: Mapping[str, Any]) -> dict[str, str]:
+def _owners_by_key(root: Mapping[str, Any]) -> dict[str, str]:
     """Key -> the maps that have it, in words: for keys at the wrong level."""
     owners: dict[str, list[str]] = {}
 
-    def look(node: Any, owner: str) -> None:
-        for key, below in node.get("properties", {}).items():
+    def collect_keys(node: Any, owner: str) -> None:
+        for key, member in node.get("properties", {}).items():
             names = owners.setdefault(key, [])
             if owner and owner not in names:
                 names.append(owner)
-            look(below, f"`{key}`")
+            collect_keys(member, f"`{key}`")
 
     for key, node in root["properties"].items():
         owners.setdefault(key, []).append("the fleet file itself")
         if key not in ("environments", "templates", "defaults"):
             entry = "x-entries" in node
-            look(node["additionalProperties"] if entry else node, f"a {node['x-entries']}" if entry else f"`{key}`")
+            collect_keys(
+                node["additionalProperties"] if entry else node, f"a {node['x-entries']}" if entry else f"`{key}`"
+            )
     return {key: " or ".join(names[:3]) for key, names in owners.items()}
 
 
 @dataclass(slots=True)
-class _Check:
+class _FileCheck:
     """One pass over one file."""
 
-    checker: Checker
+    checker: SchemaChecker
     tree: Map
     result: Map
     problems: list[Diagnostic] = field(default_factory=list)
 
-    def level(self, tree: Map, node: Mapping[str, Any], path: Path = ()) -> None:
+    def check_level(self, tree: Map, node: Mapping[str, Any], path: DocumentPath = ()) -> None:
         """The top level of a file, or one environment: a map of sections."""
         for key, value in tree.items():
-            below = node["properties"].get(key)
-            if below is None:
-                what = "environment" if path else ""
+            member_node = node["properties"].get(key)
+            if member_node is None:
+                entry_kind = "environment" if path else ""
                 shallow = {**node, "properties": dict.fromkeys(node["properties"], True)}
-                self.value(f"keys of {what}", shallow, Map({key: value}, tree.spots), path, what)
-            elif value is None or value is SPOILED:
+                self.check_value(f"keys of {entry_kind}", shallow, Map({key: value}, tree.spots), path, entry_kind)
+            elif value is None or value is INVALID:
                 continue
-            elif "x-entries" in below and isinstance(value, Map):
-                self.entries(key, below, value, (*path, key))
+            elif "x-entries" in member_node and isinstance(value, Map):
+                self.check_entries(key, member_node, value, (*path, key))
             else:
-                self.value(f"all of {key}", below, value, (*path, key), f"`{key}`")
+                self.check_value(f"all of {key}", member_node, value, (*path, key), f"`{key}`")
 
-    def entries(self, section: str, node: Mapping[str, Any], value: Map, path: Path) -> None:
+    def check_entries(self, section: str, node: Mapping[str, Any], value: Map, path: DocumentPath) -> None:
         """A section of named entries."""
-        what, inner = node["x-entries"], node["additionalProperties"]
+        entry_kind, entry_node = node["x-entries"], node["additionalProperties"]
         for name, entry in value.items():
-            said = formats.why(node["propertyNames"]["x-kind"], name)
-            if said:
-                self.tell(Issue(path=(name,), code="bad-name", summary=said, at_key=True, spoils=()), path)
+            complaint = formats.invalid_reason(node["propertyNames"]["x-kind"], name)
+            if complaint:
+                self.report(
+                    SchemaIssue(path=(name,), code="bad-name", summary=complaint, at_key=True, invalidates=()), path
+                )
             if entry is None and len(path) == 1:
-                self.tell(_empty(name, what), path)
+                self.report(_empty_entry(name, entry_kind), path)
             elif section == "environments" and isinstance(entry, Map):
-                self.level(entry, inner, (*path, name))
-            elif entry is not None and entry is not SPOILED:
-                self.value(section, inner, entry, (*path, name), what)
+                self.check_level(entry, entry_node, (*path, name))
+            elif entry is not None and entry is not INVALID:
+                self.check_value(section, entry_node, entry, (*path, name), entry_kind)
 
-    def value(self, name: str, node: Mapping[str, Any], value: Any, path: Path, what: str) -> None:
-        settled, found = self.checker.entry(name, node, value, what)
-        if settled is not value:
-            self.result = changed(self.result, path, settled)
-        for issue in found:
-            self.tell(issue, path)
+    def check_value(self, name: str, node: Mapping[str, Any], value: Any, path: DocumentPath, entry_kind: str) -> None:
+        new_value, schema_issues = self.checker.check_entry(name, node, value, entry_kind)
+        if new_value is not value:
+            self.result = with_value(self.result, path, new_value)
+        for issue in schema_issues:
+            self.report(issue, path)
 
-    def tell(self, issue: Issue, above: Path) -> None:
-        path = (*above, *issue.path)
-        at = spot(self.tree, path, key=issue.at_key)
+    def report(self, issue: SchemaIssue, parent: DocumentPath) -> None:
+        path = (*parent, *issue.path)
+        location = find_spot(self.tree, path, key=issue.at_key)
         summary = issue.summary
         self.problems.append(
-            Diagnostic(code=issue.code, summary=summary, hint=issue.hint, place=at.place if at else None)
+            Diagnostic(code=issue.code, summary=summary, hint=issue.hint, place=location.place if location else None)
         )
-        for spoiled in issue.spoils:
-            self.result = changed(self.result, (*above, *spoiled), SPOILED, (at, at) if at else None)
+        for invalid_path in issue.invalidates:
+            self.result = with_value(
+                self.result, (*parent, *invalid_path), INVALID, (location, location) if location else None
+            )
 
 
-def _empty(name: str, what: str) -> Issue:
-    summary = f"the {what} {name!r} is empty"
-    hint = 'Write "" for the empty text.' if what == "variable" else "Fill it, or take it away; {} is one without keys."
-    return Issue(path=(name,), code="empty-entry", summary=summary, hint=hint, at_key=True, spoils=((name,),))
+def _empty_entry(name: str, entry_kind: str) -> SchemaIssue:
+    summary = f"the {entry_kind} {name!r} is empty"
+    hint = (
+        'Write "" for the empty text.'
+        if entry_kind == "variable"
+        else "Fill it, or take it away; {} is one without keys."
+    )
+    return SchemaIssue(
+        path=(name,), code="empty-entry", summary=summary, hint=hint, at_key=True, invalidates=((name,),)
+    )
 
 
-def check(tree: Map, schema: Mapping[str, Any]) -> tuple[Map, tuple[Diagnostic, ...]]:
-    """``tree`` with SPOILED where something is wrong, and the problems; all of them at once."""
-    ready = checker(schema)
-    run = _Check(ready, tree, tree)
-    run.level(tree, ready.root)
-    return run.result, tuple(run.problems)
+def check_tree(tree: Map, schema: Mapping[str, Any]) -> tuple[Map, tuple[Diagnostic, ...]]:
+    """``source_tree`` with SPOILED where something is wrong, and the problems; all of them at once."""
+    prepared = schema_checker(schema)
+    file_check = _FileCheck(prepared, tree, tree)
+    file_check.check_level(tree, prepared.root)
+    return file_check.result, tuple(file_check.problems)

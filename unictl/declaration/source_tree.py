@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from unictl.diagnostics.place import Path, Place
+from unictl.diagnostics.place import DocumentPath, Place
 
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 class Spot(NamedTuple):
@@ -51,8 +51,8 @@ class List(list[Any]):
         self.spots: list[Spot] = []
 
 
-class Spoiled:
-    """The one value ``SPOILED``: here stood something wrong that was told already."""
+class InvalidValue:
+    """The one value ``INVALID``: here stood something wrong that was told already."""
 
     __slots__ = ()
 
@@ -60,10 +60,10 @@ class Spoiled:
         return "SPOILED"
 
 
-SPOILED: Final = Spoiled()
+INVALID: Final = InvalidValue()
 
 
-class Loose(str):
+class LooseText(str):
     """A text that came whole from ``${var.X}``: where no text is wanted, ``value`` is what it looks like."""
 
     value: Any
@@ -72,14 +72,14 @@ class Loose(str):
         return f"Loose({super().__repr__()})"
 
     @classmethod
-    def of(cls, text: str, value: Any) -> "Loose":
+    def of(cls, text: str, value: Any) -> "LooseText":
         """``3`` and 3."""
         loose = cls(text)
         loose.value = value
         return loose
 
 
-def step(node: Any, part: str | int) -> tuple[Any, Spot, Spot] | None:
+def descend(node: Any, part: str | int) -> tuple[Any, Spot, Spot] | None:
     """One step down: the member, the spot of its key (of itself in a list), its spot; None where it is missing."""
     if isinstance(node, Map):
         part = str(part)
@@ -89,68 +89,68 @@ def step(node: Any, part: str | int) -> tuple[Any, Spot, Spot] | None:
     return None
 
 
-def spot(tree: Any, path: Path, *, key: bool = False) -> Spot | None:
+def find_spot(tree: Any, path: DocumentPath, *, key: bool = False) -> Spot | None:
     """Where ``path`` was written, or the nearest thing above it that was; None for the whole document.
 
     A container is shown by its key: the line of ``api:`` says more than the first line below it. A path that
     counts into what stands there in its short form (one check instead of a list) means that form itself.
     """
-    found: Spot | None = None
-    above: Spot | None = None
+    nearest: Spot | None = None
+    parent_spot: Spot | None = None
     for part in path:
-        below = step(tree, part)
-        if below is None and isinstance(part, int) and isinstance(tree, Map):
-            below = _counted(tree, part)
-            if below is None:
+        member = descend(tree, part)
+        if member is None and isinstance(part, int) and isinstance(tree, Map):
+            member = _numbered_entry(tree, part)
+            if member is None:
                 continue
-        if below is None:
-            return above if isinstance(tree, Map | List) else found
-        tree, key_spot, value_spot = below
-        above = key_spot
-        found = key_spot if key or (isinstance(tree, Map | List) and not _on_one_line(value_spot)) else value_spot
-    return found
+        if member is None:
+            return parent_spot if isinstance(tree, Map | List) else nearest
+        tree, key_spot, value_spot = member
+        parent_spot = key_spot
+        nearest = key_spot if key or (isinstance(tree, Map | List) and not _is_on_one_line(value_spot)) else value_spot
+    return nearest
 
 
-def _counted(tree: Map, index: int) -> tuple[Any, Spot, Spot] | None:
+def _numbered_entry(tree: Map, index: int) -> tuple[Any, Spot, Spot] | None:
     """Entry ``index`` of a map whose keys are numbers (``publish: {80: http}``), in the order of the numbers."""
-    names = sorted((name for name in tree if name.isdecimal() and tree[name] is not SPOILED), key=int)
-    return step(tree, names[index]) if index < len(names) else None
+    names = sorted((name for name in tree if name.isdecimal() and tree[name] is not INVALID), key=int)
+    return descend(tree, names[index]) if index < len(names) else None
 
 
-def _on_one_line(where: Spot) -> bool:
-    return where.end is not None
+def _is_on_one_line(span: Spot) -> bool:
+    return span.end is not None
 
 
-def paths(tree: Any, above: Path = ()) -> Iterator[Path]:
-    """Every path in ``tree``, parents first."""
+def walk_paths(tree: Any, parent: DocumentPath = ()) -> Iterator[DocumentPath]:
+    """Every path in ``source_tree``, parents first."""
     members: Any = tree.items() if isinstance(tree, Map) else enumerate(tree) if isinstance(tree, List) else ()
     for part, value in members:
-        yield (*above, part)
-        yield from paths(value, (*above, part))
+        yield (*parent, part)
+        yield from walk_paths(value, (*parent, part))
 
 
-def changed(tree: Any, path: Path, value: Any, spots: tuple[Spot, Spot] | None = None) -> Any:
-    """``tree`` with ``value`` at ``path``; what is shared stays as it was. ``spots`` are those of a new key."""
+def with_value(tree: Any, path: DocumentPath, value: Any, spots: tuple[Spot, Spot] | None = None) -> Any:
+    """``source_tree`` with ``value`` at ``path``; what is shared stays as it was. ``spots`` are those of a new key."""
     if not path:
         return value
-    part, rest = path[0], path[1:]
+    part, remaining_path = path[0], path[1:]
     if isinstance(tree, List) and isinstance(part, int):
-        copied = List()
-        copied.extend(tree)
-        copied.spots = tree.spots
-        copied[part] = changed(tree[part], rest, value, spots)
-        return copied
+        list_copy = List()
+        list_copy.extend(tree)
+        list_copy.spots = tree.spots
+        list_copy[part] = with_value(tree[part], remaining_path, value, spots)
+        return list_copy
     if not isinstance(tree, Map):
         return tree
     key = str(part)
-    result = Map(tree, tree.spots)
-    result[key] = changed(tree.get(key), rest, value, spots)
-    if spots and key not in result.spots:
-        result.spots[key] = spots
-    return result
+    map_copy = Map(tree, tree.spots)
+    map_copy[key] = with_value(tree.get(key), remaining_path, value, spots)
+    if spots and key not in map_copy.spots:
+        map_copy.spots[key] = spots
+    return map_copy
 
 
-class Places(Mapping[Path, Place]):
+class Places(Mapping[DocumentPath, Place]):
     """Path in a merged tree -> Place, made when asked: a fleet has many paths and few problems."""
 
     __slots__ = ("_tree",)
@@ -158,28 +158,28 @@ class Places(Mapping[Path, Place]):
     def __init__(self, tree: Map):
         self._tree = tree
 
-    def __getitem__(self, path: Path) -> Place:
+    def __getitem__(self, path: DocumentPath) -> Place:
         node: Any = self._tree
         for part in path:
-            below = step(node, part)
-            if below is None:
+            member = descend(node, part)
+            if member is None:
                 raise KeyError(path)
-            node = below[0]
-        found = self.nearest(path)
-        if found is None:
+            node = member[0]
+        written_at = self.nearest(path)
+        if written_at is None:
             raise KeyError(path)
-        return found
+        return written_at
 
-    def __iter__(self) -> Iterator[Path]:
-        return paths(self._tree)
+    def __iter__(self) -> Iterator[DocumentPath]:
+        return walk_paths(self._tree)
 
     def __len__(self) -> int:
-        return sum(1 for _ in paths(self._tree))
+        return sum(1 for _ in walk_paths(self._tree))
 
-    def nearest(self, path: Path, *, key: bool = False) -> Place | None:
+    def nearest(self, path: DocumentPath, *, key: bool = False) -> Place | None:
         """The place of ``path``, or of the nearest thing above it that was written."""
-        found = spot(self._tree, path, key=key)
-        return found.place if found else None
+        written_at = find_spot(self._tree, path, key=key)
+        return written_at.place if written_at else None
 
 
 class Sources(Mapping[str, str]):
@@ -206,5 +206,5 @@ class Sources(Mapping[str, str]):
             return ""
         lines = self._lines.get(place.file)
         if lines is None:
-            lines = self._lines[place.file] = _BREAK.split(self._texts[place.file])
+            lines = self._lines[place.file] = _LINE_BREAK.split(self._texts[place.file])
         return lines[place.line - 1] if place.line <= len(lines) else ""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from unictl.fleet.names import closest
+from unictl.fleet.names import closest_match
 
 # By what the map is (``x-entries`` of the schema; "" is the fleet file), then by the wrong key.
-_MEANT: Mapping[str, Mapping[str, Iterable[str]]] = {
+_ALIASES: Mapping[str, Mapping[str, Iterable[str]]] = {
     "": {
         "fleet": ("name", "project", "app"),
         "services": ("service", "apps", "jobs", "deployments", "units"),
@@ -90,14 +90,16 @@ _MEANT: Mapping[str, Mapping[str, Iterable[str]]] = {
 }
 
 
-def meant(what: str, wrong: str, known: Iterable[str]) -> str:
-    """The key that was probably meant by ``wrong`` in a map of kind ``what``; empty where there is no telling."""
-    wished = wrong.lower().replace("-", "_")
-    known = tuple(known)
-    if wished in known:
-        return wished
-    table = _MEANT.get(what, {})
-    told = next((key for key, others in table.items() if wished in others and key in known), "")
-    if len(known) == 1:
-        return known[0]
-    return told or closest(wrong, known, nearness=0.7)
+def suggest_key(entry_kind: str, wrong_key: str, valid_keys: Iterable[str]) -> str:
+    """The key that was probably meant by ``wrong_key`` in a map of kind ``entry_kind``; empty where there is no
+    telling.
+    """
+    normalized = wrong_key.lower().replace("-", "_")
+    valid_keys = tuple(valid_keys)
+    if normalized in valid_keys:
+        return normalized
+    table = _ALIASES.get(entry_kind, {})
+    alias_target = next((key for key, aliases in table.items() if normalized in aliases and key in valid_keys), "")
+    if len(valid_keys) == 1:
+        return valid_keys[0]
+    return alias_target or closest_match(wrong_key, valid_keys, cutoff=0.7)

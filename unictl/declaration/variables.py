@@ -8,66 +8,66 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unictl.declaration.scalars import resolve
-from unictl.declaration.source_tree import SPOILED, List, Loose, Map, Spot
+from unictl.declaration.scalars import resolve_scalar
+from unictl.declaration.source_tree import INVALID, List, LooseText, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Place
-from unictl.fleet.names import closest, listed
-from unictl.fleet.references import Reference, canonical, parse, spans, substitute
+from unictl.fleet.names import closest_match, join_names
+from unictl.fleet.references import Reference, canonical_text, find_reference_spans, parse_text, substitute_references
 
-_TEXTS = ("args", "environment")
-_LITERAL = ("fleet", "include", "variables", "environments", "default_env")
+_TEMPLATE_KEYS = ("args", "environment")
+_LITERAL_SECTIONS = ("fleet", "include", "variables", "environments", "default_env")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """``text`` for use within a text, ``value`` where it is all there is; ``known`` is False after an error."""
+    """``text`` for use within a text, ``value`` where it is all there is; ``is_valid`` is False after an error."""
 
     text: str
     value: Any
-    known: bool = True
+    is_valid: bool = True
 
 
-def declared(tree: Map, problems: list[Diagnostic]) -> dict[str, Variable]:
+def read_variables(tree: Map, problems: list[Diagnostic]) -> dict[str, Variable]:
     """The variables of one level."""
     variables = tree.get("variables")
     if not isinstance(variables, Map):
         return {}
-    found = {}
+    variables_by_name = {}
     for name, value in variables.items():
         spot = variables.spots[name][1]
         if isinstance(value, str) and "${" in value.replace("$${", ""):
             hint = "Write the value out; $${ is a literal ${."
             summary = f"the variable {name!r} holds a reference, and references do not nest"
             problems.append(Diagnostic(code="bad-reference", summary=summary, hint=hint, place=spot.place))
-            found[name] = _variable(SPOILED, spot)
+            variables_by_name[name] = _make_variable(INVALID, spot)
         elif value is not None:
-            found[name] = _variable(value, spot)
-    return found
+            variables_by_name[name] = _make_variable(value, spot)
+    return variables_by_name
 
 
-def _variable(value: Any, spot: Spot) -> Variable:
+def _make_variable(value: Any, spot: Spot) -> Variable:
     if isinstance(value, str):
         text = value.replace("$${", "${")
         return Variable(text=text, value=text)
-    known = isinstance(value, int | float)
-    return Variable(text=spot.written or "", value=value, known=known)
+    is_valid = isinstance(value, int | float)
+    return Variable(text=spot.written or "", value=value, is_valid=is_valid)
 
 
-def overridden(
+def apply_overrides(
     variables: dict[str, Variable], overrides: Mapping[str, str], problems: list[Diagnostic]
 ) -> dict[str, Variable]:
     """``variables`` with what the command line says; naming one that no file declares is a problem."""
     result = dict(variables)
     for name, text in overrides.items():
         if name not in variables:
-            near = closest(name, variables)
-            hint = f"Did you mean {near}?" if near else f"Declared: {listed(variables) or 'none'}."
+            suggestion = closest_match(name, variables)
+            hint = f"Did you mean {suggestion}?" if suggestion else f"Declared: {join_names(variables) or 'none'}."
             summary = f"-var {name}: the fleet declares no variable {name!r}"
             problems.append(Diagnostic(code="unknown-variable", summary=summary, hint=hint))
             continue
-        quoted = isinstance(variables[name].value, str)
-        result[name] = Variable(text=text, value=text if quoted else resolve(text))
+        is_text = isinstance(variables[name].value, str)
+        result[name] = Variable(text=text, value=text if is_text else resolve_scalar(text))
     return result
 
 
@@ -78,39 +78,49 @@ class Substitution:
     variables: Mapping[str, Variable]
     fleet: str
     problems: list[Diagnostic]
-    judge_unknown: bool = True
+    report_unknown: bool = True
 
-    def level(self, tree: Map) -> Map:
-        """``tree`` with everything replaced; what does not change is the same object."""
-        return self._members(tree, {key: self._section(key, value, tree.spots[key][1]) for key, value in tree.items()})
+    def substitute_level(self, tree: Map) -> Map:
+        """``source_tree`` with everything replaced; what does not change is the same object."""
+        return self._with_members(
+            tree, {key: self._substitute_section(key, value, tree.spots[key][1]) for key, value in tree.items()}
+        )
 
-    def _section(self, key: str, value: Any, spot: Spot) -> Any:
-        if key in _LITERAL:
+    def _substitute_section(self, key: str, value: Any, spot: Spot) -> Any:
+        if key in _LITERAL_SECTIONS:
             return value
         if key in ("services", "templates") and isinstance(value, Map):
-            return self._members(
-                value, {name: self._service(entry, value.spots[name][1]) for name, entry in value.items()}
+            return self._with_members(
+                value, {name: self._substitute_service(entry, value.spots[name][1]) for name, entry in value.items()}
             )
-        return self._service(value, spot) if key == "defaults" else self._node(value, spot)
+        return self._substitute_service(value, spot) if key == "defaults" else self._substitute_node(value, spot)
 
-    def _service(self, entry: Any, spot: Spot) -> Any:
+    def _substitute_service(self, entry: Any, spot: Spot) -> Any:
         if not isinstance(entry, Map):
-            return self._node(entry, spot)
-        members = {key: self._node(below, entry.spots[key][1], key in _TEXTS) for key, below in entry.items()}
-        return self._members(entry, members)
+            return self._substitute_node(entry, spot)
+        members = {
+            key: self._substitute_node(member, entry.spots[key][1], key in _TEMPLATE_KEYS)
+            for key, member in entry.items()
+        }
+        return self._with_members(entry, members)
 
-    def _members(self, tree: Map, members: dict[str, Any]) -> Map:
-        same = all(tree[key] is value for key, value in members.items())
-        return tree if same else Map(members, tree.spots)
+    def _with_members(self, tree: Map, members: dict[str, Any]) -> Map:
+        is_unchanged = all(tree[key] is value for key, value in members.items())
+        return tree if is_unchanged else Map(members, tree.spots)
 
-    def _node(self, value: Any, spot: Spot, texts: bool = False) -> Any:
+    def _substitute_node(self, value: Any, spot: Spot, texts: bool = False) -> Any:
         if isinstance(value, str):
-            return self._text(value, spot, texts) if "${" in value else value
+            return self._substitute_text(value, spot, texts) if "${" in value else value
         if isinstance(value, Map):
-            return self._members(value, {key: self._node(v, value.spots[key][1], texts) for key, v in value.items()})
+            return self._with_members(
+                value, {key: self._substitute_node(member, value.spots[key][1], texts) for key, member in value.items()}
+            )
         if isinstance(value, List):
-            members = [self._node(v, at, texts) for v, at in zip(value, value.spots, strict=True)]
-            if all(new is old for new, old in zip(members, value, strict=True)):
+            members = [
+                self._substitute_node(member, member_spot, texts)
+                for member, member_spot in zip(value, value.spots, strict=True)
+            ]
+            if all(new_member is old_member for new_member, old_member in zip(members, value, strict=True)):
                 return value
             result = List()
             result.extend(members)
@@ -118,19 +128,22 @@ class Substitution:
             return result
         return value
 
-    def _text(self, text: str, spot: Spot, texts: bool) -> Any:
+    def _substitute_text(self, text: str, spot: Spot, texts: bool) -> Any:
         # All of them are judged: what is wrong with one hides nothing of the others.
-        possible = [self._possible(found, _within(spot, text, a, b), texts) for a, b, found in spans(text)]
-        if not all(possible):
-            return SPOILED
-        parts = parse(text)
+        usable = [
+            self._is_usable(reference, _place_within(spot, text, start, end), texts)
+            for start, end, reference in find_reference_spans(text)
+        ]
+        if not all(usable):
+            return INVALID
+        parts = parse_text(text)
         if len(parts) == 1 and isinstance(parts[0], Reference) and parts[0].kind == "var" and not texts:
             variable = self.variables[parts[0].name]
-            return Loose.of(variable.text, variable.value)
-        settled = substitute(parts, self._known)
-        return canonical(settled) if texts else "".join(str(part) for part in settled)
+            return LooseText.of(variable.text, variable.value)
+        substituted = substitute_references(parts, self._reference_value)
+        return canonical_text(substituted) if texts else "".join(str(part) for part in substituted)
 
-    def _known(self, reference: Reference) -> str | None:
+    def _reference_value(self, reference: Reference) -> str | None:
         match reference.kind:
             case "var":
                 return self.variables[reference.name].text
@@ -139,31 +152,31 @@ class Substitution:
             case _:
                 return None
 
-    def _possible(self, reference: Reference | str, place: Place, texts: bool) -> bool:
+    def _is_usable(self, reference: Reference | str, place: Place, texts: bool) -> bool:
         if isinstance(reference, str):
-            self._tell("bad-reference", place, reference)
+            self._report("bad-reference", place, reference)
             return False
         if reference.kind == "var":
-            return self._declared(reference.name, place)
+            return self._is_declared(reference.name, place)
         if reference.kind != "fleet" and not texts:
             hint = "Those that depend on instances, hosts and secrets stand in `args` and `environment` only."
-            self._tell("bad-reference", place, f"{reference} cannot be used here", hint)
+            self._report("bad-reference", place, f"{reference} cannot be used here", hint)
             return False
         return True
 
-    def _declared(self, name: str, place: Place) -> bool:
+    def _is_declared(self, name: str, place: Place) -> bool:
         variable = self.variables.get(name)
-        if variable is None and self.judge_unknown:
-            near = closest(name, self.variables)
-            hint = f"Did you mean ${{var.{near}}}?" if near else "Declare it under `variables`."
-            self._tell("unknown-variable", place, f"there is no variable {name!r}", hint)
-        return variable is not None and variable.known
+        if variable is None and self.report_unknown:
+            suggestion = closest_match(name, self.variables)
+            hint = f"Did you mean ${{var.{suggestion}}}?" if suggestion else "Declare it under `variables`."
+            self._report("unknown-variable", place, f"there is no variable {name!r}", hint)
+        return variable is not None and variable.is_valid
 
-    def _tell(self, code: str, place: Place, summary: str, hint: str = "") -> None:
+    def _report(self, code: str, place: Place, summary: str, hint: str = "") -> None:
         self.problems.append(Diagnostic(code=code, summary=summary, hint=hint, place=place))
 
 
-def _within(spot: Spot, text: str, start: int, end: int) -> Place:
+def _place_within(spot: Spot, text: str, start: int, end: int) -> Place:
     """Where a part of ``text`` stands, if it is written in one line as it is read, with or without quotes."""
     quotes = (spot.end or 0) - spot.column - len(text)
     if quotes not in (0, 2):

@@ -38,4 +38,4 @@ Problems = tuple[Diagnostic, ...]
 
 def errors(problems: Iterable[Diagnostic]) -> Problems:
     """Only those that stop."""
-    return tuple(p for p in problems if p.severity is Severity.ERROR)
+    return tuple(problem for problem in problems if problem.severity is Severity.ERROR)

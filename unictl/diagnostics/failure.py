@@ -24,8 +24,8 @@ PRECEDENCE = (130, 3, 7, 6, 4, 1, 8, 5, 2, 0)
 
 def exit_code(codes: Iterable[int]) -> int:
     """The one exit code of a run in which all of ``codes`` hold; 0 of none."""
-    held = set(codes)
-    return next((code for code in PRECEDENCE if code in held), 1 if held else 0)
+    present_codes = set(codes)
+    return next((code for code in PRECEDENCE if code in present_codes), 1 if present_codes else 0)
 
 
 class Failure(Exception):

@@ -6,31 +6,31 @@ A Fleet holds no places, so the finding is resolved to a file and line later. Pu
 from dataclasses import dataclass
 
 from unictl.diagnostics.diagnostic import Severity
-from unictl.diagnostics.place import Path
+from unictl.diagnostics.place import DocumentPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One problem at ``path``.
 
-    ``about_key``: the key is meant rather than its value. ``related`` are paths of what else belongs to it.
-    ``instead`` is what is shown where ``path`` is not written, but at its default.
-    ``relies`` are further paths the judgement rests on: where one of them could not be read, the finding is
-    a mere consequence and is not told. ``among`` is the section in which a name was looked for in vain: where
-    that section is not known in full, nothing is told either.
+    ``at_key``: the key is meant rather than its value. ``related`` are paths of what else belongs to it.
+    ``fallback_path`` is what is shown where ``path`` is not written, but at its default. ``depends_on`` are further
+    paths the judgement rests on: where one of them could not be read, the finding is a mere consequence and is not
+    told. ``searched_section`` is the section in which a name was looked for in vain: where that section is not known in
+    full, nothing is told either.
     """
 
-    path: Path
+    path: DocumentPath
     code: str
-    text: str
+    summary: str
     hint: str = ""
     detail: str = ""
     severity: Severity = Severity.ERROR
-    about_key: bool = False
-    related: tuple[Path, ...] = ()
-    instead: Path = ()
-    relies: tuple[Path, ...] = ()
-    among: str = ""
+    at_key: bool = False
+    related: tuple[DocumentPath, ...] = ()
+    fallback_path: DocumentPath = ()
+    depends_on: tuple[DocumentPath, ...] = ()
+    searched_section: str = ""
 
 
 Findings = tuple[Finding, ...]

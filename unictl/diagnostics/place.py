@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-Path = tuple[str | int, ...]
+DocumentPath = tuple[str | int, ...]
 """A way into a document: keys of maps and indices of lists, e.g. ``("services", "api", "ports")``."""
 
 

@@ -8,33 +8,33 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 from unictl.diagnostics.failure import Failure, Interrupted, Stale, Unreachable
-from unictl.execution.ingress_queue import Board
+from unictl.execution.ingress_queue import IngressBatcher
 from unictl.execution.leases import acquire_all, release_all
-from unictl.execution.step_runner import Opener, Tools
-from unictl.execution.surveys import Connect, Reached, survey_again, survey_all
-from unictl.execution.walk import POLL, Interrupts, Walk
-from unictl.fleet.model import Host, Keep
-from unictl.hosts.host import Host as Connection
-from unictl.instances.observed.host_state import Silent
+from unictl.execution.step_runner import ImageOpener, StepContext
+from unictl.execution.surveys import Connections, Connector, resurvey, survey_all
+from unictl.execution.walk import POLL_INTERVAL, Interrupts, PlanWalk
+from unictl.fleet.model import Host, Retention
+from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.instances.observed.host_state import UnreachableHost
 from unictl.journal.event import Event, Progressed, Waiting
-from unictl.journal.ledger_entry import entry
-from unictl.journal.report import Report, fold
+from unictl.journal.ledger_entry import from_report
+from unictl.journal.report import Report, from_events
 from unictl.plan.file import staleness
 from unictl.plan.file.approval import approval_hash
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step
-from unictl.plan.progress.tracker import Course
-from unictl.secrets.secret_values import Value
+from unictl.plan.progress.tracker import RolloutTracker
+from unictl.secrets.secret_values import SecretValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class ApplyContext:
     """What an apply needs besides the plan. ``lock_timeout`` in seconds; ``plan_hash``, ``user``: for the ledger."""
 
     hosts: Mapping[str, Host]
-    connect: Connect
-    open_image: Opener
-    secrets: Mapping[str, Value]
+    connect: Connector
+    open_image: ImageOpener
+    secrets: Mapping[str, SecretValue]
     emit: Callable[[Event], None]
     interrupts: Interrupts
     parallelism: int = 10
@@ -43,62 +43,78 @@ class Means:
     plan_hash: str = ""
 
 
-def apply(plan: Plan, means: Means) -> Report:
+def apply_plan(plan: Plan, context: ApplyContext) -> Report:
     """The Report of one apply. Stale, Locked or Unreachable before anything is touched."""
-    return asyncio.run(_apply(plan, means))
+    return asyncio.run(_apply_plan(plan, context))
 
 
-async def _apply(plan: Plan, means: Means) -> Report:
-    touched = {step.host for step in plan.steps if step.host}
-    hosts = {name: means.hosts[name] for name in sorted(touched)}
-    reached = await survey_all(hosts, means.connect, owner=plan.owner, mark=plan.mark, was=plan.was, full={})
+async def _apply_plan(plan: Plan, context: ApplyContext) -> Report:
+    touched_hosts = {step.host for step in plan.steps if step.host}
+    hosts = {name: context.hosts[name] for name in sorted(touched_hosts)}
+    connections = await survey_all(
+        hosts, context.connect, owner=plan.owner, mark=plan.mark, former_owner=plan.was, fingerprints={}
+    )
     try:
-        _all_answered(reached)
-        return await _with_leases(plan, means, reached.connections)
+        _require_all_answered(connections)
+        return await _apply_with_leases(plan, context, connections.by_host)
     finally:
-        await reached.close()
+        await connections.close()
 
 
-def _all_answered(reached: Reached) -> None:
-    silent = [said for name, said in sorted(reached.world.items()) if name not in reached.connections]
-    if silent:
-        words = "; ".join(f"{s.host}: {s.why}" for s in silent if isinstance(s, Silent))
-        hints = dict.fromkeys(s.hint for s in silent if isinstance(s, Silent) and s.hint)
+def _require_all_answered(connections: Connections) -> None:
+    unreachable_hosts = [
+        survey for name, survey in sorted(connections.live_state.items()) if name not in connections.by_host
+    ]
+    if unreachable_hosts:
+        summary = "; ".join(
+            f"{host_state.host}: {host_state.reason}"
+            for host_state in unreachable_hosts
+            if isinstance(host_state, UnreachableHost)
+        )
+        hints = dict.fromkeys(
+            host_state.hint
+            for host_state in unreachable_hosts
+            if isinstance(host_state, UnreachableHost) and host_state.hint
+        )
         raise Unreachable(
-            f"a host that the plan touches does not answer: {words}", hint="; ".join([*hints, "then plan again"])
+            f"a host that the plan touches does not answer: {summary}", hint="; ".join([*hints, "then plan again"])
         )
 
 
-async def _with_leases(plan: Plan, means: Means, connections: Mapping[str, Connection]) -> Report:
+async def _apply_with_leases(plan: Plan, context: ApplyContext, connections: Mapping[str, Connection]) -> Report:
     fleet = {"owner": plan.owner, "mark": plan.mark, "id": plan.fleet_id}
-    ids = {name: str(plan.hosts[name]["host_id"]) for name in connections}
-    holder = {"user": means.user, "revision": plan.revision.commit, "doing": "apply"}
+    host_ids = {name: str(plan.hosts[name]["host_id"]) for name in connections}
+    holder = {"user": context.user, "revision": plan.revision.commit, "doing": "apply"}
     acquiring = acquire_all(
         connections,
-        ids,
+        host_ids,
         fleet=fleet,
         holder=holder,
-        timeout=means.lock_timeout,
-        waiting=lambda text: means.emit(Waiting(at=time.monotonic(), text=text)),
+        timeout=context.lock_timeout,
+        waiting=lambda text: context.emit(Waiting(at=time.monotonic(), text=text)),
     )
-    tokens = await _unless_stopped(acquiring, means.interrupts)
+    tokens = await _await_unless_interrupted(acquiring, context.interrupts)
     try:
-        world = await survey_again(connections, owner=plan.owner, mark=plan.mark, was=plan.was, full={})
-        moved = staleness.moved(plan, world)
-        if moved:
-            raise Stale("the plan is stale: what it has read has moved since", hint="plan again", problems=moved)
-        report = await _walk(plan, means, connections)
-        await _write_down(plan, means, report, connections, tokens)
+        live_state = await resurvey(
+            connections, owner=plan.owner, mark=plan.mark, former_owner=plan.was, fingerprints={}
+        )
+        violated = staleness.violated_preconditions(plan, live_state)
+        if violated:
+            raise Stale("the plan is stale: what it has read has moved since", hint="plan again", problems=violated)
+        report = await _walk_plan(plan, context, connections)
+        await _record_result(plan, context, report, connections, tokens)
         return report
     finally:
         await release_all(connections, plan.owner)
 
 
-async def _unless_stopped(acquiring: Coroutine[None, None, dict[str, int]], interrupts: Interrupts) -> dict[str, int]:
+async def _await_unless_interrupted(
+    acquiring: Coroutine[None, None, dict[str, int]], interrupts: Interrupts
+) -> dict[str, int]:
     """What is waited for; Interrupted once the user asks to stop meanwhile."""
     task = asyncio.ensure_future(acquiring)
     while not task.done():
-        await asyncio.wait({task}, timeout=POLL)
+        await asyncio.wait({task}, timeout=POLL_INTERVAL)
         if interrupts.count and not task.done():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -108,55 +124,57 @@ async def _unless_stopped(acquiring: Coroutine[None, None, dict[str, int]], inte
     return task.result()
 
 
-async def _walk(plan: Plan, means: Means, connections: Mapping[str, Connection]) -> Report:
+async def _walk_plan(plan: Plan, context: ApplyContext, connections: Mapping[str, Connection]) -> Report:
     events: list[Event] = []
 
     def emit(event: Event) -> None:
         if not isinstance(event, Progressed):
             events.append(event)
-        means.emit(event)
+        context.emit(event)
 
     def progress(step: Step, done: int, total: int) -> None:
         emit(Progressed(at=time.monotonic(), step=step, done=done, total=total))
 
-    tools = Tools(owner=plan.owner, open_image=means.open_image, secrets=means.secrets, progress=progress)
-    walk = Walk(
-        course=Course(plan),
+    step_context = StepContext(
+        owner=plan.owner, open_image=context.open_image, secrets=context.secrets, progress=progress
+    )
+    walk = PlanWalk(
+        tracker=RolloutTracker(plan),
         connections=connections,
-        board=Board(plan.owner, plan.membership),
-        tools=tools,
+        ingress=IngressBatcher(plan.owner, plan.membership),
+        context=step_context,
         emit=emit,
-        interrupts=means.interrupts,
-        parallelism=means.parallelism,
+        interrupts=context.interrupts,
+        parallelism=context.parallelism,
     )
     await walk.run()
-    return fold(events)
+    return from_events(events)
 
 
-async def _write_down(
-    plan: Plan, means: Means, report: Report, connections: Mapping[str, Connection], tokens: Mapping[str, int]
+async def _record_result(
+    plan: Plan, context: ApplyContext, report: Report, connections: Mapping[str, Connection], tokens: Mapping[str, int]
 ) -> None:
     """The ledger entry on every touched host, and what nobody names any more is collected. Neither can fail an apply
     that was carried out: what is not written now is found again by the next survey."""
-    hashes = {"plan_hash": means.plan_hash, "approval": approval_hash(plan)}
-    made = entry(plan, report, at=time.time(), user=means.user, **hashes).to_json()
+    hashes = {"plan_hash": context.plan_hash, "approval": approval_hash(plan)}
+    ledger_entry = from_report(plan, report, at=time.time(), user=context.user, **hashes).to_json()
     for name, connection in connections.items():
         try:
             if not plan.destroys_all:
-                await connection.ledger_append(plan.owner, {**made, "token": tokens[name]})
-            if report.complete and not plan.destroys_all:
-                await _collect(plan, connection)
+                await connection.append_ledger(plan.owner, {**ledger_entry, "token": tokens[name]})
+            if report.is_complete and not plan.destroys_all:
+                await _collect_garbage(plan, connection)
         except Failure:
             continue
 
 
-async def _collect(plan: Plan, connection: Connection) -> None:
+async def _collect_garbage(plan: Plan, connection: Connection) -> None:
     """Let go of what lies further back than the host is to keep. A partial apply is no revision to go back to."""
-    keep = plan.hosts[connection.name].get("keep", {})
-    await connection.collect(
+    retention = plan.hosts[connection.name].get("keep", {})
+    await connection.collect_garbage(
         plan.owner,
         images=() if plan.partial else tuple(plan.facts.get("images", ())),
         revision=plan.revision.commit,
-        keep_images=keep.get("images", Keep().images),
-        keep_retired=keep.get("retired", Keep().retired),
+        keep_images=retention.get("images", Retention().images),
+        keep_retired=retention.get("retired", Retention().retired),
     )

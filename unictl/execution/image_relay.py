@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unictl.diagnostics.failure import Failure
-from unictl.execution.surveys import Connect
+from unictl.execution.surveys import Connector
 from unictl.fleet.model import Host
-from unictl.hosts.host import Host as Connection
-from unictl.images.local_store import Store, sha256
+from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.images.local_store import LocalStore, file_sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class There:
+class RemoteImage:
     """An image, ``size`` bytes of it, and a host that has it."""
 
     host: Host
@@ -21,55 +21,63 @@ class There:
     size: int
 
 
-def relay(wanted: Sequence[There], connect: Connect, owner: str, store: Store) -> Mapping[str, Path | Failure]:
+def relay_images(
+    images: Sequence[RemoteImage], connect: Connector, owner: str, store: LocalStore
+) -> Mapping[str, Path | Failure]:
     """Digest -> the file in the local store; or the Failure, where the host does not answer, has it no more, or has
     other bytes. All hosts at once, each over one connection."""
-    hosts: dict[str, list[There]] = {}
-    for each in wanted:
-        hosts.setdefault(each.host.name, []).append(each)
-    found: dict[str, Path | Failure] = {}
+    images_by_host: dict[str, list[RemoteImage]] = {}
+    for image in images:
+        images_by_host.setdefault(image.host.name, []).append(image)
+    outcomes: dict[str, Path | Failure] = {}
 
-    async def all_of_them() -> None:
-        await asyncio.gather(*(_from(those, connect, owner, store, found) for those in hosts.values()))
+    async def relay_all() -> None:
+        await asyncio.gather(
+            *(_relay_from_host(host_images, connect, owner, store, outcomes) for host_images in images_by_host.values())
+        )
 
-    if hosts:
-        asyncio.run(all_of_them())
-    return found
+    if images_by_host:
+        asyncio.run(relay_all())
+    return outcomes
 
 
-async def _from(
-    those: Sequence[There], connect: Connect, owner: str, store: Store, found: dict[str, Path | Failure]
+async def _relay_from_host(
+    host_images: Sequence[RemoteImage],
+    connect: Connector,
+    owner: str,
+    store: LocalStore,
+    outcomes: dict[str, Path | Failure],
 ) -> None:
     """What one host has."""
     try:
-        connection = await connect(those[0].host)
+        connection = await connect(host_images[0].host)
     except Failure as failure:
-        found.update({each.digest: failure for each in those})
+        outcomes.update({image.digest: failure for image in host_images})
         return
     try:
-        for each in those:
+        for image in host_images:
             try:
-                found[each.digest] = await _one(each, connection, owner, store)
+                outcomes[image.digest] = await _relay_image(image, connection, owner, store)
             except Failure as failure:
-                found[each.digest] = failure
+                outcomes[image.digest] = failure
     finally:
         await connection.close()
 
 
-async def _one(wanted: There, connection: Connection, owner: str, store: Store) -> Path:
-    digest, size = wanted.digest, wanted.size
+async def _relay_image(image: RemoteImage, connection: Connection, owner: str, store: LocalStore) -> Path:
+    digest, size = image.digest, image.size
     try:
-        with store.partial(digest) as file:
-            if (known := store.find(digest)) is not None:
-                return known
-            have = min(file.seek(0, 2), size)
-            file.truncate(have)
-            await connection.read(owner, digest, have, size, file.write)
+        with store.open_partial(digest) as file:
+            if (stored := store.find(digest)) is not None:
+                return stored
+            received = min(file.seek(0, 2), size)
+            file.truncate(received)
+            await connection.read_image(owner, digest, received, size, file.write)
             file.flush()
-            if sha256(Path(file.name)) == digest:
+            if file_sha256(Path(file.name)) == digest:
                 return store.adopt(digest)
             file.truncate(0)
     except OSError as error:
         raise Failure(f"{store.folder}: {error.strerror}", hint="free some space") from error
-    text = f"what {wanted.host.name} gave as image {digest[:12]} is not it"
+    text = f"what {image.host.name} gave as image {digest[:12]} is not it"
     raise Failure(text, hint="run the same command again")

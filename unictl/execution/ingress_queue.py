@@ -1,7 +1,7 @@
 """Ingress membership of every host during an apply: the base, changed by the joins and leaves done so far.
 
-Joins and leaves of one host that become ready at the same time are one reload: a step that arrives during a
-reload waits for the next.
+Joins and leaves of one host that become ready at the same time are one reload: a step that arrives during a reload
+waits for the next.
 """
 
 import asyncio
@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.hosts.host import Host as Connection
+from unictl.hosts.host import HostConnectionProtocol as Connection
 from unictl.plan.ingress import members
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 
 
 @dataclass(slots=True, kw_only=True)
-class _Desk:
+class _HostQueue:
     """One host's ingress: its membership in force, and what waits to be put there."""
 
     services: dict[str, Any]
@@ -23,48 +23,54 @@ class _Desk:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Board:
+class IngressBatcher:
     """The ingresses of one apply."""
 
     def __init__(self, owner: str, base: Mapping[str, Mapping[str, Any]]):
         self._owner = owner
-        self._desks = {host: _Desk(services=dict(services)) for host, services in base.items()}
+        self._queues = {host: _HostQueue(services=dict(services)) for host, services in base.items()}
 
-    async def put(self, step: Step, host: Connection) -> str:
+    async def submit(self, step: Step, host: Connection) -> str:
         """Carries out a join or leave, together with whatever else waits on that host; a few words on it."""
-        desk = self._desks.setdefault(step.host, _Desk(services={}))
-        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        desk.waiting.append((step, told))
-        async with desk.lock:
-            if not told.done():
-                await self._flush(desk, host)
-        return await told
+        queue = self._queues.setdefault(step.host, _HostQueue(services={}))
+        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        queue.waiting.append((step, outcome))
+        async with queue.lock:
+            if not outcome.done():
+                await self._flush(queue, host)
+        return await outcome
 
-    async def _flush(self, desk: _Desk, host: Connection) -> None:
-        batch, desk.waiting = desk.waiting, []
-        wished = dict(desk.services)
+    async def _flush(self, queue: _HostQueue, host: Connection) -> None:
+        batch, queue.waiting = queue.waiting, []
+        services = dict(queue.services)
         for step, _ in batch:
-            wished.update(step.data.get("services", {}))
+            services.update(step.data.get("services", {}))
             for service, swap in step.data.get("swap", {}).items():
-                wished[service] = members.swapped(wished.get(service, ()), swap)
-        wished = {service: listeners for service, listeners in wished.items() if listeners}
-        text = members.compose(self._owner, wished)
-        drain = max((s.data.get("drain", 0) for s, _ in batch if s.kind is Kind.LEAVE), default=0)
+                services[service] = members.with_swap(services.get(service, ()), swap)
+        services = {service: listeners for service, listeners in services.items() if listeners}
+        config_text = members.render_config(self._owner, services)
+        drain = max(
+            (batched_step.data.get("drain", 0) for batched_step, _ in batch if batched_step.kind is StepKind.LEAVE),
+            default=0,
+        )
         try:
-            digest, leaves = members.digest(self._owner, wished), all(s.kind is Kind.LEAVE for s, _ in batch)
-            answer = await host.ingress(self._owner, text, digest, drain, _out(batch), leaves)
+            digest, leaves = (
+                members.config_digest(self._owner, services),
+                all(batched_step.kind is StepKind.LEAVE for batched_step, _ in batch),
+            )
+            answer = await host.apply_ingress(self._owner, config_text, digest, drain, _leaving_keys(batch), leaves)
         except BaseException as error:
-            for _, told in batch:
-                if not told.done():
-                    told.set_exception(error)
+            for _, outcome in batch:
+                if not outcome.done():
+                    outcome.set_exception(error)
             return
-        desk.services = wished
-        for step, told in batch:
-            undrained = step.kind is Kind.LEAVE and not answer.get("drained", True)
-            told.set_result("not every session ended in the drain time" if undrained else "")
+        queue.services = services
+        for step, outcome in batch:
+            undrained = step.kind is StepKind.LEAVE and not answer.get("drained", True)
+            outcome.set_result("not every session ended in the drain time" if undrained else "")
 
 
-def _out(batch: Sequence[tuple[Step, Any]]) -> list[str]:
+def _leaving_keys(batch: Sequence[tuple[Step, Any]]) -> list[str]:
     """Who leaves, where all that is asked for is that a service goes back; else nobody: then the whole is written.
 
     What could not be joined (a port is taken) need not leave: then writing it would fail for the same reason.

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from unictl.diagnostics.failure import Failure, Locked
-from unictl.hosts.host import Host as Connection
-from unictl.hosts.host import HostProblem
+from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.hosts.host import HostFailure
 
 
 async def acquire_all(
@@ -30,12 +30,12 @@ async def acquire_all(
         tokens: dict[str, int] = {}
         patience = max(0.0, deadline - time.monotonic())
         try:
-            for name in ([busy] if busy else []) + [each for each in order if each != busy]:
-                tokens[name] = await connections[name].acquire(
+            for name in ([busy] if busy else []) + [host_name for host_name in order if host_name != busy]:
+                tokens[name] = await connections[name].acquire_lease(
                     fleet["owner"], fleet["mark"], fleet["id"], holder, patience if name == busy else 0.0
                 )
             return tokens
-        except HostProblem as problem:
+        except HostFailure as problem:
             await release_all({name: connections[name] for name in tokens}, fleet["owner"])
             if problem.kind != "busy":
                 raise
@@ -48,10 +48,10 @@ async def acquire_all(
 async def release_all(connections: Mapping[str, Connection], owner: str) -> None:
     """Gives every lease back; a host that is gone has released it by itself."""
 
-    async def one(connection: Connection) -> None:
+    async def release_one(connection: Connection) -> None:
         try:
-            await connection.release(owner)
+            await connection.release_lease(owner)
         except Failure:
             return
 
-    await asyncio.gather(*(one(each) for each in connections.values()))
+    await asyncio.gather(*(release_one(leased) for leased in connections.values()))

@@ -5,135 +5,164 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, M
 from typing import Any
 
 from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
-from unictl.execution.surveys import AT_ONCE, Connect, Reached, Wished, survey_all
+from unictl.execution.surveys import MAX_CONNECTIONS, Connections, Connector, DesiredFingerprints, survey_all
 from unictl.fleet.model import Fleet
 from unictl.fleet.model import Host as Machine
-from unictl.fleet.names import closest
-from unictl.hosts.host import Host
-from unictl.instances.observed.host_state import LiveInstance, Silent, Survey, World
+from unictl.fleet.names import closest_match
+from unictl.hosts.host import HostConnectionProtocol
+from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey, UnreachableHost
 
-ENTRIES = 500
+MAX_LEDGER_ENTRIES = 500
 """How many applies a ledger is looked back."""
 
 
-def world(fleet: Fleet, connect: Connect, full: Wished | None = None) -> World:
-    """What every host of the fleet says of itself. ``full``: instance name -> wished fingerprint, or what works it
-    out while the hosts are being reached."""
-    return asyncio.run(_world(fleet, connect, full or {}))
+def live_state(fleet: Fleet, connect: Connector, fingerprints: DesiredFingerprints | None = None) -> LiveState:
+    """What every host of the fleet says of itself.
+
+    ``fingerprints``: instance name -> wished fingerprint, or what works it out while the hosts are being reached.
+    """
+    return asyncio.run(_query_live_state(fleet, connect, fingerprints or {}))
 
 
-async def _world(fleet: Fleet, connect: Connect, full: Wished) -> World:
-    reached = await _reach(fleet, connect, full)
-    await reached.close()
-    return reached.world
+async def _query_live_state(fleet: Fleet, connect: Connector, fingerprints: DesiredFingerprints) -> LiveState:
+    connections = await _connect_all(fleet, connect, fingerprints)
+    await connections.close()
+    return connections.live_state
 
 
-async def _reach(fleet: Fleet, connect: Connect, full: Wished) -> Reached:
-    return await survey_all(fleet.hosts, connect, owner=fleet.owner, mark=fleet.mark, was=fleet.former, full=full)
+async def _connect_all(fleet: Fleet, connect: Connector, fingerprints: DesiredFingerprints) -> Connections:
+    return await survey_all(
+        fleet.hosts,
+        connect,
+        owner=fleet.owner,
+        mark=fleet.mark,
+        former_owner=fleet.former_owner,
+        fingerprints=fingerprints,
+    )
 
 
-def end_holder(fleet: Fleet, connect: Connect, name: str) -> bool:
+def end_lease_holder(fleet: Fleet, connect: Connector, name: str) -> bool:
     """End the process that holds the fleet's lease on a host; False where nobody does. UsageFailure, Unreachable."""
     if name not in fleet.hosts:
         raise UsageFailure(f"the fleet has no host {name!r}", hint=f"it has {', '.join(sorted(fleet.hosts))}")
-    return asyncio.run(_end_holder(fleet, connect, name))
+    return asyncio.run(_end_lease_holder(fleet, connect, name))
 
 
-async def _end_holder(fleet: Fleet, connect: Connect, name: str) -> bool:
+async def _end_lease_holder(fleet: Fleet, connect: Connector, name: str) -> bool:
     connection = await connect(fleet.hosts[name])
     try:
-        return await connection.end_holder(fleet.owner, fleet.former)
+        return await connection.end_lease_holder(fleet.owner, fleet.former_owner)
     finally:
         await connection.close()
 
 
-def healths(fleet: Fleet, connect: Connect) -> tuple[World, Mapping[tuple[str, str], str]]:
+def health(fleet: Fleet, connect: Connector) -> tuple[LiveState, Mapping[tuple[str, str], str]]:
     """The live state, and by (host, instance key) how each instance is right now: healthy, unhealthy, starting,
     process-only or unknown."""
-    return asyncio.run(_healths(fleet, connect))
+    return asyncio.run(_query_health(fleet, connect))
 
 
-async def _healths(fleet: Fleet, connect: Connect) -> tuple[World, Mapping[tuple[str, str], str]]:
-    reached = await _reach(fleet, connect, {})
+async def _query_health(fleet: Fleet, connect: Connector) -> tuple[LiveState, Mapping[tuple[str, str], str]]:
+    connections = await _connect_all(fleet, connect, {})
     try:
-        lives = [i for said in reached.world.values() if isinstance(said, Survey) for i in said.instances]
-        found = await asyncio.gather(*(_health(fleet, reached, live) for live in lives))
+        instances = [
+            instance
+            for survey in connections.live_state.values()
+            if isinstance(survey, Survey)
+            for instance in survey.instances
+        ]
+        health_states = await asyncio.gather(
+            *(_instance_health(fleet, connections, live_instance) for live_instance in instances)
+        )
     finally:
-        await reached.close()
-    return reached.world, {(i.host, i.key): health for i, health in zip(lives, found, strict=True)}
+        await connections.close()
+    return connections.live_state, {
+        (instance.host, instance.key): health_state
+        for instance, health_state in zip(instances, health_states, strict=True)
+    }
 
 
-def inventories(fleet: Fleet, connect: Connect, *, check: bool) -> tuple[World, Mapping[str, Mapping[str, Any]]]:
+def store_inventories(
+    fleet: Fleet, connect: Connector, *, check: bool
+) -> tuple[LiveState, Mapping[str, Mapping[str, Any]]]:
     """The live state, and by host what lies in its store. ``check``: images are read and compared with their names."""
-    return asyncio.run(_inventories(fleet, connect, check))
+    return asyncio.run(_query_inventories(fleet, connect, check))
 
 
-async def _inventories(fleet: Fleet, connect: Connect, check: bool) -> tuple[World, Mapping[str, Mapping[str, Any]]]:
-    reached = await _reach(fleet, connect, {})
-    found: dict[str, Mapping[str, Any]] = {}
+async def _query_inventories(
+    fleet: Fleet, connect: Connector, check: bool
+) -> tuple[LiveState, Mapping[str, Mapping[str, Any]]]:
+    connections = await _connect_all(fleet, connect, {})
+    inventories_by_host: dict[str, Mapping[str, Any]] = {}
 
-    async def one(name: str, host: Host) -> None:
+    async def query_host(name: str, host: HostConnectionProtocol) -> None:
         try:
-            found[name] = await host.inventory(fleet.owner, check)
+            inventories_by_host[name] = await host.read_inventory(fleet.owner, check)
         except Unreachable as failure:
-            reached.world[name] = Silent(host=name, why=failure.summary, hint=failure.hint)
+            connections.live_state[name] = UnreachableHost(host=name, reason=failure.summary, hint=failure.hint)
 
     try:
-        await asyncio.gather(*(one(name, host) for name, host in reached.connections.items()))
+        await asyncio.gather(*(query_host(name, host) for name, host in connections.by_host.items()))
     finally:
-        await reached.close()
-    return reached.world, found
+        await connections.close()
+    return connections.live_state, inventories_by_host
 
 
-def ledgers(fleet: Fleet, connect: Connect) -> list[Mapping[str, Any]]:
+def ledger_entries(fleet: Fleet, connect: Connector) -> list[Mapping[str, Any]]:
     """The last entries of the ledgers of all hosts that answer."""
-    return asyncio.run(_ledgers(fleet, connect))
+    return asyncio.run(_query_ledgers(fleet, connect))
 
 
-async def _ledgers(fleet: Fleet, connect: Connect) -> list[Mapping[str, Any]]:
-    reached = await _reach(fleet, connect, {})
+async def _query_ledgers(fleet: Fleet, connect: Connector) -> list[Mapping[str, Any]]:
+    connections = await _connect_all(fleet, connect, {})
     try:
-        asked = (host.ledger_read(fleet.owner, ENTRIES) for host in reached.connections.values())
-        found = await asyncio.gather(*asked, return_exceptions=True)
+        requests = (host.read_ledger(fleet.owner, MAX_LEDGER_ENTRIES) for host in connections.by_host.values())
+        ledgers_or_errors = await asyncio.gather(*requests, return_exceptions=True)
     finally:
-        await reached.close()
-    return [row for rows in found if isinstance(rows, list) for row in rows]
+        await connections.close()
+    return [ledger_entry for ledger in ledgers_or_errors if isinstance(ledger, list) for ledger_entry in ledger]
 
 
-def ingress_texts(fleet: Fleet, connect: Connect, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+def ingress_configs(fleet: Fleet, connect: Connector, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
     """By host, the ingress in place: {text (without servers), hash}. Hosts that do not answer any more are left out."""
-    return asyncio.run(_ingress_texts(fleet, connect, [fleet.hosts[name] for name in names]))
+    return asyncio.run(_query_ingress_configs(fleet, connect, [fleet.hosts[name] for name in names]))
 
 
-async def _ingress_texts(fleet: Fleet, connect: Connect, hosts: Sequence[Machine]) -> Mapping[str, Mapping[str, str]]:
-    async def one(host: Machine) -> Mapping[str, str]:
+async def _query_ingress_configs(
+    fleet: Fleet, connect: Connector, hosts: Sequence[Machine]
+) -> Mapping[str, Mapping[str, str]]:
+    async def read_config(host: Machine) -> Mapping[str, str]:
         connection = await connect(host)
         try:
-            return await connection.ingress_text(fleet.owner)
+            return await connection.ingress_config(fleet.owner)
         finally:
             await connection.close()
 
-    gate = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(MAX_CONNECTIONS)
 
-    async def gated(host: Machine) -> Mapping[str, str]:
-        async with gate:
-            return await one(host)
+    async def config_of(host: Machine) -> Mapping[str, str]:
+        async with slots:
+            return await read_config(host)
 
-    told = await asyncio.gather(*map(gated, hosts), return_exceptions=True)
-    return {host.name: row for host, row in zip(hosts, told, strict=True) if not isinstance(row, BaseException)}
+    configs_or_errors = await asyncio.gather(*map(config_of, hosts), return_exceptions=True)
+    return {
+        host.name: config
+        for host, config in zip(hosts, configs_or_errors, strict=True)
+        if not isinstance(config, BaseException)
+    }
 
 
-def ended_well(fleet: Fleet, live: LiveInstance) -> bool:
+def is_completed_job(fleet: Fleet, live: LiveInstance) -> bool:
     """Whether it is a job that has done what it was there for."""
     service = fleet.services.get(live.service)
     job = service is not None and service.kind == "job"
     return job and live.state == "ended" and (live.end or {}).get("verdict") == "clean"
 
 
-async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:
+async def _instance_health(fleet: Fleet, connections: Connections, live: LiveInstance) -> str:
     if live.state == "starting":
         return "starting"
-    if ended_well(fleet, live):
+    if is_completed_job(fleet, live):
         return "healthy"
     if live.state not in ("running", "unsupervised"):
         return "unknown"
@@ -141,11 +170,11 @@ async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:
     if service is None or not service.health:
         return "process-only"
     # Only here: what looks at hosts alone must not pay for all that makes a plan.
-    from unictl.plan.rollout.step_factory import asked
+    from unictl.instances.launch.probes import probe_json
 
-    probes = [asked(probe, live.forwards) for probe in service.health]
+    probes = [probe_json(probe, live.forwards) for probe in service.health]
     try:
-        answer = await reached.connections[live.host].health(fleet.owner, live.key, probes)
+        answer = await connections.by_host[live.host].check_health(fleet.owner, live.key, probes)
     except Failure:
         return "unknown"
     if answer["healthy"]:
@@ -153,81 +182,96 @@ async def _health(fleet: Fleet, reached: Reached, live: LiveInstance) -> str:
     return "unhealthy" if live.proven else "starting"
 
 
-def tail(fleet: Fleet, connect: Connect, selector: str, *, previous: bool, lines: int, follow: bool) -> Iterator[str]:
+def follow_logs(
+    fleet: Fleet, connect: Connector, selector: str, *, previous: bool, lines: int, follow: bool
+) -> Iterator[str]:
     """The console of an instance, or of every instance of a service, as it comes."""
     loop = asyncio.new_event_loop()
-    pieces = _tail(fleet, connect, selector, previous, lines, follow)
-    coming = loop.create_task(_next(pieces))
+    pieces = _stream_logs(fleet, connect, selector, previous, lines, follow)
+    next_piece = loop.create_task(_next_piece(pieces))
     try:
-        while (piece := loop.run_until_complete(coming)) is not None:
-            coming = loop.create_task(_next(pieces))
+        while (piece := loop.run_until_complete(next_piece)) is not None:
+            next_piece = loop.create_task(_next_piece(pieces))
             yield piece
     finally:
         # An interrupt leaves it waiting, and a generator that waits cannot be closed.
-        coming.cancel()
-        loop.run_until_complete(asyncio.gather(coming, return_exceptions=True))
+        next_piece.cancel()
+        loop.run_until_complete(asyncio.gather(next_piece, return_exceptions=True))
         loop.run_until_complete(pieces.aclose())
         loop.close()
 
 
-async def _next(pieces: AsyncGenerator[str, None]) -> str | None:
+async def _next_piece(pieces: AsyncGenerator[str, None]) -> str | None:
     return await anext(pieces, None)
 
 
-async def _tail(
-    fleet: Fleet, connect: Connect, selector: str, previous: bool, lines: int, follow: bool
+async def _stream_logs(
+    fleet: Fleet, connect: Connector, selector: str, previous: bool, lines: int, follow: bool
 ) -> AsyncGenerator[str, None]:
-    reached = await _reach(fleet, connect, {})
+    connections = await _connect_all(fleet, connect, {})
     try:
-        found = _named(reached, selector)
-        if not found:
-            raise _nowhere(reached, selector)
-        async for piece in _merged(reached, fleet, found, previous, lines, follow):
+        selected = _match_instances(connections, selector)
+        if not selected:
+            raise _no_match_failure(connections, selector)
+        async for piece in _merge_logs(connections, fleet, selected, previous, lines, follow):
             yield piece
     finally:
-        await reached.close()
+        await connections.close()
 
 
-def _nowhere(reached: Reached, selector: str) -> Failure:
+def _no_match_failure(connections: Connections, selector: str) -> Failure:
     """No host that answers has it; one that does not may."""
-    near = closest(selector, _names(reached))
-    meant = f", did you mean {near}?" if near else ""
-    silent = [said for _, said in sorted(reached.world.items()) if isinstance(said, Silent)]
-    if not silent:
-        return UsageFailure(f"no instance {selector!r} on any host{meant}", hint="unictl status lists them")
-    why = "; ".join(f"{said.host} does not answer and may have it: {said.why.rstrip('.')}" for said in silent)
-    hint = "; ".join(dict.fromkeys(said.hint for said in silent if said.hint))
-    return Unreachable(f"no instance {selector!r} on any host that answered{meant or ';'} {why}", hint=hint)
+    closest_name = closest_match(selector, _selectable_names(connections))
+    suggestion = f", did you mean {closest_name}?" if closest_name else ""
+    unreachable_hosts = [
+        host_state
+        for _, host_state in sorted(connections.live_state.items())
+        if isinstance(host_state, UnreachableHost)
+    ]
+    if not unreachable_hosts:
+        return UsageFailure(f"no instance {selector!r} on any host{suggestion}", hint="unictl status lists them")
+    reasons = "; ".join(
+        f"{host_state.host} does not answer and may have it: {host_state.reason.rstrip('.')}"
+        for host_state in unreachable_hosts
+    )
+    hint = "; ".join(dict.fromkeys(host_state.hint for host_state in unreachable_hosts if host_state.hint))
+    return Unreachable(f"no instance {selector!r} on any host that answered{suggestion or ';'} {reasons}", hint=hint)
 
 
-def _named(reached: Reached, selector: str) -> list[tuple[str, str]]:
+def _match_instances(connections: Connections, selector: str) -> list[tuple[str, str]]:
     """(host, instance name) of what ``selector`` names: an instance, live or retired, or a service."""
-    rows: set[tuple[str, str]] = set()
-    for host, said in reached.world.items():
-        if isinstance(said, Survey):
-            rows |= {(host, live.name) for live in said.instances}
-            rows |= {(host, name) for name in said.retired}
-    exact = sorted(row for row in rows if row[1] == selector)
-    return exact or sorted(row for row in rows if row[1].rpartition("-")[0] == selector)
+    instance_keys: set[tuple[str, str]] = set()
+    for host, survey in connections.live_state.items():
+        if isinstance(survey, Survey):
+            instance_keys |= {(host, live.name) for live in survey.instances}
+            instance_keys |= {(host, name) for name in survey.retired}
+    exact_matches = sorted(instance_key for instance_key in instance_keys if instance_key[1] == selector)
+    return exact_matches or sorted(
+        instance_key for instance_key in instance_keys if instance_key[1].rpartition("-")[0] == selector
+    )
 
 
-def _names(reached: Reached) -> set[str]:
+def _selectable_names(connections: Connections) -> set[str]:
     """What a selector could have named."""
-    said = [each for each in reached.world.values() if isinstance(each, Survey)]
-    names = {name for each in said for name in (*each.retired, *(live.name for live in each.instances))}
+    answering_hosts = [survey for survey in connections.live_state.values() if isinstance(survey, Survey)]
+    names = {
+        name for survey in answering_hosts for name in (*survey.retired, *(live.name for live in survey.instances))
+    }
     return names | {name.rpartition("-")[0] for name in names}
 
 
-async def _merged(
-    reached: Reached, fleet: Fleet, found: list[tuple[str, str]], previous: bool, lines: int, follow: bool
+async def _merge_logs(
+    connections: Connections, fleet: Fleet, selected: list[tuple[str, str]], previous: bool, lines: int, follow: bool
 ) -> AsyncIterator[str]:
     """The texts of several consoles, each line with its instance's name where there is more than one."""
     queue: asyncio.Queue[str | BaseException | None] = asyncio.Queue()
 
-    async def one(host: str, name: str) -> None:
-        prefix = f"{name}: " if len(found) > 1 else ""
+    async def copy_log(host: str, name: str) -> None:
+        prefix = f"{name}: " if len(selected) > 1 else ""
         try:
-            tail = reached.connections[host].tail(fleet.owner, name, previous=previous, follow=follow, lines=lines)
+            tail = connections.by_host[host].stream_logs(
+                fleet.owner, name, previous=previous, follow=follow, lines=lines
+            )
             async for piece in tail:
                 for line in piece.splitlines(keepends=True):
                     queue.put_nowait(prefix + line)
@@ -235,13 +279,13 @@ async def _merged(
             queue.put_nowait(failure)
         queue.put_nowait(None)
 
-    tasks = [asyncio.create_task(one(host, name)) for host, name in found]
-    left = len(tasks)
+    tasks = [asyncio.create_task(copy_log(host, name)) for host, name in selected]
+    open_logs = len(tasks)
     try:
-        while left:
+        while open_logs:
             piece = await queue.get()
             if piece is None:
-                left -= 1
+                open_logs -= 1
             elif isinstance(piece, BaseException):
                 raise piece
             else:

@@ -7,117 +7,123 @@ from typing import BinaryIO
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure
-from unictl.hosts.host import Host as Connection
-from unictl.hosts.host import HostProblem
-from unictl.journal.report import ALREADY
-from unictl.plan.model.step import Kind, Step
-from unictl.secrets.secret_values import Value
-from unictl.views.text.units import amount
+from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.hosts.host import HostFailure
+from unictl.journal.report import ALREADY_PRESENT
+from unictl.plan.model.step import Step, StepKind
+from unictl.secrets.secret_values import SecretValue
+from unictl.views.text.units import byte_size
 
-Opener = Callable[[str], BinaryIO]
+ImageOpener = Callable[[str], BinaryIO]
 """Digest -> its bytes, opened for reading; Failure where they are nowhere."""
 
 
-CONSOLE = ", its console last said:\n"
+CONSOLE_SEPARATOR = ", its console last said:\n"
 """What the host side puts between why something is not healthy and what it printed."""
-NOT_THERE = "it was not there"
+ALREADY_GONE = "it was not there"
 """What is said of a generation that was to be taken down and is gone."""
 
 
-class Unhealthy(HostProblem):
+class UnhealthyFailure(HostFailure):
     """A gate said no: the guest was asked, or watched, and is not as it has to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class StepContext:
     """What acting needs besides a connection: the fleet's owner, image bytes, secret values, where progress goes."""
 
     owner: str
-    open_image: Opener
-    secrets: Mapping[str, Value]
+    open_image: ImageOpener
+    secrets: Mapping[str, SecretValue]
     progress: Callable[[Step, int, int], None]
 
 
-async def act(step: Step, host: Connection, tools: Tools) -> str:
+async def run_step(step: Step, host: Connection, context: StepContext) -> str:
     """Carries out one step other than launch, join and leave (those are done together with their like).
 
     A few words on how it went; a Failure where it did not.
     """
-    data, owner = step.data, tools.owner
+    data, owner = step.data, context.owner
     match step.kind:
-        case Kind.STAGE:
-            return await _stage(step, host, tools)
-        case Kind.VOLUME:
-            await host.volume(owner, "create", data["volume"], data["size"])
-        case Kind.DELETE:
-            await host.volume(owner, "delete", data["volume"], 0)
-        case Kind.PROVE:
-            return await _prove(step, host, owner)
-        case Kind.MARK:
-            await host.mark(owner, data["key"], {k: data[k] for k in ("protect", "commit", "checks") if k in data})
-        case Kind.RETIRE:
-            there = await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
-            return "" if there else NOT_THERE
-        case Kind.REMEMBER:
-            await host.remember(owner, data["policy"], data["hosts"], data.get("fleet"))
-        case Kind.CLOSE:
-            await host.ingress(owner, "", "", 0)
-            await host.collect(owner, keep_retired=data.get("keep", 5), end=True)
+        case StepKind.STAGE:
+            return await _stage_image(step, host, context)
+        case StepKind.VOLUME:
+            await host.change_volume(owner, "create", data["volume"], data["size"])
+        case StepKind.DELETE:
+            await host.change_volume(owner, "delete", data["volume"], 0)
+        case StepKind.PROVE:
+            return await _run_health_gate(step, host, owner)
+        case StepKind.MARK:
+            await host.update_marks(
+                owner,
+                data["key"],
+                {mark_key: data[mark_key] for mark_key in ("protect", "commit", "checks") if mark_key in data},
+            )
+        case StepKind.RETIRE:
+            was_present = await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
+            return "" if was_present else ALREADY_GONE
+        case StepKind.REMEMBER:
+            await host.record_applied(owner, data["policy"], data["hosts"], data.get("fleet"))
+        case StepKind.CLOSE:
+            await host.apply_ingress(owner, "", "", 0)
+            await host.collect_garbage(owner, keep_retired=data.get("keep", 5), ends_fleet=True)
         case _:
             raise AssertionError(f"{step.kind} is not done alone")
     return ""
 
 
-async def _stage(step: Step, host: Connection, tools: Tools) -> str:
+async def _stage_image(step: Step, host: Connection, context: StepContext) -> str:
     digest, size = step.data["digest"], step.data["size"]
-    sent = await host.stage(
-        tools.owner,
+    sent = await host.stage_image(
+        context.owner,
         digest,
         size,
-        lambda: tools.open_image(digest),
-        lambda done: tools.progress(step, done, size),
+        lambda: context.open_image(digest),
+        lambda done_bytes: context.progress(step, done_bytes, size),
         step.data.get("like", ()),
     )
-    return ALREADY if sent is None else f"{amount(size)}, {amount(sent)} sent"
+    return ALREADY_PRESENT if sent is None else f"{byte_size(size)}, {byte_size(sent)} sent"
 
 
-async def _prove(step: Step, host: Connection, owner: str) -> str:
+async def _run_health_gate(step: Step, host: Connection, owner: str) -> str:
     data = step.data
     times = (data["min_healthy_time"], data["healthy_deadline"])
-    answer = await host.prove(owner, data["key"], data["probes"], *times, job=data.get("job", False))
+    answer = await host.await_healthy(owner, data["key"], data["probes"], *times, job=data.get("job", False))
     if not answer["healthy"]:
-        why, _, console = str(answer["why"]).partition(CONSOLE)
-        problem = Unhealthy(step.host, "failed", why, hint=f"unictl logs {step.subject.partition('.')[0]} -previous")
-        problem.detail = f"its console last said:\n{console}" if console else ""
-        raise problem
-    await host.mark(owner, data["key"], {"proven": True, "checks": [probe["kind"] for probe in data["probes"]]})
+        reason, _, console = str(answer["why"]).partition(CONSOLE_SEPARATOR)
+        unhealthy = UnhealthyFailure(
+            step.host, "failed", reason, hint=f"unictl logs {step.subject.partition('.')[0]} -previous"
+        )
+        unhealthy.detail = f"its console last said:\n{console}" if console else ""
+        raise unhealthy
+    await host.update_marks(owner, data["key"], {"proven": True, "checks": [probe["kind"] for probe in data["probes"]]})
     return f"after {answer['took']} ms"
 
 
-async def launch(steps: list[Step], host: Connection, tools: Tools) -> dict[str, Diagnostic | None]:
+async def launch_instances(steps: list[Step], host: Connection, context: StepContext) -> dict[str, Diagnostic | None]:
     """Starts several instances of one host in one message: step id -> its problem, None where it runs."""
     documents = [step.data["document"] for step in steps]
     names = sorted({name for document in documents for name in document["run"]["secrets"]})
-    secrets = {name: tools.secrets[name].reveal() for name in names}
-    outcomes = {row["key"]: row for row in await host.launch(tools.owner, documents, secrets)}
-    return {step.id: _problem(step, outcomes) for step in steps}
+    secrets = {name: context.secrets[name].reveal() for name in names}
+    outcomes = {outcome["key"]: outcome for outcome in await host.launch(context.owner, documents, secrets)}
+    return {step.id: _launch_problem(step, outcomes) for step in steps}
 
 
-def _problem(step: Step, outcomes: Mapping[str, Mapping[str, object]]) -> Diagnostic | None:
+def _launch_problem(step: Step, outcomes: Mapping[str, Mapping[str, object]]) -> Diagnostic | None:
     document = step.data["document"]
-    row = outcomes.get(f"{document['name']}.{document['generation']}", {})
-    if row.get("ok"):
+    outcome = outcomes.get(f"{document['name']}.{document['generation']}", {})
+    if outcome.get("ok"):
         return None
-    problem = row.get("problem")
-    said = problem if isinstance(problem, Mapping) else {}
+    problem = outcome.get("problem")
+    details = problem if isinstance(problem, Mapping) else {}
     return Diagnostic(
-        code=f"host-{said.get('kind', 'failed')}",
-        summary=f"{step.subject} on {step.host}: {said.get('text', 'it was not started')}",
-        hint=str(said.get("hint", "")),
+        code=f"host-{details.get('kind', 'failed')}",
+        summary=f"{step.subject} on {step.host}: {details.get('text', 'it was not started')}",
+        hint=str(details.get("hint", "")),
     )
 
 
-def local_images(sources: Mapping[str, Path]) -> Opener:
+def local_image_opener(sources: Mapping[str, Path]) -> ImageOpener:
     """Opens image bytes by digest from files of this machine."""
 
     def open_image(digest: str) -> BinaryIO:

@@ -12,170 +12,196 @@ from dataclasses import dataclass, replace
 
 from unictl.diagnostics.failure import Failure
 from unictl.fleet.model import Host
-from unictl.hosts.host import Host as Connection
-from unictl.hosts.host import HostProblem
-from unictl.instances.observed.host_state import Silent, Survey, decode
+from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.hosts.host import HostFailure
+from unictl.instances.observed.host_state import Survey, UnreachableHost, decode_survey
 
-AT_ONCE = 32
+MAX_CONNECTIONS = 32
 """Connections that are made at the same time (architecture, rule 12)."""
 
-_BARRING = ("newer-format", "renamed")
+_BLOCKING_KINDS = ("newer-format", "renamed")
 """What a host says no with that bars a plan, whatever else it does."""
 
-GRACE = (2.0, 5.0)
+LOST_HOST_GRACE = (2.0, 5.0)
 """Seconds that hosts marked lost are waited for once all others have answered: as long again as those took, within
 these. One that is dead costs no more, and one that is back is as fast as the others."""
 
-Connect = Callable[[Host], Awaitable[Connection]]
-Wished = Mapping[str, str] | Callable[[], Mapping[str, str]]
+Connector = Callable[[Host], Awaitable[Connection]]
+DesiredFingerprints = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Instance name -> wished fingerprint; or what works that out, which is done while the hosts are being reached."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Reached:
+class Connections:
     """Open connections by host, and what each host said."""
 
-    connections: dict[str, Connection]
-    world: dict[str, Survey | Silent]
+    by_host: dict[str, Connection]
+    live_state: dict[str, Survey | UnreachableHost]
 
     async def close(self) -> None:
         """Ends every conversation; a host that is gone meanwhile is no error."""
-        await asyncio.gather(*(each.close() for each in self.connections.values()), return_exceptions=True)
+        await asyncio.gather(*(connection.close() for connection in self.by_host.values()), return_exceptions=True)
 
 
 async def survey_all(
-    hosts: Mapping[str, Host], connect: Connect, *, owner: str, mark: str, full: Wished, was: str = ""
-) -> Reached:
-    """Connects to every host and takes one survey of each. ``full``: whose specs are asked for where they differ;
-    ``was``: the owner that the fleet was before it was renamed.
+    hosts: Mapping[str, Host],
+    connect: Connector,
+    *,
+    owner: str,
+    mark: str,
+    fingerprints: DesiredFingerprints,
+    former_owner: str = "",
+) -> Connections:
+    """Connects to every host and takes one survey of each.
+
+    ``fingerprints``: whose specs are asked for where they differ; ``former_owner``: the owner that the fleet was before
+    it was renamed.
 
     Of hosts marked lost only those that answer are in what is returned: their silence is what everybody expects.
-    What working ``full`` out raises is raised here, and no host is asked anything.
+    What working ``fingerprints`` out raises is raised here, and no host is asked anything.
     """
-    gates = {lost: asyncio.Semaphore(AT_ONCE) for lost in (False, True)}
-    reached = Reached(connections={}, world={})
-    wished = _beside(full) if callable(full) else _known(full)
-    began = time.monotonic()
+    slots = {lost: asyncio.Semaphore(MAX_CONNECTIONS) for lost in (False, True)}
+    connections = Connections(by_host={}, live_state={})
+    pending_fingerprints = _in_thread(fingerprints) if callable(fingerprints) else _completed_future(fingerprints)
+    start_time = time.monotonic()
 
-    async def one(host: Host) -> None:
-        async with gates[host.lost]:
-            await _reach(reached, host, connect, (owner, mark, was), wished)
+    async def survey_one(host: Host) -> None:
+        async with slots[host.lost]:
+            await _survey_host(connections, host, connect, (owner, mark, former_owner), pending_fingerprints)
 
-    given = {name: asyncio.ensure_future(one(host)) for name, host in sorted(hosts.items())}
-    tasks = list(given.values())
+    tasks_by_host = {name: asyncio.ensure_future(survey_one(host)) for name, host in sorted(hosts.items())}
+    tasks = list(tasks_by_host.values())
     try:
-        await asyncio.gather(wished, *(task for name, task in given.items() if not hosts[name].lost))
-        lost = {name: task for name, task in given.items() if hosts[name].lost}
-        await _give_up(reached, lost, after=min(max(time.monotonic() - began, GRACE[0]), GRACE[1]))
+        await asyncio.gather(
+            pending_fingerprints, *(task for name, task in tasks_by_host.items() if not hosts[name].lost)
+        )
+        lost = {name: task for name, task in tasks_by_host.items() if hosts[name].lost}
+        await _drop_lost_hosts(
+            connections, lost, timeout=min(max(time.monotonic() - start_time, LOST_HOST_GRACE[0]), LOST_HOST_GRACE[1])
+        )
     except BaseException:
         for task in tasks:
             # Once: a second time would break off what the first one ends in order.
             if not task.cancelling():
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await reached.close()
+        await connections.close()
         raise
-    return reached
+    return connections
 
 
-async def _give_up(reached: Reached, lost: Mapping[str, "asyncio.Future[None]"], *, after: float) -> None:
+async def _drop_lost_hosts(
+    connections: Connections, lost: Mapping[str, "asyncio.Future[None]"], *, timeout: float
+) -> None:
     """Lost hosts that do not answer within that many seconds are as if nobody had asked them."""
     if not lost:
         return
-    await asyncio.wait(lost.values(), timeout=after)
+    await asyncio.wait(lost.values(), timeout=timeout)
     for task in lost.values():
         task.cancel()
     await asyncio.gather(*lost.values(), return_exceptions=True)
     for name in lost:
-        said = reached.world.get(name)
-        if isinstance(said, Silent) and not said.code:
-            del reached.world[name]
-    mute = [reached.connections.pop(name) for name in lost.keys() & reached.connections.keys() - reached.world.keys()]
-    await asyncio.gather(*(asyncio.wait_for(each.close(), 0.5) for each in mute), return_exceptions=True)
+        host_state = connections.live_state.get(name)
+        if isinstance(host_state, UnreachableHost) and not host_state.code:
+            del connections.live_state[name]
+    unanswered = [
+        connections.by_host.pop(name)
+        for name in lost.keys() & connections.by_host.keys() - connections.live_state.keys()
+    ]
+    await asyncio.gather(
+        *(asyncio.wait_for(connection.close(), 0.5) for connection in unanswered), return_exceptions=True
+    )
 
 
-def _known(full: Mapping[str, str]) -> "asyncio.Future[Mapping[str, str]]":
-    known: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
-    known.set_result(full)
-    return known
+def _completed_future(fingerprints: Mapping[str, str]) -> "asyncio.Future[Mapping[str, str]]":
+    completed: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
+    completed.set_result(fingerprints)
+    return completed
 
 
-def _beside(work: Callable[[], Mapping[str, str]]) -> "asyncio.Future[Mapping[str, str]]":
+def _in_thread(work: Callable[[], Mapping[str, str]]) -> "asyncio.Future[Mapping[str, str]]":
     """Does it in a thread of its own, which holds nobody up who wants to leave."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[Mapping[str, str]] = loop.create_future()
+    future: asyncio.Future[Mapping[str, str]] = loop.create_future()
 
-    def settle(tell: Callable[..., None], told: object) -> None:
-        if not done.done():
-            tell(told)
+    def settle(set_outcome: Callable[..., None], outcome: object) -> None:
+        if not future.done():
+            set_outcome(outcome)
 
     def run() -> None:
-        tell: Callable[..., None] = done.set_result
+        set_outcome: Callable[..., None] = future.set_result
         try:
-            told: object = work()
+            outcome: object = work()
         except BaseException as problem:
-            tell, told = done.set_exception, problem
+            set_outcome, outcome = future.set_exception, problem
         with suppress(RuntimeError):
             # The loop is closed where somebody left meanwhile.
-            loop.call_soon_threadsafe(settle, tell, told)
+            loop.call_soon_threadsafe(settle, set_outcome, outcome)
 
     threading.Thread(target=run, daemon=True).start()
-    return done
+    return future
 
 
-async def _reach(
-    reached: Reached,
+async def _survey_host(
+    connections: Connections,
     host: Host,
-    connect: Connect,
+    connect: Connector,
     fleet: tuple[str, str, str],
-    wished: "asyncio.Future[Mapping[str, str]]",
+    pending_fingerprints: "asyncio.Future[Mapping[str, str]]",
 ) -> None:
-    began = time.monotonic()
+    start_time = time.monotonic()
     try:
-        connection = reached.connections[host.name] = await connect(host)
+        connection = connections.by_host[host.name] = await connect(host)
     except Failure as failure:
-        reached.world[host.name] = _silent(host.name, failure)
+        connections.live_state[host.name] = _unreachable_host(host.name, failure)
         return
-    full, asked = await wished, time.time()
-    owner, mark, was = fleet
+    fingerprints, asked_at = await pending_fingerprints, time.time()
+    owner, mark, former_owner = fleet
     try:
-        reply = await connection.survey(owner, mark, full, was)
+        reply = await connection.survey(owner, mark, fingerprints, former_owner)
     except Failure as failure:
-        reached.world[host.name] = _silent(host.name, failure)
-        del reached.connections[host.name]
+        connections.live_state[host.name] = _unreachable_host(host.name, failure)
+        del connections.by_host[host.name]
         await connection.close()
         return
-    said = decode(host.name, reply)
-    reached.world[host.name] = replace(
-        said,
-        skew=_outside(said.clock, asked, time.time()),
-        took=time.monotonic() - began,
+    survey = decode_survey(host.name, reply)
+    connections.live_state[host.name] = replace(
+        survey,
+        skew=_clock_skew(survey.clock, asked_at, time.time()),
+        took=time.monotonic() - start_time,
         round_trips=connection.round_trips,
         notes=tuple(connection.notes),
     )
 
 
-def _outside(clock: float, asked: float, answered: float) -> float:
+def _clock_skew(clock: float, request_time: float, reply_time: float) -> float:
     """How far a clock that was read between two moments lies outside of them; negative: behind."""
-    return min(0.0, clock - asked) + max(0.0, clock - answered)
+    return min(0.0, clock - request_time) + max(0.0, clock - reply_time)
 
 
-def _silent(host: str, failure: Failure) -> Silent:
-    code = failure.kind if isinstance(failure, HostProblem) and failure.kind in _BARRING else ""
-    return Silent(host=host, why=failure.summary.removeprefix(f"host {host}: "), hint=failure.hint, code=code)
+def _unreachable_host(host: str, failure: Failure) -> UnreachableHost:
+    code = failure.kind if isinstance(failure, HostFailure) and failure.kind in _BLOCKING_KINDS else ""
+    return UnreachableHost(
+        host=host, reason=failure.summary.removeprefix(f"host {host}: "), hint=failure.hint, code=code
+    )
 
 
-async def survey_again(
-    connections: Mapping[str, Connection], *, owner: str, mark: str, full: Mapping[str, str], was: str = ""
-) -> dict[str, Survey | Silent]:
+async def resurvey(
+    connections: Mapping[str, Connection],
+    *,
+    owner: str,
+    mark: str,
+    fingerprints: Mapping[str, str],
+    former_owner: str = "",
+) -> dict[str, Survey | UnreachableHost]:
     """A fresh survey over connections that are open."""
 
-    async def one(name: str, connection: Connection) -> Survey | Silent:
+    async def survey_one(name: str, connection: Connection) -> Survey | UnreachableHost:
         try:
-            return decode(name, await connection.survey(owner, mark, full, was))
+            return decode_survey(name, await connection.survey(owner, mark, fingerprints, former_owner))
         except Failure as failure:
-            return _silent(name, failure)
+            return _unreachable_host(name, failure)
 
     names = sorted(connections)
-    said = await asyncio.gather(*(one(name, connections[name]) for name in names))
-    return dict(zip(names, said, strict=True))
+    host_states = await asyncio.gather(*(survey_one(name, connections[name]) for name in names))
+    return dict(zip(names, host_states, strict=True))

@@ -2,7 +2,7 @@
 
 import re
 
-from unictl.fleet.model import Connect
+from unictl.fleet.model import ConnectionAddress
 
 # A word that begins with "-" would be read as an option by ssh (CVE-2017-1000117 and its kin).
 _SSH = re.compile(
@@ -12,37 +12,37 @@ _SSH = re.compile(
 )
 
 
-def parse(text: str) -> Connect:
+def parse_connection_url(text: str) -> ConnectionAddress:
     """The parts of ``text``; ValueError with a sentence otherwise."""
     if text == "local":
-        return Connect()
+        return ConnectionAddress()
     match = _SSH.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is no way to a host: {_reason(text)}")
+        raise ValueError(f"{text!r} is no way to a host: {_explain_invalid(text)}")
     port = int(match["port"]) if match["port"] else None
     if port is not None and not 0 < port < 65536:
         raise ValueError(f"{text!r} has no possible port: ports go from 1 to 65535")
-    return Connect(kind="ssh", host=match["host"].strip("[]"), user=match["user"] or "", port=port)
+    return ConnectionAddress(kind="ssh", host=match["host"].strip("[]"), user=match["user"] or "", port=port)
 
 
-def _reason(text: str) -> str:
+def _explain_invalid(text: str) -> str:
     if text in ("localhost", "127.0.0.1", "::1", "ssh://local"):
         return "write local"
-    rest = text.removeprefix("ssh://")
-    if rest == text:
-        wanted = f"write ssh://{text}" if _SSH.fullmatch(f"ssh://{text}") and "/" not in text else "write local"
-        return f"{wanted} or ssh://[user@]host[:port]" if wanted == "write local" else f"{wanted}, or local"
-    if rest.startswith("-") or "@-" in rest:
+    address = text.removeprefix("ssh://")
+    if address == text:
+        suggestion = f"write ssh://{text}" if _SSH.fullmatch(f"ssh://{text}") and "/" not in text else "write local"
+        return f"{suggestion} or ssh://[user@]host[:port]" if suggestion == "write local" else f"{suggestion}, or local"
+    if address.startswith("-") or "@-" in address:
         return "a user or host that begins with '-' would be an option of ssh"
-    if ":" in rest.split("@")[0] and "@" in rest:
+    if ":" in address.split("@")[0] and "@" in address:
         return "a password has no place here; use keys or an agent"
-    if "/" in rest:
+    if "/" in address:
         return "nothing may follow the host; the folder on the host is the key `root`"
     return "write local or ssh://[user@]host[:port]"
 
 
-def text_of(connect: Connect) -> str:
-    """How ``connect`` is written; ``parse`` of it gives ``connect`` again."""
+def format_connection_url(connect: ConnectionAddress) -> str:
+    """How ``connect_url`` is written; ``parse_connection_url`` of it gives ``connect_url`` again."""
     if connect.kind == "local":
         return "local"
     host = f"[{connect.host}]" if ":" in connect.host else connect.host

@@ -1,9 +1,9 @@
 """The fleet as declared, resolved and typed: what the fleet files mean after includes, templates and environments.
 Pure.
 
-Holds no places (``declaration`` keeps those in a side table by path) and no bytes of images. Memory and sizes
-are bytes, durations are milliseconds. A field's default is the default of the fleet language. Which fields are
-part of an instance's specification is decided in ``instances``, not here.
+Holds no places (``declaration`` keeps those in a side table by path) and no bytes of images. Memory and sizes are
+bytes, durations are milliseconds. A field's default is the default of the fleet language. Which fields are part of
+an instance's specification is decided in ``instances``, not here.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from unictl.fleet.quantities import Share
 from unictl.fleet.references import Text
 
 MIB = 1 << 20
-_NONE = Share(number=0)
-_ONE = Share(number=1)
-_FIFTH = Share(number=20, percent=True)
+_NO_SHARE = Share(number=0)
+_ONE_INSTANCE = Share(number=1)
+_ONE_FIFTH = Share(number=20, percent=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connect:
+class ConnectionAddress:
     """How a host is reached: ``local``, or ssh with optional user and port."""
 
     kind: str = "local"
@@ -30,7 +30,7 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
+class Retention:
     """Bounds of what a host keeps for looking back."""
 
     retired: int = 5
@@ -44,7 +44,7 @@ class Host:
     """A machine with a hypervisor. ``memory``, ``cpus``: declared capacity, else surveyed."""
 
     name: str
-    connect: Connect = field(default_factory=Connect)
+    connect: ConnectionAddress = field(default_factory=ConnectionAddress)
     address: str = ""
     become: bool = False
     root: str = ""
@@ -57,7 +57,7 @@ class Host:
     ingress: bool = True
     drain: bool = False
     lost: bool = False
-    keep: Keep = field(default_factory=Keep)
+    keep: Retention = field(default_factory=Retention)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publish:
+class Publication:
     """``port`` on every ingress host leads to the service's port named ``to``."""
 
     port: int
@@ -180,8 +180,8 @@ class Order(Enum):
 class Update:
     """How a service's instances are replaced."""
 
-    max_parallel: Share = _ONE
-    canary: Share = _NONE
+    max_parallel: Share = _ONE_INSTANCE
+    canary: Share = _NO_SHARE
     order: Order = Order.AUTO
     auto_revert: bool = True
     progress_deadline: int = 300_000
@@ -201,7 +201,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnRequest:
+class OnRequestActivation:
     """Started at the first connection; stopped after ``idle`` ms without one."""
 
     idle: int
@@ -235,13 +235,13 @@ class Service:
     files: tuple[File, ...] = ()
     volumes: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
-    publish: tuple[Publish, ...] = ()
+    publish: tuple[Publication, ...] = ()
     needs: tuple[str, ...] = ()
     health: tuple[Probe, ...] = ()
     update: Update = Update()
     placement: Placement = field(default_factory=Placement)
     restart: str = "on-crash"
-    activation: OnRequest | None = None
+    activation: OnRequestActivation | None = None
     protect: bool = False
     was: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -252,7 +252,7 @@ class Service:
 class Policy:
     """What one plan may do at most."""
 
-    max_destroy: Share = _FIFTH
+    max_destroy: Share = _ONE_FIFTH
     max_changes: Share | None = None
     require_clean_tree: bool = False
     signed_commits: tuple[str, ...] = ()
@@ -261,7 +261,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
+class HostLoss:
     """Hosts that a test loses: ``any`` ``count`` of ``host``, ``zone`` or a label's values, or those of a selector."""
 
     any: str = ""
@@ -270,7 +270,7 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
+class FleetTest:
     """One test of the fleet: what is supposed (``lose``, ``without``, ``scale``), and what has to hold then.
 
     ``healthy``: selector of services -> how many replicas of each answer at once, before anything is placed anew;
@@ -279,7 +279,7 @@ class Expectation:
     """
 
     name: str
-    lose: Loss | None = None
+    lose: HostLoss | None = None
     without: tuple[str, ...] = ()
     scale: Mapping[str, int] = field(default_factory=dict)
     healthy: Mapping[str, Share] = field(default_factory=dict)
@@ -289,7 +289,7 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notify:
+class Notification:
     """A command told about events; runs only with trust."""
 
     run: tuple[str, ...]
@@ -312,8 +312,8 @@ class Fleet:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     policy: Policy = Policy()
-    tests: Mapping[str, Expectation] = field(default_factory=dict)
-    notify: tuple[Notify, ...] = ()
+    tests: Mapping[str, FleetTest] = field(default_factory=dict)
+    notify: tuple[Notification, ...] = ()
 
     @property
     def mark(self) -> str:
@@ -326,6 +326,6 @@ class Fleet:
         return f"{self.mark}-{self.id}" if self.id else self.mark
 
     @property
-    def former(self) -> str:
+    def former_owner(self) -> str:
         """The owner it was before it was renamed; empty where it was not."""
         return replace(self, name=self.was, was="").owner if self.was else ""

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-PATTERN = r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"
-_NAME = re.compile(PATTERN)
+NAME_PATTERN = r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"
+_NAME = re.compile(NAME_PATTERN)
 _ORDINAL = re.compile(r"(.+)-([0-9]+)")
 
 
@@ -34,31 +34,31 @@ def split_instance(name: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def closest(word: str, known: Iterable[str], *, nearness: float = 0.6) -> str:
-    """The one of ``known`` that was probably meant by ``word``; empty where none is near."""
+def closest_match(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The one of ``candidates`` that was probably meant by ``word``; empty where none is near."""
     # Sorted, so that the answer does not depend on the order in which names were declared.
-    ordered = sorted(set(known))
-    near = get_close_matches(word.lower(), ordered, n=1, cutoff=nearness)
+    ordered = sorted(set(candidates))
+    matches = get_close_matches(word.lower(), ordered, n=1, cutoff=cutoff)
     letters = sorted(word.lower())
-    return near[0] if near else next((name for name in ordered if sorted(name) == letters), "")
+    return matches[0] if matches else next((name for name in ordered if sorted(name) == letters), "")
 
 
-def marked(key: str) -> str:
+def quote_key(key: str) -> str:
     """A key between marks, on one line whatever stands in it."""
     shown = key if key.isprintable() else repr(key)[1:-1]
     return f"`{shown if len(shown) <= 60 else shown[:57] + '...'}`"
 
 
-def listed(names: Iterable[str], *, most: int = 8) -> str:
-    """``a, b and c``, sorted; beyond ``most``, how many more there are."""
+def join_names(names: Iterable[str], *, limit: int = 8) -> str:
+    """``a, b and c``, sorted; beyond ``limit``, how many more there are."""
     ordered = sorted(set(names))
-    shown, more = ordered[:most], len(ordered) - most
-    if more > 0:
-        return f"{', '.join(shown)} and {more} more"
+    shown, hidden_count = ordered[:limit], len(ordered) - limit
+    if hidden_count > 0:
+        return f"{', '.join(shown)} and {hidden_count} more"
     return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
 
 
-def there_are(names: Iterable[str]) -> str:
+def describe_existing(names: Iterable[str]) -> str:
     """``There is a.``, ``There are a and b.``; empty of none."""
-    known = set(names)
-    return f"There {'is' if len(known) == 1 else 'are'} {listed(known)}." if known else ""
+    unique_names = set(names)
+    return f"There {'is' if len(unique_names) == 1 else 'are'} {join_names(unique_names)}." if unique_names else ""

@@ -1,9 +1,8 @@
 """Texts with references: the closed set ``${...}`` of the fleet language. Pure, no logic, no nesting.
 
-A Text is a tuple of literal strings and References. ``$${`` is a literal ``${``. In a run of dollars before a
-brace each pair is one literal dollar, so that ``$$${var.x}`` is a dollar before a reference: without that, a
-literal ending in a dollar before a reference could not be written, and two different texts would have one
-canonical form.
+A Text is a tuple of literal strings and References. ``$${`` is a literal ``${``. In a run of dollars before a brace
+each pair is one literal dollar, so that ``$$${var.x}`` is a dollar before a reference: without that, a literal
+ending in a dollar before a reference could not be written, and two different texts would have one canonical form.
 """
 
 import re
@@ -38,29 +37,29 @@ class Reference:
 Text = tuple[str | Reference, ...]
 
 
-def parse(text: str) -> Text:
+def parse_text(text: str) -> Text:
     """The parts of ``text``; ValueError with a sentence where a reference is malformed."""
     parts: list[str | Reference] = []
     end = 0
     while match := _TOKEN.search(text, end):
         dollars = len(match[1])
-        _literal(parts, text[end : match.start()] + "$" * (dollars // 2))
+        _append_literal(parts, text[end : match.start()] + "$" * (dollars // 2))
         end = match.end()
         if dollars % 2 == 0:
-            _literal(parts, "{")
+            _append_literal(parts, "{")
             continue
         close = text.find("}", end)
         if close < 0:
-            raise ValueError(_unclosed(text))
-        parts.append(_reference(text[end:close]))
+            raise ValueError(_unclosed_message(text))
+        parts.append(_parse_reference(text[end:close]))
         end = close + 1
-    _literal(parts, text[end:])
+    _append_literal(parts, text[end:])
     return tuple(parts)
 
 
-def spans(text: str) -> tuple[tuple[int, int, Reference | str], ...]:
+def find_reference_spans(text: str) -> tuple[tuple[int, int, Reference | str], ...]:
     """Where every reference of ``text`` begins and ends, with it, or with a sentence where it is malformed."""
-    found: list[tuple[int, int, Reference | str]] = []
+    spans_so_far: list[tuple[int, int, Reference | str]] = []
     end = 0
     while match := _TOKEN.search(text, end):
         end = match.end()
@@ -68,20 +67,20 @@ def spans(text: str) -> tuple[tuple[int, int, Reference | str], ...]:
             continue
         start, close = end - 2, text.find("}", end)
         if close < 0:
-            return (*found, (start, len(text), _unclosed(text)))
+            return (*spans_so_far, (start, len(text), _unclosed_message(text)))
         try:
-            found.append((start, close + 1, _reference(text[end:close])))
+            spans_so_far.append((start, close + 1, _parse_reference(text[end:close])))
         except ValueError as error:
-            found.append((start, close + 1, str(error)))
+            spans_so_far.append((start, close + 1, str(error)))
         end = close + 1
-    return tuple(found)
+    return tuple(spans_so_far)
 
 
-def _unclosed(text: str) -> str:
+def _unclosed_message(text: str) -> str:
     return f"'${{' without '}}' in {text!r}: close it, or write $${{ for a literal ${{"
 
 
-def _literal(parts: list[str | Reference], text: str) -> None:
+def _append_literal(parts: list[str | Reference], text: str) -> None:
     if not text:
         return
     last = parts[-1] if parts else None
@@ -91,7 +90,7 @@ def _literal(parts: list[str | Reference], text: str) -> None:
         parts.append(text)
 
 
-def _reference(inside: str) -> Reference:
+def _parse_reference(inside: str) -> Reference:
     for form, kind in _FORMS:
         match = re.fullmatch(form, inside.strip())
         if match:
@@ -102,37 +101,37 @@ def _reference(inside: str) -> Reference:
     )
 
 
-def references(text: Text) -> Iterator[Reference]:
+def find_references(text: Text) -> Iterator[Reference]:
     """The references in ``text``, in order."""
     return (part for part in text if isinstance(part, Reference))
 
 
-def substitute(text: Text, known: Callable[[Reference], str | None]) -> Text:
-    """``text`` with every reference that ``known`` answers replaced; the others stay."""
+def substitute_references(text: Text, resolve: Callable[[Reference], str | None]) -> Text:
+    """``text`` with every reference that ``resolve`` answers replaced; the others stay."""
     parts: list[str | Reference] = []
     for part in text:
         if isinstance(part, str):
-            _literal(parts, part)
+            _append_literal(parts, part)
             continue
-        value = known(part)
+        value = resolve(part)
         if value is None:
             parts.append(part)
         else:
-            _literal(parts, value)
+            _append_literal(parts, value)
     return tuple(parts)
 
 
-def canonical(text: Text) -> str:
-    """One string for ``text`` in which references stay tokens; ``parse`` of it gives ``text`` again."""
+def canonical_text(text: Text) -> str:
+    """One string for ``text`` in which references stay tokens; ``parse_text`` of it gives ``text`` again."""
     return "".join(
-        _escaped(part, before_reference=isinstance(following, Reference)) if isinstance(part, str) else str(part)
+        _escape_literal(part, before_reference=isinstance(following, Reference)) if isinstance(part, str) else str(part)
         for part, following in zip_longest(text, text[1:])
     )
 
 
-def _escaped(literal: str, *, before_reference: bool) -> str:
-    def doubled(match: re.Match[str]) -> str:
+def _escape_literal(literal: str, *, before_reference: bool) -> str:
+    def double_dollars(match: re.Match[str]) -> str:
         at_end = match.end() == len(literal)
         return match[0] if at_end and not before_reference else match[0] * 2
 
-    return _DOLLARS.sub(doubled, literal)
+    return _DOLLARS.sub(double_dollars, literal)

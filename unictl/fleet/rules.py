@@ -9,26 +9,26 @@ from unictl.fleet.model import Fleet
 Rule = Callable[[Fleet], Iterable[Finding]]
 
 RULES: tuple[Rule, ...] = (
-    reference_rules.names,
-    reference_rules.circles,
-    reference_rules.former_names,
-    reference_rules.volume_owners,
-    port_rules.listening,
-    port_rules.published,
-    port_rules.enough_endpoints,
-    port_rules.checks,
-    host_rules.hosts,
-    host_rules.networks,
-    host_rules.placement,
-    service_rules.updates,
-    service_rules.activations,
-    service_rules.jobs,
-    service_rules.images,
-    service_rules.secrets,
-    fleet_test_rules.tests,
+    reference_rules.check_names,
+    reference_rules.check_cycles,
+    reference_rules.check_former_names,
+    reference_rules.check_volume_owners,
+    port_rules.check_port_numbers,
+    port_rules.check_publications,
+    port_rules.check_endpoint_capacity,
+    port_rules.check_health_checks,
+    host_rules.check_hosts,
+    host_rules.check_networks,
+    host_rules.check_placement,
+    service_rules.check_updates,
+    service_rules.check_activations,
+    service_rules.check_jobs,
+    service_rules.check_images,
+    service_rules.check_secrets,
+    fleet_test_rules.check_tests,
 )
 
 
-def findings(fleet: Fleet) -> Findings:
+def check_fleet(fleet: Fleet) -> Findings:
     """Everything that is wrong in ``fleet``, in the order of the rules."""
     return tuple(finding for rule in RULES for finding in rule(fleet))

@@ -7,71 +7,73 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from unictl.diagnostics.finding import Finding, Findings
-from unictl.diagnostics.place import Path
-from unictl.fleet.model import Fleet, Image, Network, Notify, Policy, Publish, Secret, Service, Volume
+from unictl.diagnostics.place import DocumentPath
+from unictl.fleet.model import Fleet, Image, Network, Notification, Policy, Publication, Secret, Service, Volume
 
-GUESTS = ("", "plain", "linux", "unikraft")
-HYPERVISORS = ("", "qemu")
-Asks = Callable[[Any], object]
+SUPPORTED_GUESTS = ("", "plain", "linux", "unikraft")
+SUPPORTED_HYPERVISORS = ("", "qemu")
+FeatureTest = Callable[[Any], object]
 
 
-def _udp(service: Service) -> bool:
+def _uses_udp(service: Service) -> bool:
     return any(port.udp for port in service.ports)
 
 
 # Key of a value, whether the value asks for it, and what that is called.
-_NETWORK: Mapping[str, tuple[Asks, str]] = {
+_NETWORK: Mapping[str, tuple[FeatureTest, str]] = {
     "mode": (lambda network: network.mode != "user", "networks other than user networks"),
 }
-_IMAGE: Mapping[str, tuple[Asks, str]] = {
-    "guest": (lambda image: image.guest not in GUESTS, "this guest family"),
+_IMAGE: Mapping[str, tuple[FeatureTest, str]] = {
+    "guest": (lambda image: image.guest not in SUPPORTED_GUESTS, "this guest family"),
     "oci": (lambda image: image.oci, "images from registries"),
     "build": (lambda image: image.build, "building images"),
 }
-_VOLUME: Mapping[str, tuple[Asks, str]] = {
+_VOLUME: Mapping[str, tuple[FeatureTest, str]] = {
     "snapshot": (lambda volume: volume.snapshot, "snapshots of volumes"),
 }
-_SECRET: Mapping[str, tuple[Asks, str]] = {
+_SECRET: Mapping[str, tuple[FeatureTest, str]] = {
     "command": (lambda secret: secret.command, "secrets from commands"),
     "visible_on_host": (lambda secret: secret.visible_on_host, "secrets that the host may see"),
 }
-_SERVICE: Mapping[str, tuple[Asks, str]] = {
-    "hypervisor": (lambda service: service.hypervisor not in HYPERVISORS, "this hypervisor"),
+_SERVICE: Mapping[str, tuple[FeatureTest, str]] = {
+    "hypervisor": (lambda service: service.hypervisor not in SUPPORTED_HYPERVISORS, "this hypervisor"),
     "files": (lambda service: service.files, "files put into guests"),
-    "ports": (_udp, "UDP ports"),
+    "ports": (_uses_udp, "UDP ports"),
     "activation": (lambda service: service.activation, "activation on request"),
 }
-_PUBLISH: Mapping[str, tuple[Asks, str]] = {
+_PUBLISH: Mapping[str, tuple[FeatureTest, str]] = {
     "host": (lambda publish: publish.host, "publishing by host name"),
     "sni": (lambda publish: publish.sni, "publishing by SNI"),
     "tls": (lambda publish: publish.tls, "ending TLS at the ingress"),
 }
-_POLICY: Mapping[str, tuple[Asks, str]] = {
+_POLICY: Mapping[str, tuple[FeatureTest, str]] = {
     "signed": (lambda policy: policy.signed_commits or policy.signed_images, "signatures"),
 }
 
-Value = Network | Image | Volume | Secret | Service | Publish | Policy | Notify
+Declaration = Network | Image | Volume | Secret | Service | Publication | Policy | Notification
 
 
-def _asked(value: Value, path: Path, table: Mapping[str, tuple[Asks, str]]) -> Iterator[Finding]:
-    for key, (asks, what) in table.items():
-        if asks(value):
-            yield _not_yet((*path, key), what)
+def _check_features(
+    value: Declaration, path: DocumentPath, table: Mapping[str, tuple[FeatureTest, str]]
+) -> Iterator[Finding]:
+    for key, (uses_feature, feature) in table.items():
+        if uses_feature(value):
+            yield _not_supported((*path, key), feature)
 
 
-def _not_yet(path: Path, what: str, *, about_key: bool = False) -> Finding:
-    text = f"{what}: not supported yet"
+def _not_supported(path: DocumentPath, feature: str, *, about_key: bool = False) -> Finding:
+    text = f"{feature}: not supported yet"
     hint = "Take it away until a later version can do it."
-    return Finding(path=path, code="not-supported-yet", text=text, hint=hint, about_key=about_key)
+    return Finding(path=path, code="not-supported-yet", summary=text, hint=hint, at_key=about_key)
 
 
-def unsupported(fleet: Fleet) -> Findings:
+def find_unsupported(fleet: Fleet) -> Findings:
     """Every key that is set to something unictl cannot do yet."""
-    return tuple(_unsupported(fleet))
+    return tuple(_unsupported_findings(fleet))
 
 
-def _unsupported(fleet: Fleet) -> Iterator[Finding]:
-    sections: tuple[tuple[str, Mapping[str, Any], Mapping[str, tuple[Asks, str]]], ...] = (
+def _unsupported_findings(fleet: Fleet) -> Iterator[Finding]:
+    sections: tuple[tuple[str, Mapping[str, Any], Mapping[str, tuple[FeatureTest, str]]], ...] = (
         ("networks", fleet.networks, _NETWORK),
         ("images", fleet.images, _IMAGE),
         ("volumes", fleet.volumes, _VOLUME),
@@ -80,10 +82,10 @@ def _unsupported(fleet: Fleet) -> Iterator[Finding]:
     )
     for section, values, table in sections:
         for name in sorted(values):
-            yield from _asked(values[name], (section, name), table)
+            yield from _check_features(values[name], (section, name), table)
     for service in fleet.services.values():
         for index, publish in enumerate(service.publish):
-            yield from _asked(publish, ("services", service.name, "publish", index), _PUBLISH)
-    yield from _asked(fleet.policy, ("policy",), _POLICY)
+            yield from _check_features(publish, ("services", service.name, "publish", index), _PUBLISH)
+    yield from _check_features(fleet.policy, ("policy",), _POLICY)
     if fleet.notify:
-        yield _not_yet(("notify",), "notifications", about_key=True)
+        yield _not_supported(("notify",), "notifications", about_key=True)

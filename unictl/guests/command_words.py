@@ -7,35 +7,35 @@ character, one line of at most 1023 bytes) and the guest's own splitting into wo
 import re
 from collections.abc import Iterator
 
-from unictl.diagnostics.place import Path
+from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Service
-from unictl.fleet.references import Text, canonical
-from unictl.guests.family import Boot, Finding
+from unictl.fleet.references import Text, canonical_text
+from unictl.guests.family import Boot, GuestFinding
 
-TOKEN = re.compile(r"\{secret:([a-z0-9-]+)\}")
+SECRET_TOKEN = re.compile(r"\{secret:([a-z0-9-]+)\}")
 _RESERVED = re.compile(r"\{(?:qemu|accel|cpu|run|console|config|image:[^}]*|volume:[^}]*|secret:[^}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-LONGEST = 1012
+MAX_COMMAND_LINE_BYTES = 1012
 """Bytes of a command line: QEMU reads its configuration file in lines of 1023 bytes (measured, 7.2), 11 are its own."""
 
 
-def quoted(word: str) -> str:
+def quote_word(word: str) -> str:
     """``word``, in single quotes where it holds a space, is empty, or will hold a secret nobody has seen yet."""
-    return f"'{word}'" if not word or " " in word or TOKEN.search(word) else word
+    return f"'{word}'" if not word or " " in word or SECRET_TOKEN.search(word) else word
 
 
-def secrets(line: str) -> tuple[str, ...]:
+def secret_names(line: str) -> tuple[str, ...]:
     """The names of the secrets that ``line`` waits for, sorted."""
-    return tuple(sorted(set(TOKEN.findall(line))))
+    return tuple(sorted(set(SECRET_TOKEN.findall(line))))
 
 
-def assignments(boot: Boot) -> list[str]:
+def environment_assignments(boot: Boot) -> list[str]:
     """``KEY=VALUE`` for each variable, by name, so that the order in a file never matters."""
     return [f"{key}={value}" for key, value in sorted(boot.environment.items())]
 
 
-def texts(service: Service) -> Iterator[tuple[Path, Text]]:
+def command_texts(service: Service) -> Iterator[tuple[DocumentPath, Text]]:
     """Every text of a service that ends up on the command line, with its place in the fleet."""
     for index, text in enumerate(service.args):
         yield ("services", service.name, "args", index), text
@@ -43,65 +43,66 @@ def texts(service: Service) -> Iterator[tuple[Path, Text]]:
         yield ("services", service.name, "environment", key), text
 
 
-def word_findings(service: Service, *, refused: str, spaces: bool = True) -> tuple[Finding, ...]:
+def check_characters(service: Service, *, refused: str, spaces: bool = True) -> tuple[GuestFinding, ...]:
     """Texts that the command line cannot carry: any character of ``refused``, control characters, tokens, spaces."""
-    found: list[Finding] = []
-    for key, text in texts(service):
+    findings: list[GuestFinding] = []
+    for key, text in command_texts(service):
         literal = "".join(part for part in text if isinstance(part, str))
-        found.extend(_literal(key, literal, refused, spaces))
-    found.extend(_variables(service))
-    found.extend(_length(service))
-    return tuple(found)
+        findings.extend(_check_literal(key, literal, refused, spaces))
+    findings.extend(_check_variable_names(service))
+    findings.extend(_check_length(service))
+    return tuple(findings)
 
 
-def _literal(key: Path, literal: str, refused: str, spaces: bool) -> Iterator[Finding]:
+def _check_literal(key: DocumentPath, literal: str, refused: str, spaces: bool) -> Iterator[GuestFinding]:
     reasons = [f"a {char} cannot stand on this guest's command line" for char in sorted(set(literal) & set(refused))]
     if _CONTROL.search(literal):
         reasons.append("a line break or control character cannot stand on a command line")
     if not spaces and " " in literal:
         reasons.append("this guest's command line cannot carry a space inside a word")
     hint = "keep it out of the command line: put the text into a file or a volume of the guest"
-    yield from (Finding(code="unsafe-character", key=key, summary=reason, hint=hint) for reason in reasons)
+    yield from (GuestFinding(code="unsafe-character", path=key, summary=reason, hint=hint) for reason in reasons)
     if match := _RESERVED.search(literal):
-        yield Finding(
+        yield GuestFinding(
             code="reserved-token",
-            key=key,
+            path=key,
             summary=f"{match[0]} is a token of unictl's own launch documents",
             hint="write it in another way; a secret is written ${secret.NAME}",
         )
 
 
-def _variables(service: Service) -> Iterator[Finding]:
+def _check_variable_names(service: Service) -> Iterator[GuestFinding]:
     for key in service.environment:
         if not _VARIABLE.fullmatch(key):
-            yield Finding(
+            yield GuestFinding(
                 code="bad-variable",
-                key=("services", service.name, "environment", key),
+                path=("services", service.name, "environment", key),
                 summary=f"{key!r} is no name of an environment variable",
                 hint="use letters, digits and '_', not beginning with a digit",
             )
 
 
-def _length(service: Service) -> Iterator[Finding]:
-    total = sum(len(canonical(text).encode()) + 1 for _, text in texts(service))
-    if total > LONGEST:
-        yield too_long(("services", service.name, "args"), total)
+def _check_length(service: Service) -> Iterator[GuestFinding]:
+    total = sum(len(canonical_text(text).encode()) + 1 for _, text in command_texts(service))
+    if total > MAX_COMMAND_LINE_BYTES:
+        yield too_long_finding(("services", service.name, "args"), total)
 
 
-def too_long(key: Path, length: int) -> Finding:
+def too_long_finding(key: DocumentPath, length: int) -> GuestFinding:
     """The refusal of a command line of ``length`` bytes."""
-    return Finding(
+    return GuestFinding(
         code="command-line-too-long",
-        key=key,
-        summary=f"the guest's command line takes {length} bytes; QEMU's configuration file carries at most {LONGEST}",
+        path=key,
+        summary=f"the guest's command line takes {length} bytes; "
+        f"QEMU's configuration file carries at most {MAX_COMMAND_LINE_BYTES}",
         hint="put long texts into a file or a volume of the guest and pass its name",
     )
 
 
-def argument_findings(service: Service, *, empty: bool = True, dashes: bool = True) -> Iterator[Finding]:
+def check_arguments(service: Service, *, empty: bool = True, dashes: bool = True) -> Iterator[GuestFinding]:
     """Arguments that would get lost: empty ones, ones that begin with a space, and ``--`` itself, where those count."""
     for index, text in enumerate(service.args):
-        written = canonical(text)
+        written = canonical_text(text)
         reason = ""
         if not empty and not written.strip():
             reason = "an empty argument gets lost on this guest's command line"
@@ -110,5 +111,5 @@ def argument_findings(service: Service, *, empty: bool = True, dashes: bool = Tr
         elif not dashes and written == "--":
             reason = "an argument '--' ends this guest's command line"
         if reason:
-            key: Path = ("services", service.name, "args", index)
-            yield Finding(code="lost-argument", key=key, summary=reason, hint="write it in another way")
+            key: DocumentPath = ("services", service.name, "args", index)
+            yield GuestFinding(code="lost-argument", path=key, summary=reason, hint="write it in another way")

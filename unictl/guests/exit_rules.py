@@ -39,12 +39,12 @@ class ExitRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A judged end: ``code`` is the guest's exit code where one is known, ``sentence`` says it to people."""
+class GuestExit:
+    """A judged end: ``code`` is the guest's exit code where one is known, ``summary`` says it to people."""
 
     verdict: Verdict
     code: int | None = None
-    sentence: str = ""
+    summary: str = ""
 
 
 _CRASH_REASONS = ("internal-error", "guest-panic", "io-error", "paused", "out-of-memory")
@@ -52,8 +52,8 @@ _CRASH_SIGNALS = (4, 5, 6, 7, 8, 11, 31)
 """ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS: the hypervisor's own faults. Any other signal was sent by somebody."""
 
 
-def judge(exits: Sequence[ExitRule], facts: Mapping[str, Any]) -> Ended:
-    """How a run ended, by ``facts`` {status, signal, reason, console, stopped}, each of which may be missing.
+def classify_exit(exits: Sequence[ExitRule], facts: Mapping[str, Any]) -> GuestExit:
+    """How a run ended, by ``image_facts`` {status, signal, reason, console, stopped}, each of which may be missing.
 
     The host side reads the same table by the same rules, for restarts:
 
@@ -64,26 +64,26 @@ def judge(exits: Sequence[ExitRule], facts: Mapping[str, Any]) -> Ended:
     3. No row: a crash reason or a fault signal is a CRASH, another signal KILLED, status 0 CLEAN, another status
        FAILURE, and no status UNKNOWN.
     """
-    verdict, code = _judged(exits, facts)
-    return Ended(verdict=verdict, code=code, sentence=_sentence(verdict, code, facts))
+    verdict, code = _apply_rules(exits, facts)
+    return GuestExit(verdict=verdict, code=code, summary=_describe(verdict, code, facts))
 
 
-def _judged(exits: Sequence[ExitRule], facts: Mapping[str, Any]) -> tuple[Verdict, int | None]:
+def _apply_rules(exits: Sequence[ExitRule], facts: Mapping[str, Any]) -> tuple[Verdict, int | None]:
     if facts.get("stopped"):
         return Verdict.STOPPED, None
     if facts.get("reason") == "host-signal":
         return Verdict.KILLED, None
     for rule in exits:
-        found = _holds(rule, facts)
-        if found is not None:
-            return rule.verdict, _code(rule, facts, found)
-    return _untold(facts), None
+        groups = _match_rule(rule, facts)
+        if groups is not None:
+            return rule.verdict, _exit_code(rule, facts, groups)
+    return _default_verdict(facts), None
 
 
-def _holds(rule: ExitRule, facts: Mapping[str, Any]) -> Mapping[str, str | None] | None:
+def _match_rule(rule: ExitRule, facts: Mapping[str, Any]) -> Mapping[str, str | None] | None:
     """The named groups of the console's match where every given condition holds, else None."""
-    wanted = (("status", rule.status), ("signal", rule.signal), ("reason", rule.reason))
-    if any(value is not None and facts.get(name) != value for name, value in wanted):
+    conditions = (("status", rule.status), ("signal", rule.signal), ("reason", rule.reason))
+    if any(value is not None and facts.get(name) != value for name, value in conditions):
         return None
     if rule.odd and (facts.get("status") or 0) % 2 == 0:
         return None
@@ -93,8 +93,8 @@ def _holds(rule: ExitRule, facts: Mapping[str, Any]) -> Mapping[str, str | None]
     return matches[-1].groupdict() if matches else None
 
 
-def _code(rule: ExitRule, facts: Mapping[str, Any], found: Mapping[str, str | None]) -> int | None:
-    if text := found.get("code"):
+def _exit_code(rule: ExitRule, facts: Mapping[str, Any], groups: Mapping[str, str | None]) -> int | None:
+    if text := groups.get("code"):
         try:
             return int(text, 0)
         except ValueError:
@@ -104,7 +104,7 @@ def _code(rule: ExitRule, facts: Mapping[str, Any], found: Mapping[str, str | No
     return int(facts["status"]) >> 1 if rule.odd else None
 
 
-def _untold(facts: Mapping[str, Any]) -> Verdict:
+def _default_verdict(facts: Mapping[str, Any]) -> Verdict:
     if facts.get("reason") in _CRASH_REASONS or facts.get("signal") in _CRASH_SIGNALS:
         return Verdict.CRASH
     if facts.get("signal") is not None:
@@ -115,7 +115,7 @@ def _untold(facts: Mapping[str, Any]) -> Verdict:
     return Verdict.CLEAN if status == 0 else Verdict.FAILURE
 
 
-def _sentence(verdict: Verdict, code: int | None, facts: Mapping[str, Any]) -> str:
+def _describe(verdict: Verdict, code: int | None, facts: Mapping[str, Any]) -> str:
     number = "" if code is None else f" with code {code}"
     match verdict:
         case Verdict.CLEAN:
@@ -125,7 +125,7 @@ def _sentence(verdict: Verdict, code: int | None, facts: Mapping[str, Any]) -> s
         case Verdict.CONFIGURATION:
             return f"refused its configuration{number}"
         case Verdict.CRASH:
-            return f"crashed{_because(facts)}"
+            return f"crashed{_crash_detail(facts)}"
         case Verdict.KILLED:
             return "was killed" if facts.get("signal") is None else f"was killed by signal {facts['signal']}"
         case Verdict.STOPPED:
@@ -134,7 +134,7 @@ def _sentence(verdict: Verdict, code: int | None, facts: Mapping[str, Any]) -> s
             return "ended, and nothing says how"
 
 
-def _because(facts: Mapping[str, Any]) -> str:
+def _crash_detail(facts: Mapping[str, Any]) -> str:
     reasons = {
         "guest-reset": " (it reset the machine)",
         "guest-panic": " (it reported a panic)",

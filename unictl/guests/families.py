@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from unictl.guests.family import Family
+from unictl.guests.family import GuestFamily
 from unictl.guests.linux import LINUX
 from unictl.guests.plain import PLAIN
 from unictl.guests.unikraft import UNIKRAFT
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (PLAIN, LINUX, UNIKRAFT)}
+FAMILIES: Mapping[str, GuestFamily] = {family.name: family for family in (PLAIN, LINUX, UNIKRAFT)}

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from unictl.diagnostics.place import Path
+from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Image, Service
 from unictl.guests.exit_rules import ExitRule
 from unictl.guests.image_facts import ImageFacts
 
-Facts = Mapping[str, ImageFacts]
+PartFacts = Mapping[str, ImageFacts]
 """Facts of an image's files by their place: ``kernel``, ``initrd``, ``disk``."""
 
 
@@ -83,16 +83,16 @@ class Devices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something a family cannot do. ``key`` is a path in the fleet: ``("services", "api", "memory")``."""
+class GuestFinding:
+    """Something a family cannot do. ``path`` is a path in the fleet: ``("services", "api", "memory")``."""
 
     code: str
-    key: Path
+    path: DocumentPath
     summary: str
     hint: str = ""
 
 
-class Family(Protocol):
+class GuestFamily(Protocol):
     """What every guest family answers. ``machines``: QEMU machine types it runs on, the default first.
 
     ``ready_pattern`` is a regular expression that the console shows once the guest's kernel is up, or empty.
@@ -110,7 +110,7 @@ class Family(Protocol):
     @property
     def refused(self) -> str: ...
 
-    def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
+    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[GuestFinding, ...]:
         """Everything that cannot work, found before anything is touched; empty where it fits."""
 
     def command_line(self, boot: Boot) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import struct
 
 from unictl.guests import elf
-from unictl.guests.elf import Buffer, Elf, Note
+from unictl.guests.elf import Buffer, ElfHeader, Note
 from unictl.guests.image_facts import ImageFacts
 
 _XEN_GUEST_OS, _XEN_PVH = 6, 18
@@ -26,13 +26,13 @@ def identify(buffer: Buffer, *, sha256: str = "") -> ImageFacts:
     size = len(buffer)
     if buffer[0x202:0x206] == b"HdrS":
         return ImageFacts(
-            sha256=digest, size=size, kind="bzimage", protocols=("linux",), notes=_linux(buffer), family="linux"
+            sha256=digest, size=size, kind="bzimage", protocols=("linux",), notes=_linux_notes(buffer), family="linux"
         )
-    header = elf.header(buffer)
-    flags = elf.multiboot(buffer)
+    header = elf.read_header(buffer)
+    flags = elf.find_multiboot_flags(buffer)
     if header is not None:
-        return _elf(buffer, header, flags, digest)
-    kind = _kind(buffer)
+        return _elf_facts(buffer, header, flags, digest)
+    kind = _file_kind(buffer)
     return ImageFacts(
         sha256=digest,
         size=size,
@@ -42,7 +42,7 @@ def identify(buffer: Buffer, *, sha256: str = "") -> ImageFacts:
     )
 
 
-def _kind(buffer: Buffer) -> str:
+def _file_kind(buffer: Buffer) -> str:
     start = buffer[:512]
     for magic, kind in _MAGICS:
         if start.startswith(magic):
@@ -50,15 +50,15 @@ def _kind(buffer: Buffer) -> str:
     return "disk" if start[510:512] == b"\x55\xaa" else "unknown"
 
 
-def _linux(buffer: Buffer) -> dict[str, str]:
-    version = elf.linux_version(buffer)
+def _linux_notes(buffer: Buffer) -> dict[str, str]:
+    version = elf.read_linux_version(buffer)
     return {"linux.version": version} if version else {}
 
 
-def _elf(buffer: Buffer, header: Elf, flags: int | None, digest: str) -> ImageFacts:
-    found = elf.notes(buffer, header)
-    said = _said(found)
-    protocols = ["pvh"] if "xen.pvh" in said else []
+def _elf_facts(buffer: Buffer, header: ElfHeader, flags: int | None, digest: str) -> ImageFacts:
+    elf_notes = elf.read_notes(buffer, header)
+    descriptions = _describe_notes(elf_notes)
+    protocols = ["pvh"] if "xen.pvh" in descriptions else []
     if flags is not None:
         protocols.append("multiboot")
     return ImageFacts(
@@ -66,40 +66,40 @@ def _elf(buffer: Buffer, header: Elf, flags: int | None, digest: str) -> ImageFa
         size=len(buffer),
         kind=f"elf{header.bits}",
         protocols=tuple(protocols),
-        notes=said,
-        family=_family(buffer, header, said),
+        notes=descriptions,
+        family=_guess_family(buffer, header, descriptions),
         address_flag=bool(flags and flags & _MULTIBOOT_ADDRESSES),
     )
 
 
-def _said(found: tuple[Note, ...]) -> dict[str, str]:
+def _describe_notes(elf_notes: tuple[Note, ...]) -> dict[str, str]:
     """What the notes say, in words. Owners: Xen's ELF notes, Solo5's ABI note (elf_abi.h, 0.12), and ``unictl``."""
-    said: dict[str, str] = {}
-    for note in found:
+    descriptions: dict[str, str] = {}
+    for note in elf_notes:
         if note.owner == "Xen" and note.kind == _XEN_PVH and len(note.value) >= 4:
-            said["xen.pvh"] = hex(int.from_bytes(note.value[:8], "little"))
+            descriptions["xen.pvh"] = hex(int.from_bytes(note.value[:8], "little"))
         elif note.owner == "Xen" and note.kind == _XEN_GUEST_OS:
-            said["xen.guest"] = _words(note.value)
+            descriptions["xen.guest"] = _printable_text(note.value)
         elif note.owner == "Solo5" and note.kind == _SOLO5_ABI and len(note.value) >= 8:
             target, version = struct.unpack_from("<II", note.value)
-            said["solo5.target"] = _SOLO5_TARGETS.get(target, str(target))
-            said["solo5.abi"] = str(version)
+            descriptions["solo5.target"] = _SOLO5_TARGETS.get(target, str(target))
+            descriptions["solo5.abi"] = str(version)
         elif note.owner == "unictl":
-            said["unictl"] = _words(note.value)
-    return said
+            descriptions["unictl"] = _printable_text(note.value)
+    return descriptions
 
 
-def _words(value: bytes) -> str:
+def _printable_text(value: bytes) -> str:
     text = value[:64].split(b"\0", 1)[0].decode("ascii", "replace")
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def _family(buffer: Buffer, header: Elf, said: dict[str, str]) -> str:
+def _guess_family(buffer: Buffer, header: ElfHeader, descriptions: dict[str, str]) -> str:
     """The family a file looks like: section names, notes and PT_INTERP, as each family's build leaves them."""
-    if "solo5.target" in said or elf.interpreter(buffer, header).startswith("/nonexistent/solo5/"):
+    if "solo5.target" in descriptions or elf.read_interpreter(buffer, header).startswith("/nonexistent/solo5/"):
         return "mirage"
-    if "unictl" in said:
+    if "unictl" in descriptions:
         return "plain"
-    if said.get("xen.guest", "").lower() == "linux":
+    if descriptions.get("xen.guest", "").lower() == "linux":
         return "linux"
-    return "unikraft" if ".uk_bootinfo" in elf.section_names(buffer, header) else ""
+    return "unikraft" if ".uk_bootinfo" in elf.read_section_names(buffer, header) else ""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-KINDS = ("elf32", "elf64", "bzimage", "disk", "qcow2", "cpio", "gzip", "unknown")
-PROTOCOLS = ("pvh", "multiboot", "linux", "bios")
+FILE_KINDS = ("elf32", "elf64", "bzimage", "disk", "qcow2", "cpio", "gzip", "unknown")
+BOOT_PROTOCOLS = ("pvh", "multiboot", "linux", "bios")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ImageFacts:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "ImageFacts":
         """The facts written by ``to_json``; unknown keys are ignored (a newer unictl may know more)."""
-        known = {f.name: plain[f.name] for f in fields(cls) if f.name in plain}
-        known["protocols"] = tuple(plain.get("protocols", ()))
-        known["notes"] = dict(plain.get("notes", {}))
-        return cls(**known)
+        values = {fact_field.name: plain[fact_field.name] for fact_field in fields(cls) if fact_field.name in plain}
+        values["protocols"] = tuple(plain.get("protocols", ()))
+        values["notes"] = dict(plain.get("notes", {}))
+        return cls(**values)

@@ -19,30 +19,30 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 from unictl.fleet.model import MIB, Image, Service
-from unictl.guests.command_words import argument_findings, assignments, word_findings
+from unictl.guests.command_words import check_arguments, check_characters, environment_assignments
 from unictl.guests.exit_rules import ExitRule, Verdict
-from unictl.guests.family import Boot, Devices, Facts, Finding, Nic
+from unictl.guests.family import Boot, Devices, GuestFinding, Nic, PartFacts
 from unictl.guests.preflight import (
-    disk_findings,
-    family_findings,
-    file_kind_findings,
-    files_findings,
-    kernel_findings,
-    machine_findings,
-    memory_findings,
-    one_network,
-    pvh_findings,
+    check_disks,
+    check_family,
+    check_file_kind,
+    check_files,
+    check_kernel,
+    check_machine,
+    check_memory,
+    check_pvh,
+    check_single_network,
 )
-from unictl.guests.qemu_exits import CODES, DEBUG_EXIT, HOST, RESET
+from unictl.guests.qemu_exits import CODE_EXIT_RULES, DEBUG_EXIT_DEVICE, HOST_EXIT_RULES, RESET_EXIT_RULES
 
-_LEAST = 8 * MIB
-_WORDS = 32
+_MIN_MEMORY = 8 * MIB
+_MAX_WORDS = 32
 _OWN_VARIABLES = 8
-_TAKEN = (
+_KERNEL_WORDS = (
     "acpi console debug init initrd ip loglevel maxcpus mem nosmp nr_cpus panic pci quiet rdinit reboot resume ro root"
     " rootflags rootfstype rootwait rw single"
 )
-_PARAMETERS = frozenset(_TAKEN.split())
+_KERNEL_PARAMETERS = frozenset(_KERNEL_WORDS.split())
 """Words the kernel takes for itself: a variable of that name would change the kernel instead of reaching init."""
 
 
@@ -55,34 +55,34 @@ class Linux:
     ready_pattern: str = r"Run \S+ as init process"
     refused: str = '" '
     exits: tuple[ExitRule, ...] = (
-        *HOST,
+        *HOST_EXIT_RULES,
         ExitRule(verdict=Verdict.CLEAN, status=0, reason="guest-shutdown"),
-        *RESET,
+        *RESET_EXIT_RULES,
         ExitRule(verdict=Verdict.CRASH, status=0, console=r"Kernel panic - not syncing"),
         ExitRule(verdict=Verdict.CLEAN, status=0),
-        *CODES,
+        *CODE_EXIT_RULES,
     )
 
-    def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
+    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[GuestFinding, ...]:
         """A bzImage, or a vmlinux with PVH entry; an initrd that is an archive; words the kernel's parser can carry."""
         kernel = facts.get("kernel")
         bzimage = kernel is not None and "linux" in kernel.protocols
         size = sum(facts[role].size for role in ("kernel", "initrd") if role in facts)
         return (
-            *machine_findings(self.name, self.machines, service, machine),
-            *family_findings(self.name, image, facts),
-            *kernel_findings(image, facts, optional=("initrd", "disk")),
-            *(() if bzimage else pvh_findings(("images", image.name, "kernel"), facts, "take the bzImage (vmlinuz)")),
-            *file_kind_findings(
-                image, facts, "initrd", ("cpio", "gzip", "unknown"), "a cpio archive, compressed or not"
+            *check_machine(self.name, self.machines, service, machine),
+            *check_family(self.name, image, facts),
+            *check_kernel(image, facts, optional=("initrd", "disk")),
+            *(() if bzimage else check_pvh(("images", image.name, "kernel"), facts, "take the bzImage (vmlinuz)")),
+            *check_file_kind(image, facts, "initrd", ("cpio", "gzip", "unknown"), "a cpio archive, compressed or not"),
+            *check_memory(
+                service, minimum=_MIN_MEMORY + size, explanation=f" (8 MiB beside kernel and initrd, {size >> 20} MiB)"
             ),
-            *memory_findings(service, least=_LEAST + size, why=f" (8 MiB beside kernel and initrd, {size >> 20} MiB)"),
-            *one_network(self.name, service),
-            *disk_findings(self.name, service, most=6),
-            *files_findings(self.name, service),
-            *word_findings(service, refused='"', spaces=False),
-            *argument_findings(service, empty=False, dashes=False),
-            *_kernel_words(service),
+            *check_single_network(self.name, service),
+            *check_disks(self.name, service, limit=6),
+            *check_files(self.name, service),
+            *check_characters(service, refused='"', spaces=False),
+            *check_arguments(service, empty=False, dashes=False),
+            *_check_kernel_words(service),
         )
 
     def command_line(self, boot: Boot) -> str:
@@ -90,9 +90,9 @@ class Linux:
         words = ["console=ttyS0", "panic=-1"]
         words += ["reboot=t"] if boot.machine == "microvm" else []
         words += ["root=/dev/vda", "ro"] if "disk" in boot.parts and "initrd" not in boot.parts else []
-        words += [word for nic in boot.nics[:1] for word in _address(nic, boot.hostname or boot.name)]
+        words += [word for nic in boot.nics[:1] for word in _address_words(nic, boot.hostname or boot.name)]
         words += [f"unictl_name={boot.name}", f"unictl_generation={boot.generation}"]
-        words += assignments(boot)
+        words += environment_assignments(boot)
         words += ["--", *boot.args] if boot.args else []
         return " ".join(words)
 
@@ -103,45 +103,45 @@ class Linux:
                 machine=("acpi=on", "rtc=on", "isa-serial=on", "auto-kernel-cmdline=off"),
                 nic="virtio-net-device",
                 disk="virtio-blk-device",
-                extra=(DEBUG_EXIT,),
+                extra=(DEBUG_EXIT_DEVICE,),
                 defaults=("virtio-mmio.force-legacy=off",),
             )
         return Devices(
             nic="virtio-net-pci,disable-legacy=on,romfile=",
             disk="virtio-blk-pci,disable-legacy=on",
-            extra=(DEBUG_EXIT,),
+            extra=(DEBUG_EXIT_DEVICE,),
         )
 
 
 LINUX = Linux()
 
 
-def _address(nic: Nic, hostname: str) -> list[str]:
+def _address_words(nic: Nic, hostname: str) -> list[str]:
     interface = IPv4Interface(nic.address)
     kernel = f"ip={interface.ip}::{nic.gateway}:{interface.netmask}:{hostname}:eth0:off:{nic.dns}".rstrip(":")
     words = [kernel, f"unictl_ip={nic.address}", f"unictl_gateway={nic.gateway}"]
     return [*words, f"unictl_dns={nic.dns}"] if nic.dns else words
 
 
-def _kernel_words(service: Service) -> Iterator[Finding]:
+def _check_kernel_words(service: Service) -> Iterator[GuestFinding]:
     """Variables the kernel would take for itself, and more words than it hands on (it panics: Too many boot vars)."""
     for key in service.environment:
-        if key in _PARAMETERS or key.startswith("unictl_"):
-            yield Finding(
+        if key in _KERNEL_PARAMETERS or key.startswith("unictl_"):
+            yield GuestFinding(
                 code="kernel-parameter",
-                key=("services", service.name, "environment", key),
+                path=("services", service.name, "environment", key),
                 summary=f"{key!r} does not reach init: it is a word of the kernel's or of unictl's own",
                 hint="use another name, in capitals",
             )
     counted = (
-        ("environment", len(service.environment), _WORDS - _OWN_VARIABLES),
-        ("args", len(service.args), _WORDS - 1),
+        ("environment", len(service.environment), _MAX_WORDS - _OWN_VARIABLES),
+        ("args", len(service.args), _MAX_WORDS - 1),
     )
-    for name, number, most in counted:
-        if number > most:
-            yield Finding(
+    for name, count, limit in counted:
+        if count > limit:
+            yield GuestFinding(
                 code="too-many-words",
-                key=("services", service.name, name),
-                summary=f"{number} words: Linux hands at most {most} to init",
+                path=("services", service.name, name),
+                summary=f"{count} words: Linux hands at most {limit} to init",
                 hint="put them into a file of the initrd or of a volume",
             )

@@ -18,24 +18,24 @@ before those of the command line: the way out where QEMU's 1012 bytes are too fe
 from dataclasses import dataclass
 
 from unictl.fleet.model import MIB, Image, Service
-from unictl.guests.command_words import assignments, quoted, word_findings
+from unictl.guests.command_words import check_characters, environment_assignments, quote_word
 from unictl.guests.exit_rules import ExitRule, Verdict
-from unictl.guests.family import Boot, Devices, Facts, Finding
+from unictl.guests.family import Boot, Devices, GuestFinding, PartFacts
 from unictl.guests.preflight import (
-    disk_findings,
-    family_findings,
-    files_findings,
-    kernel_findings,
-    machine_findings,
-    memory_findings,
-    one_network,
-    pvh_findings,
+    check_disks,
+    check_family,
+    check_files,
+    check_kernel,
+    check_machine,
+    check_memory,
+    check_pvh,
+    check_single_network,
 )
-from unictl.guests.qemu_exits import CODES, DEBUG_EXIT, HOST, RESET
+from unictl.guests.qemu_exits import CODE_EXIT_RULES, DEBUG_EXIT_DEVICE, HOST_EXIT_RULES, RESET_EXIT_RULES
 
-_LEAST = 4 * MIB
-_MOST = 3 << 30
-_SLOTS = 8
+_MIN_MEMORY = 4 * MIB
+_MAX_MEMORY = 3 << 30
+_DEVICE_SLOTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +47,25 @@ class Plain:
     ready_pattern: str = ""
     refused: str = "'\""
     exits: tuple[ExitRule, ...] = (
-        *HOST,
+        *HOST_EXIT_RULES,
         ExitRule(verdict=Verdict.CLEAN, status=0, reason="guest-shutdown"),
-        *RESET,
+        *RESET_EXIT_RULES,
         ExitRule(verdict=Verdict.CRASH, status=0),
-        *CODES,
+        *CODE_EXIT_RULES,
     )
 
-    def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
+    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[GuestFinding, ...]:
         """Kernel with a PVH note and no multiboot header, ``microvm``, 4 MiB to 3 GiB, one network, seven volumes."""
         return (
-            *machine_findings(self.name, self.machines, service, machine),
-            *family_findings(self.name, image, facts),
-            *kernel_findings(image, facts, optional=("initrd",)),
-            *pvh_findings(("images", image.name, "kernel"), facts),
-            *memory_findings(service, least=_LEAST, most=_MOST),
-            *one_network(self.name, service),
-            *disk_findings(self.name, service, most=_SLOTS - 1),
-            *files_findings(self.name, service),
-            *word_findings(service, refused=self.refused),
+            *check_machine(self.name, self.machines, service, machine),
+            *check_family(self.name, image, facts),
+            *check_kernel(image, facts, optional=("initrd",)),
+            *check_pvh(("images", image.name, "kernel"), facts),
+            *check_memory(service, minimum=_MIN_MEMORY, maximum=_MAX_MEMORY),
+            *check_single_network(self.name, service),
+            *check_disks(self.name, service, limit=_DEVICE_SLOTS - 1),
+            *check_files(self.name, service),
+            *check_characters(service, refused=self.refused),
         )
 
     def command_line(self, boot: Boot) -> str:
@@ -74,9 +74,9 @@ class Plain:
         for nic in boot.nics[:1]:
             words += [f"net.ip={nic.address}", f"net.gateway={nic.gateway}"]
             words += [f"net.dns={nic.dns}"] if nic.dns else []
-        words += assignments(boot)
+        words += environment_assignments(boot)
         words += ["--", *boot.args] if boot.args else []
-        return " ".join(quoted(word) for word in words)
+        return " ".join(quote_word(word) for word in words)
 
     def devices(self, boot: Boot) -> Devices:  # noqa: ARG002 - the same for every boot
         """virtio 1 over MMIO, named on the command line because ACPI is off; the clock is the CPU's own."""
@@ -91,7 +91,7 @@ class Plain:
             ),
             nic="virtio-net-device",
             disk="virtio-blk-device",
-            extra=(DEBUG_EXIT,),
+            extra=(DEBUG_EXIT_DEVICE,),
             defaults=("virtio-mmio.force-legacy=off",),
         )
 

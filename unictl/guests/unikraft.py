@@ -17,26 +17,32 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 from unictl.fleet.model import MIB, Image, Service
-from unictl.guests.command_words import argument_findings, assignments, quoted, texts, word_findings
-from unictl.guests.exit_rules import ExitRule, Verdict
-from unictl.guests.family import Boot, Devices, Facts, Finding, Nic
-from unictl.guests.preflight import (
-    family_findings,
-    file_kind_findings,
-    files_findings,
-    kernel_findings,
-    machine_findings,
-    memory_findings,
-    multiboot_findings,
-    one_network,
+from unictl.guests.command_words import (
+    check_arguments,
+    check_characters,
+    command_texts,
+    environment_assignments,
+    quote_word,
 )
-from unictl.guests.qemu_exits import HOST, RESET
+from unictl.guests.exit_rules import ExitRule, Verdict
+from unictl.guests.family import Boot, Devices, GuestFinding, Nic, PartFacts
+from unictl.guests.preflight import (
+    check_family,
+    check_file_kind,
+    check_files,
+    check_kernel,
+    check_machine,
+    check_memory,
+    check_multiboot,
+    check_single_network,
+)
+from unictl.guests.qemu_exits import HOST_EXIT_RULES, RESET_EXIT_RULES
 
-_EINFO = (0, 16, 1)
+_EINFO_VERSION = (0, 16, 1)
 """The first version that takes ``netdev.ip`` and the long form of ``vfs.fstab``."""
-_ENVIRONMENT = (0, 13, 0)
-_FSTAB = (0, 14, 0)
-_LEAST = 4 * MIB
+_ENVIRONMENT_VERSION = (0, 13, 0)
+_FSTAB_VERSION = (0, 14, 0)
+_MIN_MEMORY = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,37 +54,37 @@ class Unikraft:
     ready_pattern: str = r"Powered by"
     refused: str = "'\""
     exits: tuple[ExitRule, ...] = (
-        *HOST,
-        *RESET,
+        *HOST_EXIT_RULES,
+        *RESET_EXIT_RULES,
         ExitRule(verdict=Verdict.CRASH, status=42 << 1 | 1),
         ExitRule(verdict=Verdict.CLEAN, status=41 << 1 | 1),
         ExitRule(verdict=Verdict.CLEAN, status=0),
     )
 
-    def preflight(self, service: Service, image: Image, facts: Facts, machine: str) -> tuple[Finding, ...]:
+    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[GuestFinding, ...]:
         """A multiboot kernel built for QEMU, ``pc`` or ``q35``, at least 4 MiB, a version that can be read."""
         return (
-            *machine_findings(self.name, self.machines, service, machine),
-            *family_findings(self.name, image, facts),
-            *kernel_findings(image, facts, optional=("initrd",)),
-            *multiboot_findings(("images", image.name, "kernel"), facts),
-            *file_kind_findings(image, facts, "initrd", ("cpio",), "an uncompressed cpio archive"),
-            *memory_findings(service, least=_LEAST),
-            *_version_findings(image, service),
-            *files_findings(self.name, service),
-            *word_findings(service, refused=self.refused),
-            *argument_findings(service, empty=False),
-            *_list_findings(service),
+            *check_machine(self.name, self.machines, service, machine),
+            *check_family(self.name, image, facts),
+            *check_kernel(image, facts, optional=("initrd",)),
+            *check_multiboot(("images", image.name, "kernel"), facts),
+            *check_file_kind(image, facts, "initrd", ("cpio",), "an uncompressed cpio archive"),
+            *check_memory(service, minimum=_MIN_MEMORY),
+            *_check_version(image, service),
+            *check_files(self.name, service),
+            *check_characters(service, refused=self.refused),
+            *check_arguments(service, empty=False),
+            *_check_list_values(service),
         )
 
     def command_line(self, boot: Boot) -> str:
         """Parameters of address, environment and root file system, ``--`` if there are any, the arguments."""
-        version = _version(boot.version) or _EINFO
-        words = [word for nic in boot.nics for word in _address(nic, boot.hostname, version)]
-        words += _list("env.vars", [quoted(word) for word in assignments(boot)])
-        words += _rootfs(version) if "initrd" in boot.parts else []
+        version = _parse_version(boot.version) or _EINFO_VERSION
+        words = [word for nic in boot.nics for word in _address_words(nic, boot.hostname, version)]
+        words += _list_words("env.vars", [quote_word(word) for word in environment_assignments(boot)])
+        words += _rootfs_words(version) if "initrd" in boot.parts else []
         words += ["--"] if words else []
-        return " ".join((*words, *(quoted(word) for word in boot.args)))
+        return " ".join((*words, *(quote_word(word) for word in boot.args)))
 
     def devices(self, boot: Boot) -> Devices:  # noqa: ARG002 - the same for every boot
         """Transitional virtio-pci, no boot ROM, and the exit device without which a crash ends with status 0."""
@@ -92,14 +98,14 @@ class Unikraft:
 UNIKRAFT = Unikraft()
 
 
-def _version(text: str) -> tuple[int, int, int] | None:
+def _parse_version(text: str) -> tuple[int, int, int] | None:
     """``0.16.1``, ``v0.17`` as numbers; None where it is no version."""
     match = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?![\d.])", text)
     return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
 
 
-def _address(nic: Nic, hostname: str, version: tuple[int, int, int]) -> list[str]:
-    if version >= _EINFO:
+def _address_words(nic: Nic, hostname: str, version: tuple[int, int, int]) -> list[str]:
+    if version >= _EINFO_VERSION:
         parts = [nic.address, nic.gateway, nic.dns, "", hostname]
         return ["netdev.ip=" + ":".join(parts).rstrip(":")]
     interface = IPv4Interface(nic.address)
@@ -110,45 +116,45 @@ def _address(nic: Nic, hostname: str, version: tuple[int, int, int]) -> list[str
     ]
 
 
-def _list(name: str, values: list[str]) -> list[str]:
+def _list_words(name: str, values: list[str]) -> list[str]:
     return [f"{name}=[", *values, "]"] if values else []
 
 
-def _rootfs(version: tuple[int, int, int]) -> list[str]:
+def _rootfs_words(version: tuple[int, int, int]) -> list[str]:
     """The initrd unpacked as root, in the words of the version."""
-    if version >= _EINFO:
-        return _list("vfs.fstab", ["initrd0:/:extract:::"])
-    return _list("vfs.fstab", ["initrd0:/:extract"]) if version >= _FSTAB else ["vfs.rootfs=initrd"]
+    if version >= _EINFO_VERSION:
+        return _list_words("vfs.fstab", ["initrd0:/:extract:::"])
+    return _list_words("vfs.fstab", ["initrd0:/:extract"]) if version >= _FSTAB_VERSION else ["vfs.rootfs=initrd"]
 
 
-def _version_findings(image: Image, service: Service) -> Iterator[Finding]:
-    version = _version(image.version)
+def _check_version(image: Image, service: Service) -> Iterator[GuestFinding]:
+    version = _parse_version(image.version)
     if image.version and version is None:
-        yield Finding(
+        yield GuestFinding(
             code="bad-version",
-            key=("images", image.name, "version"),
+            path=("images", image.name, "version"),
             summary=f"{image.version!r} is no version of Unikraft",
             hint='write it as in "0.17", or leave it out for 0.16.1 and later',
         )
-    if version and version < _ENVIRONMENT and service.environment:
-        yield Finding(
+    if version and version < _ENVIRONMENT_VERSION and service.environment:
+        yield GuestFinding(
             code="no-environment",
-            key=("services", service.name, "environment"),
+            path=("services", service.name, "environment"),
             summary=f"Unikraft {image.version} takes no environment on its command line; 0.13 and later do",
             hint="pass it in args, or build with a later version",
         )
-    if version and version < _EINFO:
-        yield from one_network(f"unikraft {image.version}", service)
+    if version and version < _EINFO_VERSION:
+        yield from check_single_network(f"unikraft {image.version}", service)
 
 
-def _list_findings(service: Service) -> Iterator[Finding]:
+def _check_list_values(service: Service) -> Iterator[GuestFinding]:
     """A value that ends in ``]`` would end the list of variables (parser.c)."""
-    for key, text in texts(service):
+    for key, text in command_texts(service):
         last = text[-1] if text else ""
         if key[2] == "environment" and isinstance(last, str) and last.endswith("]"):
-            yield Finding(
+            yield GuestFinding(
                 code="unsafe-character",
-                key=key,
+                path=key,
                 summary="a variable's value cannot end with ']': Unikraft reads it as the end of the list",
                 hint="pass it in args",
             )

@@ -4,118 +4,127 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
-from unictl.hosts.conversation import Conversation, Event, Sink
-from unictl.hosts.host import Document, problem
-from unictl.hosts.reconnect import Way
+from unictl.hosts.conversation import ByteSink, Conversation, EventHandler
+from unictl.hosts.host import Document, failure_from_problem
+from unictl.hosts.reconnect import ReconnectingChannel
 from unictl.hosts.upload import Upload
-from unictl.images.stable_reader import Steady
+from unictl.images.stable_reader import StableReader
 from unictl.onhost.protocol import chunks, frames
 
 BATCH_LIMIT = 768 << 10
 """Bytes of launch documents, and of the secrets they name, in one request; longer lists go in several."""
 
 
-class RemoteHost:
-    """A Host behind a conversation. ``begin`` makes another one where its line breaks (see ``way``)."""
+class HostConnection:
+    """A Host behind a conversation. ``begin`` makes another one where its line breaks (see ``reconnect``)."""
 
     def __init__(
         self,
         conversation: Conversation,
-        begin: Callable[[], Awaitable[Conversation]] | None = None,
-        tell: Callable[[str], None] | None = None,
+        start_conversation: Callable[[], Awaitable[Conversation]] | None = None,
+        on_reconnect: Callable[[str], None] | None = None,
     ):
         self.name = conversation.name
-        self._way = Way(conversation, begin, tell)
-        self._was = ""
+        self._channel = ReconnectingChannel(conversation, start_conversation, on_reconnect)
+        self._former_owner = ""
 
     @property
     def round_trips(self) -> int:
         """How often something was asked of it; nothing else waits for an answer."""
-        return self._way.round_trips
+        return self._channel.round_trips
 
     @property
     def notes(self) -> Sequence[str]:
         """What the way there has seen, in sentences."""
-        return self._way.notes
+        return self._channel.notes
 
     async def hello(self) -> dict[str, Any]:
         """Python, user, root, boot id and clock of the host; a Problem where its store cannot be used."""
-        told = await self._way.hello()
-        if "problem" in told:
-            raise problem(self.name, told["problem"])
-        return told
+        greeting = await self._channel.hello()
+        if "problem" in greeting:
+            raise failure_from_problem(self.name, greeting["problem"])
+        return greeting
 
-    async def survey(self, owner: str, mark: str, full: Mapping[str, str], was: str = "") -> dict[str, Any]:
+    async def survey(
+        self, owner: str, mark: str, fingerprints: Mapping[str, str], former_owner: str = ""
+    ) -> dict[str, Any]:
         """Everything a plan reads; whole specs only of names whose wished fingerprint differs. No lease needed.
 
-        ``was``: the owner that the fleet was before it was renamed; what is asked from here on means that one too.
+        ``former_owner``: the owner that the fleet was before it was renamed; what is asked from here on means that one
+        too.
         """
-        self._was = was
-        return await self._ask("survey", owner, mark=mark, full=dict(full))
+        self._former_owner = former_owner
+        return await self._request("survey", owner, mark=mark, full=dict(fingerprints))
 
-    async def acquire(self, owner: str, mark: str, id: str, holder: Document, wait: float) -> int:  # noqa: A002
+    async def acquire_lease(self, owner: str, mark: str, fleet_id: str, holder: Document, timeout: float) -> int:
         """Take the lease, waiting so many seconds; its token. HostBusy names the holder."""
-        asked = {"mark": mark, "id": id, "holder": dict(holder), "wait": wait}
-        return await self._way.take({"do": "lease", **self._fleet(owner), **asked})
+        fields = {"mark": mark, "id": fleet_id, "holder": dict(holder), "wait": timeout}
+        return await self._channel.acquire_lease({"do": "lease", **self._fleet_fields(owner), **fields})
 
-    async def release(self, owner: str) -> None:
+    async def release_lease(self, owner: str) -> None:
         """Give the lease back."""
-        await self._way.release({"do": "release", **self._fleet(owner)})
+        await self._channel.release_lease({"do": "release", **self._fleet_fields(owner)})
 
-    async def end_holder(self, owner: str, was: str = "") -> bool:
+    async def end_lease_holder(self, owner: str, former_owner: str = "") -> bool:
         """End the process that holds the lease; False where nobody does."""
-        self._was = was
-        return bool((await self._ask("end-holder", owner))["ended"])
+        self._former_owner = former_owner
+        return bool((await self._request("end-holder", owner))["ended"])
 
-    async def stage(
+    async def stage_image(
         self,
         owner: str,
         digest: str,
         size: int,
-        open_: Callable[[], BinaryIO],
+        open_image: Callable[[], BinaryIO],
         progress: Callable[[int], None] | None = None,
-        like: Sequence[str] = (),
+        similar: Sequence[str] = (),
     ) -> int | None:
         """Have an image there; the bytes that travelled, None when it was there.
 
-        ``progress`` hears the bytes that are there so far; ``like`` names images there that it may resemble: what they
-        have in common does not travel.
+        ``progress`` hears the bytes that are there so far; ``similar`` names images there that it may resemble: what
+        they have in common does not travel.
         """
-        heard: Event | None = (lambda event: progress(int(event["at"]))) if progress else None
+        on_event: EventHandler | None = (lambda event: progress(int(event["at"]))) if progress else None
         # Where no line lies between, sending is cheaper than looking for what is alike.
-        alike = list(like) if size >= chunks.WORTH and not self._way.near else []
+        similar_digests = list(similar) if size >= chunks.MIN_FILE_SIZE and not self._channel.is_local else []
         uploads: list[Upload] = []
-        with open_() as file:
-            source = Steady(file)
+        with open_image() as file:
+            source = StableReader(file)
 
             def upload() -> Upload:
-                uploads.append(Upload(source, self._way.near))
+                uploads.append(Upload(source, self._channel.is_local))
                 return uploads[-1]
 
-            asked: dict[str, Any] = {"digest": digest, "size": size, "like": alike}
-            reply = await self._ask("stage", owner, event=heard, upload=upload, **asked)
-        return None if reply["had"] else sum(each.sent for each in uploads)
+            fields: dict[str, Any] = {"digest": digest, "size": size, "like": similar_digests}
+            reply = await self._request("stage", owner, event=on_event, upload=upload, **fields)
+        return None if reply["had"] else sum(sent_upload.sent_bytes for sent_upload in uploads)
 
-    async def read(self, owner: str, digest: str, offset: int, size: int, write: Callable[[bytes], object]) -> None:
+    async def read_image(
+        self, owner: str, digest: str, offset: int, size: int, write: Callable[[bytes], object]
+    ) -> None:
         """Give ``write`` the bytes of an image that the host has, from ``offset`` up to its ``size``, in order."""
-        for at in range(offset, size, frames.AHEAD):
-            asked: dict[str, Any] = {"digest": digest, "offset": at, "length": min(frames.AHEAD, size - at)}
-            await self._ask("read", owner, sink=write, **asked)
+        for position in range(offset, size, frames.PULL_WINDOW):
+            fields: dict[str, Any] = {
+                "digest": digest,
+                "offset": position,
+                "length": min(frames.PULL_WINDOW, size - position),
+            }
+            await self._request("read", owner, sink=write, **fields)
 
-    async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int:
+    async def change_volume(self, owner: str, action: str, name: str, size: int = 0) -> int:
         """Create (or grow) or delete a volume; its size in bytes."""
-        return int((await self._ask("volume", owner, action=action, name=name, size=size)).get("size", 0))
+        return int((await self._request("volume", owner, action=action, name=name, size=size)).get("size", 0))
 
     async def launch(
         self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
     ) -> list[dict[str, Any]]:
         """Start these; an outcome each {key, ok, adopted, problem?}."""
         outcomes: list[dict[str, Any]] = []
-        for batch, named in _batches(documents, secrets):
-            outcomes += (await self._ask("launch", owner, instances=batch, secrets=named))["outcomes"]
+        for batch, batch_secrets in _split_batches(documents, secrets):
+            outcomes += (await self._request("launch", owner, instances=batch, secrets=batch_secrets))["outcomes"]
         return outcomes
 
-    async def prove(
+    async def await_healthy(
         self,
         owner: str,
         key: str,
@@ -127,42 +136,44 @@ class RemoteHost:
     ) -> dict[str, Any]:
         """Wait until healthy for so long, or the deadline (ms): {healthy, took, why}. A job is once it ended well."""
         times: dict[str, Any] = {"min_healthy_time": min_healthy_time, "healthy_deadline": healthy_deadline}
-        return await self._ask("await", owner, key=key, probes=list(probes), job=job, **times)
+        return await self._request("await", owner, key=key, probes=list(probes), job=job, **times)
 
-    async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]:
+    async def check_health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]:
         """One round of checks now: {healthy, why}."""
-        return await self._ask("health", owner, key=key, probes=list(probes))
+        return await self._request("health", owner, key=key, probes=list(probes))
 
-    async def mark(self, owner: str, key: str, marks: Document) -> None:
+    async def update_marks(self, owner: str, key: str, marks: Document) -> None:
         """Change what may change of an instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate),
         ``checks`` (kinds of check that its service has)."""
-        await self._ask("mark", owner, key=key, **marks)
+        await self._request("mark", owner, key=key, **marks)
 
-    async def ingress(
+    async def apply_ingress(
         self,
         owner: str,
         text: str,
-        hash: str,  # noqa: A002 - its name on the wire
-        wait: int,
-        out: Sequence[str] = (),
-        leaves: bool = False,
+        digest: str,
+        drain_timeout: int,
+        leaving_keys: Sequence[str] = (),
+        only_leaves: bool = False,
     ) -> dict[str, Any]:
         """Put a configuration in force and wait so many ms for draining: {changed, drained}. Empty text: stop it.
 
-        ``out``: keys that are to be out of it and no more; where none of them is in it, nothing is done. ``leaves``: it
-        only takes members away, which needs no port where it does not run.
+        ``leaving_keys``: keys that are to be out of it and no more; where none of them is in it, nothing is done.
+        ``only_leaves``: it only takes members away, which needs no port where it does not run.
         """
-        return await self._ask("ingress", owner, text=text, hash=hash, wait=wait, out=list(out), leaves=leaves)
+        return await self._request(
+            "ingress", owner, text=text, hash=digest, wait=drain_timeout, out=list(leaving_keys), leaves=only_leaves
+        )
 
-    async def ingress_text(self, owner: str) -> dict[str, str]:
+    async def ingress_config(self, owner: str) -> dict[str, str]:
         """The configuration in place without its servers: {text, hash}; both empty where there is none."""
-        return await self._ask("ingress-text", owner)
+        return await self._request("ingress-text", owner)
 
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool:
         """Stop an instance (``grace`` ms until SIGKILL) and move its record away; False where it was gone."""
-        return bool((await self._ask("retire", owner, key=key, grace=grace, keep=keep))["there"])
+        return bool((await self._request("retire", owner, key=key, grace=grace, keep=keep))["there"])
 
-    async def tail(
+    async def stream_logs(
         self,
         owner: str,
         name: str = "",
@@ -175,35 +186,35 @@ class RemoteHost:
         """Console text of an instance by name (newest) or key, cleaned; ends at the end, or with ``follow`` when it is
         retired or the iteration is given up."""
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        asked: dict[str, Any] = {"name": name, "key": key, "previous": previous, "follow": follow, "lines": lines}
-        asking = asyncio.create_task(
-            self._ask("tail", owner, event=lambda event: pieces.put_nowait(event["data"]), **asked)
+        fields: dict[str, Any] = {"name": name, "key": key, "previous": previous, "follow": follow, "lines": lines}
+        request_task = asyncio.create_task(
+            self._request("tail", owner, event=lambda event: pieces.put_nowait(event["data"]), **fields)
         )
-        asking.add_done_callback(lambda _task: pieces.put_nowait(None))
+        request_task.add_done_callback(lambda _task: pieces.put_nowait(None))
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
-            await asking
+            await request_task
         finally:
-            asking.cancel()
+            request_task.cancel()
 
-    async def ledger_append(self, owner: str, entry: Document) -> int:
+    async def append_ledger(self, owner: str, entry: Document) -> int:
         """Write down what was applied; the lease token it bears."""
-        return int((await self._ask("ledger", owner, append=dict(entry)))["token"])
+        return int((await self._request("ledger", owner, append=dict(entry)))["token"])
 
-    async def ledger_read(self, owner: str, n: int) -> list[dict[str, Any]]:
+    async def read_ledger(self, owner: str, limit: int) -> list[dict[str, Any]]:
         """The last n entries, oldest first; 0: all."""
-        entries: list[dict[str, Any]] = (await self._ask("ledger", owner, read=n))["entries"]
+        entries: list[dict[str, Any]] = (await self._request("ledger", owner, read=limit))["entries"]
         return entries
 
-    async def remember(
+    async def record_applied(
         self, owner: str, policy: Document, hosts: Sequence[Any] | Document, fleet: Document | None = None
     ) -> None:
         """What was last applied. ``fleet``: the mark and id that it is called by from now on."""
-        asked: dict[str, Any] = {"policy": policy, "hosts": hosts, **({"fleet": fleet} if fleet else {})}
-        await self._ask("remember", owner, **asked)
+        fields: dict[str, Any] = {"policy": policy, "hosts": hosts, **({"fleet": fleet} if fleet else {})}
+        await self._request("remember", owner, **fields)
 
-    async def collect(
+    async def collect_garbage(
         self,
         owner: str,
         *,
@@ -211,54 +222,56 @@ class RemoteHost:
         revision: str = "",
         keep_images: int = 10,
         keep_retired: int = 5,
-        end: bool = False,
+        ends_fleet: bool = False,
     ) -> dict[str, Any]:
-        """Remove what nobody names any more; ``end``: everything but retired records and volumes.
+        """Remove what nobody names any more; ``ends_fleet``: everything but retired records and volumes.
 
         ``images`` are those of the ``revision`` that was applied: those of the last ``keep_images`` stay.
         """
-        asked: dict[str, Any] = {"images": list(images), "revision": revision, "keep_images": keep_images}
-        return await self._ask("collect", owner, **asked, keep_retired=keep_retired, end=end)
+        fields: dict[str, Any] = {"images": list(images), "revision": revision, "keep_images": keep_images}
+        return await self._request("collect", owner, **fields, keep_retired=keep_retired, end=ends_fleet)
 
-    async def inventory(self, owner: str, check: bool = False) -> dict[str, Any]:
+    async def read_inventory(self, owner: str, check: bool = False) -> dict[str, Any]:
         """What lies in the store: {images, volumes, disk_free}. ``check``: every image is read and hashed."""
-        return await self._ask("inventory", owner, check=check)
+        return await self._request("inventory", owner, check=check)
 
     async def close(self) -> None:
         """End the conversation; the lease is free then."""
-        await self._way.close()
+        await self._channel.close()
 
-    def _fleet(self, owner: str) -> dict[str, str]:
-        return {"owner": owner, "was": self._was} if self._was else {"owner": owner}
+    def _fleet_fields(self, owner: str) -> dict[str, str]:
+        return {"owner": owner, "was": self._former_owner} if self._former_owner else {"owner": owner}
 
-    async def _ask(
+    async def _request(
         self,
-        do: str,
+        message: str,
         owner: str,
         *,
-        event: Event | None = None,
+        event: EventHandler | None = None,
         upload: Callable[[], Upload] | None = None,
-        sink: Sink | None = None,
-        **rest: Any,
+        sink: ByteSink | None = None,
+        **fields: Any,
     ) -> dict[str, Any]:
-        return await self._way.ask({"do": do, **self._fleet(owner), **rest}, event=event, upload=upload, sink=sink)
+        return await self._channel.send_request(
+            {"do": message, **self._fleet_fields(owner), **fields}, event=event, upload=upload, sink=sink
+        )
 
 
-def _batches(
+def _split_batches(
     documents: Sequence[Document], secrets: Mapping[str, str]
 ) -> Iterator[tuple[list[Document], dict[str, str]]]:
     """The documents in order, in lists that fit a request, each with the secrets that are named in it."""
     batch: list[Document] = []
-    named: dict[str, str] = {}
-    room = BATCH_LIMIT
+    batch_secrets: dict[str, str] = {}
+    remaining_bytes = BATCH_LIMIT
     for document in documents:
-        own = {name: secrets[name] for name in document["run"].get("secrets", ()) if name in secrets}
-        size = len(frames.encode(document)) + len(frames.encode(own))
-        if size > room and batch:
-            yield batch, named
-            batch, named, room = [], {}, BATCH_LIMIT
+        document_secrets = {name: secrets[name] for name in document["run"].get("secrets", ()) if name in secrets}
+        size = len(frames.encode_json(document)) + len(frames.encode_json(document_secrets))
+        if size > remaining_bytes and batch:
+            yield batch, batch_secrets
+            batch, batch_secrets, remaining_bytes = [], {}, BATCH_LIMIT
         batch.append(document)
-        named |= own
-        room -= size
+        batch_secrets |= document_secrets
+        remaining_bytes -= size
     if batch:
-        yield batch, named
+        yield batch, batch_secrets

@@ -5,32 +5,37 @@ from functools import partial
 
 from unictl.fleet import model
 from unictl.hosts import local, openssh, session
-from unictl.hosts.connection import RemoteHost
-from unictl.hosts.host import Host
+from unictl.hosts.connection import HostConnection
+from unictl.hosts.host import HostConnectionProtocol
 
 
-async def connect(
+async def connect_host(
     host: model.Host,
     *,
     command_prefix: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
-    tell: Callable[[str], None] | None = None,
-) -> Host:
+    on_reconnect: Callable[[str], None] | None = None,
+) -> HostConnectionProtocol:
     """Start the conversation; returns at once, a host that cannot be reached is told by the first verb.
 
-    ``command_prefix`` goes before the local command line (``ip netns exec ...`` of a lab, a test's own ssh).
-    ``env``: the environment of ssh or of the local host side; None: inherited. ``tell`` hears of a line that broke and
+    ``command_prefix`` goes before the local command line (``ip netns exec ...`` of a lab, a test's own ssh). ``env``:
+    the environment of ssh or of the local host side; None: inherited. ``on_reconnect`` hears of a line that broke and
     was made again.
     """
     prefix = tuple(command_prefix)
-    begin = partial(session.begin, host.name, root=host.root, become=host.become, env=env)
+    start_conversation = partial(session.start_conversation, host.name, root=host.root, become=host.become, env=env)
     if host.connect.kind == "local":
-        begin = partial(begin, argv=lambda words: (*prefix, *local.argv(words)), near=True, explain=local.explain)
-    else:
-        begin = partial(
-            begin,
-            argv=lambda words: (*prefix, *openssh.argv(host.connect, words)),
-            explain=openssh.explain,
-            dropped=openssh.dropped,
+        start_conversation = partial(
+            start_conversation,
+            wrap_command=lambda words: (*prefix, *local.command_line(words)),
+            is_local=True,
+            explain=local.explain_exit,
         )
-    return RemoteHost(await begin(), begin, tell)
+    else:
+        start_conversation = partial(
+            start_conversation,
+            wrap_command=lambda words: (*prefix, *openssh.command_line(host.connect, words)),
+            explain=openssh.explain_exit,
+            is_dropped=openssh.is_dropped,
+        )
+    return HostConnection(await start_conversation(), start_conversation, on_reconnect)

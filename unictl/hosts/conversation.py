@@ -1,8 +1,8 @@
 """One process and the conversation with it: frames, requests, events, uploads that the host pulls, heartbeat, the
 end.
 
-Nothing waits for the hello: the zip and the first requests leave in one write, so a survey costs one round
-trip. If the other end hangs up before it has said anything, the start is tried again, a few times.
+Nothing waits for the hello: the zip and the first requests leave in one write, so a survey costs one round trip. If
+the other end hangs up before it has said anything, the start is tried again, a few times.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from unictl.onhost.protocol import frames
 
 PREAMBLE_LIMIT = 64 << 10
 """Bytes a login shell may print before the host side speaks."""
-STDERR_KEPT = 4096
-CLOSE_PATIENCE = 15.0
+STDERR_LIMIT = 4096
+CLOSE_TIMEOUT = 15.0
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further try where the other end hangs up as the connection begins; a half more or less."""
 
-Event = Callable[[dict[str, Any]], None]
-Sink = Callable[[bytes], object]
-Reached = Callable[[tuple[str, ...], bool], tuple[str, ...]]
-Dropped = Callable[[int, str], bool]
-Start = Callable[[], Awaitable[asyncio.subprocess.Process]]
+EventHandler = Callable[[dict[str, Any]], None]
+ByteSink = Callable[[bytes], object]
+CommandWrapper = Callable[[tuple[str, ...], bool], tuple[str, ...]]
+DropTest = Callable[[int, str], bool]
+ProcessStarter = Callable[[], Awaitable[asyncio.subprocess.Process]]
 
 
-class Stream:
+class RequestStream:
     """One request on its way: its reply, its events, the file it uploads, where bytes go that the host sends."""
 
-    def __init__(self, event: Event | None, upload: Upload | None, sink: Sink | None):
+    def __init__(self, event: EventHandler | None, upload: Upload | None, sink: ByteSink | None):
         self.event = event
         self.upload = upload
         self.sink = sink
@@ -45,197 +45,218 @@ class Stream:
 
 
 class Conversation:
-    """A started host side. ``name`` is the host's, for what people read; ``asked`` counts requests, each one round
-    trip (the first leaves together with the host side itself)."""
+    """A started host side.
+
+    ``name`` is the host's, for what people read; ``request_count`` counts requests, each one round trip (the first
+    leaves together with the host side itself).
+    """
 
     def __init__(
         self,
         name: str,
         process: asyncio.subprocess.Process,
         nonce: str,
-        explain: disconnect.Explain,
-        near: bool,
-        start: Start | None = None,
-        dropped: Dropped = lambda _code, _said: False,
+        explain: disconnect.ExitExplainer,
+        is_local: bool,
+        start_process: ProcessStarter | None = None,
+        is_dropped: DropTest = lambda _code, _stderr: False,
     ):
         self.name = name
-        self.near = near
+        self.is_local = is_local
         self.hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._process = process
         self._nonce = nonce
         self._explain = explain
-        self._start = start
-        self._dropped = dropped
-        self._streams: dict[int, Stream] = {}
-        self._next = 1
-        self.asked = 0
-        self.drops = 0
-        self._opening: list[bytes] | None = []
-        self._heard = asyncio.get_running_loop().time()
-        self._said = b""
-        self._skipped = b""
+        self._start = start_process
+        self._is_dropped = is_dropped
+        self._streams: dict[int, RequestStream] = {}
+        self._next_number = 1
+        self.request_count = 0
+        self.drop_count = 0
+        self._replay_buffer: list[bytes] | None = []
+        self._last_heard = asyncio.get_running_loop().time()
+        self._stderr_tail = b""
+        self._preamble_output = b""
         self._failure: Unreachable | None = None
-        self._silent = False
+        self._is_silent = False
         self._closing = asyncio.Event()
-        self._tasks = [asyncio.create_task(task) for task in (self._run(), self._stderr(), self._beat())]
+        self._tasks = [
+            asyncio.create_task(task)
+            for task in (self._receive_until_end(), self._read_stderr(), self._send_heartbeats())
+        ]
 
     @property
-    def spoken(self) -> bool:
+    def is_established(self) -> bool:
         """Whether the host side has said something: from then on nothing is tried again here."""
-        return self._opening is None
+        return self._replay_buffer is None
 
     @property
-    def cut(self) -> bool:
+    def was_cut(self) -> bool:
         """Whether it ended in the middle, and not by a silence or by us."""
-        return self.spoken and self._failure is not None and not self._silent and not self._closing.is_set()
+        return self.is_established and self._failure is not None and not self._is_silent and not self._closing.is_set()
 
     @property
-    def trouble(self) -> str:
+    def connect_trouble(self) -> str:
         """How the way there was found, where it was not found at once."""
-        if not self.drops or not self.spoken:
+        if not self.drop_count or not self.is_established:
             return ""
-        times = "once" if self.drops == 1 else f"{self.drops} times"
+        times = "once" if self.drop_count == 1 else f"{self.drop_count} times"
         return f"host {self.name}: its sshd, or a jump host's, dropped the connection as it began, {times}"
 
     # -- asking
 
-    async def ask(
+    async def send_request(
         self,
         request: Mapping[str, Any],
         *,
-        event: Event | None = None,
+        event: EventHandler | None = None,
         upload: Upload | None = None,
-        sink: Sink | None = None,
+        sink: ByteSink | None = None,
     ) -> dict[str, Any]:
         """The reply ``{"ok": ...}`` or ``{"problem": ...}``; Unreachable when the host is gone or silent, another
         Failure where it is longer than a host takes: nothing is sent then."""
-        self._raise_if_gone()
-        body = self._body(request)
-        number, self._next = self._next, self._next + 1
-        stream = self._streams[number] = Stream(event, upload, sink)
-        self.asked += 1
+        self._raise_if_failed()
+        body = self._encode_request(request)
+        number, self._next_number = self._next_number, self._next_number + 1
+        stream = self._streams[number] = RequestStream(event, upload, sink)
+        self.request_count += 1
         if len(self._streams) == 1:
-            self._heard = max(self._heard, asyncio.get_running_loop().time())
-        self.say(b"".join(frames.frames(number, frames.REQUEST, body)))
-        sending = self._sending(number, upload, stream)
+            self._last_heard = max(self._last_heard, asyncio.get_running_loop().time())
+        self.send(b"".join(frames.pack_message(number, frames.REQUEST, body)))
+        sending = self._start_upload(number, upload, stream)
         try:
             return await stream.reply
         except asyncio.CancelledError:
-            self.say(frames.frame(number, frames.CANCEL))
+            self.send(frames.pack_frame(number, frames.CANCEL))
             raise
         finally:
             self._streams.pop(number, None)
             if sending is not None:
                 sending.cancel()
 
-    def _body(self, request: Mapping[str, Any]) -> bytes:
-        body = frames.encode(request)
+    def _encode_request(self, request: Mapping[str, Any]) -> bytes:
+        body = frames.encode_json(request)
         if len(body) > frames.MESSAGE_LIMIT:
             sizes = f"{len(body) / 1e6:.1f} MB, and a host takes {frames.MESSAGE_LIMIT / 1e6:.1f} MB at once"
             text = f"host {self.name}: what it is to be told for `{request['do']}` is {sizes}"
             raise Failure(text, hint="make two fleets of this one; nothing of it was sent")
         return body
 
-    def _sending(self, number: int, upload: Upload | None, stream: Stream) -> asyncio.Task[None] | None:
+    def _start_upload(self, number: int, upload: Upload | None, stream: RequestStream) -> asyncio.Task[None] | None:
         """What answers the host's wishes for pieces of a file."""
         if upload is None or self._process.stdin is None:
             return None
         sending = asyncio.create_task(upload.run(number, self._process.stdin))
-        sending.add_done_callback(lambda task: self._sent(number, task, stream, upload.source.name))
+        sending.add_done_callback(lambda task: self._upload_ended(number, task, stream, upload.source.name))
         return sending
 
-    def _sent(self, number: int, task: asyncio.Task[None], stream: Stream, file: str) -> None:
+    def _upload_ended(self, number: int, task: asyncio.Task[None], stream: RequestStream, file: str) -> None:
         """A file that cannot be sent ends its request. A line that broke ends the reader too, which tells it."""
         error = None if task.cancelled() else task.exception()
         if error is None or isinstance(error, ConnectionError) or stream.reply.done():
             return
-        why = (isinstance(error, OSError) and error.strerror) or error
-        text = f"host {self.name}: {file} cannot be sent there any more: {why}"
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        text = f"host {self.name}: {file} cannot be sent there any more: {reason}"
         hint = "plan again when nothing writes to it; what is there already is not sent again"
         stream.reply.set_exception(Failure(text, hint=hint))
-        self.say(frames.frame(number, frames.CANCEL))
+        self.send(frames.pack_frame(number, frames.CANCEL))
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Bytes for the host side; said again to another process while nothing was answered."""
-        if self._opening is not None:
-            self._opening.append(data)
+        if self._replay_buffer is not None:
+            self._replay_buffer.append(data)
         if self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(data)
 
-    def _raise_if_gone(self) -> None:
+    def _raise_if_failed(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     # -- hearing
 
-    async def _run(self) -> None:
+    async def _receive_until_end(self) -> None:
         """Listen to the end; begin again where nothing was said and the other end may take it now."""
         while True:
-            await self._listen()
+            await self._receive()
             code = await self._process.wait()
             with suppress(Exception):
                 await asyncio.wait_for(asyncio.shield(self._tasks[1]), 1)
-            if not await self._begun_again(code):
+            if not await self._restart_if_dropped(code):
                 break
-        said, printed = (each.decode("utf-8", "replace") for each in (self._said, self._skipped))
-        self._fail(disconnect.reason(self.name, code, said, printed, self._explain, spoken=self.spoken, near=self.near))
+        stderr, preamble = (output.decode("utf-8", "replace") for output in (self._stderr_tail, self._preamble_output))
+        self._fail(
+            disconnect.disconnect_failure(
+                self.name,
+                code,
+                stderr,
+                preamble,
+                self._explain,
+                established=self.is_established,
+                is_local=self.is_local,
+            )
+        )
 
-    async def _listen(self) -> None:
+    async def _receive(self) -> None:
         assert self._process.stdout is not None
         try:
-            await self._preamble(self._process.stdout)
-            self._opening = None
+            await self._skip_preamble(self._process.stdout)
+            self._replay_buffer = None
             while True:
-                head = await self._process.stdout.readexactly(frames.HEAD.size)
-                size, number, kind = frames.HEAD.unpack(head)
-                if size > frames.limit(kind):
+                head = await self._process.stdout.readexactly(frames.HEADER.size)
+                size, number, kind = frames.HEADER.unpack(head)
+                if size > frames.body_limit(kind):
                     break
                 body = await self._process.stdout.readexactly(size) if size else b""
-                self._heard = asyncio.get_running_loop().time()
-                self._frame(number, kind, body)
+                self._last_heard = asyncio.get_running_loop().time()
+                self._handle_frame(number, kind, body)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             pass
 
-    async def _begun_again(self, code: int) -> bool:
+    async def _restart_if_dropped(self, code: int) -> bool:
         """Whether another process says what was said to the one that was dropped."""
-        said = self._said.decode("utf-8", "replace")
-        if self._start is None or self._opening is None or self.drops >= len(PAUSES) or not self._dropped(code, said):
+        stderr = self._stderr_tail.decode("utf-8", "replace")
+        if (
+            self._start is None
+            or self._replay_buffer is None
+            or self.drop_count >= len(PAUSES)
+            or not self._is_dropped(code, stderr)
+        ):
             return False
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), PAUSES[self.drops] * random.uniform(0.5, 1.5))
+            await asyncio.wait_for(self._closing.wait(), PAUSES[self.drop_count] * random.uniform(0.5, 1.5))
         if self._closing.is_set() or self._failure is not None:
             return False
-        self.drops += 1
-        self._said = self._skipped = b""
-        await self._over()
+        self.drop_count += 1
+        self._stderr_tail = self._preamble_output = b""
+        await self._close_transport()
         self._process = await self._start()
         if self._closing.is_set():
             self._kill()
-        self._heard = asyncio.get_running_loop().time()
-        self._tasks[1] = asyncio.create_task(self._stderr())
+        self._last_heard = asyncio.get_running_loop().time()
+        self._tasks[1] = asyncio.create_task(self._read_stderr())
         if self._process.stdin is not None:
-            self._process.stdin.write(b"".join(self._opening))
+            self._process.stdin.write(b"".join(self._replay_buffer))
         return True
 
-    async def _preamble(self, reader: asyncio.StreamReader) -> None:
+    async def _skip_preamble(self, reader: asyncio.StreamReader) -> None:
         """Skip what the login shell prints, up to the nonce; keep it for the error text."""
-        wanted = frames.PREAMBLE + self._nonce.encode()
-        while wanted not in self._skipped:
+        greeting = frames.PREAMBLE + self._nonce.encode()
+        while greeting not in self._preamble_output:
             try:
-                self._skipped += await reader.readuntil(b"\n")
+                self._preamble_output += await reader.readuntil(b"\n")
             except asyncio.IncompleteReadError as end:
-                self._skipped += end.partial
+                self._preamble_output += end.partial
                 raise
             except asyncio.LimitOverrunError:
                 # A line without end.
-                self._skipped += await reader.read(PREAMBLE_LIMIT + 1)
-            if len(self._skipped) > PREAMBLE_LIMIT:
-                self._fail(disconnect.flooded(self.name, self._skipped))
+                self._preamble_output += await reader.read(PREAMBLE_LIMIT + 1)
+            if len(self._preamble_output) > PREAMBLE_LIMIT:
+                self._fail(disconnect.flooded_failure(self.name, self._preamble_output))
                 self._kill()
                 raise ValueError("no host side in sight")
-        self._skipped = self._skipped.partition(wanted)[0]
+        self._preamble_output = self._preamble_output.partition(greeting)[0]
 
-    def _frame(self, number: int, kind: int, body: bytes) -> None:
+    def _handle_frame(self, number: int, kind: int, body: bytes) -> None:
         if number == 0:
             if kind == frames.EVENT and not self.hello.done():
                 self.hello.set_result(json.loads(body))
@@ -250,26 +271,26 @@ class Conversation:
         elif kind == frames.REPLY and not stream.reply.done():
             stream.reply.set_result(json.loads(b"".join([*stream.parts, body])))
         elif kind == frames.WANT and stream.upload is not None:
-            stream.upload.want(json.loads(body))
+            stream.upload.request_chunk(json.loads(body))
         elif kind in (frames.DATA, frames.DEFLATED) and stream.sink is not None:
-            stream.sink(frames.piece(kind, body)[1])
+            stream.sink(frames.unpack_data(kind, body)[1])
 
-    async def _stderr(self) -> None:
+    async def _read_stderr(self) -> None:
         assert self._process.stderr is not None
         with suppress(ConnectionError):
             while piece := await self._process.stderr.read(4096):
-                self._said = (self._said + piece)[-STDERR_KEPT:]
+                self._stderr_tail = (self._stderr_tail + piece)[-STDERR_LIMIT:]
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         """Ping; a host that says nothing for so long while something is asked of it is silent."""
         while True:
-            await asyncio.sleep(frames.PING_EVERY)
-            if self.spoken:
-                self.say(frames.frame(0, frames.PING))
-            quiet = asyncio.get_running_loop().time() - self._heard
-            if self._streams and quiet > frames.SILENCE:
-                self._silent = True
-                self._fail(disconnect.silent(self.name, quiet, spoken=self.spoken))
+            await asyncio.sleep(frames.PING_INTERVAL)
+            if self.is_established:
+                self.send(frames.pack_frame(0, frames.PING))
+            silence = asyncio.get_running_loop().time() - self._last_heard
+            if self._streams and silence > frames.SILENCE_LIMIT:
+                self._is_silent = True
+                self._fail(disconnect.silence_failure(self.name, silence, established=self.is_established))
                 self._kill()
 
     # -- ending
@@ -277,9 +298,9 @@ class Conversation:
     def _fail(self, failure: Unreachable) -> None:
         if self._failure is None:
             self._failure = failure
-        for waiting in [stream.reply for stream in self._streams.values()] + [self.hello]:
-            if not waiting.done():
-                waiting.set_exception(self._failure)
+        for future in [stream.reply for stream in self._streams.values()] + [self.hello]:
+            if not future.done():
+                future.set_exception(self._failure)
         if not self.hello.cancelled() and self.hello.done():
             # Nobody need have asked for the hello; an unread failure is not worth a warning at exit.
             self.hello.exception()
@@ -287,7 +308,7 @@ class Conversation:
     def _kill(self) -> None:
         """An ssh goes with what it has started to jump; a host side of this very machine is not its children."""
         with suppress(ProcessLookupError):
-            if self.near or self._process.returncode is not None:
+            if self.is_local or self._process.returncode is not None:
                 self._process.kill()
             else:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -300,11 +321,11 @@ class Conversation:
         self._tasks[2].cancel()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        if not self.asked or not (self.spoken or self._streams):
+        if not self.request_count or not (self.is_established or self._streams):
             # Nothing is in hand there, or nobody waits for it any more; it may not be reached yet, which can take long.
             self._kill()
         try:
-            await asyncio.wait_for(asyncio.shield(self._tasks[0]), CLOSE_PATIENCE)
+            await asyncio.wait_for(asyncio.shield(self._tasks[0]), CLOSE_TIMEOUT)
         except (TimeoutError, asyncio.CancelledError):
             self._kill()
             raise
@@ -312,9 +333,9 @@ class Conversation:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._over()
+            await self._close_transport()
 
-    async def _over(self) -> None:
+    async def _close_transport(self) -> None:
         """A loop that closes right after this finds nothing open, also where somebody left in a hurry, and no word of
         a pipe that broke, which an older Python (3.11.2) has where nobody asks for it."""
         self._process._transport.close()  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from unictl.diagnostics.failure import Failure, Locked, Refused
 Document = Mapping[str, Any]
 
 
-class HostProblem(Failure):
+class HostFailure(Failure):
     """What a host could not do. ``kind`` is one of ``onhost.wire.PROBLEM_KINDS``."""
 
     def __init__(self, host: str, kind: str, text: str, hint: str = "", path: str = ""):
@@ -21,19 +21,19 @@ class HostProblem(Failure):
         self.path = path
 
 
-class HostBusy(HostProblem, Locked):
+class HostBusyFailure(HostFailure, Locked):
     """Somebody else holds the lease there."""
 
     code: ClassVar[int] = Locked.code
 
 
-class HostTaken(HostProblem, Refused):
+class HostTakenFailure(HostFailure, Refused):
     """A port, volume or memory is held by somebody else there."""
 
     code: ClassVar[int] = Refused.code
 
 
-class Host(Protocol):
+class HostConnectionProtocol(Protocol):
     """What can be asked of a host. ``owner`` is the fleet's (``Fleet.owner``), ``key`` an instance's (``api-2.7f3c``).
 
     Failures: Unreachable where it is silent, HostProblem where it says no. ``notes`` are sentences about the way there:
@@ -47,25 +47,29 @@ class Host(Protocol):
     @property
     def notes(self) -> Sequence[str]: ...
     async def hello(self) -> dict[str, Any]: ...
-    async def survey(self, owner: str, mark: str, full: Mapping[str, str], was: str = "") -> dict[str, Any]: ...
-    async def acquire(self, owner: str, mark: str, id: str, holder: Document, wait: float) -> int: ...  # noqa: A002
-    async def release(self, owner: str) -> None: ...
-    async def end_holder(self, owner: str, was: str = "") -> bool: ...
-    async def stage(
+    async def survey(
+        self, owner: str, mark: str, fingerprints: Mapping[str, str], former_owner: str = ""
+    ) -> dict[str, Any]: ...
+    async def acquire_lease(self, owner: str, mark: str, fleet_id: str, holder: Document, timeout: float) -> int: ...
+    async def release_lease(self, owner: str) -> None: ...
+    async def end_lease_holder(self, owner: str, former_owner: str = "") -> bool: ...
+    async def stage_image(
         self,
         owner: str,
         digest: str,
         size: int,
-        open_: Callable[[], BinaryIO],
+        open_image: Callable[[], BinaryIO],
         progress: Callable[[int], None] | None = None,
-        like: Sequence[str] = (),
+        similar: Sequence[str] = (),
     ) -> int | None: ...
-    async def read(self, owner: str, digest: str, offset: int, size: int, write: Callable[[bytes], object]) -> None: ...
-    async def volume(self, owner: str, action: str, name: str, size: int = 0) -> int: ...
+    async def read_image(
+        self, owner: str, digest: str, offset: int, size: int, write: Callable[[bytes], object]
+    ) -> None: ...
+    async def change_volume(self, owner: str, action: str, name: str, size: int = 0) -> int: ...
     async def launch(
         self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
     ) -> list[dict[str, Any]]: ...
-    async def prove(
+    async def await_healthy(
         self,
         owner: str,
         key: str,
@@ -75,20 +79,20 @@ class Host(Protocol):
         *,
         job: bool = False,
     ) -> dict[str, Any]: ...
-    async def health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]: ...
-    async def mark(self, owner: str, key: str, marks: Document) -> None: ...
-    async def ingress(
+    async def check_health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]: ...
+    async def update_marks(self, owner: str, key: str, marks: Document) -> None: ...
+    async def apply_ingress(
         self,
         owner: str,
         text: str,
-        hash: str,  # noqa: A002 - its name on the wire
-        wait: int,
-        out: Sequence[str] = (),
-        leaves: bool = False,
+        digest: str,
+        drain_timeout: int,
+        leaving_keys: Sequence[str] = (),
+        only_leaves: bool = False,
     ) -> dict[str, Any]: ...
-    async def ingress_text(self, owner: str) -> dict[str, str]: ...
+    async def ingress_config(self, owner: str) -> dict[str, str]: ...
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool: ...
-    def tail(
+    def stream_logs(
         self,
         owner: str,
         name: str = "",
@@ -98,12 +102,12 @@ class Host(Protocol):
         follow: bool = False,
         lines: int = 0,
     ) -> AsyncIterator[str]: ...
-    async def ledger_append(self, owner: str, entry: Document) -> int: ...
-    async def ledger_read(self, owner: str, n: int) -> list[dict[str, Any]]: ...
-    async def remember(
+    async def append_ledger(self, owner: str, entry: Document) -> int: ...
+    async def read_ledger(self, owner: str, limit: int) -> list[dict[str, Any]]: ...
+    async def record_applied(
         self, owner: str, policy: Document, hosts: Sequence[Any] | Document, fleet: Document | None = None
     ) -> None: ...
-    async def collect(
+    async def collect_garbage(
         self,
         owner: str,
         *,
@@ -111,14 +115,16 @@ class Host(Protocol):
         revision: str = "",
         keep_images: int = 10,
         keep_retired: int = 5,
-        end: bool = False,
+        ends_fleet: bool = False,
     ) -> dict[str, Any]: ...
-    async def inventory(self, owner: str, check: bool = False) -> dict[str, Any]: ...
+    async def read_inventory(self, owner: str, check: bool = False) -> dict[str, Any]: ...
     async def close(self) -> None: ...
 
 
-def problem(host: str, told: Document) -> HostProblem:
+def failure_from_problem(host: str, document: Document) -> HostFailure:
     """A problem document of the host side (a reply's, or an outcome's) as a Failure."""
-    kind = str(told["kind"])
-    cls = {"busy": HostBusy, "taken": HostTaken}.get(kind, HostProblem)
-    return cls(host, kind, str(told["text"]), str(told.get("hint", "")), str(told.get("path") or ""))
+    kind = str(document["kind"])
+    failure_class = {"busy": HostBusyFailure, "taken": HostTakenFailure}.get(kind, HostFailure)
+    return failure_class(
+        host, kind, str(document["text"]), str(document.get("hint", "")), str(document.get("path") or "")
+    )

@@ -4,12 +4,12 @@ import re
 
 from unictl.hosts import disconnect
 
-_NO_SUDO = "allow `sudo -n` for this user on the host (NOPASSWD), or take `become: true` off it"
-_SUDO = (
+_ALLOW_SUDO_HINT = "allow `sudo -n` for this user on the host (NOPASSWD), or take `become: true` off it"
+_SUDO_MESSAGES = (
     (
         r"sudo: (?:sorry, )?(?:a password is required|a terminal is required)",
         "sudo asks for a password",
-        _NO_SUDO,
+        _ALLOW_SUDO_HINT,
     ),
     (
         r"sudo: sorry, you must have a tty",
@@ -19,7 +19,7 @@ _SUDO = (
     (
         r"is not in the sudoers file|is not allowed to (?:run sudo|execute)|may not run sudo",
         "sudo does not allow it to this user",
-        _NO_SUDO,
+        _ALLOW_SUDO_HINT,
     ),
     (
         # Of the words of env only these are the same in every language.
@@ -40,15 +40,15 @@ _SUDO = (
 )
 
 
-def argv(words: tuple[str, ...]) -> tuple[str, ...]:
+def command_line(words: tuple[str, ...]) -> tuple[str, ...]:
     """The command line as it is."""
     return words
 
 
-def explain(code: int, said: str) -> tuple[str, str]:
+def explain_exit(code: int, stderr: str) -> tuple[str, str]:
     """What an early end means, and the next step; empty where that is not known."""
-    for pattern, why, hint in _SUDO if code in (1, 127) else ():
-        if found := re.search(pattern, said):
-            words = disconnect.last(found.groupdict().get("words") or "")
-            return f'{why}: "{words}"' if words else why, hint
+    for pattern, reason, hint in _SUDO_MESSAGES if code in (1, 127) else ():
+        if match := re.search(pattern, stderr):
+            words = disconnect.last_line(match.groupdict().get("words") or "")
+            return f'{reason}: "{words}"' if words else reason, hint
     return "", ""

@@ -2,7 +2,7 @@
 
 import re
 
-from unictl.fleet.model import Connect
+from unictl.fleet.model import ConnectionAddress
 from unictl.hosts import bootstrap, disconnect, local
 
 OPTIONS = (
@@ -18,10 +18,10 @@ OPTIONS = (
     "PermitLocalCommand=no",
 )
 
-QUIET = ("env", "SSH_ASKPASS_REQUIRE=never", "SSH_ASKPASS=false")
-_DROPS = "its sshd, or a jump host's, drops connections as they begin"
-_BY_HAND = "try the same with `ssh` by hand"
-_SENTENCES = (
+QUIET_ENVIRONMENT = ("env", "SSH_ASKPASS_REQUIRE=never", "SSH_ASKPASS=false")
+_DROPPED_REASON = "its sshd, or a jump host's, drops connections as they begin"
+_TRY_SSH_HINT = "try the same with `ssh` by hand"
+_SSH_MESSAGES = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|[Hh]ost key for .* has changed",
         "its host key has changed",
@@ -44,9 +44,9 @@ _SENTENCES = (
     (
         r"Bad configuration option|Bad owner or permissions|terminating, \d+ bad configuration",
         "ssh here does not take its configuration",
-        _BY_HAND,
+        _TRY_SSH_HINT,
     ),
-    (r"Unable to negotiate", "ssh here and sshd there have no algorithm in common", _BY_HAND),
+    (r"Unable to negotiate", "ssh here and sshd there have no algorithm in common", _TRY_SSH_HINT),
     (
         r"Connection refused",
         "nothing answers on its ssh port",
@@ -60,17 +60,19 @@ _SENTENCES = (
     (
         # Said where the other end hung up before either had proven who it is: nothing was run there.
         r"(?:kex|ssh)_exchange_identification: ",
-        _DROPS,
+        _DROPPED_REASON,
         "run the same command again; if it comes often, raise MaxStartups in the sshd_config there",
     ),
     (
         r"(?:Connection (?:to .* )?closed|Connection reset|Broken pipe|not responding)",
-        *disconnect.CUT,
+        *disconnect.CUT_REASON,
     ),
 )
 
 
-def argv(connect: Connect, words: tuple[str, ...], program: tuple[str, ...] = ("ssh",)) -> tuple[str, ...]:
+def command_line(
+    connect: ConnectionAddress, words: tuple[str, ...], program: tuple[str, ...] = ("ssh",)
+) -> tuple[str, ...]:
     """``ssh -- HOST 'QUOTED'``; user and host were checked when the fleet was read.
 
     A jump host's ssh is started by ssh itself, and hears of none of these options but of the variables: it has no
@@ -79,25 +81,35 @@ def argv(connect: Connect, words: tuple[str, ...], program: tuple[str, ...] = ("
     options = tuple(word for option in OPTIONS for word in ("-o", option))
     port = ("-p", str(connect.port)) if connect.port else ()
     user = ("-l", connect.user) if connect.user else ()
-    return (*QUIET, *program, "-T", *options, *port, *user, "--", connect.host, bootstrap.quoted(words))
+    return (
+        *QUIET_ENVIRONMENT,
+        *program,
+        "-T",
+        *options,
+        *port,
+        *user,
+        "--",
+        connect.host,
+        bootstrap.quote_command(words),
+    )
 
 
-def dropped(code: int, said: str) -> bool:
+def is_dropped(code: int, stderr: str) -> bool:
     """Whether the connection ended before anything was said on it, as an sshd does that has too many beginning."""
-    return explain(code, said)[0] == _DROPS
+    return explain_exit(code, stderr)[0] == _DROPPED_REASON
 
 
-def explain(code: int, said: str) -> tuple[str, str]:
+def explain_exit(code: int, stderr: str) -> tuple[str, str]:
     """What ssh said, as a sentence and a next step; empty where that is not known."""
-    if code == 127 and re.search(r"env: .?ssh.?: No such file", said):
+    if code == 127 and re.search(r"env: .?ssh.?: No such file", stderr):
         return "there is no ssh on this machine", "install the OpenSSH client here"
     if code != 255:
-        return local.explain(code, said)
-    for pattern, why, hint in _SENTENCES:
-        if found := re.search(pattern, said):
+        return local.explain_exit(code, stderr)
+    for pattern, reason, hint in _SSH_MESSAGES:
+        if match := re.search(pattern, stderr):
             # A jump host's login may be meant: so say whose.
-            who = found.groupdict().get("who")
-            return f"{why} ({who})" if who else why, hint
-    if not said.strip():
-        return disconnect.CUT
-    return f"ssh failed ({said.strip().splitlines()[-1].strip()})", _BY_HAND
+            login = match.groupdict().get("who")
+            return f"{reason} ({login})" if login else reason, hint
+    if not stderr.strip():
+        return disconnect.CUT_REASON
+    return f"ssh failed ({stderr.strip().splitlines()[-1].strip()})", _TRY_SSH_HINT

@@ -34,8 +34,8 @@ class Forward:
 class Launch:
     """What is run: argv and boot file with tokens, the exit table, and what it takes of the host (bytes, cores).
 
-    ``refused`` are characters that no secret's value may hold where it is put into ``config``, beside control
-    characters; ``longest`` is how many bytes a line of ``config`` may have once they stand in it.
+    ``forbidden_characters`` are characters that no secret's value may hold where it is put into ``config``, beside
+    control characters; ``max_line_bytes`` is how many bytes a line of ``config`` may have once they stand in it.
     """
 
     hypervisor: str
@@ -46,8 +46,8 @@ class Launch:
     volumes: tuple[str, ...] = ()
     forwards: tuple[Forward, ...] = ()
     secrets: tuple[str, ...] = ()
-    refused: str = '"'
-    longest: int = 1023
+    forbidden_characters: str = '"'
+    max_line_bytes: int = 1023
     memory: int = 0
     overhead: int = 0
     cpus: int = 1
@@ -58,15 +58,22 @@ class Launch:
             "hypervisor": self.hypervisor,
             "argv": list(self.argv),
             "config": self.config,
-            "exits": list(_rules(self.exits)),
+            "exits": list(_exit_rules_json(self.exits)),
             "images": list(self.images),
             "volumes": list(self.volumes),
             "forwards": [
-                {"name": f.name, "guest": f.guest, "host": f.host, "bind": f.bind, "udp": f.udp} for f in self.forwards
+                {
+                    "name": forward.name,
+                    "guest": forward.guest,
+                    "host": forward.host,
+                    "bind": forward.bind,
+                    "udp": forward.udp,
+                }
+                for forward in self.forwards
             ],
             "secrets": list(self.secrets),
-            "refused": self.refused,
-            "longest": self.longest,
+            "refused": self.forbidden_characters,
+            "longest": self.max_line_bytes,
             "memory": self.memory,
             "overhead": self.overhead,
             "cpus": self.cpus,
@@ -74,17 +81,17 @@ class Launch:
 
 
 @lru_cache(maxsize=64)
-def _rules(exits: tuple[ExitRule, ...]) -> tuple[dict[str, Any], ...]:
+def _exit_rules_json(exits: tuple[ExitRule, ...]) -> tuple[dict[str, Any], ...]:
     """A family has one table for all its guests: it is written once."""
-    return tuple(map(_rule, exits))
+    return tuple(map(_exit_rule_json, exits))
 
 
-def _rule(rule: ExitRule) -> dict[str, Any]:
-    row: dict[str, Any] = {"verdict": rule.verdict.value}
+def _exit_rule_json(rule: ExitRule) -> dict[str, Any]:
+    plain: dict[str, Any] = {"verdict": rule.verdict.value}
     for key in ("status", "signal", "reason", "console", "code"):
         value = getattr(rule, key)
         if value is not None:
-            row[key] = value
+            plain[key] = value
     if rule.odd:
-        row["odd"] = True
-    return row
+        plain["odd"] = True
+    return plain

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-_GUEST, _GATEWAY, _DNS = 15, 2, 3
+_GUEST_INDEX, _GATEWAY_INDEX, _DNS_INDEX = 15, 2, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class UserNetwork:
     dns: str
 
 
-def mac(owner: str, instance: str, index: int = 0) -> str:
+def mac_address(owner: str, instance: str, index: int = 0) -> str:
     """The fixed MAC address of an instance's NIC ``index``: locally administered, the same for every generation.
 
     A new generation takes over its predecessor's address, so it must take over the MAC too: neighbours keep the pair
@@ -35,9 +35,9 @@ def user_network(subnet: str = "10.0.2.0/24", *, gateway: str = "", dns: str = "
     net = IPv4Network(subnet)
     if net.num_addresses < 8:
         raise ValueError(f"{subnet} is too small for a user network: it needs a guest, a gateway and a resolver (/29)")
-    guest = net[min(_GUEST, net.num_addresses - 2)]
-    host = IPv4Address(gateway) if gateway else net[_GATEWAY]
+    guest = net[min(_GUEST_INDEX, net.num_addresses - 2)]
+    host = IPv4Address(gateway) if gateway else net[_GATEWAY_INDEX]
     if host not in net or host in (guest, net.network_address, net.broadcast_address):
         raise ValueError(f"the gateway {host} does not fit into {subnet}, whose guest is {guest}")
-    resolver = dns or str(net[_DNS] if net[_DNS] != host else net[_GATEWAY])
+    resolver = dns or str(net[_DNS_INDEX] if net[_DNS_INDEX] != host else net[_GATEWAY_INDEX])
     return UserNetwork(address=f"{guest}/{net.prefixlen}", gateway=str(host), dns=resolver)

@@ -11,8 +11,8 @@ from ipaddress import IPv4Address, IPv4Interface
 from uuid import NAMESPACE_URL, uuid5
 
 from unictl.fleet.model import MIB
-from unictl.guests.command_words import LONGEST, secrets, too_long
-from unictl.guests.family import Boot, Devices, Facts, Family, Finding, Nic
+from unictl.guests.command_words import MAX_COMMAND_LINE_BYTES, secret_names, too_long_finding
+from unictl.guests.family import Boot, Devices, GuestFamily, GuestFinding, Nic, PartFacts
 from unictl.hypervisors.launch import Forward, Launch
 
 OVERHEAD = 32 * MIB
@@ -22,83 +22,83 @@ size (measured, QEMU 7.2, microvm, 100 instances)."""
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
-def identity(owner: str, key: str) -> str:
+def process_uuid(owner: str, key: str) -> str:
     """The UUID an instance's process bears in its argv, by which a host knows it again."""
     return str(uuid5(NAMESPACE_URL, f"unictl:{owner}/{key}"))
 
 
-def refusals(family: Family, facts: Facts, boot: Boot) -> tuple[Finding, ...]:
+def find_refusals(family: GuestFamily, facts: PartFacts, boot: Boot) -> tuple[GuestFinding, ...]:
     """What only shows once every reference but the secrets is resolved: a line the configuration file cannot carry."""
-    return _refusals(boot, family.command_line(_complete(family, facts, boot)))
+    return _command_line_refusals(boot, family.command_line(_complete_boot(family, facts, boot)))
 
 
-def _refusals(boot: Boot, line: str) -> tuple[Finding, ...]:
-    found: list[Finding] = []
-    if len(line.encode()) > LONGEST:
-        found.append(too_long(("services", boot.service, "args"), len(line.encode())))
+def _command_line_refusals(boot: Boot, line: str) -> tuple[GuestFinding, ...]:
+    findings: list[GuestFinding] = []
+    if len(line.encode()) > MAX_COMMAND_LINE_BYTES:
+        findings.append(too_long_finding(("services", boot.service, "args"), len(line.encode())))
     if '"' in line or not line.isprintable():
-        found.append(
-            Finding(
+        findings.append(
+            GuestFinding(
                 code="unsafe-character",
-                key=("services", boot.service, "args"),
+                path=("services", boot.service, "args"),
                 summary=f"{boot.name}'s command line holds a double quote or a control character",
                 hint="put the text into a file or a volume of the guest",
             )
         )
-    return tuple(found)
+    return tuple(findings)
 
 
-def launch(family: Family, facts: Facts, boot: Boot, forwards: Sequence[Forward] = ()) -> Launch:
-    """How ``boot`` is run. ValueError with a sentence where ``refusals`` has any; ask it first."""
-    boot = _complete(family, facts, boot)
+def build_launch(family: GuestFamily, facts: PartFacts, boot: Boot, forwards: Sequence[Forward] = ()) -> Launch:
+    """How ``boot`` is run. ValueError with a sentence where ``find_refusals`` has any; ask it first."""
+    boot = _complete_boot(family, facts, boot)
     line = family.command_line(boot)
-    for finding in _refusals(boot, line):
+    for finding in _command_line_refusals(boot, line):
         raise ValueError(finding.summary)
     devices = family.devices(boot)
     return Launch(
         hypervisor="qemu",
         argv=(
-            *_process(boot),
-            *_machine(boot, devices),
-            *_channels(),
-            *_networks(boot, devices, forwards),
-            *_disks(boot, devices, facts),
-            *_pairs("-device", devices.extra),
+            *_process_arguments(boot),
+            *_machine_arguments(boot, devices),
+            *_channel_arguments(),
+            *_network_arguments(boot, devices, forwards),
+            *_disk_arguments(boot, devices, facts),
+            *_flag_pairs("-device", devices.extra),
         ),
-        config=_config(facts, line),
+        config=_config_file(facts, line),
         exits=family.exits,
         images=tuple(facts[role].sha256 for role in ("kernel", "initrd", "disk") if role in facts),
         volumes=tuple(disk.volume for disk in boot.disks),
         forwards=tuple(forwards),
-        secrets=secrets(line),
-        refused=family.refused,
+        secrets=secret_names(line),
+        forbidden_characters=family.refused,
         memory=boot.memory,
         overhead=OVERHEAD,
         cpus=boot.cpus,
     )
 
 
-def _process(boot: Boot) -> tuple[str, ...]:
+def _process_arguments(boot: Boot) -> tuple[str, ...]:
     """The process itself: nothing from outside, an end instead of a reset, and who it is."""
     return (
         *("{qemu}", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-        *("-name", boot.key, "-uuid", identity(boot.owner, boot.key)),
+        *("-name", boot.key, "-uuid", process_uuid(boot.owner, boot.key)),
     )
 
 
-def _complete(family: Family, facts: Facts, boot: Boot) -> Boot:
+def _complete_boot(family: GuestFamily, facts: PartFacts, boot: Boot) -> Boot:
     return replace(boot, machine=boot.machine or family.machines[0], parts=tuple(sorted(facts)))
 
 
-def _machine(boot: Boot, devices: Devices) -> tuple[str, ...]:
+def _machine_arguments(boot: Boot, devices: Devices) -> tuple[str, ...]:
     return (
         *("-machine", ",".join((boot.machine, *devices.machine)), "-accel", "{accel}", "-cpu", "{cpu}"),
-        *("-smp", str(boot.cpus), "-m", _memory(boot.memory)),
-        *_pairs("-global", devices.defaults),
+        *("-smp", str(boot.cpus), "-m", _memory_size(boot.memory)),
+        *_flag_pairs("-global", devices.defaults),
     )
 
 
-def _channels() -> tuple[str, ...]:
+def _channel_arguments() -> tuple[str, ...]:
     """The sandbox, the boot file, and the three ways in: pid file, monitor, console.
 
     The console is there before the guest's first step, whatever the host makes of it: with ``server=off,reconnect=1``
@@ -111,37 +111,37 @@ def _channels() -> tuple[str, ...]:
     )
 
 
-def _memory(size: int) -> str:
+def _memory_size(size: int) -> str:
     return f"{size // MIB}M" if size % MIB == 0 else f"{size // 1024}K"
 
 
-def _pairs(flag: str, values: Sequence[str]) -> Iterator[str]:
+def _flag_pairs(flag: str, values: Sequence[str]) -> Iterator[str]:
     for value in values:
         yield from (flag, value)
 
 
-def _option(*parts: str, **values: str) -> str:
+def _format_option(*parts: str, **values: str) -> str:
     """An option of QEMU's ``word,key=value`` form; a comma inside a value is doubled, as its parser wants it."""
     doubled = (f"{key}={value.replace(',', ',,')}" for key, value in values.items())
     return ",".join((*parts, *doubled))
 
 
-def _networks(boot: Boot, devices: Devices, forwards: Sequence[Forward]) -> Iterator[str]:
+def _network_arguments(boot: Boot, devices: Devices, forwards: Sequence[Forward]) -> Iterator[str]:
     """A user network for each NIC; the ports are forwarded to the first."""
     for index, nic in enumerate(boot.nics):
-        yield from ("-netdev", _user(f"net{index}", nic, forwards if index == 0 else ()))
-        yield from ("-device", _option(devices.nic, netdev=f"net{index}", mac=nic.mac))
+        yield from ("-netdev", _user_network(f"net{index}", nic, forwards if index == 0 else ()))
+        yield from ("-device", _format_option(devices.nic, netdev=f"net{index}", mac=nic.mac))
 
 
-def _user(name: str, nic: Nic, forwards: Sequence[Forward]) -> str:
+def _user_network(name: str, nic: Nic, forwards: Sequence[Forward]) -> str:
     """QEMU's own network stack. DHCP begins at the guest's address, so a guest that asks gets the forwarded one."""
-    guest, values = _stack(nic.address, nic.gateway, nic.dns)
-    ports = (f"hostfwd={_forward(guest, forward)}" for forward in forwards)
-    return ",".join((_option("user", id=name, **dict(values)), "ipv6=off", "restrict=off", *ports))
+    guest, values = _network_options(nic.address, nic.gateway, nic.dns)
+    ports = (f"hostfwd={_forward_option(guest, forward)}" for forward in forwards)
+    return ",".join((_format_option("user", id=name, **dict(values)), "ipv6=off", "restrict=off", *ports))
 
 
 @lru_cache(maxsize=1024)
-def _stack(address: str, gateway: str, dns: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _network_options(address: str, gateway: str, dns: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The guest's address, and what QEMU is told of the network around it: the same for all guests of one."""
     interface = IPv4Interface(address)
     values = [("net", str(interface.network)), ("host", gateway), ("dhcpstart", str(interface.ip))]
@@ -150,30 +150,32 @@ def _stack(address: str, gateway: str, dns: str) -> tuple[str, tuple[tuple[str, 
     return str(interface.ip), tuple(values)
 
 
-def _forward(guest: str, forward: Forward) -> str:
+def _forward_option(guest: str, forward: Forward) -> str:
     protocol = "udp" if forward.udp else "tcp"
     return f"{protocol}:{forward.bind}:{forward.host}-{guest}:{forward.guest}"
 
 
-def _disks(boot: Boot, devices: Devices, facts: Facts) -> Iterator[str]:
+def _disk_arguments(boot: Boot, devices: Devices, facts: PartFacts) -> Iterator[str]:
     """The image's own disk first, read-only because the store's file is shared; then the volumes in their order."""
     if "disk" in facts:
-        source = _option(file=f"{{image:{facts['disk'].sha256}}}", format=_format(facts), id="image", readonly="on")
-        yield from ("-drive", f"{source},if=none", "-device", _option(devices.disk, drive="image"))
+        source = _format_option(
+            file=f"{{image:{facts['disk'].sha256}}}", format=_disk_format(facts), id="image", readonly="on"
+        )
+        yield from ("-drive", f"{source},if=none", "-device", _format_option(devices.disk, drive="image"))
     for index, disk in enumerate(boot.disks):
         name = f"disk{index}"
-        source = _option(file=f"{{volume:{disk.volume}}}", format="raw", id=name, cache="writeback")
-        model = _option(devices.disk, drive=name, serial=disk.device[:20])
+        source = _format_option(file=f"{{volume:{disk.volume}}}", format="raw", id=name, cache="writeback")
+        model = _format_option(devices.disk, drive=name, serial=disk.device[:20])
         yield from ("-drive", f"{source},if=none", "-device", model)
 
 
-def _format(facts: Facts) -> str:
+def _disk_format(facts: PartFacts) -> str:
     return "qcow2" if facts["disk"].kind == "qcow2" else "raw"
 
 
-def _config(facts: Facts, line: str) -> str:
+def _config_file(facts: PartFacts, line: str) -> str:
     """The configuration file: no indentation, because its reader counts bytes; no empty value, which it cannot read."""
-    rows = [f'{role} = "{{image:{facts[role].sha256}}}"' for role in ("kernel", "initrd") if role in facts]
-    if line and rows:
-        rows.append(f'append = "{line}"')
-    return "\n".join(("[machine]", *rows, "")) if rows else ""
+    lines = [f'{role} = "{{image:{facts[role].sha256}}}"' for role in ("kernel", "initrd") if role in facts]
+    if line and lines:
+        lines.append(f'append = "{line}"')
+    return "\n".join(("[machine]", *lines, "")) if lines else ""

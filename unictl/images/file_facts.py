@@ -5,23 +5,23 @@ from pathlib import Path
 
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import ImageFacts
-from unictl.images.stable_reader import PIECE, Steady
-from unictl.revisions.file_tree import Tree
+from unictl.images.stable_reader import CHUNK_SIZE, StableReader
+from unictl.revisions.file_tree import FileTree
 
 
-def facts_of(tree: Tree, path: str) -> ImageFacts:
+def read_tree_facts(tree: FileTree, path: str) -> ImageFacts:
     """Digest, size and what the bytes say; OSError where the file cannot be read, or is being written."""
-    place = tree.on_disk(path)
-    if place is None:
+    disk_path = tree.on_disk(path)
+    if disk_path is None:
         return identify(tree.read(path))
-    return facts_of_file(place)
+    return read_file_facts(disk_path)
 
 
-def facts_of_file(place: Path) -> ImageFacts:
+def read_file_facts(path: Path) -> ImageFacts:
     """The same of a file wherever it lies."""
-    with place.open("rb") as file:
-        steady = Steady(file)
+    with path.open("rb") as file:
+        reader = StableReader(file)
         digest = hashlib.sha256()
-        for at in range(0, len(steady), PIECE):
-            digest.update(steady.read(at, PIECE))
-        return identify(steady, sha256=digest.hexdigest())
+        for offset in range(0, len(reader), CHUNK_SIZE):
+            digest.update(reader.read(offset, CHUNK_SIZE))
+        return identify(reader, sha256=digest.hexdigest())

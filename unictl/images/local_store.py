@@ -1,8 +1,8 @@
 """The local image store: images by digest on this machine, fetched, read from a revision or copied from a host. A
 cache.
 
-A file is complete or absent: bytes are renamed to their digest once they have it. Anything may be deleted at
-any time.
+A file is complete or absent: bytes are renamed to their digest once they have it. Anything may be deleted at any
+time.
 """
 
 import fcntl
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-BOUND = 20 << 30
+MAX_BYTES = 20 << 30
 """Bytes that are kept; what was longest not used goes first."""
-_PIECE = 1 << 20
+_CHUNK_SIZE = 1 << 20
 
 
-def place(environment: Mapping[str, str]) -> Path:
+def default_store_directory(environment: Mapping[str, str]) -> Path:
     """Where the store lies for this user: ``$XDG_CACHE_HOME/unictl/images``."""
     cache = environment.get("XDG_CACHE_HOME", "")
     if not cache.startswith("/"):
@@ -26,7 +26,7 @@ def place(environment: Mapping[str, str]) -> Path:
     return Path(cache) / "unictl" / "images"
 
 
-class Store:
+class LocalStore:
     """The content store in ``folder``, which need not exist yet."""
 
     def __init__(self, folder: Path):
@@ -37,7 +37,7 @@ class Store:
         path = self.folder / digest
         if not path.is_file():
             return None
-        if sha256(path) != digest:
+        if file_sha256(path) != digest:
             path.unlink(missing_ok=True)
             return None
         os.utime(path)
@@ -45,17 +45,17 @@ class Store:
 
     def put(self, digest: str, data: bytes) -> Path:
         """Keep bytes that are at hand; they have this digest."""
-        with self.partial(digest) as file:
+        with self.open_partial(digest) as file:
             file.truncate(0)
             file.write(data)
             file.flush()
             return self.adopt(digest)
 
     @contextmanager
-    def partial(self, digest: str) -> Iterator[BinaryIO]:
+    def open_partial(self, digest: str) -> Iterator[BinaryIO]:
         """What is here of an image so far, to be continued at its end; one process at a time has it. OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._partial(digest)
+        path = self._partial_path(digest)
         while True:
             with path.open("a+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -67,26 +67,26 @@ class Store:
     def adopt(self, digest: str) -> Path:
         """Give the partial its name; its bytes were checked."""
         path = self.folder / digest
-        partial = self._partial(digest)
+        partial = self._partial_path(digest)
         partial.chmod(0o444)
         partial.replace(path)
         self.prune()
         return path
 
-    def prune(self, bound: int = BOUND) -> None:
+    def prune(self, bound: int = MAX_BYTES) -> None:
         """Let go of what was longest not used, until the rest fits the bound."""
-        files = sorted(self.folder.glob("[0-9a-f]*"), key=lambda each: -each.stat().st_mtime)
-        room = bound
-        for number, each in enumerate(files):
-            room -= each.stat().st_size
-            if room < 0 and number:
-                each.unlink(missing_ok=True)
+        files = sorted(self.folder.glob("[0-9a-f]*"), key=lambda path: -path.stat().st_mtime)
+        remaining_bytes = bound
+        for index, path in enumerate(files):
+            remaining_bytes -= path.stat().st_size
+            if remaining_bytes < 0 and index:
+                path.unlink(missing_ok=True)
 
-    def _partial(self, digest: str) -> Path:
+    def _partial_path(self, digest: str) -> Path:
         return self.folder / f".partial-{digest}"
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """The digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,9 +1,8 @@
 """``fleet.lock``, the lock file: digest and facts of every image's files, and the endpoint numbers. Merged and
 written.
 
-Text in, text out: the caller reads and writes the file. The file is JSON with sorted keys, so that git merges
-and shows it line by line. Two branches can merge without a conflict and still be wrong: two endpoints of one
-number.
+Text in, text out: the caller reads and writes the file. The file is JSON with sorted keys, so that git merges and
+shows it line by line. Two branches can merge without a conflict and still be wrong: two endpoints of one number.
 """
 
 import json
@@ -14,71 +13,71 @@ from unictl.diagnostics.failure import InvalidFleet
 from unictl.fleet.model import Fleet
 from unictl.guests.image_facts import ImageFacts
 
-FORMAT = 1
-NAME = "fleet.lock"
+FORMAT_VERSION = 1
+FILE_NAME = "fleet.lock"
 
-Facts = Mapping[str, Mapping[str, ImageFacts]]
+FactsByImage = Mapping[str, Mapping[str, ImageFacts]]
 """Image name -> part (``kernel``, ``initrd``, ``disk``) -> facts."""
-Origins = Mapping[str, Mapping[str, str]]
+OriginsByImage = Mapping[str, Mapping[str, str]]
 """Image name -> part -> the path in the fleet's folder or the URL that it was resolved from."""
-Range = tuple[str, int, int]
+EndpointRange = tuple[str, int, int]
 """``service.port``, and the first and last number it may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class LockFile:
     """What the lock file pins: facts of images and where they came from, and ``service.port`` -> endpoint number.
 
     ``origins`` lacks what an older unictl has locked.
     """
 
-    images: Facts = field(default_factory=dict)
-    origins: Origins = field(default_factory=dict)
+    images: FactsByImage = field(default_factory=dict)
+    origins: OriginsByImage = field(default_factory=dict)
     endpoints: Mapping[str, int] = field(default_factory=dict)
 
 
-def write(lock: Lock) -> str:
+def render_lock_file(lock: LockFile) -> str:
     """The text of the lock file."""
     images = {
-        name: {part: facts.to_json() | _source(lock, name, part) for part, facts in parts.items()}
+        name: {part: facts.to_json() | _source_entry(lock, name, part) for part, facts in parts.items()}
         for name, parts in lock.images.items()
     }
-    tree = {"format": FORMAT, "images": images, "endpoints": dict(lock.endpoints)}
+    tree = {"format": FORMAT_VERSION, "images": images, "endpoints": dict(lock.endpoints)}
     return json.dumps(tree, indent=2, sort_keys=True) + "\n"
 
 
-def _source(lock: Lock, name: str, part: str) -> dict[str, str]:
+def _source_entry(lock: LockFile, name: str, part: str) -> dict[str, str]:
     origin = lock.origins.get(name, {}).get(part, "")
     return {"source": origin} if origin else {}
 
 
-def ranges(fleet: Fleet) -> list[Range]:
+def endpoint_ranges(fleet: Fleet) -> list[EndpointRange]:
     """Every endpoint of a fleet, with the numbers that its network gives."""
-    rows: list[Range] = []
+    ranges_so_far: list[EndpointRange] = []
     for service in fleet.services.values():
         network = fleet.networks.get((*service.network, fleet.default_network)[0])
         span = network.endpoints if network else "20000-29999"
         first, dash, last = span.partition("-")
         if not dash:
             continue  # Addresses instead of numbers, which is not supported yet: told elsewhere.
-        rows += [(f"{service.name}.{port.name}", int(first), int(last)) for port in service.ports]
-    return rows
+        ranges_so_far += [(f"{service.name}.{port.name}", int(first), int(last)) for port in service.ports]
+    return ranges_so_far
 
 
-def number_endpoints(pinned: Mapping[str, int], ranges: Iterable[Range]) -> dict[str, int]:
+def assign_endpoint_numbers(pinned: Mapping[str, int], ranges: Iterable[EndpointRange]) -> dict[str, int]:
     """A number for every ``(service.port, first, last)``: the pinned one, else the lowest that is free.
 
     Nothing pinned is renumbered while it is used; numbers of ports that are gone are given back. Of several with one
     pinned number the first by name keeps it. InvalidFleet where a range is used up.
     """
-    wanted = sorted(ranges)
-    others = doubles(pinned, wanted)
-    numbers = {key: pinned[key] for key in _used(pinned, wanted) if key not in others}
+    sorted_ranges = sorted(ranges)
+    duplicates = find_duplicate_numbers(pinned, sorted_ranges)
+    numbers = {key: pinned[key] for key in _used_keys(pinned, sorted_ranges) if key not in duplicates}
     used = set(numbers.values())
-    for key, first, last in wanted:
+    for key, first, last in sorted_ranges:
         if key in numbers:
             continue
-        free = next((n for n in range(first, last + 1) if n not in used), None)
+        free = next((number for number in range(first, last + 1) if number not in used), None)
         if free is None:
             raise InvalidFleet(f"no endpoint number is left for {key} between {first} and {last}")
         numbers[key] = free
@@ -86,16 +85,16 @@ def number_endpoints(pinned: Mapping[str, int], ranges: Iterable[Range]) -> dict
     return dict(sorted(numbers.items()))
 
 
-def doubles(pinned: Mapping[str, int], ranges: Iterable[Range]) -> dict[str, str]:
+def find_duplicate_numbers(pinned: Mapping[str, int], ranges: Iterable[EndpointRange]) -> dict[str, str]:
     """Every endpoint that is used and has another's number -> the first by name that has it."""
     holders: dict[int, str] = {}
-    found = {}
-    for key in sorted(_used(pinned, ranges)):
+    duplicates = {}
+    for key in sorted(_used_keys(pinned, ranges)):
         holder = holders.setdefault(pinned[key], key)
         if holder != key:
-            found[key] = holder
-    return found
+            duplicates[key] = holder
+    return duplicates
 
 
-def _used(pinned: Mapping[str, int], ranges: Iterable[Range]) -> list[str]:
+def _used_keys(pinned: Mapping[str, int], ranges: Iterable[EndpointRange]) -> list[str]:
     return [key for key, first, last in ranges if first <= pinned.get(key, -1) <= last]

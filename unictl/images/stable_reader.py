@@ -8,17 +8,17 @@ import os
 from io import UnsupportedOperation
 from typing import BinaryIO
 
-PIECE = 1 << 20
+CHUNK_SIZE = 1 << 20
 
 
-class Changed(OSError):
+class FileChanged(OSError):
     """The file was written to, or cut short, between two looks at it."""
 
     def __init__(self) -> None:
         super().__init__(errno.ESTALE, "it was changed while it was read")
 
 
-class Steady:
+class StableReader:
     """The bytes of an open file by offset, as long as it stays what it was when this was made."""
 
     def __init__(self, file: BinaryIO):
@@ -28,7 +28,7 @@ class Steady:
             self._descriptor = file.fileno()
         except UnsupportedOperation:
             self._descriptor = -1
-        self.stamp = self._look()
+        self.stamp = self._read_stamp()
 
     @property
     def is_file(self) -> bool:
@@ -44,21 +44,21 @@ class Steady:
 
     def read(self, offset: int, length: int) -> bytes:
         """So many bytes from there on, less only at the end of the file; Changed, or another OSError."""
-        wanted = min(length, max(0, len(self) - offset))
-        pieces = []
-        while wanted:
-            piece = self._read(offset, wanted)
-            if not piece:
-                raise Changed
-            pieces.append(piece)
-            offset, wanted = offset + len(piece), wanted - len(piece)
-        self.check()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        remaining = min(length, max(0, len(self) - offset))
+        chunks = []
+        while remaining:
+            chunk = self._read(offset, remaining)
+            if not chunk:
+                raise FileChanged
+            chunks.append(chunk)
+            offset, remaining = offset + len(chunk), remaining - len(chunk)
+        self.verify_unchanged()
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def check(self) -> None:
+    def verify_unchanged(self) -> None:
         """Changed, where it is not what it was."""
-        if self._look() != self.stamp:
-            raise Changed
+        if self._read_stamp() != self.stamp:
+            raise FileChanged
 
     def _read(self, offset: int, length: int) -> bytes:
         if self._descriptor >= 0:
@@ -66,9 +66,9 @@ class Steady:
         self._file.seek(offset)
         return self._file.read(length)
 
-    def _look(self) -> tuple[int, int, int, int]:
+    def _read_stamp(self) -> tuple[int, int, int, int]:
         """Device, inode, size and time of the last write; of what is no file its size alone."""
         if self._descriptor < 0:
             return 0, 0, self._file.seek(0, os.SEEK_END), 0
-        told = os.fstat(self._descriptor)
-        return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns
+        status = os.fstat(self._descriptor)
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.plan.model.step import Step
-from unictl.plan.progress.tracker import Mixture
+from unictl.plan.progress.tracker import ServiceOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,23 +71,25 @@ class Reverted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Returning:
-    """A service goes back to what it was, since ``cause`` failed, in so many steps; they follow. ``blind``: not all the
-    way, since a host does not answer any more; only what nobody was sent to is removed."""
+class Rollback:
+    """A service goes back to what it was, since ``cause`` failed, in so many steps; they follow.
+
+    ``is_partial``: not all the way, since a host does not answer any more; only what nobody was sent to is removed.
+    """
 
     at: float
     service: str
     cause: str
     steps: int
-    blind: bool = False
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Outcome:
     """How it stands, at the end, with a service of which not all was done."""
 
     at: float
-    mixture: Mixture
+    outcome: ServiceOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +122,8 @@ Event = (
     | Failed
     | Skipped
     | Reverted
-    | Returning
-    | Told
+    | Rollback
+    | Outcome
     | Waiting
     | Interrupting
     | Ended

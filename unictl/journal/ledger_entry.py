@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, fields
 from statistics import median
 from typing import Any
 
-from unictl.journal.report import UNHEALTHY, Report
+from unictl.journal.report import GATE_FAILED, Report
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind
+from unictl.plan.model.step import StepKind
 
-_TUPLES = ("failed", "reverted", "unfinished", "overrides", "staged")
-_FINGERPRINTS = ("services", "unhealthy", "proved")
+_TUPLE_KEYS = ("failed", "reverted", "unfinished", "overrides", "staged")
+_FINGERPRINT_KEYS = ("services", "unhealthy", "proved")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LedgerEntry:
     """One apply.
 
     ``at`` in seconds of the control machine's clock; ``plan`` and ``approval`` are hashes; ``end`` is complete, failed,
@@ -56,33 +56,35 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """The plain form, with defaults left out; ``from_json`` reads it."""
-        plain = {each.name: getattr(self, each.name) for each in fields(self)}
-        plain |= {key: list(plain[key]) for key in _TUPLES}
-        for key in _FINGERPRINTS:
-            plain[key] = {name: list(each) for name, each in sorted(plain[key].items())}
-        plain["took"] = {kind: list(each) for kind, each in sorted(self.took.items())}
-        return {key: value for key, value in plain.items() if key in ("at", "user", "end") or value}
+        document = {item.name: getattr(self, item.name) for item in fields(self)}
+        document |= {key: list(document[key]) for key in _TUPLE_KEYS}
+        for key in _FINGERPRINT_KEYS:
+            document[key] = {name: list(item) for name, item in sorted(document[key].items())}
+        document["took"] = {kind: list(item) for kind, item in sorted(self.took.items())}
+        return {key: value for key, value in document.items() if key in ("at", "user", "end") or value}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "Entry":
+    def from_json(cls, document: Mapping[str, Any]) -> "LedgerEntry":
         """The entry written by ``to_json``; what an older unictl left out is empty, what a newer one added ignored."""
-        known: dict[str, Any] = {"at": 0.0, "user": "", "end": "unknown"}
-        known |= {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
-        known |= {key: tuple(plain.get(key, ())) for key in _TUPLES}
-        for key in _FINGERPRINTS:
-            known[key] = {name: tuple(each) for name, each in plain.get(key, {}).items()}
-        known["took"] = {kind: tuple(each) for kind, each in plain.get("took", {}).items()}
-        return cls(**known)
+        values: dict[str, Any] = {"at": 0.0, "user": "", "end": "unknown"}
+        values |= {item.name: document[item.name] for item in fields(cls) if item.name in document}
+        values |= {key: tuple(document.get(key, ())) for key in _TUPLE_KEYS}
+        for key in _FINGERPRINT_KEYS:
+            values[key] = {name: tuple(item) for name, item in document.get(key, {}).items()}
+        values["took"] = {kind: tuple(item) for kind, item in document.get("took", {}).items()}
+        return cls(**values)
 
 
-def entry(plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = "", approval: str = "") -> Entry:
+def from_report(
+    plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = "", approval: str = ""
+) -> LedgerEntry:
     """What one apply of ``plan`` leaves in the ledger."""
     counts = plan.counts
-    services = _services(plan, report)
-    return Entry(
+    services = _completed_fingerprints(plan, report)
+    return LedgerEntry(
         at=at,
         user=user,
-        end=ended(report),
+        end=outcome_word(report),
         commit=plan.revision.commit,
         subject=plan.revision.subject,
         clean=plan.revision.clean,
@@ -98,67 +100,69 @@ def entry(plan: Plan, report: Report, *, at: float, user: str, plan_hash: str = 
         reverted=tuple(step.id for step in report.reverted),
         unfinished=report.unfinished,
         services=services,
-        unhealthy={} if report.interrupted else _unhealthy(plan, report),
-        proved=_proved(services, plan.facts.get("failed_before", {})),
-        took=_took(report),
-        staged=_staged(report),
+        unhealthy={} if report.interrupted else _unhealthy_fingerprints(plan, report),
+        proved=_recovered_fingerprints(services, plan.facts.get("failed_before", {})),
+        took=_step_durations(report),
+        staged=_transfer_totals(report),
     )
 
 
-def ended(report: Report) -> str:
+def outcome_word(report: Report) -> str:
     """How an apply ended, in one word."""
-    if report.complete:
+    if report.is_complete:
         return "complete"
     if report.interrupted:
         return "interrupted"
     return "rolled-back" if report.reverted else "failed"
 
 
-def _services(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
+def _completed_fingerprints(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
     """The fingerprints of every service of which all is done."""
-    found: dict[str, set[str]] = {}
+    by_service: dict[str, set[str]] = {}
     for change in plan.changes:
         if change.service in report.unfinished or change.action in (Action.HELD, Action.UNKNOWN):
             continue
         if change.new:
-            found.setdefault(change.service, set()).add(change.new.wished.fingerprint)
+            by_service.setdefault(change.service, set()).add(change.new.wished.fingerprint)
         elif change.action is Action.KEEP and change.old:
-            found.setdefault(change.service, set()).add(change.old.fingerprint)
-    return _sorted(found)
+            by_service.setdefault(change.service, set()).add(change.old.fingerprint)
+    return _sorted_tuples(by_service)
 
 
-def _unhealthy(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
+def _unhealthy_fingerprints(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
     """What a gate found not healthy: what it never came to judge, or is of the way back, says nothing of it."""
-    prints = {change.new.key: change.new.wished.fingerprint for change in plan.changes if change.new}
-    found: dict[str, set[str]] = {}
+    fingerprints_by_key = {change.new.key: change.new.wished.fingerprint for change in plan.changes if change.new}
+    by_service: dict[str, set[str]] = {}
     for step, problem in report.failed:
-        if problem.code == UNHEALTHY and not step.undo and step.data["key"] in prints:
-            found.setdefault(step.service, set()).add(prints[step.data["key"]])
-    return _sorted(found)
+        if problem.code == GATE_FAILED and not step.undo and step.data["key"] in fingerprints_by_key:
+            by_service.setdefault(step.service, set()).add(fingerprints_by_key[step.data["key"]])
+    return _sorted_tuples(by_service)
 
 
-def _proved(
+def _recovered_fingerprints(
     services: Mapping[str, tuple[str, ...]], failed: Mapping[str, Iterable[str]]
 ) -> Mapping[str, tuple[str, ...]]:
     """Of what failed before, what a service has now."""
-    found = {name: set(failed.get(name, ())) & set(prints) for name, prints in services.items()}
-    return _sorted({name: each for name, each in found.items() if each})
+    recovered = {name: set(failed.get(name, ())) & set(current) for name, current in services.items()}
+    return _sorted_tuples({name: fingerprints for name, fingerprints in recovered.items() if fingerprints})
 
 
-def _sorted(found: Mapping[str, Iterable[str]]) -> Mapping[str, tuple[str, ...]]:
-    return {name: tuple(sorted(each)) for name, each in sorted(found.items())}
+def _sorted_tuples(by_service: Mapping[str, Iterable[str]]) -> Mapping[str, tuple[str, ...]]:
+    return {name: tuple(sorted(items)) for name, items in sorted(by_service.items())}
 
 
-def _staged(report: Report) -> tuple[int, ...]:
-    brought = [step for step in report.done if step.kind is Kind.STAGE and step.id in report.took]
-    if not brought:
+def _transfer_totals(report: Report) -> tuple[int, ...]:
+    transfers = [step for step in report.done if step.kind is StepKind.STAGE and step.id in report.durations]
+    if not transfers:
         return ()
-    return sum(step.data["size"] for step in brought), round(1000 * sum(report.took[step.id] for step in brought))
+    return sum(step.data["size"] for step in transfers), round(
+        1000 * sum(report.durations[step.id] for step in transfers)
+    )
 
 
-def _took(report: Report) -> Mapping[str, tuple[int, int]]:
-    found: dict[str, list[float]] = {}
+def _step_durations(report: Report) -> Mapping[str, tuple[int, int]]:
+    by_kind: dict[str, list[float]] = {}
     for step in report.done:
-        if step.id in report.took:
-            found.setdefault(step.kind.value, []).append(report.took[step.id])
-    return {kind: (round(1000 * median(each)), len(each)) for kind, each in sorted(found.items())}
+        if step.id in report.durations:
+            by_kind.setdefault(step.kind.value, []).append(report.durations[step.id])
+    return {kind: (round(1000 * median(durations)), len(durations)) for kind, durations in sorted(by_kind.items())}

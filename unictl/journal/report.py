@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import exit_code
-from unictl.journal.event import Event, Failed, Finished, Interrupting, Reverted, Skipped, Started, Told
+from unictl.journal.event import Event, Failed, Finished, Interrupting, Outcome, Reverted, Skipped, Started
 from unictl.plan.model.step import Step
-from unictl.plan.progress.tracker import Mixture
+from unictl.plan.progress.tracker import ServiceOutcome
 
-UNHEALTHY = "step-prove-unhealthy"
+GATE_FAILED = "step-prove-unhealthy"
 """The code of a proof that its gate judged: a host that fell silent meanwhile says nothing of the guest."""
-ALREADY = "was there already"
+ALREADY_PRESENT = "was there already"
 """What is said of an image that had not to be brought: it tells nothing of how long that takes."""
 
 
@@ -19,24 +19,24 @@ ALREADY = "was there already"
 class Report:
     """What was done, what failed, what never started, what was taken back.
 
-    ``done`` are steps of the way forth, ``returned`` those of the way back, among them ``reverted``: each took a new
-    generation down. ``mixtures`` say how it stands with the services of which not all was done. ``took``: id of a
+    ``done`` are steps of the way forth, ``rolled_back`` those of the way back, among them ``reverted``: each took a new
+    generation down. ``outcomes`` say how it stands with the services of which not all was done. ``durations``: id of a
     done step -> seconds from its beginning to its end.
     """
 
     done: tuple[Step, ...] = ()
     failed: tuple[tuple[Step, Diagnostic], ...] = ()
     reverted: tuple[Step, ...] = ()
-    returned: tuple[Step, ...] = ()
-    mixtures: tuple[Mixture, ...] = ()
+    rolled_back: tuple[Step, ...] = ()
+    outcomes: tuple[ServiceOutcome, ...] = ()
     skipped: tuple[tuple[Step, str], ...] = ()
     in_flight: tuple[Step, ...] = ()
     interrupted: bool = False
     codes: tuple[int, ...] = field(default=())
-    took: Mapping[str, float] = field(default_factory=dict)
+    durations: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Every step ended well."""
         return not (self.failed or self.skipped or self.in_flight or self.interrupted)
 
@@ -49,51 +49,51 @@ class Report:
     @property
     def exit_code(self) -> int:
         """The process's exit code: the first, in the order of precedence, of all that hold."""
-        return exit_code(self.held)
+        return exit_code(self.all_exit_codes)
 
     @property
-    def held(self) -> frozenset[int]:
+    def all_exit_codes(self) -> frozenset[int]:
         """Every exit code that holds: 130 interrupted, 8 taken back, 1 failed, not all taken back, ``codes``."""
-        found = set(self.codes)
+        codes = set(self.codes)
         if self.interrupted:
-            found.add(130)
+            codes.add(130)
         if self.reverted:
-            found.add(8)
+            codes.add(8)
         elif self.failed or (self.in_flight and not self.interrupted):
-            found.add(1)
-        if self.failed and any(each.mixed for each in self.mixtures):
-            found.add(1)
-        return frozenset(found)
+            codes.add(1)
+        if self.failed and any(outcome.is_mixed for outcome in self.outcomes):
+            codes.add(1)
+        return frozenset(codes)
 
 
-def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
+def from_events(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
     """The Report of all events of one walk."""
     done: list[Step] = []
     failed: list[tuple[Step, Diagnostic]] = []
     reverted: list[Step] = []
     skipped: list[tuple[Step, str]] = []
-    returned: list[Step] = []
-    mixtures: list[Mixture] = []
+    rolled_back: list[Step] = []
+    outcomes: list[ServiceOutcome] = []
     running: dict[str, Step] = {}
-    began: dict[str, float] = {}
-    took: dict[str, float] = {}
+    started_at: dict[str, float] = {}
+    durations: dict[str, float] = {}
     interrupted = False
     for event in events:
         match event:
             case Started(at=at, step=step):
-                running[step.id], began[step.id] = step, at
+                running[step.id], started_at[step.id] = step, at
             case Finished(at=at, step=step, text=text):
                 running.pop(step.id, None)
-                (returned if step.undo else done).append(step)
-                if step.id in began and not step.undo and text != ALREADY:
-                    took[step.id] = at - began[step.id]
+                (rolled_back if step.undo else done).append(step)
+                if step.id in started_at and not step.undo and text != ALREADY_PRESENT:
+                    durations[step.id] = at - started_at[step.id]
             case Failed(step=step, problem=problem):
                 running.pop(step.id, None)
                 failed.append((step, problem))
             case Reverted(step=step):
                 reverted.append(step)
-            case Told(mixture=mixture):
-                mixtures.append(mixture)
+            case Outcome(outcome=mixture):
+                outcomes.append(mixture)
             case Skipped(step=step, cause=cause):
                 skipped.append((step, cause))
             case Interrupting():
@@ -104,11 +104,11 @@ def fold(events: Iterable[Event], codes: tuple[int, ...] = ()) -> Report:
         done=tuple(done),
         failed=tuple(failed),
         reverted=tuple(reverted),
-        returned=tuple(returned),
-        mixtures=tuple(mixtures),
+        rolled_back=tuple(rolled_back),
+        outcomes=tuple(outcomes),
         skipped=tuple(skipped),
         in_flight=tuple(running.values()),
         interrupted=interrupted,
         codes=codes,
-        took=took,
+        durations=durations,
     )

@@ -2,8 +2,7 @@
 frames.
 
 Handlers are imported on first use. The real stdin and stdout are moved away first, so that nothing in this process,
-and
-nothing that it starts, can break the framing.
+and nothing that it starts, can break the framing.
 """
 
 from __future__ import annotations
@@ -14,219 +13,227 @@ import sys
 import threading
 import time
 
+from . import errors
 from .platform import own_code
 from .protocol import frames
-from .protocol.request_context import Call
-from .storage import fleet_names, layout
+from .protocol.request_context import RequestContext
+from .storage import atomic, fleet_names, identifiers, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
+    from .lease.fleet_lease import Lease
+
 HANDLERS = {
     "survey": ("handlers.survey", "survey"),
-    "lease": ("lease.fleet_lease", "acquire"),
-    "release": ("lease.fleet_lease", "release"),
-    "end-holder": ("lease.fleet_lease", "end_holder"),
-    "stage": ("images.image_store", "stage"),
-    "volume": ("handlers.volumes", "volume"),
+    "lease": ("handlers.lease", "acquire"),
+    "release": ("handlers.lease", "release"),
+    "end-holder": ("handlers.lease", "end_holder"),
+    "stage": ("handlers.images", "stage"),
+    "volume": ("handlers.volumes", "change_volume"),
     "launch": ("handlers.launch", "launch"),
-    "mark": ("handlers.launch", "mark"),
-    "await": ("health.health_gate", "await_"),
-    "health": ("health.health_gate", "health"),
-    "ingress": ("handlers.ingress", "ingress"),
-    "ingress-text": ("handlers.ingress", "told"),
+    "mark": ("handlers.marks", "mark"),
+    "await": ("handlers.health", "await_healthy"),
+    "health": ("handlers.health", "check_health"),
+    "ingress": ("handlers.ingress", "apply_config"),
+    "ingress-text": ("handlers.ingress", "read_config"),
     "retire": ("handlers.retire", "retire"),
     "tail": ("handlers.logs", "tail"),
-    "ledger": ("handlers.ledger", "ledger"),
-    "remember": ("handlers.ledger", "remember"),
+    "ledger": ("handlers.ledger", "append_or_read"),
+    "remember": ("handlers.ledger", "record_applied"),
     "collect": ("handlers.garbage", "collect"),
-    "inventory": ("handlers.inventory", "inventory"),
-    "read": ("images.image_store", "read"),
+    "inventory": ("handlers.inventory", "list_inventory"),
+    "read": ("handlers.images", "read"),
 }
 CANCELLABLE = ("stage", "await", "health", "tail", "lease", "ingress")
 """Of the rest, a cancel is ignored: they end by themselves, soon."""
-ALONE = ("ingress", "ledger", "remember", "collect", "lease", "volume")
+EXCLUSIVE = ("ingress", "ledger", "remember", "collect", "lease", "volume")
 """One at a time of each of these."""
-THREADS = 128
-LAST_WORDS = 10.0
+MAX_THREADS = 128
+DRAIN_SECONDS = 10.0
 """Seconds that messages in hand may take once the connection is gone; a retire also its grace."""
 
 
-class Connection:
+class Dispatcher:
     """One conversation: its streams, its lease, the requests in hand."""
 
-    def __init__(self, root: layout.Root, reading: int, writing: int):
+    def __init__(self, root: layout.StoreLayout, input_fd: int, output_fd: int):
         self.root = root
-        self.reading = reading
-        self.writing = writing
-        self.lease: Any = None
-        self.calls: dict[int, Call] = {}
-        self.problem: frames.Problem | None = None
-        self.gone = threading.Event()
-        self._write = threading.Lock()
-        self._alone = {name: threading.Lock() for name in ALONE}
-        self._keys: dict[str, threading.Lock] = {}
-        self._keys_guard = threading.Lock()
-        self._free = threading.BoundedSemaphore(THREADS)
-        self._parts: dict[int, list[bytes]] = {}
-        self._coming = 0
+        self.input_fd = input_fd
+        self.output_fd = output_fd
+        self.lease: Lease | None = None
+        self.requests: dict[int, RequestContext] = {}
+        self.store_error: errors.HostError | None = None
+        self.closed = threading.Event()
+        self._write_lock = threading.Lock()
+        self._exclusive_locks = {name: threading.Lock() for name in EXCLUSIVE}
+        self._key_locks: dict[str, threading.Lock] = {}
+        self._key_locks_guard = threading.Lock()
+        self._slots = threading.BoundedSemaphore(MAX_THREADS)
+        self._partial_requests: dict[int, list[bytes]] = {}
+        self._partial_bytes = 0
 
     def send(self, data: bytes) -> None:
         """Write frames; to nobody where the control side is gone."""
-        with self._write:
-            if not self.gone.is_set():
+        with self._write_lock:
+            if not self.closed.is_set():
                 try:
-                    frames.write_all(self.writing, data)
+                    frames.write_all(self.output_fd, data)
                 except OSError:
-                    self.gone.set()
+                    self.closed.set()
 
     def run(self) -> None:
         """Until the control side is gone or silent."""
-        self.send(frames.frame(0, frames.EVENT, frames.encode(self._hello())))
-        while not self.gone.is_set():
+        self.send(frames.pack_frame(0, frames.EVENT, frames.encode_json(self._greeting())))
+        while not self.closed.is_set():
             try:
-                stream, kind, body = frames.read_frame(self.reading, frames.SILENCE)
-            except (frames.Ended, OSError):
+                stream, kind, body = frames.read_frame(self.input_fd, frames.SILENCE_LIMIT)
+            except (errors.ConnectionClosed, OSError):
                 break
-            self._heard(stream, kind, body)
-            self._beat()
-        self._end()
+            self._handle_frame(stream, kind, body)
+            self._beat_lease()
+        self._shut_down()
 
-    def _hello(self) -> dict[str, Any]:
-        row = {
+    def _greeting(self) -> dict[str, Any]:
+        greeting = {
             "python": ".".join(str(part) for part in sys.version_info[:3]),
             "pid": os.getpid(),
             "uid": os.geteuid(),
             "root": self.root.path,
-            "boot_id": layout.boot_id(),
+            "boot_id": identifiers.boot_id(),
             "clock": time.time(),
             "format": layout.FORMAT,
         }
         try:
             self.root.prepare()
-            row["id"] = self.root.host_id()
-        except frames.Problem as problem:
-            self.problem = problem
+            greeting["id"] = self.root.host_id()
+        except errors.HostError as problem:
+            self.store_error = problem
         except OSError as error:
-            self.problem = layout.problem(error, self.root.path)
-        if self.problem is not None:
-            row["problem"] = self.problem.document()
-        return row
+            self.store_error = atomic.from_os_error(error, self.root.path)
+        if self.store_error is not None:
+            greeting["problem"] = self.store_error.to_document()
+        return greeting
 
-    def _heard(self, stream: int, kind: int, body: bytes) -> None:
+    def _handle_frame(self, stream: int, kind: int, body: bytes) -> None:
         if kind == frames.PING:
-            self.send(frames.frame(0, frames.PING))
+            self.send(frames.pack_frame(0, frames.PING))
         elif kind == frames.PART:
-            self._part(stream, body)
+            self._add_part(stream, body)
         elif kind == frames.REQUEST:
-            self._begin(stream, self._whole(stream, body))
-        elif stream in self.calls:
-            call = self.calls[stream]
+            self._start_request(stream, self._join_parts(stream, body))
+        elif stream in self.requests:
+            context = self.requests[stream]
             if kind in (frames.DATA, frames.DEFLATED):
-                call.data.put((kind, body))
-            elif kind == frames.CANCEL and call.ask.get("do") in CANCELLABLE:
-                call.cancel()
+                context.data.put((kind, body))
+            elif kind == frames.CANCEL and context.request.get("do") in CANCELLABLE:
+                context.cancel()
 
-    def _part(self, stream: int, body: bytes) -> None:
+    def _add_part(self, stream: int, body: bytes) -> None:
         """Keep a piece of a long request, and say that it came: the line may be busy with it for long. A control side
         that sends more than it may is none of ours."""
-        self._parts.setdefault(stream, []).append(body)
-        self._coming += len(body)
-        if self._coming > frames.MESSAGE_LIMIT:
-            self.gone.set()
-        self.send(frames.frame(0, frames.PING))
+        self._partial_requests.setdefault(stream, []).append(body)
+        self._partial_bytes += len(body)
+        if self._partial_bytes > frames.MESSAGE_LIMIT:
+            self.closed.set()
+        self.send(frames.pack_frame(0, frames.PING))
 
-    def _whole(self, stream: int, body: bytes) -> bytes:
-        parts = self._parts.pop(stream, [])
-        self._coming -= sum(map(len, parts))
+    def _join_parts(self, stream: int, body: bytes) -> bytes:
+        parts = self._partial_requests.pop(stream, [])
+        self._partial_bytes -= sum(map(len, parts))
         return b"".join([*parts, body])
 
-    def _begin(self, stream: int, body: bytes) -> None:
+    def _start_request(self, stream: int, body: bytes) -> None:
         import json
 
-        call = Call(self, stream, json.loads(body))
-        self.calls[stream] = call
-        threading.Thread(target=self._answer, args=(call,), daemon=True).start()
+        context = RequestContext(self, stream, json.loads(body))
+        self.requests[stream] = context
+        threading.Thread(target=self._answer, args=(context,), daemon=True).start()
 
-    def _answer(self, call: Call) -> None:
-        with self._free:
-            body = self._outcome(call)
-        self.calls.pop(call.stream, None)
-        self.send(b"".join(frames.frames(call.stream, frames.REPLY, body)))
+    def _answer(self, context: RequestContext) -> None:
+        with self._slots:
+            body = self._reply_body(context)
+        self.requests.pop(context.stream, None)
+        self.send(b"".join(frames.pack_message(context.stream, frames.REPLY, body)))
 
-    def _outcome(self, call: Call) -> bytes:
+    def _reply_body(self, context: RequestContext) -> bytes:
         """The reply, or the problem: never a traceback, never the request (it may hold secrets)."""
         try:
-            if self.problem is not None:
-                raise self.problem
-            return frames.encode({"ok": self._handle(call)})
-        except frames.Problem as problem:
-            told = problem
+            if self.store_error is not None:
+                raise self.store_error
+            return frames.encode_json({"ok": self._call_handler(context)})
+        except errors.HostError as problem:
+            host_error = problem
         except OSError as error:
-            told = layout.problem(error)
+            host_error = atomic.from_os_error(error)
         except Exception as error:
-            text = f"the host side failed in {call.ask.get('do')!r}: {type(error).__name__} at {_where(error)}"
-            told = frames.Problem("failed", text, "this is a fault of unictl: please report it")
-        return frames.encode({"problem": told.document()})
+            cause = f"{type(error).__name__} at {_error_location(error)}"
+            text = f"the host side failed in {context.request.get('do')!r}: {cause}"
+            host_error = errors.HostError("failed", text, "this is a fault of unictl: please report it")
+        return frames.encode_json({"problem": host_error.to_document()})
 
-    def _handle(self, call: Call) -> Any:
-        name = str(call.ask.get("do"))
-        if name not in HANDLERS:
-            raise frames.Problem("unsupported", f"unknown request {name!r}")
-        handler = load(*HANDLERS[name])
-        ask = fleet_names.resolved(self.root, call.ask)
-        held = self._locks(name, call.ask)
-        for lock in held:
+    def _call_handler(self, context: RequestContext) -> Any:
+        message = str(context.request.get("do"))
+        if message not in HANDLERS:
+            raise errors.HostError("unsupported", f"unknown request {message!r}")
+        handler = load_handler(*HANDLERS[message])
+        request = fleet_names.resolve_request(self.root, context.request)
+        needed_locks = self._locks_for(message, context.request)
+        for lock in needed_locks:
             lock.acquire()
         try:
-            return handler(self.root, ask, call)
+            return handler(self.root, request, context)
         finally:
-            for lock in held:
+            for lock in needed_locks:
                 lock.release()
 
-    def _locks(self, name: str, ask: dict[str, Any]) -> list[threading.Lock]:
+    def _locks_for(self, message: str, request: dict[str, Any]) -> list[threading.Lock]:
         """What this request may not share: its kind, or the instances it changes. Sorted: no two wait in a circle."""
-        if name in ALONE:
-            return [self._alone[name]]
+        if message in EXCLUSIVE:
+            return [self._exclusive_locks[message]]
         keys = []
-        if name == "launch":
-            keys = [f"{one['name']}.{one['generation']}" for one in ask["instances"]]
-        elif name in ("retire", "mark"):
-            keys = [ask["key"]]
-        elif name == "stage":
-            keys = [ask["digest"]]
-        with self._keys_guard:
-            return [self._keys.setdefault(key, threading.Lock()) for key in sorted(set(keys))]
+        if message == "launch":
+            keys = [f"{document['name']}.{document['generation']}" for document in request["instances"]]
+        elif message in ("retire", "mark"):
+            keys = [request["key"]]
+        elif message == "stage":
+            keys = [request["digest"]]
+        with self._key_locks_guard:
+            return [self._key_locks.setdefault(key, threading.Lock()) for key in sorted(set(keys))]
 
-    def _end(self) -> None:
+    def _shut_down(self) -> None:
         """No new frames; what is in hand ends by its own rule; then the lease is free, with the process."""
-        self.gone.set()
-        calls = list(self.calls.values())
-        graces = [float(call.ask.get("grace", 10_000)) / 1000 for call in calls if call.ask.get("do") == "retire"]
-        for call in calls:
-            if call.ask.get("do") in CANCELLABLE:
-                call.cancel()
-        deadline = time.monotonic() + LAST_WORDS + max(graces, default=0.0)
-        while self.calls and time.monotonic() < deadline:
-            self._beat()
+        self.closed.set()
+        open_requests = list(self.requests.values())
+        graces = [
+            float(context.request.get("grace", 10_000)) / 1000
+            for context in open_requests
+            if context.request.get("do") == "retire"
+        ]
+        for context in open_requests:
+            if context.request.get("do") in CANCELLABLE:
+                context.cancel()
+        deadline = time.monotonic() + DRAIN_SECONDS + max(graces, default=0.0)
+        while self.requests and time.monotonic() < deadline:
+            self._beat_lease()
             time.sleep(0.01)
 
-    def _beat(self) -> None:
+    def _beat_lease(self) -> None:
         """Whoever wants the lease sees that its holder lives."""
         lease = self.lease
         if lease is not None:
             lease.beat()
 
 
-def load(module: str, function: str) -> Callable[[layout.Root, dict[str, Any], Call], Any]:
+def load_handler(module: str, function: str) -> Callable[[layout.StoreLayout, dict[str, Any], RequestContext], Any]:
     """A handler, its module imported now and not before."""
     imported = __import__(f"{own_code.PACKAGE}.{module}", fromlist=[function])
-    found: Callable[[layout.Root, dict[str, Any], Call], Any] = getattr(imported, function)
-    return found
+    handler: Callable[[layout.StoreLayout, dict[str, Any], RequestContext], Any] = getattr(imported, function)
+    return handler
 
 
-def _where(error: BaseException) -> str:
+def _error_location(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -237,12 +244,12 @@ def _where(error: BaseException) -> str:
 
 def take_streams() -> tuple[int, int]:
     """Private descriptors of the conversation; 0 becomes /dev/null, 1 becomes stderr."""
-    reading, writing = os.dup(0), os.dup(1)
+    input_fd, output_fd = os.dup(0), os.dup(1)
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
-    return reading, writing
+    return input_fd, output_fd
 
 
 def main(path: str) -> None:
@@ -250,14 +257,14 @@ def main(path: str) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o022)
-    reading, writing = take_streams()
+    input_fd, output_fd = take_streams()
     try:
-        root = layout.Root(path or layout.default_path())
-    except frames.Problem as problem:
+        root = layout.StoreLayout(path or layout.default_path())
+    except errors.HostError as problem:
         os.write(2, f"unictl: {problem.text}; {problem.hint}\n".encode())
         os._exit(72)
     try:
-        Connection(root, reading, writing).run()
+        Dispatcher(root, input_fd, output_fd).run()
     finally:
         # Threads that hang must not keep the lease: the process ends here, whatever they do.
         os._exit(0)

@@ -10,24 +10,28 @@ from typing import Any
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def folder(name: str) -> Path:
+def data_folder(name: str) -> Path:
     """``schemas`` or ``playbooks``: the checkout's own first, the installed copy else."""
-    beside = _PACKAGE.parent / name
-    return beside if (_PACKAGE.parent / "pyproject.toml").is_file() and beside.is_dir() else _PACKAGE / name
+    checkout_folder = _PACKAGE.parent / name
+    return (
+        checkout_folder
+        if (_PACKAGE.parent / "pyproject.toml").is_file() and checkout_folder.is_dir()
+        else _PACKAGE / name
+    )
 
 
 @cache
-def schema(name: str) -> dict[str, Any]:
-    """The JSON Schema of ``fleet`` files, ``plan`` files or ``status``; KeyError where there is none of that name."""
+def load_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of ``fleet`` files, ``plans`` files or ``status``; KeyError where there is none of that name."""
     if name not in SCHEMAS:
         raise KeyError(name)
-    tree: dict[str, Any] = json.loads((folder("schemas") / f"{name}.schema.json").read_text())
+    tree: dict[str, Any] = json.loads((data_folder("schemas") / f"{name}.schema.json").read_text())
     return tree
 
 
 SCHEMAS = ("fleet", "plan", "status")
 
 
-def fleet_schema() -> dict[str, Any]:
+def load_fleet_schema() -> dict[str, Any]:
     """The JSON Schema of fleet files."""
-    return schema("fleet")
+    return load_schema("fleet")

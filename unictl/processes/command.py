@@ -21,27 +21,27 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """How it ended. ``code`` is negative for a signal, 127 where there is no such program."""
+class CommandResult:
+    """How it ended. ``exit_code`` is negative for a signal, 127 where there is no such program."""
 
-    code: int
-    out: bytes
-    err: bytes
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
 
     @property
     def ok(self) -> bool:
         """Whether it ended with 0."""
-        return self.code == 0
+        return self.exit_code == 0
 
 
-class TimedOut(Failure):
+class CommandTimeout(Failure):
     """A command took longer than it may."""
 
 
-def run(command: Command) -> Finished:
+def run(command: Command) -> CommandResult:
     """Run it and wait. A missing program is a Finished with 127, a time-out a TimedOut."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command.argv,
             input=command.input,
             capture_output=True,
@@ -51,28 +51,28 @@ def run(command: Command) -> Finished:
             check=False,
         )
     except OSError as error:
-        return _missing(command, error)
+        return _not_started(command, error)
     except subprocess.TimeoutExpired as error:
-        raise _late(command) from error
-    return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
+        raise _timeout_failure(command) from error
+    return CommandResult(exit_code=completed.returncode, stdout=completed.stdout, stderr=completed.stderr)
 
 
-async def run_async(command: Command) -> Finished:
+async def run_async(command: Command) -> CommandResult:
     """The same without blocking the loop; a cancelled run kills the command."""
     try:
         process = await spawn(command.argv, env=command.env, cwd=command.cwd)
     except OSError as error:
-        return _missing(command, error)
+        return _not_started(command, error)
     try:
-        out, err = await asyncio.wait_for(process.communicate(command.input), command.timeout)
+        stdout, stderr = await asyncio.wait_for(process.communicate(command.input), command.timeout)
     except TimeoutError as error:
-        raise _late(command) from error
+        raise _timeout_failure(command) from error
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    return Finished(code=process.returncode or 0, out=out, err=err)
+    return CommandResult(exit_code=process.returncode or 0, stdout=stdout, stderr=stderr)
 
 
 async def spawn(
@@ -96,9 +96,9 @@ async def spawn(
     )
 
 
-def _missing(command: Command, error: OSError) -> Finished:
-    return Finished(code=127, out=b"", err=f"{command.argv[0]}: {error.strerror}".encode())
+def _not_started(command: Command, error: OSError) -> CommandResult:
+    return CommandResult(exit_code=127, stdout=b"", stderr=f"{command.argv[0]}: {error.strerror}".encode())
 
 
-def _late(command: Command) -> TimedOut:
-    return TimedOut(f"{command.argv[0]} took longer than {command.timeout:g} s", hint="run it by hand to see why")
+def _timeout_failure(command: Command) -> CommandTimeout:
+    return CommandTimeout(f"{command.argv[0]} took longer than {command.timeout:g} s", hint="run it by hand to see why")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Protocol
 
 
-class Outside(FileNotFoundError):
+class OutsideDirectory(FileNotFoundError):
     """A path that leads out of the fleet's folder: what lies there is in no revision, and is never read."""
 
 
-class Tree(Protocol):
+class FileTree(Protocol):
     """Files by path relative to the fleet's folder, with ``/`` between; never above it."""
 
     def paths(self) -> Iterator[str]:
@@ -22,10 +22,10 @@ class Tree(Protocol):
         """Where the file's bytes lie on this machine, where they do; Outside as ``read``."""
 
 
-class Texts(Mapping[str, str]):
+class FileTexts(Mapping[str, str]):
     """A tree's files as texts, read only when they are asked for."""
 
-    def __init__(self, tree: Tree):
+    def __init__(self, tree: FileTree):
         self._tree = tree
         self._paths = dict.fromkeys(tree.paths())
 

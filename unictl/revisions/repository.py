@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unictl.diagnostics.failure import Failure
-from unictl.revisions.file_tree import Tree
+from unictl.revisions.file_tree import FileTree
 
 if TYPE_CHECKING:
     from git import Commit, Repo
 
 
-def _open(folder: Path) -> "Repo | None":
+def _open_repository(folder: Path) -> "Repo | None":
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return None
     try:
@@ -25,9 +25,9 @@ def _open(folder: Path) -> "Repo | None":
         return None
 
 
-def revision_of(folder: Path, files: tuple[str, ...]) -> tuple[str, bool, str]:
+def read_revision(folder: Path, files: tuple[str, ...]) -> tuple[str, bool, str]:
     """Commit, whether ``files`` (below ``folder``) equal it, and its subject; empty commit where there is none."""
-    repository = _open(folder.resolve())
+    repository = _open_repository(folder.resolve())
     if repository is None or not repository.head.is_valid():
         return "", False, ""
     import git
@@ -41,9 +41,9 @@ def revision_of(folder: Path, files: tuple[str, ...]) -> tuple[str, bool, str]:
     return head.hexsha, not status.strip(), str(head.summary)
 
 
-def tree_at(folder: Path, revision: str) -> tuple[Tree, str, str]:
+def open_tree(folder: Path, revision: str) -> tuple[FileTree, str, str]:
     """The files below ``folder`` at ``revision``, with the commit and its subject; Failure where there is none."""
-    repository = _open(folder.resolve())
+    repository = _open_repository(folder.resolve())
     if repository is None:
         raise Failure(
             f"{folder} is in no git repository that can be read, so it has no revision {revision}",
@@ -66,9 +66,9 @@ class RevisionTree:
         from git import Blob
 
         self._blobs = {
-            str(each.path)[len(prefix) :]: each
-            for each in commit.tree.traverse()
-            if isinstance(each, Blob) and str(each.path).startswith(prefix)
+            str(blob.path)[len(prefix) :]: blob
+            for blob in commit.tree.traverse()
+            if isinstance(blob, Blob) and str(blob.path).startswith(prefix)
         }
 
     def paths(self) -> Iterator[str]:

@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from unictl.revisions.file_tree import Outside
+from unictl.revisions.file_tree import OutsideDirectory
 
 
-class WorkTree:
+class WorkingTree:
     """The files below ``folder``; symbolic links that lead out of it are not followed."""
 
     def __init__(self, folder: Path):
@@ -20,14 +20,14 @@ class WorkTree:
                 yield (Path(folder) / file).relative_to(self.folder).as_posix()
 
     def read(self, path: str) -> bytes:
-        return self._inside(path).read_bytes()
+        return self._resolve_inside(path).read_bytes()
 
     def on_disk(self, path: str) -> Path | None:
-        inside = self._inside(path)
-        return inside if inside.is_file() else None
+        resolved = self._resolve_inside(path)
+        return resolved if resolved.is_file() else None
 
-    def _inside(self, path: str) -> Path:
-        whole = (self.folder / path).resolve()
-        if not whole.is_relative_to(self.folder):
-            raise Outside(f"{path} leads out of the fleet's folder")
-        return whole
+    def _resolve_inside(self, path: str) -> Path:
+        resolved = (self.folder / path).resolve()
+        if not resolved.is_relative_to(self.folder):
+            raise OutsideDirectory(f"{path} leads out of the fleet's folder")
+        return resolved

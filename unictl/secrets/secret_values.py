@@ -11,7 +11,7 @@ from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Secret
 
 
-class Value:
+class SecretValue:
     """A secret's value. Shown as ``***`` in every text."""
 
     __slots__ = ("_text",)
@@ -28,35 +28,37 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Secrets:
+class SecretValues:
     """The values that could be read, and why the others could not."""
 
-    values: Mapping[str, Value]
-    unread: tuple[Finding, ...]
+    values: Mapping[str, SecretValue]
+    unreadable: tuple[Finding, ...]
 
 
-def read_all(secrets: Mapping[str, Secret], environment: Mapping[str, str], folder: Path) -> Secrets:
+def read_secrets(secrets: Mapping[str, Secret], environment: Mapping[str, str], folder: Path) -> SecretValues:
     """The values of ``secrets``; a file is read only inside ``folder``."""
-    values: dict[str, Value] = {}
-    unread: list[Finding] = []
+    values: dict[str, SecretValue] = {}
+    unreadable: list[Finding] = []
     for name, secret in sorted(secrets.items()):
-        found = _read(secret, environment, folder)
-        if isinstance(found, Value):
-            values[name] = found
+        outcome = _read_value(secret, environment, folder)
+        if isinstance(outcome, SecretValue):
+            values[name] = outcome
         else:
-            unread.append(Finding(path=("secrets", name), code="secret-unread", text=found[0], hint=found[1]))
-    return Secrets(values=values, unread=tuple(unread))
+            unreadable.append(
+                Finding(path=("secrets", name), code="secret-unread", summary=outcome[0], hint=outcome[1])
+            )
+    return SecretValues(values=values, unreadable=tuple(unreadable))
 
 
-def _read(secret: Secret, environment: Mapping[str, str], folder: Path) -> Value | tuple[str, str]:
+def _read_value(secret: Secret, environment: Mapping[str, str], folder: Path) -> SecretValue | tuple[str, str]:
     if secret.env:
         if secret.env in environment:
-            return Value(environment[secret.env])
+            return SecretValue(environment[secret.env])
         return f"the variable {secret.env} is not set", f"export {secret.env} before you run unictl"
-    place = (folder / secret.file).resolve()
-    if not place.is_relative_to(folder.resolve()):
+    path = (folder / secret.file).resolve()
+    if not path.is_relative_to(folder.resolve()):
         return f"{secret.file} lies outside of the fleet's folder", "put it inside, and into .gitignore"
     try:
-        return Value(place.read_text().rstrip("\n"))
+        return SecretValue(path.read_text().rstrip("\n"))
     except (OSError, UnicodeDecodeError) as error:
         return f"{secret.file} cannot be read: {error}", "make it readable for your user"

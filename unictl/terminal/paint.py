@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from unictl.views.text.layout import plain
+from unictl.views.text.layout import plain_text
 from unictl.views.text.spans import Line
 
 _CODES: Mapping[str, str] = {
@@ -22,10 +22,10 @@ RESTORE = "\x1b[0m\x1b[?25h"
 def paint(line: Line, colour: bool) -> str:
     """A line as text, coloured where that is wanted. A style may be several words."""
     if not colour:
-        return plain(line)
-    return "".join(_span(span.text, span.style) for span in line).rstrip(" ")
+        return plain_text(line)
+    return "".join(_paint_span(span.text, span.style) for span in line).rstrip(" ")
 
 
-def _span(text: str, style: str) -> str:
+def _paint_span(text: str, style: str) -> str:
     codes = ";".join(_CODES[word] for word in style.split() if word in _CODES)
     return f"\x1b[{codes}m{text}\x1b[0m" if codes and text.strip() else text

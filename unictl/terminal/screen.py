@@ -14,7 +14,7 @@ from typing import Protocol, Self, TextIO
 from unictl.journal.event import Event
 from unictl.terminal.paint import RESTORE, paint
 from unictl.views.text import progress
-from unictl.views.text.layout import one
+from unictl.views.text.layout import styled_line
 from unictl.views.text.spans import Line
 
 _TICK = 0.1
@@ -26,7 +26,7 @@ class Region(Protocol):
     def draw(self, lines: tuple[Line, ...]) -> None:
         """Show these lines in place of the ones before."""
 
-    def above(self, line: Line) -> None:
+    def print_above(self, line: Line) -> None:
         """Write a line for good above the region."""
 
     def close(self) -> None:
@@ -62,11 +62,11 @@ class LiveRegion:
         """Show these lines in place of the ones before."""
         from rich.text import Text
 
-        drawn = "\n".join(paint(line, self._colour) for line in lines)
-        text = Text.from_ansi(drawn, no_wrap=True, overflow="crop")
+        painted = "\n".join(paint(line, self._colour) for line in lines)
+        text = Text.from_ansi(painted, no_wrap=True, overflow="crop")
         self._live.update(text, refresh=True)
 
-    def above(self, line: Line) -> None:
+    def print_above(self, line: Line) -> None:
         """Write a line for good above the region."""
         from rich.text import Text
 
@@ -92,17 +92,17 @@ class Screen:
         colour: bool = False,
         width: int = 80,
         height: int = 24,
-        stopping: Callable[[], bool] = lambda: False,
+        is_stopping: Callable[[], bool] = lambda: False,
     ):
-        self._stream, self._clock, self._stopping = stream, clock, stopping
+        self._stream, self._clock, self._is_stopping = stream, clock, is_stopping
         self._live, self._colour, self._width, self._height = live, colour, width, height
         self._region: Region | None = None
-        self._progress = progress.Progress(began=clock())
-        self._beat = clock()
+        self._progress = progress.Progress(started_at=clock())
+        self._last_heartbeat = clock()
         self._lock = threading.RLock()
-        self._over = threading.Event()
-        self._told_stop = False
-        self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
+        self._closed = threading.Event()
+        self._stop_announced = False
+        self._thread = threading.Thread(target=self._draw_loop, name="screen", daemon=True)
 
     def __enter__(self) -> Self:
         if self._live:
@@ -113,49 +113,51 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._closed.set()
         with ExitStack() as stack:
             stack.callback(self._restore)
             stack.callback(self._thread.join, 1.0)
             if kind is None:
                 self.tick()
 
-    def take(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         """Show what this event means; may be called from any thread."""
         with self._lock:
-            told = progress.told(self._progress, event)
+            line = progress.event_line(self._progress, event)
             self._progress = progress.advance(self._progress, event)
-            if told:
-                self._say(told)
+            if line:
+                self._print_line(line)
 
     def tick(self) -> None:
         """Draw the region, or beat where there is none and it is time; notice that a stop was asked for."""
         with self._lock:
-            self._notice()
-            now = self._clock()
+            self._announce_stop()
+            current_time = self._clock()
             if self._region:
-                with self._unheard():
-                    self._region.draw(progress.region(self._progress, now, self._width, self._height // 2))
-            elif now - self._beat >= progress.HEARTBEAT:
-                for line in progress.heartbeat(self._progress, now, self._width):
-                    self._say(line)
-                self._beat = now
+                with self._ignoring_closed_output():
+                    self._region.draw(
+                        progress.region_lines(self._progress, current_time, self._width, self._height // 2)
+                    )
+            elif current_time - self._last_heartbeat >= progress.HEARTBEAT:
+                for line in progress.heartbeat_lines(self._progress, current_time, self._width):
+                    self._print_line(line)
+                self._last_heartbeat = current_time
 
-    def _notice(self) -> None:
-        if self._stopping() and not self._told_stop:
-            self._told_stop = True
-            self._say(one(progress.STOPPING, "warning"))
+    def _announce_stop(self) -> None:
+        if self._is_stopping() and not self._stop_announced:
+            self._stop_announced = True
+            self._print_line(styled_line(progress.STOPPING, "warning"))
 
-    def _say(self, line: Line) -> None:
-        with self._unheard():
+    def _print_line(self, line: Line) -> None:
+        with self._ignoring_closed_output():
             if self._region:
-                self._region.above(line)
+                self._region.print_above(line)
             else:
                 self._stream.write(paint(line, self._colour) + "\n")
                 self._stream.flush()
 
     @contextmanager
-    def _unheard(self) -> Iterator[None]:
+    def _ignoring_closed_output(self) -> Iterator[None]:
         """Whoever read our output may go: what is being applied goes on all the same."""
         try:
             yield
@@ -163,14 +165,14 @@ class Screen:
             self._region = None
             self._stream = io.StringIO()
 
-    def _run(self) -> None:
-        while not self._over.wait(_TICK):
+    def _draw_loop(self) -> None:
+        while not self._closed.wait(_TICK):
             self.tick()
 
     def _restore(self) -> None:
         region, self._region = self._region, None
         if region:
-            with self._unheard():
+            with self._ignoring_closed_output():
                 try:
                     region.close()
                 finally:

@@ -1,9 +1,8 @@
-"""A plan as a Markdown comment. Pure. Under 65,000 characters, cut in the middle; destructive changes are never
-cut or folded.
+"""A plan as a Markdown comment. Pure. Under 65,000 characters, cut in the middle; destructive changes are never cut
+or folded.
 
 Everything that comes from files is in a fence longer than any run of backticks in it, so that no text of a fleet
-file
-can become markup. The first line is hidden: a pipeline finds its comment again by the fleet's mark.
+file can become markup. The first line is hidden: a pipeline finds its comment again by the fleet's mark.
 """
 
 import re
@@ -13,95 +12,109 @@ from unictl.plan.file import approval, planfile
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
 from unictl.views.text import plan_text, problems, rollout
-from unictl.views.text.fold import rows
-from unictl.views.text.layout import clean, counted, elide, plain
+from unictl.views.text.fold import fold_rows
+from unictl.views.text.layout import count_of, elide, plain_text, sanitize
 from unictl.views.text.spans import Line
 
-LIMIT = 65_000
+MAX_LENGTH = 65_000
 """Characters; forges refuse comments of more than 65,535."""
 _WIDTH = 100
-_OPEN = 40
+_MAX_UNFOLDED = 40
 """A plan of so many lines is shown unfolded."""
-_TOLD, _SPARE = 12_000, 2_000
+_MAX_PROBLEM_LENGTH, _RESERVED_LENGTH = 12_000, 2_000
 _ORDINAL = re.compile("0|[1-9][0-9]{0,8}")
 _SIGNS = {"-": "-", "-/+": "!", "+/-": "!", "+": "+", "~": "!", "?": "#", "=": "#"}
 
 
-def plan(plan: Plan, *, title: str = "", limit: int = LIMIT) -> str:
+def render(plan: Plan, *, title: str = "", limit: int = MAX_LENGTH) -> str:
     """The comment: summary, what speaks against it, what is destroyed, then the rest, folded if long."""
-    head = _head(plan, title)
-    head += _destroys(plan, limit - len(head) - _SPARE)
-    lines = _body(plan)
+    preamble = _head_text(plan, title)
+    preamble += _destroy_section(plan, limit - len(preamble) - _RESERVED_LENGTH)
+    lines = _body_lines(plan)
     if not lines:
-        return head
-    inner = _cut(lines, limit - len(head) - 200)
-    opened = " open" if len(lines) <= _OPEN else ""
-    return f"{head}<details{opened}><summary>{_folded(plan)}</summary>\n\n{_fenced(inner, 'diff')}\n\n</details>\n"
+        return preamble
+    inner = _cut_middle(lines, limit - len(preamble) - 200)
+    opened = " open" if len(lines) <= _MAX_UNFOLDED else ""
+    summary, listing = _fold_summary(plan), _fence(inner, "diff")
+    return f"{preamble}<details{opened}><summary>{summary}</summary>\n\n{listing}\n\n</details>\n"
 
 
-def header(plan: Plan) -> str:
+def marker_comment(plan: Plan) -> str:
     """The hidden line: which fleet the comment is about, which plan it shows, and what approving it approves."""
     mark = re.sub(r"[^A-Za-z0-9@._-]", "", plan.mark)[:160]
     return f"<!-- unictl mark={mark} plan={planfile.plan_hash(plan)} approval={approval.approval_hash(plan)} -->"
 
 
-def _head(plan: Plan, title: str) -> str:
-    commit = clean(plan.revision.commit)[:12]
-    named = elide(title or f"Plan for {plan.mark}{f' at {commit}' if commit else ''}", 200)
-    parts = [header(plan), f"## {_inline(named)}", f"**{plan_text.summary(plan)}**", *plan_text.lasting(plan)]
+def _head_text(plan: Plan, title: str) -> str:
+    commit = sanitize(plan.revision.commit)[:12]
+    heading = elide(title or f"Plan for {plan.mark}{f' at {commit}' if commit else ''}", 200)
+    parts = [
+        marker_comment(plan),
+        f"## {_escape_inline(heading)}",
+        f"**{plan_text.summary(plan)}**",
+        *plan_text.duration_sentences(plan),
+    ]
     if plan.refusals:
-        told = [plain(line) for line in problems.text(plan.refusals, width=_WIDTH, counting=False)]
-        parts += [f"**Refused, for {counted(len(plan.refusals), 'reason')}**", _fenced(_cut(told, _TOLD))]
-    if notes := [plain(line) for line in (*plan_text.notes(plan, _WIDTH), *plan_text.relocked(plan, _WIDTH))]:
-        parts.append(_fenced(_cut(notes, _TOLD)))
+        refusal_lines = [plain_text(line) for line in problems.render(plan.refusals, width=_WIDTH, counting=False)]
+        parts += [
+            f"**Refused, for {count_of(len(plan.refusals), 'reason')}**",
+            _fence(_cut_middle(refusal_lines, _MAX_PROBLEM_LENGTH)),
+        ]
+    if notes := [
+        plain_text(line) for line in (*plan_text.note_lines(plan, _WIDTH), *plan_text.lock_change_lines(plan, _WIDTH))
+    ]:
+        parts.append(_fence(_cut_middle(notes, _MAX_PROBLEM_LENGTH)))
     return "\n\n".join(parts) + "\n\n"
 
 
-def _destroys(plan: Plan, room: int) -> str:
+def _destroy_section(plan: Plan, room: int) -> str:
     """Every destroy: with its reason; where that is too much their names alone, then ranges of names.
 
     Where even those do not fit, as many as do, and how many are not there: it is said at the top.
     """
-    found = [row for row in rows(plan.changes) if row.first.action is Action.DESTROY]
-    if not found:
+    destroy_rows = [folded_row for folded_row in fold_rows(plan.changes) if folded_row.first.action is Action.DESTROY]
+    if not destroy_rows:
         return ""
-    names = [row.label for row in found]
-    shown = (plain(line) for line in plan_text.rows_of(plan, found, _WIDTH))
-    whole = [f"{'-' if line[:3].strip() else ' '} {line[4:]}" for line in shown]
-    for lines in (whole, [f"- {name}" for name in names], [f"- {name}" for name in _ranges(names)]):
-        told = "\n".join(lines)
-        if len(told) <= room - 200:
-            return f"### Destroys {len(found)}\n\n{_fenced(told, 'diff')}\n\n"
-    head = f"### Destroys {len(found)}, more than a comment can name\n\n**Read all of them in the plan itself.**\n\n"
-    return f"{head}{_fenced(_cut(_ranges(names), room - 400))}\n\n"
+    names = [folded_row.label for folded_row in destroy_rows]
+    shown = (plain_text(line) for line in plan_text.row_lines(plan, destroy_rows, _WIDTH))
+    full_lines = [f"{'-' if line[:3].strip() else ' '} {line[4:]}" for line in shown]
+    for lines in (full_lines, [f"- {name}" for name in names], [f"- {name}" for name in _name_ranges(names)]):
+        listing = "\n".join(lines)
+        if len(listing) <= room - 200:
+            return f"### Destroys {len(destroy_rows)}\n\n{_fence(listing, 'diff')}\n\n"
+    heading = (
+        f"### Destroys {len(destroy_rows)}, more than a comment can name\n\n"
+        "**Read all of them in the plan itself.**\n\n"
+    )
+    return f"{heading}{_fence(_cut_middle(_name_ranges(names), room - 400))}\n\n"
 
 
-def _body(plan: Plan) -> list[str]:
+def _body_lines(plan: Plan) -> list[str]:
     """Everything that is not said above it: legend, rows, what listens where, warnings."""
-    found = rows(each for each in plan.changes if each.action is not Action.DESTROY)
-    if not found and not plan.warnings:
+    folded = fold_rows(change for change in plan.changes if change.action is not Action.DESTROY)
+    if not folded and not plan.warnings:
         return []
     blocks = (
-        [_unmarked(line) for line in plan_text.legend(found, _WIDTH)] if found else [],
-        [_marked(line) for line in plan_text.rows_of(plan, found, _WIDTH)],
-        [_unmarked(line) for line in plan_text.endpoints(plan.endpoints)] if plan.has_changes else [],
-        [_unmarked(line) for line in rollout.tightest(plan, _WIDTH)],
-        [_unmarked(line) for line in problems.text(plan.warnings, width=_WIDTH, counting=False)]
+        [_unsigned_line(line) for line in plan_text.legend_lines(folded, _WIDTH)] if folded else [],
+        [_signed_line(line) for line in plan_text.row_lines(plan, folded, _WIDTH)],
+        [_unsigned_line(line) for line in plan_text.endpoint_lines(plan.endpoints)] if plan.has_changes else [],
+        [_unsigned_line(line) for line in rollout.headroom_lines(plan, _WIDTH)],
+        [_unsigned_line(line) for line in problems.render(plan.warnings, width=_WIDTH, counting=False)]
         if plan.warnings
         else [],
     )
     return "\n\n".join("\n".join(block) for block in blocks if block).split("\n")
 
 
-def _folded(plan: Plan) -> str:
+def _fold_summary(plan: Plan) -> str:
     """What is in the fold, counted."""
     numbers = plan.counts
     words = (("replace", numbers.replace), ("create", numbers.add), ("adjust", numbers.adjust))
-    told = [f"{number} to {word}" for word, number in words if number]
-    return ", ".join(told) or "Everything else"
+    count_texts = [f"{number} to {word}" for word, number in words if number]
+    return ", ".join(count_texts) or "Everything else"
 
 
-def _ranges(names: list[str]) -> list[str]:
+def _name_ranges(names: list[str]) -> list[str]:
     """``cache-0 cache-1 cache-2 db-7`` -> ``cache-0..2 db-7``: shorter, and still every one of them."""
     runs: list[tuple[str, int, int]] = []
     for name in names:
@@ -114,47 +127,47 @@ def _ranges(names: list[str]) -> list[str]:
     return [stem if end < 0 else f"{stem}-{first}{f'..{end}' if end > first else ''}" for stem, first, end in runs]
 
 
-def _fenced(inner: str, language: str = "") -> str:
+def _fence(inner: str, language: str = "") -> str:
     longest = max((len(run) for run in re.findall(r"`+", inner)), default=0)
     fence = "`" * max(3, 1 + longest)
     return f"{fence}{language}\n{inner}\n{fence}"
 
 
-def _inline(words: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|!@])", r"\\\1", clean(words))
+def _escape_inline(words: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>#|!@])", r"\\\1", sanitize(words))
 
 
-def _marked(line: Line) -> str:
+def _signed_line(line: Line) -> str:
     """A row with the sign a forge colours by in front; its own symbol stays where it says more."""
-    told = plain(line)
-    symbol = told[:3].strip()
-    if symbol not in _SIGNS or told[3:4] != " ":
-        return _unmarked(line)
+    row_text = plain_text(line)
+    symbol = row_text[:3].strip()
+    if symbol not in _SIGNS or row_text[3:4] != " ":
+        return _unsigned_line(line)
     sign = _SIGNS[symbol]
-    return f"{sign} {'   ' if sign == symbol else told[:3]}{told[3:]}"
+    return f"{sign} {'   ' if sign == symbol else row_text[:3]}{row_text[3:]}"
 
 
-def _unmarked(line: Line) -> str:
-    return f"  {plain(line)}".rstrip()
+def _unsigned_line(line: Line) -> str:
+    return f"  {plain_text(line)}".rstrip()
 
 
-def _cut(lines: Sequence[str], room: int) -> str:
+def _cut_middle(lines: Sequence[str], room: int) -> str:
     """The lines, or as many of the first and the last as fit, and how many were left out between them."""
-    lines = [elide(line, _LONGEST) for line in lines]
-    whole = "\n".join(lines)
-    if len(whole) <= room:
-        return whole
-    half = (room - 80) // 2
-    head, tail = _fitting(lines, half), _fitting(lines[::-1], half)[::-1]
-    left = len(lines) - len(head) - len(tail)
-    return "\n".join([*head, f"# ... {counted(left, 'line')} left out ...", *tail])
+    lines = [elide(line, _MAX_LINE_LENGTH) for line in lines]
+    full_text = "\n".join(lines)
+    if len(full_text) <= room:
+        return full_text
+    half_room = (room - 80) // 2
+    first_lines, last_lines = _fitting_lines(lines, half_room), _fitting_lines(lines[::-1], half_room)[::-1]
+    omitted_count = len(lines) - len(first_lines) - len(last_lines)
+    return "\n".join([*first_lines, f"# ... {count_of(omitted_count, 'line')} left out ...", *last_lines])
 
 
-_LONGEST = 1_000
+_MAX_LINE_LENGTH = 1_000
 """Characters of a line: one that is longer is no text that somebody reads, and must not take the room of all others."""
 
 
-def _fitting(lines: Sequence[str], room: int) -> list[str]:
+def _fitting_lines(lines: Sequence[str], room: int) -> list[str]:
     taken: list[str] = []
     for line in lines:
         room -= len(line) + 1

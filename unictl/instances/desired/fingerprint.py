@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from unictl.fleet.quantities import duration_text, memory_text
+from unictl.fleet.quantities import format_duration, format_memory
 from unictl.instances.desired.spec import DEFAULTS, NETWORK_DEFAULTS
 
 SCHEME = "1"
 
-_TEXTS: Mapping[str, Callable[[int], str]] = {
-    "memory": memory_text,
-    "activation.on_request.idle": duration_text,
-    "activation.on_request.start_timeout": duration_text,
+_FORMATTERS: Mapping[str, Callable[[int], str]] = {
+    "memory": format_memory,
+    "activation.on_request.idle": format_duration,
+    "activation.on_request.start_timeout": format_duration,
 }
 
 
@@ -30,12 +30,12 @@ def fingerprint(spec: Mapping[str, Any], scheme: str = SCHEME) -> str:
     """``1:<sha256 hex>``; ValueError for a scheme this unictl does not know."""
     digest = _SCHEMES.get(scheme)
     if digest is None:
-        known = ", ".join(_SCHEMES)
-        raise ValueError(f"fingerprint scheme {scheme} is of a newer unictl (this one knows {known}): upgrade unictl")
+        schemes = ", ".join(_SCHEMES)
+        raise ValueError(f"fingerprint scheme {scheme} is of a newer unictl (this one knows {schemes}): upgrade unictl")
     return f"{scheme}:{digest(spec)}"
 
 
-def matches(spec: Mapping[str, Any], recorded: str) -> bool:
+def matches_fingerprint(spec: Mapping[str, Any], recorded: str) -> bool:
     """Whether ``spec`` is what a record's fingerprint stands for, under the record's scheme. ValueError as above."""
     return fingerprint(spec, recorded.partition(":")[0]) == recorded
 
@@ -55,14 +55,14 @@ def field_differences(
     """
     if old_spec is None or new_spec is None:
         return ()
-    old, new = dict(_leaves(_complete(old_spec))), dict(_leaves(_complete(new_spec)))
-    paths = sorted((path for path in {**old, **new} if old.get(path) != new.get(path)), key=_key)
-    return tuple((path, _readable(path, old.get(path)), _readable(path, new.get(path))) for path in paths)
+    old, new = dict(_leaves(_with_defaults(old_spec))), dict(_leaves(_with_defaults(new_spec)))
+    paths = sorted((path for path in {**old, **new} if old.get(path) != new.get(path)), key=_reading_order)
+    return tuple((path, _format_value(path, old.get(path)), _format_value(path, new.get(path))) for path in paths)
 
 
-def _complete(spec: Mapping[str, Any]) -> dict[str, Any]:
-    whole = {**DEFAULTS, **spec}
-    return {**whole, "network": [{**NETWORK_DEFAULTS, **network} for network in whole["network"]]}
+def _with_defaults(spec: Mapping[str, Any]) -> dict[str, Any]:
+    completed = {**DEFAULTS, **spec}
+    return {**completed, "network": [{**NETWORK_DEFAULTS, **network} for network in completed["network"]]}
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -76,14 +76,14 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _key(path: str) -> tuple[tuple[int, str], ...]:
+def _reading_order(path: str) -> tuple[tuple[int, str], ...]:
     """Paths in reading order: ``args[2]`` before ``args[10]``."""
     words = path.replace("]", "").replace("[", ".").split(".")
     return tuple((int(word), "") if word.isdecimal() and word.isascii() else (-1, word) for word in words)
 
 
-def _readable(path: str, value: Any) -> Any:
-    text = _TEXTS.get(path)
+def _format_value(path: str, value: Any) -> Any:
+    text = _FORMATTERS.get(path)
     return text(value) if text and isinstance(value, int) else value
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from unictl.fleet.model import Fleet, Port, Service
 from unictl.fleet.names import instance_name
-from unictl.hypervisors.drivers import DEFAULT, DRIVERS
+from unictl.hypervisors.drivers import DEFAULT_HYPERVISOR, DRIVERS
 from unictl.instances.desired.fingerprint import fingerprint
 from unictl.instances.desired.spec import FleetFacts, launch_spec, volume_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wished:
+class DesiredInstance:
     """One instance as the fleet file wishes it: what is launched, still without host, addresses and generation.
 
     ``spec`` is the canonical launch spec: symbolic, JSON-able, defaults left out. ``memory`` and ``overhead`` are
@@ -33,13 +33,13 @@ class Wished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Located:
+class PlacedInstance:
     """A wished instance with everything decided: host, launch number, generation, forwards, resolved references.
 
     ``document`` is the launch document the host side takes (``onhost.launch``), without any secret.
     """
 
-    wished: Wished
+    wished: DesiredInstance
     host: str
     launch: int
     generation: str
@@ -53,45 +53,52 @@ class Located:
         return f"{self.wished.name}.{self.generation}"
 
 
-def wish(fleet: Fleet, facts: FleetFacts) -> tuple[Wished, ...]:
+def desired_instances(fleet: Fleet, facts: FleetFacts) -> tuple[DesiredInstance, ...]:
     """All instances of a fleet, by service, then ordinal; KeyError where ``facts`` lack an image."""
-    return tuple(one for name in sorted(fleet.services) for one in _replicas(fleet, fleet.services[name], facts))
+    return tuple(
+        instance for name in sorted(fleet.services) for instance in _replicas(fleet, fleet.services[name], facts)
+    )
 
 
-def fingerprints(wished: Iterable[Wished]) -> Mapping[str, str]:
+def requested_fingerprints(desired: Iterable[DesiredInstance]) -> Mapping[str, str]:
     """What hosts are asked to compare with: a service whose replicas are all alike stands once, others one by one.
 
     Every host is sent it: of 20,000 instances, the names alone would be more than a message holds.
     """
-    found: dict[str, dict[str, str]] = {}
-    for each in wished:
-        found.setdefault(each.service, {})[each.name] = each.fingerprint
-    alike = {name: next(iter(rows.values())) for name, rows in found.items() if len({*rows.values()}) == 1}
-    return alike | {
-        name: mark for service, rows in found.items() if service not in alike for name, mark in rows.items()
+    by_service: dict[str, dict[str, str]] = {}
+    for instance in desired:
+        by_service.setdefault(instance.service, {})[instance.name] = instance.fingerprint
+    uniform = {
+        name: next(iter(by_name.values())) for name, by_name in by_service.items() if len({*by_name.values()}) == 1
+    }
+    return uniform | {
+        name: digest
+        for service, by_name in by_service.items()
+        if service not in uniform
+        for name, digest in by_name.items()
     }
 
 
-def hypervisor_of(service: Service) -> str:
+def hypervisor_for(service: Service) -> str:
     """The hypervisor of a service: the one it names, else the default. It never depends on a host."""
-    return service.hypervisor or DEFAULT
+    return service.hypervisor or DEFAULT_HYPERVISOR
 
 
-def _replicas(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Wished]:
+def _replicas(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[DesiredInstance]:
     spec = launch_spec(fleet, service, 0, facts)
-    shared = fingerprint(spec)
-    driver = DRIVERS.get(hypervisor_of(service))
+    shared_fingerprint = fingerprint(spec)
+    driver = DRIVERS.get(hypervisor_for(service))
     # A hypervisor without a driver is preflight's to tell; until then the instance takes at least its memory.
     overhead = driver.overhead if driver else 0
     for ordinal in range(service.replicas):
         # Replicas differ in their volumes only; without any they share one spec, which 20,000 of them notice.
-        own = launch_spec(fleet, service, ordinal, facts) if service.volumes and ordinal else spec
-        yield Wished(
+        replica_spec = launch_spec(fleet, service, ordinal, facts) if service.volumes and ordinal else spec
+        yield DesiredInstance(
             name=instance_name(service.name, ordinal),
             service=service.name,
             ordinal=ordinal,
-            spec=own,
-            fingerprint=shared if own is spec else fingerprint(own),
+            spec=replica_spec,
+            fingerprint=shared_fingerprint if replica_spec is spec else fingerprint(replica_spec),
             memory=service.memory,
             overhead=overhead,
             cpus=service.cpus,

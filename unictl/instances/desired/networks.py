@@ -10,18 +10,24 @@ from ipaddress import IPv4Network
 from unictl.fleet.model import Fleet, Network, Service
 from unictl.hypervisors.network import UserNetwork, user_network
 
-_USER = Network(name="user")
+_USER_NETWORK = Network(name="user")
 
 
 def networks_of(fleet: Fleet, service: Service) -> tuple[Network, ...]:
     """The networks of a service's guests, in order; ``user`` needs no declaration. KeyError for an unknown name."""
     names = service.network or (fleet.default_network,)
-    return tuple(_USER if name == "user" and name not in fleet.networks else fleet.networks[name] for name in names)
+    return tuple(
+        _USER_NETWORK if name == "user" and name not in fleet.networks else fleet.networks[name] for name in names
+    )
 
 
 def default_gateway(network: Network) -> str:
     """The gateway where none is declared: QEMU's own on a user network, else the first address of the subnet."""
-    return _user(network.subnet, "", "").gateway if network.mode == "user" else _first(network.subnet)
+    return (
+        _cached_user_network(network.subnet, "", "").gateway
+        if network.mode == "user"
+        else _first_address(network.subnet)
+    )
 
 
 def default_dns(network: Network) -> str:
@@ -29,24 +35,24 @@ def default_dns(network: Network) -> str:
     if network.mode != "user":
         return ""
     gateway = "" if network.gateway == default_gateway(network) else network.gateway
-    return _user(network.subnet, gateway, "").dns
+    return _cached_user_network(network.subnet, gateway, "").dns
 
 
-def seen(network: Network) -> UserNetwork:
+def guest_addresses(network: Network) -> UserNetwork:
     """The addresses a guest sees: its own with the prefix, gateway, name server.
 
     ValueError with a sentence where the subnet is too small, and for the modes that number their guests.
     """
     if network.mode != "user":
         raise ValueError(f"network {network.name} is of mode {network.mode}, which is not supported yet: use mode user")
-    return _user(network.subnet, network.gateway, network.dns)
+    return _cached_user_network(network.subnet, network.gateway, network.dns)
 
 
 @lru_cache(maxsize=1024)
-def _user(subnet: str, gateway: str, dns: str) -> UserNetwork:
+def _cached_user_network(subnet: str, gateway: str, dns: str) -> UserNetwork:
     return user_network(subnet, gateway=gateway, dns=dns)
 
 
 @lru_cache(maxsize=1024)
-def _first(subnet: str) -> str:
+def _first_address(subnet: str) -> str:
     return str(IPv4Network(subnet, strict=False).network_address + 1)

@@ -1,21 +1,19 @@
 """The canonical launch spec of one instance as plain JSON values: a change of it needs a new generation. Pure.
 
 References to instance, host and service stay symbolic, secrets are name and version, images are digests. So a spec
-is
-a function of fleet file and lock file alone, whatever the hosts report. A field at its default is left out: a key
-that
-a later unictl adds, with a default, changes no fingerprint.
+is a function of fleet file and lock file alone, whatever the hosts report. A field at its default is left out: a
+key that a later unictl adds, with a default, changes no fingerprint.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from unictl.fleet.model import MIB, File, Fleet, Image, Network, OnRequest, Port, Service
-from unictl.fleet.references import Reference, Text, canonical, references, substitute
-from unictl.guests.family import Facts
+from unictl.fleet.model import MIB, File, Fleet, Image, Network, OnRequestActivation, Port, Service
+from unictl.fleet.references import Reference, Text, canonical_text, find_references, substitute_references
+from unictl.guests.family import PartFacts
 from unictl.instances.desired.networks import default_dns, default_gateway, networks_of
 
-FleetFacts = Mapping[str, Facts]
+FleetFacts = Mapping[str, PartFacts]
 """Facts of all images: name -> part (``kernel``, ``initrd``, ``disk``) -> facts.
 
 What a service's ``files`` take from the repository stands under ``file_key(source)``, part ``content``.
@@ -57,13 +55,13 @@ def launch_spec(fleet: Fleet, service: Service, ordinal: int, facts: FleetFacts)
         "memory": service.memory,
         "cpus": service.cpus,
         "network": [network_spec(network) for network in networks_of(fleet, service)],
-        "args": [_symbolic(fleet, text) for text in service.args],
-        "environment": {key: _symbolic(fleet, text) for key, text in service.environment.items()},
-        "files": {file.path: _file(file, facts) for file in service.files},
+        "args": [_symbolic_text(fleet, text) for text in service.args],
+        "environment": {key: _symbolic_text(fleet, text) for key, text in service.environment.items()},
+        "files": {file.path: _file_spec(file, facts) for file in service.files},
         "volumes": volume_names(service, ordinal),
         "ports": {port.name: port_spec(port) for port in service.ports},
         "restart": service.restart,
-        "activation": _activation(service.activation),
+        "activation": _activation_spec(service.activation),
         "secrets": {name: fleet.secrets[name].version for name in secret_names(service)},
     }
     return {key: value for key, value in spec.items() if key not in DEFAULTS or value != DEFAULTS[key]}
@@ -100,35 +98,37 @@ def file_key(source: str) -> str:
     return f"file:{source}"
 
 
-def texts(service: Service) -> Iterator[Text]:
+def guest_texts(service: Service) -> Iterator[Text]:
     """Every text of a service that reaches its guest."""
     yield from service.args
     yield from service.environment.values()
 
 
-def used(service: Service) -> frozenset[Reference]:
+def used_references(service: Service) -> frozenset[Reference]:
     """The references in a service's texts, each once."""
-    return frozenset(reference for text in texts(service) for reference in references(text))
+    return frozenset(reference for text in guest_texts(service) for reference in find_references(text))
 
 
 def secret_names(service: Service) -> tuple[str, ...]:
     """The secrets that a service's guests are given, sorted."""
-    named = {reference.name for reference in used(service) if reference.kind == "secret"}
-    return tuple(sorted(named | {file.secret for file in service.files if file.secret}))
+    names = {reference.name for reference in used_references(service) if reference.kind == "secret"}
+    return tuple(sorted(names | {file.secret for file in service.files if file.secret}))
 
 
-def _symbolic(fleet: Fleet, text: Text) -> str:
+def _symbolic_text(fleet: Fleet, text: Text) -> str:
     # The fleet's name is the fleet file's own business: it is no fact of a host, so it does not stay a token.
-    return canonical(substitute(text, lambda reference: fleet.name if reference == _FLEET_NAME else None))
+    return canonical_text(
+        substitute_references(text, lambda reference: fleet.name if reference == _FLEET_NAME else None)
+    )
 
 
-def _file(file: File, facts: FleetFacts) -> dict[str, str]:
+def _file_spec(file: File, facts: FleetFacts) -> dict[str, str]:
     if file.secret:
         return {"secret": file.secret}
     return {"sha256": facts[file_key(file.source)]["content"].sha256}
 
 
-def _activation(activation: OnRequest | None) -> Any:
+def _activation_spec(activation: OnRequestActivation | None) -> Any:
     if activation is None:
         return "always"
     request = {"idle": activation.idle}

@@ -11,118 +11,131 @@ from unictl.fleet.references import Reference
 from unictl.hypervisors.launch import Forward
 from unictl.hypervisors.network import UserNetwork
 from unictl.instances.desired.fingerprint import generation
-from unictl.instances.desired.instance import Located, Wished
-from unictl.instances.desired.networks import networks_of, seen
-from unictl.instances.desired.spec import FleetFacts, used
-from unictl.instances.launch.document import document
-from unictl.instances.observed.host_state import Survey, World
+from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
+from unictl.instances.desired.networks import guest_addresses, networks_of
+from unictl.instances.desired.spec import FleetFacts, used_references
+from unictl.instances.launch.document import launch_document
+from unictl.instances.observed.host_state import LiveState, Survey
 
-FORWARDS = range(10_000, 20_000)
+FORWARD_PORTS = range(10_000, 20_000)
 """The host ports that forwards are taken from."""
 
 LOOPBACK = "127.0.0.1"
 
 
-def resolve(fleet: Fleet, wished: Wished, host: str, endpoints: Mapping[str, int]) -> Mapping[str, str]:
+def resolve_references(
+    fleet: Fleet, desired: DesiredInstance, host: str, endpoints: Mapping[str, int]
+) -> Mapping[str, str]:
     """What the references of an instance mean on ``host``, by name: ``service.counter.http`` -> ``10.0.2.2:20000``.
 
     Only those its texts use; secrets are none of them. KeyError where ``endpoints`` lack a port.
     """
-    found = {f"{r.kind}.{r.name}": r for r in sorted(used(fleet.services[wished.service]))}
-    meant = {key: _meaning(fleet, wished, host, reference, endpoints) for key, reference in found.items()}
-    return {key: value for key, value in meant.items() if value is not None}
+    references_by_key = {
+        f"{entry.kind}.{entry.name}": entry for entry in sorted(used_references(fleet.services[desired.service]))
+    }
+    values = {
+        key: _reference_value(fleet, desired, host, reference, endpoints)
+        for key, reference in references_by_key.items()
+    }
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def _meaning(fleet: Fleet, wished: Wished, host: str, reference: Reference, endpoints: Mapping[str, int]) -> str | None:
+def _reference_value(
+    fleet: Fleet, desired: DesiredInstance, host: str, reference: Reference, endpoints: Mapping[str, int]
+) -> str | None:
     match (reference.kind, reference.name):
         case ("service", name):
-            return f"{_network(fleet, wished).gateway}:{endpoints[name]}"
+            return f"{_first_network(fleet, desired).gateway}:{endpoints[name]}"
         case ("instance", "address"):
-            return _network(fleet, wished).address.partition("/")[0]
+            return _first_network(fleet, desired).address.partition("/")[0]
         case ("instance", "name"):
-            return wished.name
+            return desired.name
         case ("instance", "ordinal"):
-            return str(wished.ordinal)
+            return str(desired.ordinal)
         case ("host", "name"):
             return host
         case _:
             return None
 
 
-def _network(fleet: Fleet, wished: Wished) -> UserNetwork:
+def _first_network(fleet: Fleet, desired: DesiredInstance) -> UserNetwork:
     # The first: its gateway is the one that a guest's default route leads to.
-    return seen(networks_of(fleet, fleet.services[wished.service])[0])
+    return guest_addresses(networks_of(fleet, fleet.services[desired.service])[0])
 
 
-def locate(
+def assign_addresses(
     fleet: Fleet,
-    items: Sequence[tuple[Wished, str, int]],
-    world: World,
+    items: Sequence[tuple[DesiredInstance, str, int]],
+    live_state: LiveState,
     endpoints: Mapping[str, int],
     facts: FleetFacts,
     *,
     commit: str = "",
-) -> Mapping[str, Located]:
+) -> Mapping[str, PlacedInstance]:
     """Everything decided for (instance, host, launch number), by instance name; the order of ``items`` never matters.
 
     ``commit`` is what the launch documents name as their origin. ValueError where a host has no port left.
     """
-    own = frozenset(endpoints.values()) | own_ports(fleet)
-    held = {host: {*own, *taken_ports(world, host)} for host in {host for _, host, _ in items}}
+    reserved_ports = frozenset(endpoints.values()) | published_ports(fleet)
+    taken_by_host = {host: {*reserved_ports, *taken_ports(live_state, host)} for host in {host for _, host, _ in items}}
     ordered = sorted(items, key=lambda item: (item[0].service, item[0].ordinal, item[2], item[1]))
     return {
-        wished.name: _located(fleet, wished, host, launch, held[host], endpoints, facts, commit)
-        for wished, host, launch in ordered
+        desired.name: _placed_instance(fleet, desired, host, launch, taken_by_host[host], endpoints, facts, commit)
+        for desired, host, launch in ordered
     }
 
 
-def taken_ports(world: World, host: str) -> frozenset[int]:
+def taken_ports(live_state: LiveState, host: str) -> frozenset[int]:
     """The ports of a host that somebody holds: others by their claims, this fleet by its records."""
-    said = world.get(host)
-    if not isinstance(said, Survey):
+    survey = live_state.get(host)
+    if not isinstance(survey, Survey):
         return frozenset()
-    claimed = {claim.port for claim in said.claims if claim.kind == "port"}
-    return frozenset(claimed.union(int(f["host"]) for live in said.instances for f in live.forwards))
+    claimed = {claim.port for claim in survey.claims if claim.kind == "port"}
+    return frozenset(claimed.union(int(forward["host"]) for live in survey.instances for forward in live.forwards))
 
 
-def own_ports(fleet: Fleet) -> frozenset[int]:
+def published_ports(fleet: Fleet) -> frozenset[int]:
     """Ports an ingress of this fleet takes, now or after its next change: a forward there would bar it."""
     return frozenset(publish.port for service in fleet.services.values() for publish in service.publish)
 
 
-def _located(
+def _placed_instance(
     fleet: Fleet,
-    wished: Wished,
+    desired: DesiredInstance,
     host: str,
     launch: int,
-    held: set[int],
+    taken: set[int],
     endpoints: Mapping[str, int],
     facts: FleetFacts,
     commit: str,
-) -> Located:
-    named = generation(wished.fingerprint, launch)
-    forwards = tuple(_forwards(fleet, wished, host, named, held))
-    resolved = resolve(fleet, wished, host, endpoints)
-    launched = document(fleet, wished, launch, forwards, resolved, facts, commit=commit)
-    return Located(
-        wished=wished,
+) -> PlacedInstance:
+    generation_id = generation(desired.fingerprint, launch)
+    forwards = tuple(_choose_forwards(fleet, desired, host, generation_id, taken))
+    resolved = resolve_references(fleet, desired, host, endpoints)
+    launch_data = launch_document(fleet, desired, launch, forwards, resolved, facts, commit=commit)
+    return PlacedInstance(
+        wished=desired,
         host=host,
         launch=launch,
-        generation=named,
-        forwards=tuple(launched["run"]["forwards"]),
+        generation=generation_id,
+        forwards=tuple(launch_data["run"]["forwards"]),
         resolved=resolved,
-        document=launched,
+        document=launch_data,
     )
 
 
-def _forwards(fleet: Fleet, wished: Wished, host: str, named: str, held: set[int]) -> Iterator[Forward]:
-    """A forward for each port; ``held`` grows by what is taken."""
+def _choose_forwards(
+    fleet: Fleet, desired: DesiredInstance, host: str, generation_id: str, taken: set[int]
+) -> Iterator[Forward]:
+    """A forward for each port; ``taken`` grows by what is taken."""
     bind = bind_address(fleet, host)
-    for port in wished.ports:
-        number = _free(f"{fleet.owner}/{wished.name}.{named}/{port.name}", held)
+    for port in desired.ports:
+        number = _free_port(f"{fleet.owner}/{desired.name}.{generation_id}/{port.name}", taken)
         if number is None:
-            raise ValueError(f"{host} has no port left between {FORWARDS[0]} and {FORWARDS[-1]} for {wished.name}")
-        held.add(number)
+            raise ValueError(
+                f"{host} has no port left between {FORWARD_PORTS[0]} and {FORWARD_PORTS[-1]} for {desired.name}"
+            )
+        taken.add(number)
         yield Forward(name=port.name, guest=port.number, host=number, bind=bind, udp=port.udp)
 
 
@@ -131,7 +144,7 @@ def bind_address(fleet: Fleet, host: str) -> str:
     return (fleet.hosts[host].address if len(fleet.hosts) > 1 else "") or LOOPBACK
 
 
-def _free(what: str, held: set[int]) -> int | None:
-    start = int.from_bytes(sha256(what.encode()).digest()[:8], "big") % len(FORWARDS)
-    numbers = (FORWARDS[(start + step) % len(FORWARDS)] for step in range(len(FORWARDS)))
-    return next((number for number in numbers if number not in held), None)
+def _free_port(label: str, taken: set[int]) -> int | None:
+    offset = int.from_bytes(sha256(label.encode()).digest()[:8], "big") % len(FORWARD_PORTS)
+    numbers = (FORWARD_PORTS[(offset + step) % len(FORWARD_PORTS)] for step in range(len(FORWARD_PORTS)))
+    return next((number for number in numbers if number not in taken), None)

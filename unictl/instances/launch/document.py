@@ -10,30 +10,30 @@ from typing import Any
 from unictl.fleet.model import Fleet, Image, Network, Service
 from unictl.fleet.references import Reference, Text
 from unictl.guests.families import FAMILIES
-from unictl.guests.family import Boot, Disk, Family, Nic
-from unictl.hypervisors.drivers import DRIVERS, Driver
+from unictl.guests.family import Boot, Disk, GuestFamily, Nic
+from unictl.hypervisors.drivers import DRIVERS, HypervisorDriver
 from unictl.hypervisors.launch import Forward
-from unictl.hypervisors.network import mac
-from unictl.hypervisors.qemu import identity
+from unictl.hypervisors.network import mac_address
+from unictl.hypervisors.qemu import process_uuid
 from unictl.instances.desired.fingerprint import generation
-from unictl.instances.desired.instance import Wished, hypervisor_of
-from unictl.instances.desired.networks import networks_of, seen
+from unictl.instances.desired.instance import DesiredInstance, hypervisor_for
+from unictl.instances.desired.networks import guest_addresses, networks_of
 from unictl.instances.desired.spec import FleetFacts
 
 
-def driver_of(service: Service) -> Driver:
+def driver_for(service: Service) -> HypervisorDriver:
     """KeyError where the service names a hypervisor that there is no driver for (``preflight`` says so first)."""
-    return DRIVERS[hypervisor_of(service)]
+    return DRIVERS[hypervisor_for(service)]
 
 
-def machine_of(service: Service, family: Family) -> str:
+def machine_for(service: Service, family: GuestFamily) -> str:
     """The machine type: the one the service names, else the family's first."""
     return service.machine or family.machines[0]
 
 
-def document(
+def launch_document(
     fleet: Fleet,
-    wished: Wished,
+    desired: DesiredInstance,
     launch: int,
     forwards: Sequence[Forward],
     resolved: Mapping[str, str],
@@ -42,28 +42,28 @@ def document(
     commit: str = "",
 ) -> dict[str, Any]:
     """The launch document. KeyError or ValueError where ``preflight`` has findings; ask it first."""
-    service = fleet.services[wished.service]
+    service = fleet.services[desired.service]
     image = fleet.images[service.image]
     family = FAMILIES[image.guest]
-    handed = boot(fleet, wished, generation(wished.fingerprint, launch), resolved)
-    run = driver_of(service).launch(family, facts[image.name], handed, forwards)
+    guest_boot = build_boot(fleet, desired, generation(desired.fingerprint, launch), resolved)
+    guest_launch = driver_for(service).launch(family, facts[image.name], guest_boot, forwards)
     return {
-        "name": wished.name,
-        "generation": handed.generation,
-        "service": wished.service,
-        "ordinal": wished.ordinal,
+        "name": desired.name,
+        "generation": guest_boot.generation,
+        "service": desired.service,
+        "ordinal": desired.ordinal,
         "launch": launch,
-        "fingerprint": wished.fingerprint,
-        "spec": wished.spec,
+        "fingerprint": desired.fingerprint,
+        "spec": desired.spec,
         "resolved": dict(resolved),
         "commit": commit,
-        "protect": wished.protect,
+        "protect": desired.protect,
         "restart": service.restart,
-        "run": run.document(),
+        "run": guest_launch.document(),
     }
 
 
-def anew(document: Mapping[str, Any], owner: str, launch: int) -> dict[str, Any]:
+def relaunch_document(document: Mapping[str, Any], owner: str, launch: int) -> dict[str, Any]:
     """The same launch once more, under another launch number: what names its generation names the new one.
 
     A document is all there is of a launch whose image nobody has the facts of any more. It names its generation as a
@@ -71,59 +71,63 @@ def anew(document: Mapping[str, Any], owner: str, launch: int) -> dict[str, Any]
     """
     old, new = document["generation"], generation(document["fingerprint"], launch)
     name = document["name"]
-    known = {old: new, identity(owner, f"{name}.{old}"): identity(owner, f"{name}.{new}")}
-    words = re.compile("|".join(rf"(?<![\w]){re.escape(word)}(?![\w])" for word in known))
+    replacements = {old: new, process_uuid(owner, f"{name}.{old}"): process_uuid(owner, f"{name}.{new}")}
+    words = re.compile("|".join(rf"(?<![\w]){re.escape(word)}(?![\w])" for word in replacements))
 
-    def renamed(text: str) -> str:
-        return words.sub(lambda found: known[found.group()], text)
+    def replace_words(text: str) -> str:
+        return words.sub(lambda match: replacements[match.group()], text)
 
-    run = document["run"]
-    run = {**run, "argv": [renamed(word) for word in run["argv"]], "config": renamed(run["config"])}
-    return {**document, "launch": launch, "generation": new, "run": run}
+    run_section = document["run"]
+    run_section = {
+        **run_section,
+        "argv": [replace_words(word) for word in run_section["argv"]],
+        "config": replace_words(run_section["config"]),
+    }
+    return {**document, "launch": launch, "generation": new, "run": run_section}
 
 
-def boot(fleet: Fleet, wished: Wished, generation: str, resolved: Mapping[str, str]) -> Boot:
+def build_boot(fleet: Fleet, desired: DesiredInstance, generation: str, resolved: Mapping[str, str]) -> Boot:
     """What the guest is handed, with every reference but the secrets resolved."""
-    service = fleet.services[wished.service]
+    service = fleet.services[desired.service]
     image = fleet.images[service.image]
     networks = networks_of(fleet, service)
     return Boot(
-        name=wished.name,
-        service=wished.service,
-        ordinal=wished.ordinal,
+        name=desired.name,
+        service=desired.service,
+        ordinal=desired.ordinal,
         generation=generation,
         owner=fleet.owner,
-        args=tuple(_text(fleet, text, resolved) for text in service.args),
-        environment={key: _text(fleet, text, resolved) for key, text in service.environment.items()},
-        nics=tuple(_nic(fleet, wished, index, network) for index, network in enumerate(networks)),
-        disks=tuple(Disk(device=device, volume=volume) for device, volume in sorted(wished.volumes.items())),
-        memory=wished.memory,
-        cpus=wished.cpus,
+        args=tuple(_render_text(fleet, text, resolved) for text in service.args),
+        environment={key: _render_text(fleet, text, resolved) for key, text in service.environment.items()},
+        nics=tuple(_build_nic(fleet, desired, index, network) for index, network in enumerate(networks)),
+        disks=tuple(Disk(device=device, volume=volume) for device, volume in sorted(desired.volumes.items())),
+        memory=desired.memory,
+        cpus=desired.cpus,
         version=image.version,
-        machine=_machine(service, image),
-        hostname=wished.name,
+        machine=_machine_of_image(service, image),
+        hostname=desired.name,
     )
 
 
-def _machine(service: Service, image: Image) -> str:
-    return machine_of(service, FAMILIES[image.guest])
+def _machine_of_image(service: Service, image: Image) -> str:
+    return machine_for(service, FAMILIES[image.guest])
 
 
-def _nic(fleet: Fleet, wished: Wished, index: int, network: Network) -> Nic:
-    addresses = seen(network)
+def _build_nic(fleet: Fleet, desired: DesiredInstance, index: int, network: Network) -> Nic:
+    addresses = guest_addresses(network)
     return Nic(
         address=addresses.address,
         gateway=addresses.gateway,
         dns=addresses.dns,
-        mac=mac(fleet.owner, wished.name, index),
+        mac=mac_address(fleet.owner, desired.name, index),
     )
 
 
-def _text(fleet: Fleet, text: Text, resolved: Mapping[str, str]) -> str:
-    return "".join(part if isinstance(part, str) else _part(fleet, part, resolved) for part in text)
+def _render_text(fleet: Fleet, text: Text, resolved: Mapping[str, str]) -> str:
+    return "".join(part if isinstance(part, str) else _render_reference(fleet, part, resolved) for part in text)
 
 
-def _part(fleet: Fleet, reference: Reference, resolved: Mapping[str, str]) -> str:
+def _render_reference(fleet: Fleet, reference: Reference, resolved: Mapping[str, str]) -> str:
     if reference.kind == "secret":
         return f"{{secret:{reference.name}}}"
     if reference.kind == "fleet":

@@ -81,7 +81,7 @@ class LiveVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Capability:
+class MissingCapability:
     """Something a host cannot do, in one sentence, with a stable code (``no-qemu``, ``no-haproxy``, ``no-kvm``).
 
     ``below``: of ``low-ports``, the first port that its user may listen on.
@@ -105,11 +105,11 @@ class RememberedHost:
     @property
     def text(self) -> str:
         """As hosts keep it: ``hv1 9f2c... ingress``."""
-        marks = [word for word, holds in (("leaving", self.leaving), ("ingress", self.ingress)) if holds]
+        marks = [word for word, is_set in (("leaving", self.leaving), ("ingress", self.ingress)) if is_set]
         return " ".join([self.name, self.id or "-", *marks])
 
 
-def remembered_host(text: str) -> RememberedHost:
+def parse_remembered_host(text: str) -> RememberedHost:
     """What ``RememberedHost.text`` wrote."""
     name, id_, *marks = text.split(" ")
     return RememberedHost(
@@ -118,14 +118,14 @@ def remembered_host(text: str) -> RememberedHost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Naming:
-    """What a host calls the fleet. ``called``: its owner there; empty where the host has nothing of it.
+class FleetNaming:
+    """What a host calls the fleet. ``owner``: its owner there; empty where the host has nothing of it.
 
     ``both``: what is there under its former name besides; ``kin``: marks of fleets with the same id and another name,
     ``former``: owners of other fleets of its former name, where the host has nothing of it.
     """
 
-    called: str = ""
+    owner: str = ""
     both: tuple[str, ...] = ()
     kin: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
@@ -135,16 +135,14 @@ class Naming:
 class Survey:
     """What one host said. ``host`` is its name in the fleet file; sizes in bytes.
 
-    ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more. ``elsewhere`` are
-    other stores {root, id} of that machine with something of this fleet.
-    How it was asked: ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may
-    explain it), ``took`` the seconds from nothing to the answer, ``round_trips`` the requests that took,
-    ``notes`` what on the way there was lost and made again.
+    ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more. ``other_stores`` are
+    other stores {root, id} of that machine with something of this fleet. How it was asked: ``skew`` is how far its
+    clock is ahead of this machine's (seconds, 0 where the way there may explain it), ``took`` the seconds from nothing
+    to the answer, ``round_trips`` the requests that took, ``notes`` what on the way there was lost and made again.
     ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many), staged: (bytes,
-    milliseconds) of images}. ``gates``: what
-    they said last, of what ever failed one: {service, fingerprint, at, healthy}.
-    ``spoiled``: files of its store that are not what they have to be: {path, text, hint, bars}, ``bars`` where an apply
-    of this fleet would have to write there and cannot.
+    milliseconds) of images}. ``gates``: what they said last, of what ever failed one: {service, fingerprint, at,
+    healthy}. ``damaged_files``: files of its store that are not what they have to be: {path, text, hint, bars},
+    ``bars`` where an apply of this fleet would have to write there and cannot.
     """
 
     host: str
@@ -160,7 +158,7 @@ class Survey:
     supervision: str = "detached"
     hypervisors: Mapping[str, Mapping[str, Any]]
     accelerator: Mapping[str, Any] | None = None
-    lacks: tuple[Capability, ...] = ()
+    missing_capabilities: tuple[MissingCapability, ...] = ()
     instances: tuple[LiveInstance, ...] = ()
     retired: Mapping[str, int]
     volumes: tuple[LiveVolume, ...] = ()
@@ -171,13 +169,13 @@ class Survey:
     lease: Mapping[str, Any] | None = None
     policy: Mapping[str, Any] | None = None
     hosts: tuple[str, ...] | None = None
-    naming: Naming = Naming()
+    naming: FleetNaming = FleetNaming()
     namesakes: tuple[str, ...] = ()
-    elsewhere: tuple[Mapping[str, Any], ...] = ()
+    other_stores: tuple[Mapping[str, Any], ...] = ()
     leftovers: int = 0
     applies: tuple[Mapping[str, Any], ...] = ()
     gates: tuple[Mapping[str, Any], ...] = ()
-    spoiled: tuple[Mapping[str, Any], ...] = ()
+    damaged_files: tuple[Mapping[str, Any], ...] = ()
     skew: float = 0.0
     took: float = 0.0
     round_trips: int = 0
@@ -185,25 +183,27 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Silent:
+class UnreachableHost:
     """A host that could not be asked, and why. ``code``: what of itself bars a plan (``newer-format``: its store was
     written by a newer unictl, ``renamed``: the fleet is called something else there); empty for mere silence."""
 
     host: str
-    why: str
+    reason: str
     hint: str = ""
     code: str = ""
 
 
-World = Mapping[str, Survey | Silent]
+LiveState = Mapping[str, Survey | UnreachableHost]
 """The live state: host name -> what it said."""
 
 
-def _capability(row: Mapping[str, Any]) -> Capability:
-    return Capability(code=row["code"], text=row["text"], hint=row.get("hint", ""), below=int(row.get("below", 0)))
+def _decode_capability(reply: Mapping[str, Any]) -> MissingCapability:
+    return MissingCapability(
+        code=reply["code"], text=reply["text"], hint=reply.get("hint", ""), below=int(reply.get("below", 0))
+    )
 
 
-def decode(host: str, reply: Mapping[str, Any]) -> Survey:
+def decode_survey(host: str, reply: Mapping[str, Any]) -> Survey:
     """A Survey of one reply of the host side; unknown keys are ignored (minor additions)."""
     facts = reply["host"]
     return Survey(
@@ -220,79 +220,80 @@ def decode(host: str, reply: Mapping[str, Any]) -> Survey:
         supervision=facts.get("supervision", "detached"),
         hypervisors=facts["hypervisors"],
         accelerator=facts.get("accelerator"),
-        lacks=tuple(_capability(c) for c in facts["lacks"]),
-        instances=tuple(_instance(host, row) for row in reply["instances"]),
+        missing_capabilities=tuple(_decode_capability(capability) for capability in facts["lacks"]),
+        instances=tuple(_decode_instance(host, entry) for entry in reply["instances"]),
         retired=reply["retired"],
         volumes=tuple(
-            LiveVolume(name=v["name"], size=v["size"], used_by=v.get("used_by", "")) for v in reply["volumes"]
+            LiveVolume(name=volume["name"], size=volume["size"], used_by=volume.get("used_by", ""))
+            for volume in reply["volumes"]
         ),
         images=frozenset(reply["images"]),
         damaged=frozenset(reply.get("damaged", ())),
-        claims=tuple(_claim(row) for row in reply["claims"]),
+        claims=tuple(_decode_claim(entry) for entry in reply["claims"]),
         ingress=reply["ingress"],
         lease=reply.get("lease"),
         policy=reply.get("policy"),
-        hosts=None if reply.get("hosts") is None else _lines(reply["hosts"]),
-        naming=_naming(reply.get("name", {})),
+        hosts=None if reply.get("hosts") is None else _split_lines(reply["hosts"]),
+        naming=_decode_naming(reply.get("name", {})),
         namesakes=tuple(reply.get("namesakes", ())),
-        elsewhere=tuple(reply.get("elsewhere", ())),
+        other_stores=tuple(reply.get("elsewhere", ())),
         leftovers=reply.get("leftovers", 0),
         applies=tuple(reply.get("applies", ())),
         gates=tuple(reply.get("gates", ())),
-        spoiled=tuple(reply.get("spoiled", ())),
+        damaged_files=tuple(reply.get("spoiled", ())),
     )
 
 
 @lru_cache(maxsize=64)
-def _lines(text: str) -> tuple[str, ...]:
+def _split_lines(text: str) -> tuple[str, ...]:
     """What all hosts say alike is taken apart once, and kept once."""
     return tuple(text.splitlines())
 
 
-def _naming(row: Mapping[str, Any]) -> Naming:
-    lists = {key: tuple(row.get(key, ())) for key in ("both", "kin", "former")}
-    return Naming(called=row.get("called", ""), **lists)
+def _decode_naming(reply: Mapping[str, Any]) -> FleetNaming:
+    lists = {key: tuple(reply.get(key, ())) for key in ("both", "kin", "former")}
+    return FleetNaming(owner=reply.get("called", ""), **lists)
 
 
-def _claim(row: Mapping[str, Any]) -> Claim:
+def _decode_claim(reply: Mapping[str, Any]) -> Claim:
     return Claim(
-        kind=row["kind"],
-        owner=row.get("owner", ""),
-        holder=row.get("holder", ""),
-        port=row.get("port", 0),
-        bind=row.get("bind", ""),
-        amount=row.get("amount", 0),
+        kind=reply["kind"],
+        owner=reply.get("owner", ""),
+        holder=reply.get("holder", ""),
+        port=reply.get("port", 0),
+        bind=reply.get("bind", ""),
+        amount=reply.get("amount", 0),
     )
 
 
-def _instance(host: str, row: Mapping[str, Any]) -> LiveInstance:
+def _decode_instance(host: str, reply: Mapping[str, Any]) -> LiveInstance:
     return LiveInstance(
         host=host,
-        name=row["name"],
-        generation=row["generation"],
-        service=row["service"],
-        ordinal=row["ordinal"],
-        launch=row["launch"],
-        fingerprint=row["fingerprint"],
-        state=row["state"],
-        since=row.get("since", 0.0),
-        commit=row.get("commit", ""),
-        protect=row.get("protect", False),
-        memory=row.get("memory", 0),
-        overhead=row.get("overhead", 0),
-        cpus=row.get("cpus", 1),
-        forwards=tuple(row.get("forwards", ())),
-        volumes=tuple(row.get("volumes", ())),
-        images=tuple(row.get("images", ())),
-        spec=row.get("spec"),
-        resolved=row.get("resolved"),
-        launched=row.get("launched"),
-        end=row.get("end"),
-        starts=row.get("starts", 0),
-        health=row.get("health", ""),
-        proven=row.get("proven", False),
-        checks=None if row.get("checks") is None else tuple(row["checks"]),
-        supervision=row.get("supervision", "detached"),
-        at_boot=row.get("at_boot", True),
-        why=row.get("why", ""),
+        name=reply["name"],
+        generation=reply["generation"],
+        service=reply["service"],
+        ordinal=reply["ordinal"],
+        launch=reply["launch"],
+        fingerprint=reply["fingerprint"],
+        state=reply["state"],
+        since=reply.get("since", 0.0),
+        commit=reply.get("commit", ""),
+        protect=reply.get("protect", False),
+        memory=reply.get("memory", 0),
+        overhead=reply.get("overhead", 0),
+        cpus=reply.get("cpus", 1),
+        forwards=tuple(reply.get("forwards", ())),
+        volumes=tuple(reply.get("volumes", ())),
+        images=tuple(reply.get("images", ())),
+        spec=reply.get("spec"),
+        resolved=reply.get("resolved"),
+        launched=reply.get("launched"),
+        end=reply.get("end"),
+        starts=reply.get("starts", 0),
+        health=reply.get("health", ""),
+        proven=reply.get("proven", False),
+        checks=None if reply.get("checks") is None else tuple(reply["checks"]),
+        supervision=reply.get("supervision", "detached"),
+        at_boot=reply.get("at_boot", True),
+        why=reply.get("why", ""),
     )

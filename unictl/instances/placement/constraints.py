@@ -5,107 +5,117 @@ from dataclasses import dataclass
 
 from unictl.fleet.model import Fleet, Order, Volume
 from unictl.fleet.names import instance_name
-from unictl.instances.desired.instance import Wished
-from unictl.instances.observed.host_state import LiveInstance, Survey, World
+from unictl.instances.desired.instance import DesiredInstance
+from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
 from unictl.instances.placement.capacity import volume_homes
-from unictl.instances.placement.feasibility import Ground, everyone_answered
+from unictl.instances.placement.feasibility import Feasibility, all_hosts_answered
 
-_GONE_STATES = ("leaving", "damaged")
+_UNUSABLE_STATES = ("leaving", "damaged")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
+class Constraint:
     """What ties an instance to ``host`` (empty: nothing).
 
-    ``volume`` is the one that binds it: then there is no other choice. ``old`` is what lives of it on that host;
-    ``same``: that needs no replacement as far as the fingerprint tells. ``missing`` are its volumes that no host
-    shows, to be made where it goes. ``trouble`` says why it can stand nowhere; ``unknown`` that this cannot be known.
+    ``volume`` is the one that binds it: then there is no other choice. ``existing`` is what lives of it on that host;
+    ``is_current``: that needs no replacement as far as the fingerprint tells. ``missing`` are its volumes that no host
+    shows, to be made where it goes. ``conflict`` says why it can stand nowhere; ``is_unknown`` that this cannot be
+    known.
     """
 
     host: str = ""
     volume: str = ""
-    old: LiveInstance | None = None
-    same: bool = False
+    existing: LiveInstance | None = None
+    is_current: bool = False
     missing: tuple[str, ...] = ()
-    trouble: str = ""
-    unknown: bool = False
+    conflict: str = ""
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Anchors:
+class Constraints:
     """What live instances and volumes tie down, looked up by name. ``replacing``: replaced whatever they are."""
 
     fleet: Fleet
-    lives: Mapping[str, tuple[LiveInstance, ...]]
-    homes: Mapping[str, tuple[str, ...]]
-    whole: bool
+    live_by_name: Mapping[str, tuple[LiveInstance, ...]]
+    hosts_by_volume: Mapping[str, tuple[str, ...]]
+    is_complete: bool
     replacing: frozenset[str]
 
-    def of(self, wished: Wished, ground: Ground) -> Anchor:
-        """The anchor of one instance whose service may stand on ``ground``."""
-        lives = self._lives(wished)
-        if len(lives) == 1 and not wished.volumes and lives[0].host in ground.members:
+    def for_instance(self, desired: DesiredInstance, feasibility: Feasibility) -> Constraint:
+        """The anchor of one instance whose service may stand on ``feasibility``."""
+        live_instances = self._live_instances(desired)
+        if len(live_instances) == 1 and not desired.volumes and live_instances[0].host in feasibility.members:
             # Nearly all of a fleet that is as it should be.
-            return Anchor(host=lives[0].host, old=lives[0], same=self._same(wished, lives[0]))
-        missing = tuple(name for name in wished.volumes.values() if name not in self.homes)
-        if not self.whole and (not lives or missing):
-            return Anchor(unknown=True, missing=missing)
-        bound = self._bound(wished)
+            return Constraint(
+                host=live_instances[0].host,
+                existing=live_instances[0],
+                is_current=self._is_current(desired, live_instances[0]),
+            )
+        missing = tuple(name for name in desired.volumes.values() if name not in self.hosts_by_volume)
+        if not self.is_complete and (not live_instances or missing):
+            return Constraint(is_unknown=True, missing=missing)
+        bound = self._binding_volumes(desired)
         if bound is not None:
-            return self._there(wished, lives, missing, bound)
-        allowed = [live for live in lives if live.host in ground.members]
+            return self._bound_constraint(desired, live_instances, missing, bound)
+        allowed = [live for live in live_instances if live.host in feasibility.members]
         if not allowed:
-            return Anchor(missing=missing)
-        old = min(allowed, key=lambda live: self._rank(wished, live))
-        return Anchor(host=old.host, old=old, same=self._same(wished, old), missing=missing)
+            return Constraint(missing=missing)
+        old = min(allowed, key=lambda live: self._rank(desired, live))
+        return Constraint(host=old.host, existing=old, is_current=self._is_current(desired, old), missing=missing)
 
-    def _there(
-        self, wished: Wished, lives: Iterable[LiveInstance], missing: tuple[str, ...], bound: Mapping[str, str]
-    ) -> Anchor:
+    def _bound_constraint(
+        self,
+        desired: DesiredInstance,
+        live_instances: Iterable[LiveInstance],
+        missing: tuple[str, ...],
+        bound: Mapping[str, str],
+    ) -> Constraint:
         hosts = sorted(set(bound.values()))
         volume, host = next(iter(bound.items()))
         if len(hosts) > 1:
             places = " and on ".join(hosts)
-            return Anchor(volume=volume, trouble=f"its volumes are on {places}, and one host must have all")
-        here = (live for live in lives if live.host == host)
-        old = min(here, key=lambda live: self._rank(wished, live), default=None)
-        same = old is not None and self._same(wished, old)
-        return Anchor(host=host, volume=volume, old=old, same=same, missing=missing)
+            return Constraint(volume=volume, conflict=f"its volumes are on {places}, and one host must have all")
+        candidates = (live for live in live_instances if live.host == host)
+        old = min(candidates, key=lambda live: self._rank(desired, live), default=None)
+        is_current = old is not None and self._is_current(desired, old)
+        return Constraint(host=host, volume=volume, existing=old, is_current=is_current, missing=missing)
 
-    def _bound(self, wished: Wished) -> Mapping[str, str] | None:
+    def _binding_volumes(self, desired: DesiredInstance) -> Mapping[str, str] | None:
         """Volume -> the host that it binds to; None where none of them binds."""
-        declared = self.fleet.services[wished.service].volumes
+        declared = self.fleet.services[desired.service].volumes
         homes = {
-            name: self._home(name, self.fleet.volumes[declared[device]]) for device, name in wished.volumes.items()
+            name: self._volume_host(name, self.fleet.volumes[declared[device]])
+            for device, name in desired.volumes.items()
         }
         return {name: home for name, home in sorted(homes.items()) if home} or None
 
-    def _home(self, name: str, volume: Volume) -> str:
+    def _volume_host(self, name: str, volume: Volume) -> str:
         """Where the data is; elsewhere only where it is pinned there and its loss is accepted."""
-        there = self.homes.get(name, ())
-        if not there or (volume.host and (volume.accept_loss or volume.host in there)):
+        hosts = self.hosts_by_volume.get(name, ())
+        if not hosts or (volume.host and (volume.accept_loss or volume.host in hosts)):
             return volume.host
-        return there[0]
+        return hosts[0]
 
-    def _lives(self, wished: Wished) -> tuple[LiveInstance, ...]:
-        own = self.lives.get(wished.name, ())
-        if own:
-            return own
-        was = self.fleet.services[wished.service].was
-        if not was or was in self.fleet.services:
+    def _live_instances(self, desired: DesiredInstance) -> tuple[LiveInstance, ...]:
+        live_instances = self.live_by_name.get(desired.name, ())
+        if live_instances:
+            return live_instances
+        former_name = self.fleet.services[desired.service].was
+        if not former_name or former_name in self.fleet.services:
             return ()
-        return self.lives.get(instance_name(was, wished.ordinal), ())
+        return self.live_by_name.get(instance_name(former_name, desired.ordinal), ())
 
-    def _same(self, wished: Wished, live: LiveInstance) -> bool:
-        fits = live.fingerprint == wished.fingerprint and live.name == wished.name
-        forced = bool(self.replacing) and not self.replacing.isdisjoint((wished.name, wished.service))
-        return fits and live.state not in _GONE_STATES and not forced
+    def _is_current(self, desired: DesiredInstance, live: LiveInstance) -> bool:
+        is_unchanged = live.fingerprint == desired.fingerprint and live.name == desired.name
+        forced = bool(self.replacing) and not self.replacing.isdisjoint((desired.name, desired.service))
+        return is_unchanged and live.state not in _UNUSABLE_STATES and not forced
 
-    def _rank(self, wished: Wished, live: LiveInstance) -> tuple[bool, bool, bool, int, str, str]:
+    def _rank(self, desired: DesiredInstance, live: LiveInstance) -> tuple[bool, bool, bool, int, str, str]:
         """Of several generations, the one to stay with first: wished and proven, then the newest."""
         return (
-            live.state in _GONE_STATES,
-            live.fingerprint != wished.fingerprint,
+            live.state in _UNUSABLE_STATES,
+            live.fingerprint != desired.fingerprint,
             not live.proven or live.state != "running",
             -live.launch,
             live.host,
@@ -113,22 +123,22 @@ class Anchors:
         )
 
 
-def anchors(fleet: Fleet, world: World, replacing: frozenset[str]) -> Anchors:
+def build_constraints(fleet: Fleet, live_state: LiveState, replacing: frozenset[str]) -> Constraints:
     """The anchors of a fleet in a world."""
-    lives: dict[str, list[LiveInstance]] = {}
-    for said in world.values():
-        for live in said.instances if isinstance(said, Survey) and said.host in fleet.hosts else ():
-            lives.setdefault(live.name, []).append(live)
-    return Anchors(
+    live_by_name: dict[str, list[LiveInstance]] = {}
+    for survey in live_state.values():
+        for live in survey.instances if isinstance(survey, Survey) and survey.host in fleet.hosts else ():
+            live_by_name.setdefault(live.name, []).append(live)
+    return Constraints(
         fleet=fleet,
-        lives={name: tuple(found) for name, found in lives.items()},
-        homes=volume_homes(world),
-        whole=everyone_answered(fleet, world),
+        live_by_name={name: tuple(instances) for name, instances in live_by_name.items()},
+        hosts_by_volume=volume_homes(live_state),
+        is_complete=all_hosts_answered(fleet, live_state),
         replacing=replacing,
     )
 
 
-def stops_first(fleet: Fleet, wished: Wished, old: LiveInstance) -> bool:
+def must_stop_first(fleet: Fleet, desired: DesiredInstance, old: LiveInstance) -> bool:
     """Whether old and new are never there together: a shared volume, or the service asks for it."""
-    shared = set(old.volumes) & set(wished.volumes.values())
-    return bool(shared) or fleet.services[wished.service].update.order is Order.STOP_FIRST
+    shared = set(old.volumes) & set(desired.volumes.values())
+    return bool(shared) or fleet.services[desired.service].update.order is Order.STOP_FIRST

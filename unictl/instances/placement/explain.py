@@ -4,20 +4,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from unictl.fleet.model import MIB, Service
-from unictl.instances.desired.instance import Wished
-from unictl.instances.placement.capacity import Lack, Need
-from unictl.instances.placement.constraints import Anchor
-from unictl.instances.placement.feasibility import Ground
-from unictl.instances.placement.host_pool import Board
+from unictl.instances.desired.instance import DesiredInstance
+from unictl.instances.placement.capacity import Need, Shortage
+from unictl.instances.placement.constraints import Constraint
+from unictl.instances.placement.feasibility import Feasibility
+from unictl.instances.placement.host_pool import HostPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class PlacementRefusal:
     """Why ``instance`` is not on ``host``.
 
-    ``dimension`` is memory, cpus, disk, ports, apart_from, volume, hosts, or a word of ``grounds.Bar``; ``need`` and
-    ``free`` are in bytes for memory and disk, else counts, and 0 where nothing is measured. ``host`` is empty where
-    no host is concerned, ``instance`` a service's name where the ingress lacks a port of it.
+    ``dimension`` is memory, cpus, disk, ports, apart_from, volume, hosts, or a word of ``feasibility.HostExclusion``;
+    ``need`` and ``free`` are in bytes for memory and disk, else counts, and 0 where nothing is measured. ``host`` is
+    empty where no host is concerned, ``instance`` a service's name where the ingress lacks a port of it.
     """
 
     instance: str
@@ -28,53 +28,70 @@ class Refusal:
     text: str = ""
 
 
-def refusals(board: Board, wished: Wished, ground: Ground, anchor: Anchor, need: Need) -> Iterator[Refusal]:
+def explain_refusals(
+    host_pool: HostPool, desired: DesiredInstance, feasibility: Feasibility, constraint: Constraint, need: Need
+) -> Iterator[PlacementRefusal]:
     """Every host that was thought of, with each dimension in which it falls short."""
-    name = wished.name
-    if anchor.trouble:
-        yield Refusal(instance=name, host="", dimension="volume", text=f"{name}: {anchor.trouble}")
+    name = desired.name
+    if constraint.conflict:
+        yield PlacementRefusal(instance=name, host="", dimension="volume", text=f"{name}: {constraint.conflict}")
         return
-    hosts = (anchor.host,) if anchor.volume else (*ground.allowed, *ground.barred)
+    hosts = (constraint.host,) if constraint.volume else (*feasibility.allowed, *feasibility.excluded)
     for host in hosts:
-        yield from _on(board, wished, ground, anchor, need, host)
+        yield from _host_refusals(host_pool, desired, feasibility, constraint, need, host)
     if not hosts:
-        selector = board.fleet.services[wished.service].placement.hosts
+        selector = host_pool.fleet.services[desired.service].placement.hosts
         text = f"placement.hosts {selector!r} selects no host" if selector else "the fleet has no host"
-        yield Refusal(instance=name, host="", dimension="hosts", text=f"{name}: {text}")
+        yield PlacementRefusal(instance=name, host="", dimension="hosts", text=f"{name}: {text}")
 
 
-def _on(board: Board, wished: Wished, ground: Ground, anchor: Anchor, need: Need, host: str) -> Iterator[Refusal]:
-    service = board.fleet.services[wished.service]
-    if host not in ground.members:
-        yield _barred(wished, ground, anchor, host)
+def _host_refusals(
+    host_pool: HostPool,
+    desired: DesiredInstance,
+    feasibility: Feasibility,
+    constraint: Constraint,
+    need: Need,
+    host: str,
+) -> Iterator[PlacementRefusal]:
+    service = host_pool.fleet.services[desired.service]
+    if host not in feasibility.members:
+        yield _excluded_refusal(desired, feasibility, constraint, host)
         return
-    for lack in board.rooms[host].lacks(need, service.placement.cpu_ratio):
-        text = _lack_text(wished, host, lack)
-        yield Refusal(
-            instance=wished.name, host=host, dimension=lack.dimension, need=lack.need, free=lack.free, text=text
+    for shortage in host_pool.capacities[host].shortages(need, service.placement.cpu_ratio):
+        text = _shortage_text(desired, host, shortage)
+        yield PlacementRefusal(
+            instance=desired.name,
+            host=host,
+            dimension=shortage.dimension,
+            need=shortage.need,
+            free=shortage.free,
+            text=text,
         )
-    other = board.meets(service.name, host)
-    if other:
-        text = f"{host} has {other}, which {service.name} must be apart from"
-        yield Refusal(instance=wished.name, host=host, dimension="apart_from", text=text)
+    conflicting = host_pool.conflicting_service(service.name, host)
+    if conflicting:
+        text = f"{host} has {conflicting}, which {service.name} must be apart from"
+        yield PlacementRefusal(instance=desired.name, host=host, dimension="apart_from", text=text)
 
 
-def _barred(wished: Wished, ground: Ground, anchor: Anchor, host: str) -> Refusal:
-    bar = ground.barred.get(host)
-    why = bar.text if bar else "is not among placement.hosts"
-    because = f", where volume {anchor.volume} is, and volumes never move by themselves" if anchor.volume else ""
-    dimension = bar.dimension if bar else "hosts"
-    return Refusal(instance=wished.name, host=host, dimension=dimension, text=f"{host} {why}{because}")
+def _excluded_refusal(
+    desired: DesiredInstance, feasibility: Feasibility, constraint: Constraint, host: str
+) -> PlacementRefusal:
+    exclusion = feasibility.excluded.get(host)
+    reason = exclusion.text if exclusion else "is not among placement.hosts"
+    suffix = f", where volume {constraint.volume} is, and volumes never move by themselves" if constraint.volume else ""
+    dimension = exclusion.dimension if exclusion else "hosts"
+    return PlacementRefusal(instance=desired.name, host=host, dimension=dimension, text=f"{host} {reason}{suffix}")
 
 
-def _lack_text(wished: Wished, host: str, lack: Lack) -> str:
-    need, free = amounts(lack)
-    made_of = f" ({mebibytes(wished.memory)} and {mebibytes(wished.overhead)} for its hypervisor)"
-    whole = lack.dimension == "memory" and lack.need == wished.memory + wished.overhead
-    return f"{host} has {free} {_OF[lack.dimension]} free, {wished.name} needs {need}{made_of if whole else ''}"
+def _shortage_text(desired: DesiredInstance, host: str, shortage: Shortage) -> str:
+    need, free = format_amounts(shortage)
+    breakdown = f" ({format_mebibytes(desired.memory)} and {format_mebibytes(desired.overhead)} for its hypervisor)"
+    is_whole_memory = shortage.dimension == "memory" and shortage.need == desired.memory + desired.overhead
+    explanation = breakdown if is_whole_memory else ""
+    return f"{host} has {free} {_UNITS[shortage.dimension]} free, {desired.name} needs {need}{explanation}"
 
 
-_OF: Mapping[str, str] = {
+_UNITS: Mapping[str, str] = {
     "memory": "of memory",
     "cpus": "cpus (times cpu_ratio)",
     "disk": "of disk",
@@ -82,45 +99,60 @@ _OF: Mapping[str, str] = {
 }
 
 
-def amounts(lack: Lack) -> tuple[str, str]:
+def format_amounts(shortage: Shortage) -> tuple[str, str]:
     """(need, free) as people write them: need rounded up and free rounded down, so that the two never look equal."""
-    if lack.dimension in ("memory", "disk"):
-        return mebibytes(lack.need), f"{lack.free // MIB}MiB"
-    return str(lack.need), str(lack.free)
+    if shortage.dimension in ("memory", "disk"):
+        return format_mebibytes(shortage.need), f"{shortage.free // MIB}MiB"
+    return str(shortage.need), str(shortage.free)
 
 
-def mebibytes(size: int) -> str:
+def format_mebibytes(size: int) -> str:
     """``size`` bytes, rounded up to MiB."""
     return f"{-(-size // MIB)}MiB"
 
 
-def nearest(board: Board, wished: Wished, ground: Ground, need: Need, placed: int) -> str:
+def smallest_change(
+    host_pool: HostPool, desired: DesiredInstance, feasibility: Feasibility, need: Need, placed: int
+) -> str:
     """The smallest change that would place it, in one sentence; empty where no amount is what is missing."""
-    service = board.fleet.services[wished.service]
-    rows = ((host, board.rooms[host].lacks(need, service.placement.cpu_ratio)) for host in ground.allowed)
-    short = [(host, lacks) for host, lacks in rows if lacks and not board.meets(service.name, host)]
+    service = host_pool.fleet.services[desired.service]
+    shortages_by_host = (
+        (host, host_pool.capacities[host].shortages(need, service.placement.cpu_ratio)) for host in feasibility.allowed
+    )
+    short = [
+        (host, shortages)
+        for host, shortages in shortages_by_host
+        if shortages and not host_pool.conflicting_service(service.name, host)
+    ]
     if not short:
         return ""
-    host, lacks = min(
-        short, key=lambda row: (len(row[1]), *((lack.need - lack.free) / lack.need for lack in row[1]), row[0])
+    host, shortages = min(
+        short,
+        key=lambda pair: (
+            len(pair[1]),
+            *((shortage.need - shortage.free) / shortage.need for shortage in pair[1]),
+            pair[0],
+        ),
     )
     fits = f"{placed} of {service.replicas} replicas fit; " if placed else ""
-    return f"{fits}the nearest for {wished.name} is {host}: {' and '.join(map(_more, lacks))}{_smaller(service, lacks)}"
+    additional_amounts = " and ".join(map(_additional_amount, shortages))
+    memory_hint = _smaller_memory_hint(service, shortages)
+    return f"{fits}the nearest for {desired.name} is {host}: {additional_amounts}{memory_hint}"
 
 
-def _distance(row: tuple[str, tuple[Lack, ...]]) -> tuple[int, float, str]:
-    host, lacks = row
-    return len(lacks), sum((lack.need - lack.free) / lack.need for lack in lacks), host
+def _shortage_distance(pair: tuple[str, tuple[Shortage, ...]]) -> tuple[int, float, str]:
+    host, shortages = pair
+    return len(shortages), sum((shortage.need - shortage.free) / shortage.need for shortage in shortages), host
 
 
-def _more(lack: Lack) -> str:
-    missing = lack.need - lack.free
-    what = mebibytes(missing) if lack.dimension in ("memory", "disk") else str(missing)
-    return f"{what} more {_OF[lack.dimension].removeprefix('of ')}"
+def _additional_amount(shortage: Shortage) -> str:
+    missing = shortage.need - shortage.free
+    amount = format_mebibytes(missing) if shortage.dimension in ("memory", "disk") else str(missing)
+    return f"{amount} more {_UNITS[shortage.dimension].removeprefix('of ')}"
 
 
-def _smaller(service: Service, lacks: tuple[Lack, ...]) -> str:
-    rest = service.memory - sum(lack.need - lack.free for lack in lacks)
-    if [lack.dimension for lack in lacks] != ["memory"] or rest < MIB:
+def _smaller_memory_hint(service: Service, shortages: tuple[Shortage, ...]) -> str:
+    remaining = service.memory - sum(shortage.need - shortage.free for shortage in shortages)
+    if [shortage.dimension for shortage in shortages] != ["memory"] or remaining < MIB:
         return ""
-    return f" there, or memory: {rest // MIB}MiB for {service.name}"
+    return f" there, or memory: {remaining // MIB}MiB for {service.name}"

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unictl.fleet.model import Fleet, Host, Service
-from unictl.fleet.selection import host_labels, selected_hosts
-from unictl.instances.desired.instance import hypervisor_of
-from unictl.instances.observed.host_state import Survey, World
+from unictl.fleet.selection import host_labels, select_hosts
+from unictl.instances.desired.instance import hypervisor_for
+from unictl.instances.observed.host_state import LiveState, Survey
 
-Key = tuple[str, tuple[tuple[str, str], ...], str]
+FeasibilityKey = tuple[str, tuple[tuple[str, str], ...], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class HostExclusion:
     """Why a selected host cannot be used: ``dimension`` is a stable word (``drain``, ``silent``, ``require`` ...)."""
 
     dimension: str
@@ -23,73 +23,80 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """``allowed``: hosts that may be used, sorted; ``barred``: hosts that are selected and may not."""
+class Feasibility:
+    """``allowed``: hosts that may be used, sorted; ``excluded``: hosts that are selected and may not."""
 
-    key: Key
+    key: FeasibilityKey
     allowed: tuple[str, ...]
-    barred: Mapping[str, Bar]
+    excluded: Mapping[str, HostExclusion]
     members: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grounds:
+class Feasibilities:
     """The grounds of a fleet's services; services that ask for the same share one, found once."""
 
     fleet: Fleet
-    world: World
-    known: dict[Key, Ground] = field(default_factory=dict)
-    named: dict[str, Ground] = field(default_factory=dict)
+    live_state: LiveState
+    by_key: dict[FeasibilityKey, Feasibility] = field(default_factory=dict)
+    by_service: dict[str, Feasibility] = field(default_factory=dict)
 
-    def of(self, service: Service) -> Ground:
+    def for_service(self, service: Service) -> Feasibility:
         """The ground of a service; ValueError where its selector cannot be read."""
-        found = self.named.get(service.name)
-        if found is None:
-            found = self.named[service.name] = self._of(service)
-        return found
+        feasibility = self.by_service.get(service.name)
+        if feasibility is None:
+            feasibility = self.by_service[service.name] = self._for_placement(service)
+        return feasibility
 
-    def _of(self, service: Service) -> Ground:
+    def _for_placement(self, service: Service) -> Feasibility:
         placement = service.placement
-        key = (placement.hosts, tuple(sorted(placement.require.items())), hypervisor_of(service))
-        if key not in self.known:
-            self.known[key] = self._find(key)
-        return self.known[key]
+        key = (placement.hosts, tuple(sorted(placement.require.items())), hypervisor_for(service))
+        if key not in self.by_key:
+            self.by_key[key] = self._compute(key)
+        return self.by_key[key]
 
-    def _find(self, key: Key) -> Ground:
+    def _compute(self, key: FeasibilityKey) -> Feasibility:
         selector, require, hypervisor = key
-        found = {
-            host.name: _bar(host, self.world, dict(require), hypervisor)
-            for host in selected_hosts(selector, self.fleet.hosts.values())
+        exclusions = {
+            host.name: _exclusion(host, self.live_state, dict(require), hypervisor)
+            for host in select_hosts(selector, self.fleet.hosts.values())
         }
-        allowed = tuple(name for name, bar in found.items() if bar is None)
-        barred = {name: bar for name, bar in found.items() if bar is not None}
-        return Ground(key=key, allowed=allowed, barred=barred, members=frozenset(allowed))
+        allowed = tuple(name for name, exclusion in exclusions.items() if exclusion is None)
+        excluded = {name: exclusion for name, exclusion in exclusions.items() if exclusion is not None}
+        return Feasibility(key=key, allowed=allowed, excluded=excluded, members=frozenset(allowed))
 
 
-def everyone_answered(fleet: Fleet, world: World) -> bool:
+def all_hosts_answered(fleet: Fleet, live_state: LiveState) -> bool:
     """Whether what no host shows is absent: all hosts answered, or are declared lost."""
-    return all(host.lost or isinstance(world.get(name), Survey) for name, host in fleet.hosts.items())
+    return all(host.lost or isinstance(live_state.get(name), Survey) for name, host in fleet.hosts.items())
 
 
-def _bar(host: Host, world: World, require: Mapping[str, str], hypervisor: str) -> Bar | None:
-    said = world.get(host.name)
+def _exclusion(host: Host, live_state: LiveState, require: Mapping[str, str], hypervisor: str) -> HostExclusion | None:
+    survey = live_state.get(host.name)
     labels = host_labels(host)
     missing = [f"{key}={value}" for key, value in sorted(require.items()) if labels.get(key) != value]
     if missing:
-        return Bar(dimension="require", text=f"has not the label {', '.join(missing)}")
+        return HostExclusion(dimension="require", text=f"has not the label {', '.join(missing)}")
     if host.lost:
-        return Bar(dimension="lost", text="is declared lost")
-    if not isinstance(said, Survey):
-        return Bar(dimension="silent", text="does not answer")
+        return HostExclusion(dimension="lost", text="is declared lost")
+    if not isinstance(survey, Survey):
+        return HostExclusion(dimension="silent", text="does not answer")
     if host.drain:
-        return Bar(dimension="drain", text="is being drained")
-    return _hypervisor_bar(host, said, hypervisor)
+        return HostExclusion(dimension="drain", text="is being drained")
+    return _hypervisor_exclusion(host, survey, hypervisor)
 
 
-def _hypervisor_bar(host: Host, said: Survey, hypervisor: str) -> Bar | None:
-    if hypervisor not in said.hypervisors:
-        remedy = next((f" ({lack.hint})" for lack in said.lacks if lack.code == f"no-{hypervisor}" and lack.hint), "")
-        return Bar(dimension="hypervisor", text=f"has no {hypervisor}{remedy}")
+def _hypervisor_exclusion(host: Host, survey: Survey, hypervisor: str) -> HostExclusion | None:
+    if hypervisor not in survey.hypervisors:
+        remedy = next(
+            (
+                f" ({lack.hint})"
+                for lack in survey.missing_capabilities
+                if lack.code == f"no-{hypervisor}" and lack.hint
+            ),
+            "",
+        )
+        return HostExclusion(dimension="hypervisor", text=f"has no {hypervisor}{remedy}")
     if host.hypervisors and hypervisor not in host.hypervisors:
-        return Bar(dimension="hypervisor", text=f"allows no {hypervisor} (hosts.{host.name}.hypervisors)")
+        return HostExclusion(dimension="hypervisor", text=f"allows no {hypervisor} (hosts.{host.name}.hypervisors)")
     return None

@@ -7,64 +7,76 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from unictl.fleet.model import Service
-from unictl.instances.desired.instance import Wished
+from unictl.instances.desired.instance import DesiredInstance
 from unictl.instances.placement.capacity import need_of
-from unictl.instances.placement.feasibility import Ground
-from unictl.instances.placement.host_pool import Board, value_of
+from unictl.instances.placement.feasibility import Feasibility
+from unictl.instances.placement.host_pool import HostPool, spread_value
 
 
-def even(
-    board: Board, service: Service, ground: Ground, movable: Mapping[str, Sequence[Wished]]
-) -> Iterator[tuple[Wished, str]]:
+def rebalance_moves(
+    host_pool: HostPool, service: Service, feasibility: Feasibility, movable: Mapping[str, Sequence[DesiredInstance]]
+) -> Iterator[tuple[DesiredInstance, str]]:
     """(instance, host) of each that moves, noted on the board; ``movable``: host -> its instances there that may."""
-    run = _Evening(board, service, ground, movable)
-    while move := run.move():
+    rebalancing = _Rebalancing(host_pool, service, feasibility, movable)
+    while move := rebalancing.next_move():
         yield move
 
 
-class _Evening:
+class _Rebalancing:
     """One service while it is evened out; the highest ordinals go first."""
 
-    def __init__(self, board: Board, service: Service, ground: Ground, movable: Mapping[str, Sequence[Wished]]):
-        self.board, self.service, self.ground = board, service, ground
-        self.movable = {host: sorted(each, key=lambda w: w.ordinal) for host, each in movable.items()}
+    def __init__(
+        self,
+        host_pool: HostPool,
+        service: Service,
+        feasibility: Feasibility,
+        movable: Mapping[str, Sequence[DesiredInstance]],
+    ):
+        self.host_pool, self.service, self.feasibility = host_pool, service, feasibility
+        self.movable = {
+            host: sorted(instances, key=lambda instance: instance.ordinal) for host, instances in movable.items()
+        }
         self.groups: defaultdict[str, list[str]] = defaultdict(list)
-        for host in ground.allowed:
-            self.groups[value_of(board.fleet, host, service.placement.spread)].append(host)
+        for host in feasibility.allowed:
+            self.groups[spread_value(host_pool.fleet, host, service.placement.spread)].append(host)
 
-    def move(self) -> tuple[Wished, str] | None:
+    def next_move(self) -> tuple[DesiredInstance, str] | None:
         """The next move: between groups, then between the hosts of a group."""
-        return self._between_groups() or next(filter(None, map(self._within, sorted(self.groups))), None)
+        return self._move_between_groups() or next(
+            filter(None, map(self._move_within_group, sorted(self.groups))), None
+        )
 
-    def _between_groups(self) -> tuple[Wished, str] | None:
+    def _move_between_groups(self) -> tuple[DesiredInstance, str] | None:
         counts = {value: sum(map(self._count, hosts)) for value, hosts in self.groups.items()}
-        pairs = [(a, b) for a in counts for b in counts if counts[a] - counts[b] > 1]
+        pairs = [(fuller, emptier) for fuller in counts for emptier in counts if counts[fuller] - counts[emptier] > 1]
         for most, fewest in sorted(pairs, key=lambda pair: (counts[pair[1]] - counts[pair[0]], pair)):
-            if move := self._from_to(self.groups[most], self.groups[fewest]):
+            if move := self._move_from_to(self.groups[most], self.groups[fewest]):
                 return move
         return None
 
-    def _within(self, value: str) -> tuple[Wished, str] | None:
+    def _move_within_group(self, value: str) -> tuple[DesiredInstance, str] | None:
         hosts = self.groups[value]
         most = max(map(self._count, hosts))
         fewest = [host for host in hosts if most - self._count(host) > 1]
-        return self._from_to([host for host in hosts if self._count(host) == most], fewest)
+        return self._move_from_to([host for host in hosts if self._count(host) == most], fewest)
 
-    def _from_to(self, fuller: Sequence[str], emptier: Sequence[str]) -> tuple[Wished, str] | None:
-        sources = sorted((h for h in fuller if self.movable.get(h)), key=lambda h: (-self._count(h), h))
-        targets = sorted(emptier, key=lambda h: (self._count(h), -self.board.rooms[h].memory, h))
+    def _move_from_to(self, fuller: Sequence[str], emptier: Sequence[str]) -> tuple[DesiredInstance, str] | None:
+        sources = sorted(
+            (host for host in fuller if self.movable.get(host)), key=lambda host: (-self._count(host), host)
+        )
+        targets = sorted(emptier, key=lambda host: (self._count(host), -self.host_pool.capacities[host].memory, host))
         for source in sources[:1]:
             need = need_of(self.movable[source][-1])
             for target in targets:
-                if self.board.takes(self.service, target, need):
-                    return self._moved(source, target)
+                if self.host_pool.fits(self.service, target, need):
+                    return self._record_move(source, target)
         return None
 
-    def _moved(self, source: str, target: str) -> tuple[Wished, str]:
-        wished = self.movable[source].pop()
-        self.board.where[self.service.name][source] -= 1
-        self.board.put(self.service.name, target, need_of(wished))
-        return wished, target
+    def _record_move(self, source: str, target: str) -> tuple[DesiredInstance, str]:
+        desired = self.movable[source].pop()
+        self.host_pool.counts[self.service.name][source] -= 1
+        self.host_pool.add(self.service.name, target, need_of(desired))
+        return desired, target
 
     def _count(self, host: str) -> int:
-        return self.board.where.get(self.service.name, {}).get(host, 0)
+        return self.host_pool.counts.get(self.service.name, {}).get(host, 0)

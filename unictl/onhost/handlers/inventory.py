@@ -6,66 +6,80 @@ import os
 
 from ..images import image_store, integrity, retention
 from ..instances import claims
-from ..storage import fleet_names, guarded_read, layout, locks
+from ..storage import atomic, fleet_names, guarded_read, layout, locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..protocol.request_context import RequestContext
 
-def inventory(root: layout.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:  # noqa: ARG001 - a handler
-    """Images and volumes of this store. ``check``: every image is read and hashed, however its file looks."""
-    owner, check = layout.part(ask["owner"]), bool(ask.get("check"))
+
+def list_inventory(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
+    """Images and volumes of this store. ``verify``: every image is read and hashed, however its file looks."""
+    owner, verify = layout.safe_component(request["owner"]), bool(request.get("check"))
     return {
-        "images": [_image(root, sha, uses, check) for sha, uses in _uses(root).items()],
-        "volumes": [_volume(root, owner, name) for name in root.volume_names(owner)],
-        "disk_free": layout.free_bytes(root.path),
+        "images": [_image_row(root, digest, uses, verify) for digest, uses in _image_uses(root).items()],
+        "volumes": [_volume_row(root, owner, name) for name in root.volume_names(owner)],
+        "disk_free": atomic.free_bytes(root.path),
     }
 
 
-def _uses(root: layout.Root) -> dict[str, dict[str, list[Any]]]:
+def _image_uses(root: layout.StoreLayout) -> dict[str, dict[str, list[Any]]]:
     """Every image that is here, whole or in part, who uses it, and for which revision of which fleet it is kept."""
-    found: dict[str, dict[str, list[Any]]] = {sha: {"used": [], "kept": []} for sha in image_store.stored(root)}
+    uses_by_digest: dict[str, dict[str, list[Any]]] = {
+        digest: {"used": [], "kept": []} for digest in image_store.list_images(root)
+    }
     for name in os.listdir(root.images):
         if name.startswith(".partial-"):
-            found.setdefault(name[len(".partial-") :], {"used": [], "kept": []})
+            uses_by_digest.setdefault(name[len(".partial-") :], {"used": [], "kept": []})
     for owner, key, record in claims.all_records(root):
-        for sha in set(record["run"].get("images", ())) & set(found):
-            found[sha]["used"].append({"owner": fleet_names.called(root, owner), "key": key})
+        for digest in set(record["run"].get("images", ())) & set(uses_by_digest):
+            uses_by_digest[digest]["used"].append({"owner": fleet_names.current_name(root, owner), "key": key})
     for owner in root.owners():
-        for row in retention.revisions(root, owner) or ():
-            for sha in set(row.get("images", ())) & set(found):
-                found[sha]["kept"].append(
-                    {"owner": fleet_names.called(root, owner), "revision": row.get("revision", ""), "at": row.get("at")}
+        for revision_entry in retention.retained_revisions(root, owner) or ():
+            for digest in set(revision_entry.get("images", ())) & set(uses_by_digest):
+                uses_by_digest[digest]["kept"].append(
+                    {
+                        "owner": fleet_names.current_name(root, owner),
+                        "revision": revision_entry.get("revision", ""),
+                        "at": revision_entry.get("at"),
+                    }
                 )
-    return dict(sorted(found.items()))
+    return dict(sorted(uses_by_digest.items()))
 
 
-def _image(root: layout.Root, sha: str, uses: dict[str, list[Any]], check: bool) -> dict[str, Any]:
-    path, partial = f"{root.images}/{sha}", f"{root.images}/.partial-{sha}"
-    whole = os.path.exists(path)
-    row = {"digest": sha, "size": _size(path if whole else partial), **uses}
-    if not whole:
-        return dict(row, state="coming" if guarded_read.noted(None, locks.held, partial) else "partial")
-    well = integrity.intact(root, sha, read=True) if check else not integrity.damaged(root, [sha])
-    return dict(row, state="whole" if well else "damaged")
+def _image_row(root: layout.StoreLayout, digest: str, uses: dict[str, list[Any]], verify: bool) -> dict[str, Any]:
+    path, partial = f"{root.images}/{digest}", f"{root.images}/.partial-{digest}"
+    is_complete = os.path.exists(path)
+    image_row = {"digest": digest, "size": _file_size(path if is_complete else partial), **uses}
+    if not is_complete:
+        return dict(
+            image_row, state="coming" if guarded_read.read_or_note(None, locks.is_locked, partial) else "partial"
+        )
+    is_intact = integrity.verify(root, digest, reread=True) if verify else not integrity.find_damaged(root, [digest])
+    return dict(image_row, state="whole" if is_intact else "damaged")
 
 
-def _size(path: str) -> int:
+def _file_size(path: str) -> int:
     try:
         return os.path.getsize(path)
     except OSError:
         return 0
 
 
-def _volume(root: layout.Root, owner: str, name: str) -> dict[str, Any]:
+def _volume_row(root: layout.StoreLayout, owner: str, name: str) -> dict[str, Any]:
     """``allocated`` are the bytes that its disk gave it; ``used_by`` the key of the record that names it."""
     size = allocated = 0
     try:
-        told = os.stat(root.volume(owner, name) + "/data")
-        size, allocated = told.st_size, told.st_blocks * 512
+        file_stat = os.stat(root.volume(owner, name) + "/data")
+        size, allocated = file_stat.st_size, file_stat.st_blocks * 512
     except OSError:
         pass
-    users = [k for o, k, r in claims.all_records(root) if o == owner and name in r["run"].get("volumes", ())]
-    running = locks.held(root.volume(owner, name) + "/lock")
+    users = [
+        record_key
+        for record_owner, record_key, record in claims.all_records(root)
+        if record_owner == owner and name in record["run"].get("volumes", ())
+    ]
+    running = locks.is_locked(root.volume(owner, name) + "/lock")
     return {"name": name, "size": size, "allocated": allocated, "used_by": (users or [""])[0], "running": running}

@@ -1,5 +1,4 @@
-"""The ledger of a fleet on this host and what was last applied: append-only, bounded, in the order of lease
-tokens.
+"""The ledger of a fleet on this host and what was last applied: append-only, bounded, in the order of lease tokens.
 
 ``gates.json`` beside it holds the results of health gates; a survey reports all of it, however long the ledger is.
 """
@@ -10,78 +9,91 @@ import time
 
 from ..lease import fleet_lease
 from ..protocol import frames
-from ..storage import apply_records, fleet_names, guarded_read, layout
+from ..storage import apply_records, atomic, fleet_names, guarded_read, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..storage.fenced_store import Writable
+    from ..protocol.request_context import RequestContext
+    from ..storage.fenced_store import FencedStore
 
-BOUND = 16 << 20
-GATES = 256
+SIZE_LIMIT = 16 << 20
+MAX_GATES = 256
 
 
-def ledger(root: layout.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+def append_or_read(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
     """Append one entry, or read the last n."""
-    if "append" in ask:
-        held = fleet_lease.require(ask, call)
-        _append(held.root, ask["owner"], held.token, ask["append"], int(ask.get("bound") or BOUND))
-        _judged(held.root, ask["owner"], ask["append"])
-        return {"token": held.token}
-    return {"entries": entries(root, ask["owner"])[-int(ask.get("read") or 0) or None :]}
+    if "append" in request:
+        held_lease = fleet_lease.require(request, context)
+        _append_entry(
+            held_lease.root,
+            request["owner"],
+            held_lease.token,
+            request["append"],
+            int(request.get("bound") or SIZE_LIMIT),
+        )
+        _record_gates(held_lease.root, request["owner"], request["append"])
+        return {"token": held_lease.token}
+    return {"entries": read_entries(root, request["owner"])[-int(request.get("read") or 0) or None :]}
 
 
-def remember(root: layout.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+def record_applied(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
     """What was applied: policy and hosts, for the next plan to compare with; ``fleet``: what it is called now."""
-    held = fleet_lease.require(ask, call)
+    held_lease = fleet_lease.require(request, context)
     for name in ("policy", "hosts"):
-        path = f"{root.fleet(ask['owner'])}/{name}.json"
-        if name in ask and guarded_read.noted(None, guarded_read.read_json, path) != ask[name]:
-            held.root.write_atomic(path, frames.encode(ask[name]))
-    if "fleet" in ask:
-        fleet_names.rename(held.root, ask["owner"], ask["fleet"])
+        path = f"{root.fleet(request['owner'])}/{name}.json"
+        if name in request and guarded_read.read_or_note(None, guarded_read.read_json, path) != request[name]:
+            held_lease.root.write_atomic(path, frames.encode_json(request[name]))
+    if "fleet" in request:
+        fleet_names.rename(held_lease.root, request["owner"], request["fleet"])
     return {}
 
 
-def entries(root: layout.Root, owner: str) -> list[dict[str, Any]]:
+def read_entries(root: layout.StoreLayout, owner: str) -> list[dict[str, Any]]:
     """All readable entries, oldest first; a torn line is ignored."""
-    return apply_records.readable(guarded_read.read_bytes(root.fleet(owner) + "/ledger.jsonl") or b"")
+    return apply_records.parse_ledger(guarded_read.read_bytes(root.fleet(owner) + "/ledger.jsonl") or b"")
 
 
-def _append(root: Writable, owner: str, token: int, told: dict[str, Any], bound: int) -> None:
+def _append_entry(root: FencedStore, owner: str, token: int, content: dict[str, Any], size_limit: int) -> None:
     path = root.fleet(owner) + "/ledger.jsonl"
-    entry = dict(told, format=layout.FORMAT, token=token, at=told.get("at", time.time()))
+    entry = dict(content, format=layout.FORMAT, token=token, at=content.get("at", time.time()))
     try:
-        size = root.append(path, frames.encode(entry))
+        size = root.append(path, frames.encode_json(entry))
     except OSError as error:
-        raise layout.problem(error, path) from error
-    if size > bound:
-        _cut(root, owner, path, bound)
+        raise atomic.from_os_error(error, path) from error
+    if size > size_limit:
+        _shrink(root, owner, path, size_limit)
 
 
-def _judged(root: Writable, owner: str, told: dict[str, Any]) -> None:
+def _record_gates(root: FencedStore, owner: str, entry: dict[str, Any]) -> None:
     """What the gates of this apply said; of more than so many the oldest are forgotten."""
-    rows = [
-        {"service": service, "fingerprint": each, "at": told.get("at", time.time()), "healthy": healthy}
+    new_gates = [
+        {"service": service, "fingerprint": fingerprint, "at": entry.get("at", time.time()), "healthy": healthy}
         for field, healthy in (("unhealthy", False), ("proved", True))
-        for service, fingerprints in (told.get(field) or {}).items()
-        for each in fingerprints
+        for service, fingerprints in (entry.get(field) or {}).items()
+        for fingerprint in fingerprints
     ]
-    if rows:
-        new = {(row["service"], row["fingerprint"]) for row in rows}
-        kept = [row for row in apply_records.gates(root, owner) if (row["service"], row["fingerprint"]) not in new]
-        root.write_atomic(f"{root.fleet(owner)}/gates.json", frames.encode((kept + rows)[-GATES:]))
+    if new_gates:
+        new_keys = {(gate["service"], gate["fingerprint"]) for gate in new_gates}
+        retained_gates = [
+            gate
+            for gate in apply_records.gate_results(root, owner)
+            if (gate["service"], gate["fingerprint"]) not in new_keys
+        ]
+        root.write_atomic(
+            f"{root.fleet(owner)}/gates.json", frames.encode_json((retained_gates + new_gates)[-MAX_GATES:])
+        )
 
 
-def _cut(root: Writable, owner: str, path: str, bound: int) -> None:
+def _shrink(root: FencedStore, owner: str, path: str, size_limit: int) -> None:
     """Keep the newer half."""
-    kept: list[bytes] = []
-    room = bound // 2
-    for entry in reversed(entries(root, owner)):
-        line = frames.encode(entry) + b"\n"
+    lines: list[bytes] = []
+    room = size_limit // 2
+    for entry in reversed(read_entries(root, owner)):
+        line = frames.encode_json(entry) + b"\n"
         room -= len(line)
-        if room < 0 and kept:
+        if room < 0 and lines:
             break
-        kept.append(line)
-    root.write_atomic(path, b"".join(reversed(kept)))
+        lines.append(line)
+    root.write_atomic(path, b"".join(reversed(lines)))

@@ -6,221 +6,127 @@ Writes nothing but caches (the hypervisor's version, the accelerator of this boo
 from __future__ import annotations
 
 import os
-import time
 
-from ..images import integrity, retention
+from ..images import integrity
 from ..instances import claims, instance_state, retired_records
 from ..lease import lease_holder
-from ..platform import programs
-from ..protocol import frames
 from ..storage import apply_records, fleet_names, guarded_read, layout
-from ..survey import capabilities, instance_row, other_stores
-from ..systemd import units
+from ..survey import damage, host_facts, instance_row, other_stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..protocol.request_context import RequestContext
 
-def survey(root: layout.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:  # noqa: ARG001 - a handler
+
+def survey(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Everything a plan reads of one host, for one owner. ``full``: instance or service -> fingerprint wished."""
-    owner = layout.part(ask["owner"])
+    owner = layout.safe_component(request["owner"])
     notes: guarded_read.Notes = []
-    lives_here = instances(root, owner, ask.get("full") or {}, notes)
-    ingress, ports = _ingress(root, owner, notes)
-    users = {name: f"{row['name']}.{row['generation']}" for row in lives_here for name in row.get("volumes", ())}
-    own = {int(forward["host"]) for row in lives_here for forward in row.get("forwards", ())} | ports
+    live_rows = instance_rows(root, owner, request.get("full") or {}, notes)
+    ingress, ports = _ingress_status(root, owner, notes)
+    users = {
+        name: f"{live_row['name']}.{live_row['generation']}"
+        for live_row in live_rows
+        for name in live_row.get("volumes", ())
+    }
+    own_ports = {int(forward["host"]) for live_row in live_rows for forward in live_row.get("forwards", ())} | ports
     return {
         "format": layout.FORMAT,
-        "host": host(root, notes),
-        "instances": lives_here,
-        "retired": retired_records.launches(root, owner),
-        "volumes": _volumes(root, owner, users),
-        **_images(root),
-        "claims": claims.of_others(root, owner, own, _others_ingress, notes),
+        "host": host_facts.read_host(root, notes),
+        "instances": live_rows,
+        "retired": retired_records.highest_launches(root, owner),
+        "volumes": _volume_rows(root, owner, users),
+        **_image_digests(root),
+        "claims": claims.foreign_claims(root, owner, own_ports, _foreign_ingress_claims, notes),
         "ingress": ingress,
-        "lease": guarded_read.noted(notes, lease_holder.holder, root, owner),
-        "policy": _remembered(root, owner, "policy", dict, notes),
-        "hosts": _hosts(root, owner, notes),
-        "name": fleet_names.survey(root, ask),
-        "namesakes": _namesakes(root, owner, str(ask.get("mark", "")), notes),
-        "elsewhere": other_stores.stores(root, owner),
-        "leftovers": len(lease_holder.leftovers(root, owner)),
-        "applies": apply_records.last(root, owner, notes),
-        "gates": apply_records.gates(root, owner, notes),
-        "spoiled": _spoiled(root, owner, notes),
+        "lease": guarded_read.read_or_note(notes, lease_holder.current_holder, root, owner),
+        "policy": _last_applied(root, owner, "policy", dict, notes),
+        "hosts": _last_applied_hosts(root, owner, notes),
+        "name": fleet_names.survey_name(root, request),
+        "namesakes": _namesakes(root, owner, str(request.get("mark", "")), notes),
+        "elsewhere": other_stores.find_stores(root, owner),
+        "leftovers": len(lease_holder.find_leftovers(root, owner)),
+        "applies": apply_records.last_completed(root, owner, notes),
+        "gates": apply_records.gate_results(root, owner, notes),
+        "spoiled": damage.find_damage(root, owner, notes),
     }
 
 
-def instances(
-    root: layout.Root, owner: str, full: dict[str, str], notes: guarded_read.Notes | None = None
+def instance_rows(
+    root: layout.StoreLayout, owner: str, desired_fingerprints: dict[str, str], notes: guarded_read.Notes | None = None
 ) -> list[dict[str, Any]]:
     """Short rows of all live records; spec and launch only where the fingerprint is not the wished one."""
-    tended = bool(guarded_read.noted(notes, instance_state.keeper_lives, root, owner))
-    return [instance_row.row(root, owner, key, full, tended) for key in root.keys(owner)]
+    is_supervised = bool(guarded_read.read_or_note(notes, instance_state.supervisor_alive, root, owner))
+    return [instance_row.build_row(root, owner, key, desired_fingerprints, is_supervised) for key in root.keys(owner)]
 
 
-def host(root: layout.Root, notes: guarded_read.Notes | None = None) -> dict[str, Any]:
-    """What this machine is."""
-    total, free = claims.memory()
-    qemu = _qemu(root, notes)
-    return {
-        "id": root.host_id(),
-        "boot_id": layout.boot_id(),
-        "clock": time.time(),
-        "root": root.path,
-        "user": user(),
-        "memory": total,
-        "memory_free": free,
-        "cpus": len(os.sched_getaffinity(0)),
-        "disk_free": layout.free_bytes(root.path),
-        "supervision": "systemd" if units.here() else "detached",
-        "hypervisors": {"qemu": qemu} if qemu else {},
-        "accelerator": _accelerator(root, qemu),
-        "lacks": capabilities.lacks(root, qemu is not None),
-    }
-
-
-def user() -> str:
-    """The name of the user the host side runs as, or its number."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
-def _qemu(root: layout.Root, notes: guarded_read.Notes | None) -> dict[str, Any] | None:
-    """Path and version; asking QEMU costs 30 ms, so the answer is kept for that very file."""
-    path = programs.which(*programs.QEMU)
-    if not path:
-        return None
-    there = os.stat(path)
-    mark = [path, there.st_mtime_ns, there.st_size]
-    told = guarded_read.noted(notes, guarded_read.read_object, root.path + "/qemu.json") or {}
-    if told.get("file") != mark or not isinstance(told.get("version"), str):
-        told = {"file": mark, "version": _version(path)}
-        layout.write_cache(root.path + "/qemu.json", frames.encode(told))
-    return {"path": path, "version": told["version"]}
-
-
-def _version(path: str) -> str:
-    import subprocess
-
-    try:
-        said = subprocess.run([path, "--version"], capture_output=True, timeout=10, check=False).stdout.decode()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    words = said.split("version ", 1)
-    return words[1].split()[0].rstrip(",") if len(words) == 2 else ""
-
-
-def _accelerator(root: layout.Root, qemu: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not qemu:
-        return None
-    try:
-        from ..hypervisors.qemu import accelerator
-
-        return accelerator.choose(root, qemu["path"])
-    except frames.Problem:
-        return None
-
-
-def _ingress(root: layout.Root, owner: str, notes: guarded_read.Notes) -> tuple[dict[str, Any], set[int]]:
+def _ingress_status(root: layout.StoreLayout, owner: str, notes: guarded_read.Notes) -> tuple[dict[str, Any], set[int]]:
     """What the ingress says of itself, and the ports it listens on: ours, not foreign."""
     absent = {"state": "absent", "hash": ""}
     if not os.path.isdir(root.fleet(owner) + "/ingress"):
         return absent, set()
-    from . import ingress
+    from ..ingress import ingress_status
 
-    told = guarded_read.noted(notes, ingress.survey, root, owner)
-    ports = guarded_read.noted(notes, ingress.ports, root, owner) or ()
-    return told or dict(absent, state="dead"), {port for _, port in ports}
+    status_row = guarded_read.read_or_note(notes, ingress_status.current_status, root, owner)
+    ports = guarded_read.read_or_note(notes, ingress_status.configured_ports, root, owner) or ()
+    return status_row or dict(absent, state="dead"), {port for _, port in ports}
 
 
-def _others_ingress(root: layout.Root, owner: str) -> list[dict[str, Any]]:
+def _foreign_ingress_claims(root: layout.StoreLayout, owner: str) -> list[dict[str, Any]]:
     """What the ingress of another fleet holds."""
-    from . import ingress
+    from ..ingress import ingress_status
 
-    return ingress.claims(root, owner)
+    return ingress_status.port_claims(root, owner)
 
 
-def _namesakes(root: layout.Root, owner: str, mark: str, notes: guarded_read.Notes) -> list[str]:
+def _namesakes(root: layout.StoreLayout, owner: str, mark: str, notes: guarded_read.Notes) -> list[str]:
     """Other fleets of the same mark: another id, so not ours."""
-    found = []
-    for other in root.owners():
-        path = root.fleet(other) + "/fleet.json"
-        told = guarded_read.noted(notes, guarded_read.read_object, path) or {}
-        if other != owner and mark and told.get("mark") == mark:
-            found.append(other)
-    return found
+    namesakes = []
+    for other_owner in root.owners():
+        path = root.fleet(other_owner) + "/fleet.json"
+        fleet_info = guarded_read.read_or_note(notes, guarded_read.read_object, path) or {}
+        if other_owner != owner and mark and fleet_info.get("mark") == mark:
+            namesakes.append(other_owner)
+    return namesakes
 
 
-def _volumes(root: layout.Root, owner: str, users: dict[str, str]) -> list[dict[str, Any]]:
+def _volume_rows(root: layout.StoreLayout, owner: str, users: dict[str, str]) -> list[dict[str, Any]]:
     """The fleet's volumes with the instance that names each."""
-    rows = []
+    volumes = []
     for name in root.volume_names(owner):
         try:
             size = os.path.getsize(root.volume(owner, name) + "/data")
         except OSError:
             size = 0
-        rows.append({"name": name, "size": size, "used_by": users.get(name, "")})
-    return rows
+        volumes.append({"name": name, "size": size, "used_by": users.get(name, "")})
+    return volumes
 
 
-def _images(root: layout.Root) -> dict[str, list[str]]:
+def _image_digests(root: layout.StoreLayout) -> dict[str, list[str]]:
     """What lies in the store; what is damaged is not there, and told apart."""
-    there = [name for name in layout.names(root.images) if len(name) == 64]
-    damaged = integrity.damaged(root, there)
-    return {"images": [name for name in there if name not in damaged], "damaged": damaged}
+    digests = [name for name in guarded_read.list_names(root.images) if len(name) == 64]
+    damaged = integrity.find_damaged(root, digests)
+    return {"images": [name for name in digests if name not in damaged], "damaged": damaged}
 
 
-def _hosts(root: layout.Root, owner: str, notes: guarded_read.Notes) -> Any:
+def _last_applied_hosts(root: layout.StoreLayout, owner: str, notes: guarded_read.Notes) -> Any:
     """The hosts of the fleet as last applied, as one text: a thousand hosts say a thousand each."""
-    told = _remembered(root, owner, "hosts", list, notes)
-    return None if told is None else "\n".join(map(str, told))
+    host_texts = _last_applied(root, owner, "hosts", list, notes)
+    return None if host_texts is None else "\n".join(map(str, host_texts))
 
 
-def _remembered(root: layout.Root, owner: str, name: str, of: type, notes: guarded_read.Notes) -> Any:
+def _last_applied(
+    root: layout.StoreLayout, owner: str, name: str, expected_type: type, notes: guarded_read.Notes
+) -> Any:
     """``policy`` or ``hosts`` as last applied; None before the first apply, or where the file is damaged."""
     path = f"{root.fleet(owner)}/{name}.json"
 
     def read() -> Any:
-        told = guarded_read.read_json(path)
-        if told is None or isinstance(told, of):
-            return told
-        raise guarded_read.odd_content(path, f"the {name} of the last apply")
+        content = guarded_read.read_json(path)
+        if content is None or isinstance(content, expected_type):
+            return content
+        raise guarded_read.malformed(path, f"the {name} of the last apply")
 
-    return guarded_read.noted(notes, read)
-
-
-def _spoiled(root: layout.Root, owner: str, notes: guarded_read.Notes) -> list[dict[str, Any]]:
-    """What was found damaged: {path, text, hint, bars}. ``bars``: the next apply of this fleet has to write there, and
-    cannot."""
-    retention.revisions(root, owner, notes)
-    for path in _strays(root, owner):
-        notes.append(
-            frames.Problem("damaged", f"{path} is called as nothing of unictl's is", guarded_read.AWAY, path=path)
-        )
-    rows = {}
-    for note in notes:
-        path = note.path or ""
-        rows[path] = {"path": path, "text": note.text, "hint": note.hint, "bars": _bars(root, owner, path)}
-    return list(rows.values())
-
-
-def _bars(root: layout.Root, owner: str, path: str) -> bool:
-    """A folder cannot be written over. What is written by a rename takes the place of anything else, and what is
-    appended to, or locked, does not."""
-    there = guarded_read.kind(path)
-    if there == "a folder":
-        return path.startswith(root.fleet(owner) + "/")
-    lasting = (root.fleet(owner) + "/ledger.jsonl", lease_holder.lease_path(root, owner))
-    return path in lasting and there not in ("a file", "")
-
-
-def _strays(root: layout.Root, owner: str) -> list[str]:
-    """What lies among the fleet's instances or volumes, and is none."""
-    known = {root.instances(owner): set(root.keys(owner)), root.volumes(owner): set(root.volume_names(owner))}
-    return [f"{folder}/{name}" for folder, mine in known.items() for name in layout.names(folder) if name not in mine]
+    return guarded_read.read_or_note(notes, read)

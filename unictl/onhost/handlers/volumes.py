@@ -8,45 +8,47 @@ from __future__ import annotations
 import os
 import time
 
+from .. import errors
 from ..instances import claims
 from ..lease import fleet_lease
 from ..protocol import frames
-from ..storage import guarded_read, layout, locks
+from ..storage import atomic, guarded_read, layout, locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..storage.fenced_store import Writable
+    from ..protocol.request_context import RequestContext
+    from ..storage.fenced_store import FencedStore
 
 
-def volume(root: layout.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
+def change_volume(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
     """Create (or grow) or delete one volume; both idempotent."""
-    root, owner = fleet_lease.require(ask, call).root, ask["owner"]
-    if ask["action"] == "create":
-        return _create(root, owner, layout.part(ask["name"]), int(ask["size"]))
-    if ask["action"] == "delete":
-        return _delete(root, owner, layout.part(ask["name"]))
-    raise frames.Problem("failed", f"unknown volume action {ask['action']!r}")
+    root, owner = fleet_lease.require(request, context).root, request["owner"]
+    if request["action"] == "create":
+        return _create(root, owner, layout.safe_component(request["name"]), int(request["size"]))
+    if request["action"] == "delete":
+        return _delete(root, owner, layout.safe_component(request["name"]))
+    raise errors.HostError("failed", f"unknown volume action {request['action']!r}")
 
 
-def _create(root: Writable, owner: str, name: str, size: int) -> dict[str, Any]:
+def _create(root: FencedStore, owner: str, name: str, size: int) -> dict[str, Any]:
     path = root.volume(owner, name)
     if os.path.isdir(path):
         return _grow(root, path, name, size)
-    aside = f"{root.volumes(owner)}/.new-{name}"
-    root.remove_tree(aside)
-    layout.folders(aside)
+    staging_path = f"{root.volumes(owner)}/.new-{name}"
+    root.remove_tree(staging_path)
+    atomic.make_dirs(staging_path)
     try:
-        _allocate(aside + "/data", size)
-        told = {"format": layout.FORMAT, "name": name, "size": size, "at": time.time()}
-        layout.write_plain(aside + "/volume.json", frames.encode(told))
-        layout.write_plain(aside + "/lock", b"", 0o600)
-        layout.sync_folder(aside)
-        root.rename(aside, path)
-        layout.sync_folder(root.volumes(owner))
+        _allocate(staging_path + "/data", size)
+        description = {"format": layout.FORMAT, "name": name, "size": size, "at": time.time()}
+        atomic.write_in_place(staging_path + "/volume.json", frames.encode_json(description))
+        atomic.write_in_place(staging_path + "/lock", b"", 0o600)
+        atomic.sync_directory(staging_path)
+        root.rename(staging_path, path)
+        atomic.sync_directory(root.volumes(owner))
     except BaseException:
-        root.remove_tree(aside)
+        root.remove_tree(staging_path)
         raise
     return {"size": size}
 
@@ -62,45 +64,47 @@ def _allocate(path: str, size: int) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise layout.problem(error, path) from error
+        raise atomic.from_os_error(error, path) from error
 
 
-def _grow(root: Writable, path: str, name: str, size: int) -> dict[str, Any]:
+def _grow(root: FencedStore, path: str, name: str, size: int) -> dict[str, Any]:
     """A larger size is given while nobody uses it; a smaller one is never taken."""
-    if guarded_read.kind(path + "/data") != "a file":
+    if guarded_read.file_kind(path + "/data") != "a file":
         text = f"volume {name} has lost its data: {path}/data is no file"
-        raise frames.Problem("damaged", text, f"bring it back, or give it up: -allow-destroy volume:{name}")
-    there = os.path.getsize(path + "/data")
-    if size <= there:
-        return {"size": there}
+        raise errors.HostError("damaged", text, f"bring it back, or give it up: -allow-destroy volume:{name}")
+    current_size = os.path.getsize(path + "/data")
+    if size <= current_size:
+        return {"size": current_size}
     lock = locks.take(path + "/lock")
     if lock is None:
-        raise frames.Problem(
+        raise errors.HostError(
             "taken", f"volume {name} is in use, so it cannot grow now", "it grows when its user is stopped"
         )
     try:
-        with root.fence.passing():
+        with root.fence.enter():
             _allocate(path + "/data", size)
     finally:
         os.close(lock)
     return {"size": size}
 
 
-def _delete(root: Writable, owner: str, name: str) -> dict[str, Any]:
+def _delete(root: FencedStore, owner: str, name: str) -> dict[str, Any]:
     notes: guarded_read.Notes = []
-    for _, key, record in claims.records_of(root, owner, notes):
+    for _, key, record in claims.fleet_records(root, owner, notes):
         if name in record["run"].get("volumes", ()):
-            raise frames.Problem("taken", f"volume {name} is held by {key}", f"retire {key} first")
+            raise errors.HostError("taken", f"volume {name} is held by {key}", f"retire {key} first")
     if notes:
-        raise frames.Problem("taken", f"nobody knows who uses volume {name}: {notes[0].text}", notes[0].hint)
+        raise errors.HostError("taken", f"nobody knows who uses volume {name}: {notes[0].text}", notes[0].hint)
     path = root.volume(owner, name)
     lock = locks.take(path + "/lock") if os.path.isdir(path) else None
     if os.path.isdir(path) and lock is None:
-        raise frames.Problem("taken", f"volume {name} is in use by a process that still runs", "retire its user first")
+        raise errors.HostError(
+            "taken", f"volume {name} is in use by a process that still runs", "retire its user first"
+        )
     try:
-        root.remove_aside(path)
+        root.remove_atomically(path)
         if os.path.isdir(root.volumes(owner)):
-            layout.sync_folder(root.volumes(owner))
+            atomic.sync_directory(root.volumes(owner))
     finally:
         if lock is not None:
             os.close(lock)

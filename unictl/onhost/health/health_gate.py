@@ -1,5 +1,4 @@
-"""The health gate of one instance: runs its probes until all passed without a break for long enough, or time is
-up.
+"""The health gate of one instance: runs its probes until all passed without a break for long enough, or time is up.
 
 A single check is in ``health_probes``. Nothing here writes, starts or stops anything.
 """
@@ -9,186 +8,167 @@ from __future__ import annotations
 import os
 import time
 
+from .. import errors
 from ..instances import console_log, instance_state
-from ..protocol import frames
 from ..storage import layout
-from .health_probes import Probe, seconds
+from .health_probes import Probe, format_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-RETRY = 0.005
+FIRST_RETRY = 0.005
 """Seconds between the first tries: a guest that boots in 50 ms is seen at once."""
-FIRST_LIMIT = 0.02
+FIRST_TIMEOUT = 0.02
 """Seconds the first tries have: a connection made before the guest listens may hang although the next one succeeds."""
-LOOK = 0.25
+STATE_INTERVAL = 0.25
 """Seconds between two looks at the process."""
-LOOK_BEGUN = 0.02
+STATE_INTERVAL_STARTING = 0.02
 """The same while it is only being started."""
 
 
-def await_(root: layout.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:
-    """Wait until every probe has passed without a break for ``min_healthy_time``, at most ``healthy_deadline`` (ms); of
-    a ``job``, until it has ended well."""
-    gate = JobGate(root, ask) if ask.get("job") else Gate(root, ask)
-    while True:
-        why = gate.ended()
-        if why or gate.over():
-            return gate.reply(False, why or gate.late())
-        gate.check()
-        if gate.proven():
-            return gate.reply(True, gate.told())
-        if call.cancelled.wait(gate.pause()):
-            raise frames.Problem("cancelled", f"waiting for {gate.key} to be healthy was cancelled")
-
-
-def health(root: layout.Root, ask: dict[str, Any], call: Any) -> dict[str, Any]:  # noqa: ARG001 - a handler
-    """One round of the checks now: {healthy, why}."""
-    gate = Gate(root, ask)
-    why = gate.ended()
-    if not why and gate.state["state"] == "begun":
-        why = "it was never started"
-    failed = [] if why else [probe.why for probe in gate.probes if not probe.passes(probe.timeout)]
-    return {"healthy": not (why or failed), "why": why or "; ".join(failed) or gate.told()}
-
-
-class Gate:
+class HealthGate:
     """One instance on its way to be proven."""
 
-    def __init__(self, root: layout.Root, ask: dict[str, Any]):
-        self.root, self.owner, self.key = root, ask["owner"], ask["key"]
-        self.folder = root.instance(self.owner, self.key)
-        if not os.path.isdir(self.folder):
-            raise frames.Problem("not-found", f"there is no instance {self.key} on this host", "plan again")
-        self.probes = [Probe(self.folder, probe) for probe in ask.get("probes") or () if probe["kind"] != "udp"]
-        self.enough = float(ask.get("min_healthy_time") or 0) / 1000
-        self.begun = time.monotonic()
-        self.deadline = self.begun + float(ask.get("healthy_deadline") or 30_000) / 1000
-        self.since = 0.0
-        self.look_at = 0.0
-        self.state = self._look()
-        self.starts = int(self.state["starts"])
+    def __init__(self, root: layout.StoreLayout, request: dict[str, Any]):
+        self.root, self.owner, self.key = root, request["owner"], request["key"]
+        self.directory = root.instance(self.owner, self.key)
+        if not os.path.isdir(self.directory):
+            raise errors.HostError("not-found", f"there is no instance {self.key} on this host", "plan again")
+        self.probes = [Probe(self.directory, probe) for probe in request.get("probes") or () if probe["kind"] != "udp"]
+        self.min_healthy_seconds = float(request.get("min_healthy_time") or 0) / 1000
+        self.started_at = time.monotonic()
+        self.deadline = self.started_at + float(request.get("healthy_deadline") or 30_000) / 1000
+        self.healthy_since = 0.0
+        self.next_look_at = 0.0
+        self.instance_state = self._read_state()
+        self.start_count = int(self.instance_state["starts"])
 
-    def ended(self) -> str:
+    def failure_reason(self) -> str:
         """Why it will not become healthy any more; empty while it may."""
-        if time.monotonic() >= self.look_at:
-            self.state = self._look()
-        end, starts = self.state["end"], self.state["starts"]
+        if time.monotonic() >= self.next_look_at:
+            self.instance_state = self._read_state()
+        end, start_count = self.instance_state["end"], self.instance_state["starts"]
         if end is not None:
-            return _with_console(_ending(end), end.get("console") or console_log.tail(self.folder))
-        if self.state["state"] in ("leaving", "lost", "damaged"):
-            return f"it does not run: {self.state['state']}"
-        if self.starts and starts != self.starts:
-            return _with_console("it ended and was started again", console_log.tail(self.folder))
-        self.starts = starts
+            return _with_console(_end_summary(end), end.get("console") or console_log.last_lines(self.directory))
+        if self.instance_state["state"] in ("leaving", "lost", "damaged"):
+            return f"it does not run: {self.instance_state['state']}"
+        if self.start_count and start_count != self.start_count:
+            return _with_console("it ended and was started again", console_log.last_lines(self.directory))
+        self.start_count = start_count
         return ""
 
-    def _look(self) -> dict[str, Any]:
-        self.look_at = time.monotonic() + LOOK
+    def _read_state(self) -> dict[str, Any]:
+        self.next_look_at = time.monotonic() + STATE_INTERVAL
         # Whether a keeper watches it is not asked: that does not make it more or less healthy.
-        return instance_state.state(self.root, self.owner, self.key, True)
+        return instance_state.read_state(self.root, self.owner, self.key, True)
 
-    def over(self) -> bool:
+    def is_overdue(self) -> bool:
         """Whether the deadline has passed."""
         return time.monotonic() >= self.deadline
 
-    def check(self) -> None:
+    def run_checks(self) -> None:
         """Make the checks that are due; one failure, or a process that is not there, begins the time anew."""
-        running = self.state["state"] in ("running", "unsupervised")
-        passed = [self._check(probe) for probe in self.probes if probe.due <= time.monotonic()]
-        if not all(passed):
+        is_running = self.instance_state["state"] in ("running", "unsupervised")
+        results = [self._run_check(probe) for probe in self.probes if probe.due_at <= time.monotonic()]
+        if not all(results):
             # A guest that ended refuses its connections: look now, not at the next round.
-            self.look_at = 0.0
-        elif not running:
-            self.look_at = min(self.look_at, time.monotonic() + LOOK_BEGUN)
-        if not running or not all(probe.passed_at for probe in self.probes):
-            self.since = 0.0
-        elif not self.since:
-            self.since = time.monotonic()
+            self.next_look_at = 0.0
+        elif not is_running:
+            self.next_look_at = min(self.next_look_at, time.monotonic() + STATE_INTERVAL_STARTING)
+        if not is_running or not all(probe.passed_at for probe in self.probes):
+            self.healthy_since = 0.0
+        elif not self.healthy_since:
+            self.healthy_since = time.monotonic()
 
-    def _check(self, probe: Probe) -> bool:
-        began = time.monotonic()
-        age = began - self.begun
-        limit = probe.timeout if probe.seen else min(probe.timeout, max(FIRST_LIMIT, age / 4))
-        said, granted = probe.why, max(0.001, min(limit, self.deadline - began))
-        passed = probe.passes(granted)
-        if not passed and said and granted < limit:
+    def _run_check(self, probe: Probe) -> bool:
+        check_started = time.monotonic()
+        age = check_started - self.started_at
+        limit = probe.timeout if probe.has_passed else min(probe.timeout, max(FIRST_TIMEOUT, age / 4))
+        previous_message, time_limit = probe.message, max(0.001, min(limit, self.deadline - check_started))
+        passed = probe.check(time_limit)
+        if not passed and previous_message and time_limit < limit:
             # Cut short by the deadline: what an earlier check heard says more than that this one heard nothing.
-            probe.why = said
-        probe.due = time.monotonic() + (probe.interval if probe.seen else min(probe.interval, max(RETRY, age / 8)))
+            probe.message = previous_message
+        probe.due_at = time.monotonic() + (
+            probe.interval if probe.has_passed else min(probe.interval, max(FIRST_RETRY, age / 8))
+        )
         return passed
 
-    def proven(self) -> bool:
+    def is_proven(self) -> bool:
         """Whether all passed for long enough, with a last check after that time."""
-        if not self.since:
+        if not self.healthy_since:
             return False
-        proven_at = self.since + self.enough
-        if not self.enough or not self.probes:
+        proven_at = self.healthy_since + self.min_healthy_seconds
+        if not self.min_healthy_seconds or not self.probes:
             return time.monotonic() >= proven_at
         return all(probe.passed_at >= proven_at for probe in self.probes)
 
-    def pause(self) -> float:
+    def next_pause(self) -> float:
         """Seconds until something is due."""
-        now = time.monotonic()
-        times = [probe.due for probe in self.probes] + [self.deadline, max(self.look_at, now + RETRY)]
-        if self.since:
-            proven_at = self.since + self.enough
-            for probe in self.probes if now <= proven_at else ():
-                probe.due = min(probe.due, proven_at)
-            times += [probe.due for probe in self.probes] or [proven_at]
-        return max(0.0, min(times) - now)
+        current_time = time.monotonic()
+        due_times = [probe.due_at for probe in self.probes] + [
+            self.deadline,
+            max(self.next_look_at, current_time + FIRST_RETRY),
+        ]
+        if self.healthy_since:
+            proven_at = self.healthy_since + self.min_healthy_seconds
+            for probe in self.probes if current_time <= proven_at else ():
+                probe.due_at = min(probe.due_at, proven_at)
+            due_times += [probe.due_at for probe in self.probes] or [proven_at]
+        return max(0.0, min(due_times) - current_time)
 
-    def reply(self, healthy: bool, why: str) -> dict[str, Any]:
+    def build_reply(self, healthy: bool, reason: str) -> dict[str, Any]:
         """The reply of ``await``."""
-        return {"healthy": healthy, "took": round((time.monotonic() - self.begun) * 1000), "why": why}
+        return {"healthy": healthy, "took": round((time.monotonic() - self.started_at) * 1000), "why": reason}
 
-    def told(self) -> str:
+    def success_message(self) -> str:
         """What was proven, for people."""
-        return "; ".join(probe.why for probe in self.probes) or "it runs (process only: it has no health check)"
+        return "; ".join(probe.message for probe in self.probes) or "it runs (process only: it has no health check)"
 
-    def late(self) -> str:
+    def timeout_message(self) -> str:
         """Why the deadline passed."""
-        within = f"not healthy within {seconds(self.deadline - self.begun)}"
-        failing = [probe.why for probe in self.probes if not probe.passed_at]
-        if not failing and self.since:
-            passing = seconds(time.monotonic() - self.since)
-            return f"{within}: it has passed for {passing} of {seconds(self.enough)}"
-        why = "; ".join(failing) or f"it is {self.state['state']}"
-        return _with_console(f"{within}: {why}", console_log.tail(self.folder))
+        summary = f"not healthy within {format_seconds(self.deadline - self.started_at)}"
+        failing = [probe.message for probe in self.probes if not probe.passed_at]
+        if not failing and self.healthy_since:
+            healthy_for = format_seconds(time.monotonic() - self.healthy_since)
+            return f"{summary}: it has passed for {healthy_for} of {format_seconds(self.min_healthy_seconds)}"
+        reason = "; ".join(failing) or f"it is {self.instance_state['state']}"
+        return _with_console(f"{summary}: {reason}", console_log.last_lines(self.directory))
 
 
-class JobGate(Gate):
+class JobGate(HealthGate):
     """One run of a job on its way to its end: proven by a clean one."""
 
-    def ended(self) -> str:
+    def failure_reason(self) -> str:
         """Why it will not end well any more; empty while it may, and when it has."""
-        why = super().ended()
-        return "" if self.proven() else why
+        reason = super().failure_reason()
+        return "" if self.is_proven() else reason
 
-    def check(self) -> None:
+    def run_checks(self) -> None:
         """Nothing is asked of a job."""
 
-    def proven(self) -> bool:
+    def is_proven(self) -> bool:
         """Whether it ended well."""
-        return (self.state["end"] or {}).get("verdict") == "clean"
+        return (self.instance_state["end"] or {}).get("verdict") == "clean"
 
-    def late(self) -> str:
+    def timeout_message(self) -> str:
         """What is said at the deadline."""
         return _with_console(
-            f"it did not end within {seconds(self.deadline - self.begun)}", console_log.tail(self.folder)
+            f"it did not end within {format_seconds(self.deadline - self.started_at)}",
+            console_log.last_lines(self.directory),
         )
 
-    def told(self) -> str:
+    def success_message(self) -> str:
         """What is said of a good end."""
         return "ended well"
 
 
-def _ending(end: dict[str, Any]) -> str:
+def _end_summary(end: dict[str, Any]) -> str:
     """``it ended: crash (signal 11)`` of end facts."""
-    facts = [f"{name} {end[name]}" for name in ("code", "status", "signal", "reason") if end.get(name) is not None]
-    return f"it ended: {end.get('verdict', 'unknown')}" + (f" ({', '.join(facts)})" if facts else "")
+    details = [f"{name} {end[name]}" for name in ("code", "status", "signal", "reason") if end.get(name) is not None]
+    return f"it ended: {end.get('verdict', 'unknown')}" + (f" ({', '.join(details)})" if details else "")
 
 
-def _with_console(why: str, lines: list[str]) -> str:
-    return "\n".join([why + (", its console last said:" if lines else ", its console is empty"), *lines])
+def _with_console(reason: str, lines: list[str]) -> str:
+    return "\n".join([reason + (", its console last said:" if lines else ", its console is empty"), *lines])

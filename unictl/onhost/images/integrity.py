@@ -1,98 +1,102 @@
 """Integrity of stored images, verified without reading them each time.
 
 An image is hashed when it arrives, and its stat data (inode, size, times) is recorded. While that is unchanged,
-nobody
-wrote to the file; otherwise its bytes are read again. With ``reread`` they are read in any case: only that finds
-silent
-disk corruption. The records are a cache: without them an image is verified when it is next needed.
+nobody wrote to the file; otherwise its bytes are read again. With ``reread`` they are read in any case: only that
+finds silent disk corruption. The records are a cache: without them an image is verified when it is next needed.
 """
 
 from __future__ import annotations
 
 import os
 
+from .. import errors
 from ..protocol import frames
-from ..storage import guarded_read, layout
+from ..storage import atomic, guarded_read, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_READ = 1 << 20
-_NOTES = "/.seen"
+_READ_SIZE = 1 << 20
+_NOTES_FILE = "/.seen"
 
 
-def digest(descriptor: int, size: int) -> Any:
+def hash_prefix(descriptor: int, size: int) -> Any:
     """SHA-256 over the first ``size`` bytes of a file; to go on with."""
     import hashlib
 
-    found = hashlib.sha256()
-    at = 0
-    while at < size:
-        piece = os.pread(descriptor, min(_READ, size - at), at)
+    hasher = hashlib.sha256()
+    offset = 0
+    while offset < size:
+        piece = os.pread(descriptor, min(_READ_SIZE, size - offset), offset)
         if not piece:
             break
-        found.update(piece)
-        at += len(piece)
-    return found
+        hasher.update(piece)
+        offset += len(piece)
+    return hasher
 
 
-def damaged(root: layout.Root, shas: list[str]) -> list[str]:
+def find_damaged(root: layout.StoreLayout, digests: list[str]) -> list[str]:
     """Those of the stored images that changed since they were hashed, and are not what they are called any more."""
-    notes = _notes(root)
-    return [sha for sha in shas if sha in notes and not _holds(root, sha, notes)]
+    notes = _read_notes(root)
+    return [digest for digest in digests if digest in notes and not _verify_with(root, digest, notes)]
 
 
-def intact(root: layout.Root, sha: str, read: bool = False) -> bool:
-    """Whether a stored image is what its name says; False where there is none. ``read``: do not believe the notes."""
-    return _holds(root, sha, {} if read else _notes(root))
+def verify(root: layout.StoreLayout, digest: str, reread: bool = False) -> bool:
+    """Whether a stored image is what its name says; False where there is none. ``reread``: do not believe the notes."""
+    return _verify_with(root, digest, {} if reread else _read_notes(root))
 
 
-def sentence(sha: str) -> str:
+def damage_text(digest: str) -> str:
     """What is said of a damaged image."""
-    return f"image {sha[:12]} is damaged on this host: its bytes are not those of its name any more"
+    return f"image {digest[:12]} is damaged on this host: its bytes are not those of its name any more"
 
 
-def _holds(root: layout.Root, sha: str, notes: dict[str, Any]) -> bool:
+def _verify_with(root: layout.StoreLayout, image_digest: str, notes: dict[str, Any]) -> bool:
     try:
-        descriptor = guarded_read.plain(f"{root.images}/{sha}", os.O_RDONLY | os.O_NOFOLLOW)
-    except (OSError, frames.Problem):
+        descriptor = guarded_read.open_regular(f"{root.images}/{image_digest}", os.O_RDONLY | os.O_NOFOLLOW)
+    except (OSError, errors.HostError):
         return False
     try:
-        told = os.fstat(descriptor)
-        stamp = [told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns]
-        noted = notes.get(sha)
-        if isinstance(noted, list) and noted[:-1] == stamp:
-            return bool(noted[-1])
+        file_stat = os.fstat(descriptor)
+        stamp = [file_stat.st_ino, file_stat.st_size, file_stat.st_mtime_ns, file_stat.st_ctime_ns]
+        recorded = notes.get(image_digest)
+        if isinstance(recorded, list) and recorded[:-1] == stamp:
+            return bool(recorded[-1])
         # Of another length than it was when it was right, it need not be read.
-        other = isinstance(noted, list) and len(noted) > len(stamp) and noted[-1] and noted[1] != told.st_size
-        good: bool = not other and digest(descriptor, told.st_size).hexdigest() == sha
+        size_differs = (
+            isinstance(recorded, list)
+            and len(recorded) > len(stamp)
+            and recorded[-1]
+            and recorded[1] != file_stat.st_size
+        )
+        matches: bool = not size_differs and hash_prefix(descriptor, file_stat.st_size).hexdigest() == image_digest
     except OSError:
         # A disk that cannot give the bytes back has lost them.
         return False
     finally:
         os.close(descriptor)
-    _note(root, sha, [*stamp, good])
-    return good
+    _write_note(root, image_digest, [*stamp, matches])
+    return matches
 
 
-def note(root: layout.Root, sha: str) -> None:
+def remember_verified(root: layout.StoreLayout, digest: str) -> None:
     """Note an image that was hashed just now and has its name."""
-    told = os.stat(f"{root.images}/{sha}")
-    _note(root, sha, [told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns, True])
+    file_stat = os.stat(f"{root.images}/{digest}")
+    _write_note(root, digest, [file_stat.st_ino, file_stat.st_size, file_stat.st_mtime_ns, file_stat.st_ctime_ns, True])
 
 
-def _notes(root: layout.Root) -> dict[str, Any]:
-    return guarded_read.noted(None, guarded_read.read_object, root.images + _NOTES) or {}
+def _read_notes(root: layout.StoreLayout) -> dict[str, Any]:
+    return guarded_read.read_or_note(None, guarded_read.read_object, root.images + _NOTES_FILE) or {}
 
 
-def _note(root: layout.Root, sha: str, row: list[Any]) -> None:
+def _write_note(root: layout.StoreLayout, digest: str, note: list[Any]) -> None:
     """Two writers at once lose one note, never more: the name aside is always the same, so nothing is left over."""
-    notes = {name: noted for name, noted in _notes(root).items() if os.path.exists(f"{root.images}/{name}")}
-    notes[sha] = row
-    aside = root.images + _NOTES + ".new"
+    notes = {name: recorded for name, recorded in _read_notes(root).items() if os.path.exists(f"{root.images}/{name}")}
+    notes[digest] = note
+    aside = root.images + _NOTES_FILE + ".new"
     try:
-        layout.write_plain(aside, frames.encode(notes), sync=False)
-        os.rename(aside, root.images + _NOTES)
-    except (frames.Problem, OSError):
+        atomic.write_in_place(aside, frames.encode_json(notes), sync=False)
+        os.rename(aside, root.images + _NOTES_FILE)
+    except (errors.HostError, OSError):
         return

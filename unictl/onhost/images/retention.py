@@ -14,40 +14,48 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..storage.fenced_store import Writable
+    from ..storage.fenced_store import FencedStore
 
 
-def revisions(root: layout.Root, owner: str, notes: guarded_read.Notes | None = None) -> list[dict[str, Any]] | None:
+def retained_revisions(
+    root: layout.StoreLayout, owner: str, notes: guarded_read.Notes | None = None
+) -> list[dict[str, Any]] | None:
     """The rows {revision, at, images}; none before the first apply, None where they are not known any more."""
-    found: list[dict[str, Any]] | None = guarded_read.noted(notes, _read, root.fleet(owner) + "/revisions.json")
-    return found
+    retained: list[dict[str, Any]] | None = guarded_read.read_or_note(
+        notes, _read_revisions, root.fleet(owner) + "/revisions.json"
+    )
+    return retained
 
 
-def _read(path: str) -> list[dict[str, Any]]:
-    told = guarded_read.read_object(path)
-    rows = [] if told is None else told.get("revisions")
-    if isinstance(rows, list) and all(isinstance(row, dict) and guarded_read.texts(row.get("images")) for row in rows):
-        return rows
-    raise guarded_read.odd_content(path, "revisions and their images")
+def _read_revisions(path: str) -> list[dict[str, Any]]:
+    document = guarded_read.read_object(path)
+    revision_rows = [] if document is None else document.get("revisions")
+    if isinstance(revision_rows, list) and all(
+        isinstance(revision, dict) and guarded_read.is_str_list(revision.get("images")) for revision in revision_rows
+    ):
+        return revision_rows
+    raise guarded_read.malformed(path, "revisions and their images")
 
 
-def keep(root: Writable, owner: str, revision: str, images: list[str], bound: int) -> None:
-    """Note what was applied, and forget what lies more than ``bound`` revisions back.
+def retain_revision(root: FencedStore, owner: str, revision: str, images: list[str], limit: int) -> None:
+    """Note what was applied, and forget what lies more than ``limit`` revisions back.
 
     On a full disk the note is not written: what would have been forgotten stays noted until there is room."""
-    before = revisions(root, owner) or []
+    previous = retained_revisions(root, owner) or []
     if not images:
         return
-    same = sorted(set(images))
-    rest = [row for row in before if row.get("images") != same]
-    rows = [{"revision": revision, "at": time.time(), "images": same}, *rest][: max(1, bound)]
-    if [(row["revision"], row["images"]) for row in rows] == [(r.get("revision"), r.get("images")) for r in before]:
+    digests = sorted(set(images))
+    other_revisions = [entry for entry in previous if entry.get("images") != digests]
+    retained = [{"revision": revision, "at": time.time(), "images": digests}, *other_revisions][: max(1, limit)]
+    if [(entry["revision"], entry["images"]) for entry in retained] == [
+        (old_entry.get("revision"), old_entry.get("images")) for old_entry in previous
+    ]:
         return
-    document = {"format": layout.FORMAT, "revisions": rows}
-    root.write_cache(root.fleet(owner) + "/revisions.json", frames.encode(document))
+    document = {"format": layout.FORMAT, "revisions": retained}
+    root.write_cache(root.fleet(owner) + "/revisions.json", frames.encode_json(document))
 
 
-def images(root: layout.Root, owner: str, notes: guarded_read.Notes | None = None) -> set[str] | None:
+def retained_images(root: layout.StoreLayout, owner: str, notes: guarded_read.Notes | None = None) -> set[str] | None:
     """The images that a fleet keeps here; None where that is not known."""
-    rows = revisions(root, owner, notes)
-    return None if rows is None else {sha for row in rows for sha in row.get("images", ())}
+    retained = retained_revisions(root, owner, notes)
+    return None if retained is None else {digest for entry in retained for digest in entry.get("images", ())}

@@ -7,66 +7,77 @@ from __future__ import annotations
 
 import os
 
-from ..protocol import chunks, frames
+from .. import errors
+from ..protocol import chunks
 from ..storage import guarded_read, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator
 
+    from ..protocol.request_context import RequestContext
 
-class Alike:
+
+class ChunkIndex:
     """The blocks of stored images, by hash."""
 
-    def __init__(self, root: layout.Root, like: Any):
+    def __init__(self, root: layout.StoreLayout, similar_digests: Any):
         self._files: list[int] = []
-        self._places: dict[bytes, tuple[int, int, int]] = {}
-        for sha in like:
+        self._locations: dict[bytes, tuple[int, int, int]] = {}
+        for digest in similar_digests:
             try:
-                self._add(f"{root.images}/{layout.digest(sha)}")
-            except (OSError, frames.Problem):
+                self._add_file(f"{root.images}/{layout.checked_digest(digest)}")
+            except (OSError, errors.HostError):
                 continue
 
-    def _add(self, path: str) -> None:
-        descriptor = guarded_read.plain(path, os.O_RDONLY | os.O_NOFOLLOW)
+    def _add_file(self, path: str) -> None:
+        descriptor = guarded_read.open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
         self._files.append(descriptor)
-        for at, length, name in chunks.cuts(lambda at, length: os.pread(descriptor, length, at)):
-            self._places.setdefault(name, (descriptor, at, length))
+        for offset, length, chunk in chunks.split(lambda offset, length: os.pread(descriptor, length, offset)):
+            self._locations.setdefault(chunk, (descriptor, offset, length))
 
-    def pieces(self, have: int, size: int, call: Any) -> Iterator[bytes]:
-        """What comes behind the first ``have`` bytes, in order: from here where it is known, pulled where it is not."""
-        rows = self._rows(have, size, call) if self._places else [(have, size - have, b"")]
-        pulled = call.pull([(at, length) for at, length, name in rows if not name])
-        for _, length, name in rows:
-            if name:
-                yield self._read(name)
+    def pieces(self, start_offset: int, size: int, context: RequestContext) -> Iterator[bytes]:
+        """What comes behind the first ``start_offset`` bytes, in order: from here where it is known, pulled where it is
+        not.
+        """
+        ranges = (
+            self._plan_ranges(start_offset, size, context)
+            if self._locations
+            else [(start_offset, size - start_offset, b"")]
+        )
+        pulled = context.pull([(offset, length) for offset, length, chunk in ranges if not chunk])
+        for _, length, chunk in ranges:
+            if chunk:
+                yield self._read_chunk(chunk)
                 continue
-            left = length
-            while left > 0:
-                came = next(pulled)
-                left -= len(came)
-                yield came
+            remaining = length
+            while remaining > 0:
+                piece = next(pulled)
+                remaining -= len(piece)
+                yield piece
 
-    def _rows(self, have: int, size: int, call: Any) -> list[tuple[int, int, bytes]]:
-        """(offset, length, hash or nothing) of everything behind ``have``; neighbours that must travel do so as one."""
-        rows: list[tuple[int, int, bytes]] = []
-        at = 0
-        for length, block in chunks.read(call.index()):
-            end = at + length
-            name = block if at >= have and block in self._places else b""
-            begin = max(at, have)
-            if not name and rows and not rows[-1][2]:
-                rows[-1] = (rows[-1][0], end - rows[-1][0], b"")
-            elif end > begin:
-                rows.append((begin, end - begin, name))
-            at = end
-        return rows if at == size else [(have, size - have, b"")]
+    def _plan_ranges(self, start_offset: int, size: int, context: RequestContext) -> list[tuple[int, int, bytes]]:
+        """(offset, length, hash or nothing) of everything behind ``start_offset``; neighbours that must travel do so as
+        one.
+        """
+        ranges: list[tuple[int, int, bytes]] = []
+        position = 0
+        for length, chunk in chunks.decode_index(context.pull_index()):
+            end = position + length
+            local_chunk = chunk if position >= start_offset and chunk in self._locations else b""
+            start = max(position, start_offset)
+            if not local_chunk and ranges and not ranges[-1][2]:
+                ranges[-1] = (ranges[-1][0], end - ranges[-1][0], b"")
+            elif end > start:
+                ranges.append((start, end - start, local_chunk))
+            position = end
+        return ranges if position == size else [(start_offset, size - start_offset, b"")]
 
-    def _read(self, name: bytes) -> bytes:
+    def _read_chunk(self, chunk: bytes) -> bytes:
         """The bytes of a block. Others in their place, as many, are found by the digest of the whole."""
-        descriptor, at, length = self._places[name]
+        descriptor, offset, length = self._locations[chunk]
         try:
-            return os.pread(descriptor, length, at).ljust(length, b"\0")
+            return os.pread(descriptor, length, offset).ljust(length, b"\0")
         except OSError:
             return bytes(length)
 

@@ -1,8 +1,7 @@
 """The HAProxy processes of one fleet on a host: find, query, start and signal them.
 
 The current process is the one that answers at the control socket; every other process of this fleet is draining.
-All of
-them share an OFD lock on ``alive``, which outlives the process that started them, and carry the path of our
+All of them share an OFD lock on ``alive``, which outlives the process that started them, and carry the path of our
 configuration in their command line.
 """
 
@@ -17,10 +16,10 @@ import socket
 import struct
 import time
 
+from .. import errors
 from ..instances import instance_state
 from ..platform import processes, programs, selinux
-from ..protocol import frames
-from ..storage import guarded_read, layout
+from ..storage import atomic, guarded_read, identifiers, layout
 from ..systemd import unit_files, units
 
 TYPE_CHECKING = False
@@ -28,58 +27,58 @@ if TYPE_CHECKING:
     import subprocess
     import threading
 
-    from ..storage.fenced_store import Writable
+    from ..storage.fenced_store import FencedStore
 
-_SHARED = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-ANSWER = 2.0
+_SHARED_LOCK = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+ANSWER_TIMEOUT = 2.0
 """Seconds a HAProxy has to answer at its control socket."""
-SETTLE = 1.0
+HANDOVER_TIMEOUT = 1.0
 """Seconds that the one before may go on answering at the control socket."""
-START = 15.0
+START_TIMEOUT = 15.0
 """Seconds HAProxy has to read its configuration and bind."""
 
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
-_MARK = re.compile(r"^\[\w+\]\s*(\(\d+\)\s*:)?")
+_LOG_PREFIX = re.compile(r"^\[\w+\]\s*(\(\d+\)\s*:)?")
 """What HAProxy puts before each complaint."""
 
 
-class Place:
+class IngressPaths:
     """Where the ingress of one fleet lies: configuration in the fleet's folder, sockets in a run folder."""
 
-    def __init__(self, root: layout.Root, owner: str):
+    def __init__(self, root: layout.StoreLayout, owner: str):
         self.root = root
         self.owner = owner
-        self.unit = units.name(root, owner, "ingress")
-        self.token = layout.token(owner, "ingress")
-        self.folder = root.fleet(owner) + "/ingress"
-        self.config = self.folder + "/haproxy.cfg"
-        self.next = self.folder + "/haproxy.cfg.next"
-        self.run = root.run(self.token)
-        self.admin = self.run + "/admin"
-        self.alive = self.run + "/alive"
-        self.pidfile = self.run + "/pid"
-        self.said = self.run + "/said"
-        self.lock = instance_state.keeper_folder(root, owner) + "/ingress"
+        self.unit = units.unit_name(root, owner, "ingress")
+        self.token = identifiers.run_dir_name(owner, "ingress")
+        self.directory = root.fleet(owner) + "/ingress"
+        self.config = self.directory + "/haproxy.cfg"
+        self.next_config = self.directory + "/haproxy.cfg.next"
+        self.run_directory = root.run(self.token)
+        self.admin = self.run_directory + "/admin"
+        self.alive = self.run_directory + "/alive"
+        self.pidfile = self.run_directory + "/pid"
+        self.stderr = self.run_directory + "/said"
+        self.lock = instance_state.supervisor_dir(root, owner) + "/ingress"
 
-    def text(self) -> str:
+    def read_config(self) -> str:
         """The configuration last put in place; empty where there is none."""
         return (guarded_read.read_bytes(self.config) or b"").decode("utf-8", "replace")
 
 
 def program() -> str:
     """The path of HAProxy; empty where there is none."""
-    return programs.which("haproxy")
+    return programs.find_program("haproxy")
 
 
-def ask(place: Place, *commands: str) -> str | None:
+def query(paths: IngressPaths, *commands: str) -> str | None:
     """What is answered at the control socket; None where nobody answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as control:
-        control.settimeout(ANSWER)
+        control.settimeout(ANSWER_TIMEOUT)
         try:
-            control.connect(place.admin)
+            control.connect(paths.admin)
             control.sendall(";".join(commands).encode() + b"\n")
             pieces = [control.recv(65536)]
             while pieces[-1]:
@@ -89,150 +88,152 @@ def ask(place: Place, *commands: str) -> str | None:
     return b"".join(pieces).decode("utf-8", "replace")
 
 
-def facts(answer: str) -> dict[str, str]:
+def parse_info(answer: str) -> dict[str, str]:
     """The fields of ``show info``."""
-    rows = (line.partition(": ") for line in answer.splitlines())
-    return {name: value for name, colon, value in rows if colon}
+    fields = (line.partition(": ") for line in answer.splitlines())
+    return {name: value for name, colon, value in fields if colon}
 
 
-def answer(place: Place, *commands: str) -> tuple[dict[str, str], str] | None:
+def query_current(paths: IngressPaths, *commands: str) -> tuple[dict[str, str], str] | None:
     """The facts of the current HAProxy, and its whole answer to ``show info`` and these; None where there is none.
 
     The control socket is handed over, too: for some ms after a reload the one before may still answer at it.
     """
-    deadline = time.monotonic() + SETTLE
+    deadline = time.monotonic() + HANDOVER_TIMEOUT
     while True:
-        said = ask(place, "show info", *commands)
-        told = facts(said or "")
-        if said is None or not told.get("Pid", "").isdigit():
+        reply = query(paths, "show info", *commands)
+        info = parse_info(reply or "")
+        if reply is None or not info.get("Pid", "").isdigit():
             return None
-        if not _outgoing(place, told):
-            return told, said
+        if not _is_outgoing(paths, info):
+            return info, reply
         if time.monotonic() > deadline:
             return None
         time.sleep(0.003)
 
 
-def _outgoing(place: Place, told: dict[str, str]) -> bool:
+def _is_outgoing(paths: IngressPaths, info: dict[str, str]) -> bool:
     """Whether the one that answered is on its way out: it says so, or another one was started since."""
-    newest = (guarded_read.read_bytes(place.pidfile) or b"").decode("ascii", "replace").strip()
-    replaced = newest.isdigit() and newest != told["Pid"] and _is_ours(newest, place)
-    return replaced or told.get("Stopping", "0") != "0"
+    latest_pid = (guarded_read.read_bytes(paths.pidfile) or b"").decode("ascii", "replace").strip()
+    replaced = latest_pid.isdigit() and latest_pid != info["Pid"] and _is_ours(latest_pid, paths)
+    return replaced or info.get("Stopping", "0") != "0"
 
 
-def running(place: Place) -> tuple[int, str] | None:
+def current_process(paths: IngressPaths) -> tuple[int, str] | None:
     """(pid, digest of its text) of the current HAProxy, or None."""
-    said = answer(place)
-    return None if said is None else (int(said[0]["Pid"]), digest_of(said[0]))
+    current = query_current(paths)
+    return None if current is None else (int(current[0]["Pid"]), digest_of(current[0]))
 
 
-def digest_of(told: dict[str, str]) -> str:
+def digest_of(info: dict[str, str]) -> str:
     """The digest that stands last in the description we gave it."""
-    words = told.get("description", "").split()
+    words = info.get("description", "").split()
     return words[-1] if len(words) == 3 and words[0] == "unictl" else ""
 
 
-def newest(place: Place) -> int:
+def latest_pidfd(paths: IngressPaths) -> int:
     """A pidfd of the one started last, without asking it; of any of ours where that is not known; -1 of none."""
-    pidfds = mine(place)
-    told = (guarded_read.read_bytes(place.pidfile) or b"").decode("ascii", "replace").strip()
-    pid = int(told) if told.isdigit() else next(iter(pidfds), 0)
-    found = pidfds.pop(pid, -1)
-    close(pidfds)
-    return found
+    pidfds = ingress_processes(paths)
+    pid_text = (guarded_read.read_bytes(paths.pidfile) or b"").decode("ascii", "replace").strip()
+    pid = int(pid_text) if pid_text.isdigit() else next(iter(pidfds), 0)
+    pidfd = pidfds.pop(pid, -1)
+    close_all(pidfds)
+    return pidfd
 
 
-def wished(place: Place) -> str:
+def expected_digest(paths: IngressPaths) -> str:
     """The digest of the text in place."""
-    rows = [line.split() for line in place.text().splitlines() if line.startswith("    description ")]
-    return rows[0][-1] if rows else ""
+    descriptions = [line.split() for line in paths.read_config().splitlines() if line.startswith("    description ")]
+    return descriptions[0][-1] if descriptions else ""
 
 
-def mine(place: Place) -> dict[int, int]:
-    """Every HAProxy of this ingress: pid -> pidfd, to be closed by ``close``."""
-    found = {}
+def ingress_processes(paths: IngressPaths) -> dict[int, int]:
+    """Every HAProxy of this ingress: pid -> pidfd, to be closed by ``close_all``."""
+    pidfds = {}
     for name in os.listdir("/proc"):
-        if name.isdigit() and _is_ours(name, place):
-            descriptor = processes.open_pidfd(int(name), processes.ticks(int(name)))
+        if name.isdigit() and _is_ours(name, paths):
+            descriptor = processes.open_pidfd(int(name), processes.start_ticks(int(name)))
             # Asked again with the pidfd in hand: the pid may have become somebody else's meanwhile.
-            if descriptor is not None and _is_ours(name, place):
-                found[int(name)] = descriptor
+            if descriptor is not None and _is_ours(name, paths):
+                pidfds[int(name)] = descriptor
             elif descriptor is not None:
                 os.close(descriptor)
-    return found
+    return pidfds
 
 
-def close(pidfds: dict[int, int]) -> None:
-    """Close what ``mine`` opened."""
+def close_all(pidfds: dict[int, int]) -> None:
+    """Close what ``ingress_processes`` opened."""
     for descriptor in pidfds.values():
         os.close(descriptor)
     pidfds.clear()
 
 
-def _is_ours(pid: str, place: Place) -> bool:
+def _is_ours(pid: str, paths: IngressPaths) -> bool:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read().split(b"\0")
+            arguments = file.read().split(b"\0")
     except OSError:
         return False
-    return words[0].endswith(b"haproxy") and b"-D" in words and place.config.encode() in words
+    return arguments[0].endswith(b"haproxy") and b"-D" in arguments and paths.config.encode() in arguments
 
 
-def check(path: str, lease: int | None) -> None:
+def check_config(path: str, lease_fd: int | None) -> None:
     """Let HAProxy read a configuration; a Problem with its own words where it refuses."""
     # A helper holds the lease as long as it runs: that is the fence against a second writer after a kill -9.
-    done = _run([program(), "-c", "-f", path], [] if lease is None else [lease])
-    if done.returncode:
-        why = words(done.stderr)
-        raise frames.Problem(
+    completed = _run([program(), "-c", "-f", path], [] if lease_fd is None else [lease_fd])
+    if completed.returncode:
+        reason = complaints(completed.stderr)
+        raise errors.HostError(
             "unsupported",
-            f"HAProxy on this host refuses the ingress configuration: {why}",
-            selinux.hint(why, "unictl needs HAProxy 2.4 or later; `haproxy -v` on the host tells which one there is"),
+            f"HAProxy on this host refuses the ingress configuration: {reason}",
+            selinux.denial_hint(
+                reason, "unictl needs HAProxy 2.4 or later; `haproxy -v` on the host tells which one there is"
+            ),
             path=path,
         )
 
 
-def start(root: Writable, place: Place, old: list[int], handover: bool) -> None:
+def start(root: FencedStore, paths: IngressPaths, old_pids: list[int], handover: bool) -> None:
     """Start HAProxy, detached. It takes the listeners over from the current one and tells the old ones to finish.
 
     Returns when it listens: HAProxy's parent ends then. One that cannot start leaves the old ones as they are.
     """
-    if units.here():
-        failed, said = _start_unit(root, place)
+    if units.available():
+        failed, stderr = _start_unit(root, paths)
     else:
-        alive = share(place.alive)
+        alive = share_lock(paths.alive)
         try:
-            with root.fence.passing():
-                done = _run(command(place, old, handover), [alive])
+            with root.fence.enter():
+                completed = _run(command_line(paths, old_pids, handover), [alive])
         finally:
             os.close(alive)
-        failed, said = bool(done.returncode), done.stderr
+        failed, stderr = bool(completed.returncode), completed.stderr
     if failed:
-        why = words(said)
-        otherwise = "the ingress is as it was before"
-        raise frames.Problem("failed", f"HAProxy did not start: {why}", selinux.hint(why, otherwise))
+        reason = complaints(stderr)
+        default_hint = "the ingress is as it was before"
+        raise errors.HostError("failed", f"HAProxy did not start: {reason}", selinux.denial_hint(reason, default_hint))
 
 
-def _start_unit(root: Writable, place: Place) -> tuple[bool, bytes]:
+def _start_unit(root: FencedStore, paths: IngressPaths) -> tuple[bool, bytes]:
     """Start or reload by the unit, whose start program finds the current one itself: (failed, what was said)."""
-    unit_files.ingress(root, place.owner, place.run)
-    root.remove_file(place.said)
-    with root.fence.passing():
-        done = units.systemctl("reload-or-restart", place.unit)
-    return bool(done.returncode), guarded_read.read_bytes(place.said) or done.stderr
+    unit_files.write_ingress(root, paths.owner, paths.run_directory)
+    root.remove_file(paths.stderr)
+    with root.fence.enter():
+        completed = units.systemctl("reload-or-restart", paths.unit)
+    return bool(completed.returncode), guarded_read.read_bytes(paths.stderr) or completed.stderr
 
 
-def command(place: Place, old: list[int], handover: bool) -> list[str]:
+def command_line(paths: IngressPaths, old_pids: list[int], handover: bool) -> list[str]:
     """The command line of the next HAProxy."""
-    argv = [program(), "-D", "-f", place.config, "-p", place.pidfile]
-    argv += ["-x", place.admin] if handover else []
-    return argv + (["-sf", *(str(pid) for pid in old)] if old else [])
+    argv = [program(), "-D", "-f", paths.config, "-p", paths.pidfile]
+    argv += ["-x", paths.admin] if handover else []
+    return argv + (["-sf", *(str(pid) for pid in old_pids)] if old_pids else [])
 
 
-def share(path: str) -> int:
+def share_lock(path: str) -> int:
     """A share in the lock that every HAProxy of this ingress holds."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _SHARED)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _SHARED_LOCK)
     return descriptor
 
 
@@ -250,44 +251,44 @@ def _run(argv: list[str], inherited: list[int]) -> subprocess.CompletedProcess[b
             env=ENVIRONMENT,
             cwd="/",
             start_new_session=True,
-            timeout=START,
+            timeout=START_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise frames.Problem(
-            "failed", f"HAProxy did not answer within {START:.0f} s", "look at the host's load"
+        raise errors.HostError(
+            "failed", f"HAProxy did not answer within {START_TIMEOUT:.0f} s", "look at the host's load"
         ) from error
     except OSError as error:
-        raise layout.problem(error, argv[0]) from error
+        raise atomic.from_os_error(error, argv[0]) from error
 
 
-def words(stderr: bytes) -> str:
+def complaints(stderr: bytes) -> str:
     """HAProxy's complaints in one line, bounded."""
     lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if "[NOTICE]" not in line]
-    said = [_MARK.sub("", line).strip() for line in lines if not line.rstrip().endswith("Exiting.")]
-    return "; ".join(line for line in said if line)[:1000] or "it did not say why"
+    messages = [_LOG_PREFIX.sub("", line).strip() for line in lines if not line.rstrip().endswith("Exiting.")]
+    return "; ".join(line for line in messages if line)[:1000] or "it did not say why"
 
 
-def tell(pidfds: dict[int, int], number: int) -> None:
+def signal_all(pidfds: dict[int, int], signal_number: int) -> None:
     """Send a signal to each."""
     for descriptor in pidfds.values():
         try:
-            signal.pidfd_send_signal(descriptor, number)
+            signal.pidfd_send_signal(descriptor, signal_number)
         except ProcessLookupError:
             continue
 
 
-def await_end(pidfds: dict[int, int], seconds: float, cancelled: threading.Event | None) -> bool:
+def await_exit(pidfds: dict[int, int], seconds: float, cancelled: threading.Event | None) -> bool:
     """Wait until all have ended; False where the time is over or the wait was cancelled. Ended ones are closed."""
     deadline = time.monotonic() + seconds
     while pidfds:
         poller = select.poll()
         for descriptor in pidfds.values():
             poller.register(descriptor, select.POLLIN)
-        left = deadline - time.monotonic()
-        ended = {descriptor for descriptor, _ in poller.poll(max(0, min(left, 0.1)) * 1000)}
+        remaining = deadline - time.monotonic()
+        ended = {descriptor for descriptor, _ in poller.poll(max(0, min(remaining, 0.1)) * 1000)}
         for pid in [pid for pid, descriptor in pidfds.items() if descriptor in ended]:
             os.close(pidfds.pop(pid))
-        if pidfds and not ended and (left <= 0 or (cancelled is not None and cancelled.is_set())):
+        if pidfds and not ended and (remaining <= 0 or (cancelled is not None and cancelled.is_set())):
             return False
     return True

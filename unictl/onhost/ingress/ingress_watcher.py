@@ -2,8 +2,8 @@
 force.
 
 HAProxy is not a child of the daemon and outlives it. Whoever changes the ingress (``handlers.ingress``) holds its
-lock
-meanwhile, and then nothing is judged or started here. Nothing here blocks: the daemon has to serve its instances.
+lock meanwhile, and then nothing is judged or started here. Nothing here blocks: the daemon has to serve its
+instances.
 """
 
 from __future__ import annotations
@@ -12,133 +12,135 @@ import os
 import time
 
 from ..instances import run_log
-from ..storage import layout, locks
+from ..storage import identifiers, layout, locks
 from . import haproxy, haproxy_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..platform.event_loop import Loop, Timer
+    from ..platform.event_loop import EventLoop, Timer
 
-BUSY = 0.1
+BUSY_RETRY = 0.1
 """Seconds until an ingress that is just being changed is looked at again."""
-BACKOFF_MOST = 60.0
-STEADY = 60.0
+MAX_BACKOFF = 60.0
+STEADY_SECONDS = 60.0
 """Seconds of running after which the back-off begins anew: the first time it is started again at once."""
-SAID_LIMIT = 65536
+STDERR_LIMIT = 65536
 
 
-class Watch:
+class IngressWatcher:
     """``state`` is absent (there is no ingress), running or waiting."""
 
-    def __init__(self, loop: Loop, root: layout.Root, owner: str):
+    def __init__(self, loop: EventLoop, root: layout.StoreLayout, owner: str):
         self.loop = loop
-        self.place = haproxy.Place(root, owner)
+        self.paths = haproxy.IngressPaths(root, owner)
         self.state = "absent"
-        self._level = 0
-        self._since = 0.0
+        self._start_count = 0
+        self._running_since = 0.0
         self._pidfd = -1
-        self._start: haproxy_start.Start | None = None
+        self._start: haproxy_start.HaproxyStart | None = None
         self._timer: Timer | None = None
-        self._told = False
-        self._seen = False
+        self._end_logged = False
+        self._was_watched = False
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Watch the current one; start one where there should be one and is none."""
-        self._look(self._level == 0)
+        self._check(self._start_count == 0)
 
-    def _look(self, at_once: bool) -> None:
+    def _check(self, at_once: bool) -> None:
         if self._start is not None:
             return
-        self._forget()
-        if not os.path.exists(self.place.config):
-            self.state, self._level = "absent", 0
+        self._stop_watching()
+        if not os.path.exists(self.paths.config):
+            self.state, self._start_count = "absent", 0
             return
         self.state = "waiting"
-        lock = locks.take(self.place.lock)
+        lock = locks.take(self.paths.lock)
         if lock is None:
-            self._timer = self.loop.after(BUSY, lambda: self._look(at_once))
+            self._timer = self.loop.call_later(BUSY_RETRY, lambda: self._check(at_once))
             return
-        self._pidfd = haproxy.newest(self.place)
+        self._pidfd = haproxy.latest_pidfd(self.paths)
         if self._pidfd < 0:
-            self._missing(lock, at_once)
+            self._handle_missing(lock, at_once)
             return
         os.close(lock)
-        self.state, self._since, self._told, self._seen = "running", time.monotonic(), False, True
-        self.loop.watch(self._pidfd, self._ended)
+        self.state, self._running_since, self._end_logged, self._was_watched = "running", time.monotonic(), False, True
+        self.loop.watch(self._pidfd, self._on_exit)
 
-    def _ended(self) -> None:
+    def _on_exit(self) -> None:
         """It is gone, or has been replaced by another one."""
-        if time.monotonic() - self._since >= STEADY:
-            self._level = 0
-        self.look()
+        if time.monotonic() - self._running_since >= STEADY_SECONDS:
+            self._start_count = 0
+        self.check()
 
-    def _missing(self, lock: int, at_once: bool) -> None:
-        if not self._told:
-            self._told = True
+    def _handle_missing(self, lock: int, at_once: bool) -> None:
+        if not self._end_logged:
+            self._end_logged = True
             # One that was never watched may have ended long ago.
-            self._write({"event": "ended", "seen": self._seen})
+            self._log({"event": "ended", "seen": self._was_watched})
         if at_once:
-            self._begin(lock)
+            self._start_haproxy(lock)
         else:
             os.close(lock)
-            self._wait()
+            self._retry_later()
 
-    def _begin(self, lock: int) -> None:
+    def _start_haproxy(self, lock: int) -> None:
         """Begin a start; the lock is held until it has come to something."""
-        self._level += 1
+        self._start_count += 1
         try:
-            self._start = self.begin(lock)
+            self._start = self.create_start(lock)
         except OSError as error:
             os.close(lock)
-            self._failed(f"{error.filename or self.place.run}: {error.strerror}")
+            self._log_failure(f"{error.filename or self.paths.run_directory}: {error.strerror}")
             return
-        self.loop.watch(self._start.pidfd, self._begun)
-        self._timer = self.loop.after(haproxy.START, self._start.kill)
+        self.loop.watch(self._start.pidfd, self._on_start_finished)
+        self._timer = self.loop.call_later(haproxy.START_TIMEOUT, self._start.kill)
 
-    def begin(self, lock: int) -> haproxy_start.Start:
+    def create_start(self, lock: int) -> haproxy_start.HaproxyStart:
         """Have the next HAProxy started; it takes over the lock."""
-        return haproxy_start.Start(self.place, lock)
+        return haproxy_start.HaproxyStart(self.paths, lock)
 
-    def _begun(self) -> None:
+    def _on_start_finished(self) -> None:
         start, self._start = self._start, None
         assert start is not None
-        self.loop.forget(start.pidfd)
-        why = start.outcome()
-        if why:
-            self._failed(why)
+        self.loop.unwatch(start.pidfd)
+        reason = start.failure()
+        if reason:
+            self._log_failure(reason)
         else:
-            self._write({"event": "started"})
-            self.look()
+            self._log({"event": "started"})
+            self.check()
 
-    def _failed(self, why: str) -> None:
+    def _log_failure(self, reason: str) -> None:
         """A port that another program took, a full disk: what may pass. Tried again, ever less often."""
-        self._write({"event": "failed", "why": why})
-        self._wait()
+        self._log({"event": "failed", "why": reason})
+        self._retry_later()
 
-    def _wait(self) -> None:
-        self._forget()
-        self._timer = self.loop.after(pause(self._level), lambda: self._look(True))
+    def _retry_later(self) -> None:
+        self._stop_watching()
+        self._timer = self.loop.call_later(retry_delay(self._start_count), lambda: self._check(True))
 
-    def _forget(self) -> None:
+    def _stop_watching(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._pidfd >= 0:
-            self.loop.forget(self._pidfd)
+            self.loop.unwatch(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
 
-    def _write(self, entry: dict[str, Any]) -> None:
+    def _log(self, entry: dict[str, Any]) -> None:
         """What happened, beside the configuration; the disk may be full, or the ingress just gone."""
         try:
-            run_log.append(self.place.folder, dict(entry, format=layout.FORMAT, boot=layout.boot_id(), at=time.time()))
-            run_log.bound(self.place.folder)
+            run_log.append(
+                self.paths.directory, dict(entry, format=layout.FORMAT, boot=identifiers.boot_id(), at=time.time())
+            )
+            run_log.truncate(self.paths.directory)
         except OSError:
             return
 
 
-def pause(level: int) -> float:
+def retry_delay(start_count: int) -> float:
     """Seconds before the next try after so many starts that did not last."""
-    return float(min(2.0 ** max(0, level - 1), BACKOFF_MOST))
+    return float(min(2.0 ** max(0, start_count - 1), MAX_BACKOFF))

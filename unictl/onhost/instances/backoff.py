@@ -7,33 +7,33 @@ from __future__ import annotations
 
 import time
 
-from ..storage import layout
+from ..storage import identifiers
 from . import run_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FIRST, MOST = 1.0, 60.0
-STEADY = 60.0
+FIRST_PAUSE, MAX_PAUSE = 1.0, 60.0
+STABLE_SECONDS = 60.0
 """Seconds of running after which the back-off begins anew."""
 
 
-def longer(pause: float) -> float:
+def next_pause(pause: float) -> float:
     """The pause after this one; the first after 0."""
-    return min(pause * 2, MOST) if pause else FIRST
+    return min(pause * 2, MAX_PAUSE) if pause else FIRST_PAUSE
 
 
-def after(folder: str, ran: float) -> float:
-    """Seconds to wait after a run of ``ran`` seconds, by what was waited before it."""
-    if ran >= STEADY:
-        return FIRST
-    ends = [entry for entry in run_log.entries(folder) if entry.get("event") == "ended"]
-    before = ends[-1] if ends and ends[-1].get("boot") == layout.boot_id() else {}
-    return longer(float(before.get("pause") or 0.0))
+def pause_after(directory: str, run_seconds: float) -> float:
+    """Seconds to wait after a run of ``run_seconds`` seconds, by what was waited before it."""
+    if run_seconds >= STABLE_SECONDS:
+        return FIRST_PAUSE
+    endings = [entry for entry in run_log.read_entries(directory) if entry.get("event") == "ended"]
+    previous = endings[-1] if endings and endings[-1].get("boot") == identifiers.boot_id() else {}
+    return next_pause(float(previous.get("pause") or 0.0))
 
 
-def left(end: dict[str, Any]) -> float:
+def remaining_pause(end: dict[str, Any]) -> float:
     """Seconds of the pause after an end that are still to come. The clock may have been set since."""
-    pause = float(end.get("pause") or FIRST)
+    pause = float(end.get("pause") or FIRST_PAUSE)
     return min(max(0.0, float(end.get("at", 0.0)) + pause - time.time()), pause)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..protocol import frames
+from .. import errors
 from ..storage import layout
 from . import claims
 
@@ -11,78 +11,84 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def check(
-    root: layout.Root,
+def check_conflicts(
+    root: layout.StoreLayout,
     owner: str,
     key: str,
     run: dict[str, Any],
-    others: list[Any],
+    entries: list[Any],
     ingresses: dict[str, list[tuple[str, int]]],
     open_ports: Any,
 ) -> None:
-    """A ``taken`` Problem where the launch wants what somebody else holds. ``others`` as of ``all_records``;
+    """A ``taken`` Problem where the launch wants what somebody else holds. ``entries`` as of ``all_records``;
     ``ingresses``: what those of other fleets are to listen on (owner -> address and port), whether they run or not."""
-    rest = [row for row in others if (row[0], row[1]) != (owner, key)]
-    _check_volumes(owner, run, rest)
+    foreign = [entry for entry in entries if (entry[0], entry[1]) != (owner, key)]
+    _check_volumes(owner, run, foreign)
     _check_ingresses(key, run, ingresses)
-    _check_ports(owner, key, run, rest, open_ports)
-    _check_memory(root, key, run, rest)
+    _check_ports(owner, key, run, foreign, open_ports)
+    _check_memory(root, key, run, foreign)
 
 
-def _check_volumes(owner: str, run: dict[str, Any], rest: list[Any]) -> None:
-    for other, key, record in rest:
-        for name in set(run.get("volumes", ())) & set(record["run"].get("volumes", ())) if other == owner else ():
-            raise frames.Problem(
+def _check_volumes(owner: str, run: dict[str, Any], foreign: list[Any]) -> None:
+    for other_owner, key, record in foreign:
+        for name in set(run.get("volumes", ())) & set(record["run"].get("volumes", ())) if other_owner == owner else ():
+            raise errors.HostError(
                 "taken", f"volume {name} is held by {key}", f"a volume has one user: retire {key} first", path=name
             )
 
 
-def _check_ports(owner: str, key: str, run: dict[str, Any], rest: list[Any], open_ports: Any) -> None:
-    held = [(other, k, f) for other, k, record in rest for f in record["run"].get("forwards", ())]
-    for wanted in run.get("forwards", ()):
-        for other, holder, forward in held:
-            if _clash(wanted, forward):
-                whose = "this fleet" if other == owner else f"fleet {other}"
-                raise _taken_port(key, wanted, f"{holder} of {whose}")
-        port = int(wanted["host"])
-        bind = wanted.get("bind", "")
+def _check_ports(owner: str, key: str, run: dict[str, Any], foreign: list[Any], open_ports: Any) -> None:
+    claimed = [
+        (other_owner, other_key, claimed_forward)
+        for other_owner, other_key, record in foreign
+        for claimed_forward in record["run"].get("forwards", ())
+    ]
+    for forward in run.get("forwards", ()):
+        for other_owner, holder, held_forward in claimed:
+            if _forwards_clash(forward, held_forward):
+                fleet_phrase = "this fleet" if other_owner == owner else f"fleet {other_owner}"
+                raise _port_taken_error(key, forward, f"{holder} of {fleet_phrase}")
+        port = int(forward["host"])
+        bind = forward.get("bind", "")
         # That of a record that is in the way was told above.
-        if not wanted.get("udp") and any(p == port and _overlap(bind, b) for b, p in open_ports):
-            raise _taken_port(key, wanted, "another program of this host")
+        if not forward.get("udp") and any(
+            open_port == port and _addresses_overlap(bind, open_bind) for open_bind, open_port in open_ports
+        ):
+            raise _port_taken_error(key, forward, "another program of this host")
 
 
 def _check_ingresses(key: str, run: dict[str, Any], ingresses: dict[str, list[tuple[str, int]]]) -> None:
-    for wanted in run.get("forwards", ()):
-        for other, places in ingresses.items():
-            for bind, port in () if wanted.get("udp") else places:
-                if port == int(wanted["host"]) and _overlap(bind, wanted.get("bind", "")):
-                    raise _taken_port(key, wanted, f"the ingress of fleet {other}")
+    for forward in run.get("forwards", ()):
+        for other_owner, addresses in ingresses.items():
+            for bind, port in () if forward.get("udp") else addresses:
+                if port == int(forward["host"]) and _addresses_overlap(bind, forward.get("bind", "")):
+                    raise _port_taken_error(key, forward, f"the ingress of fleet {other_owner}")
 
 
-def _taken_port(key: str, forward: dict[str, Any], holder: str) -> frames.Problem:
-    where = f"{forward.get('bind') or '*'}:{forward['host']}"
-    return frames.Problem(
-        "taken", f"{key} needs port {where}, which is held by {holder}", "plan again: it picks free ports"
+def _port_taken_error(key: str, forward: dict[str, Any], holder: str) -> errors.HostError:
+    socket_text = f"{forward.get('bind') or '*'}:{forward['host']}"
+    return errors.HostError(
+        "taken", f"{key} needs port {socket_text}, which is held by {holder}", "plan again: it picks free ports"
     )
 
 
-def _clash(one: dict[str, Any], two: dict[str, Any]) -> bool:
-    same = int(one["host"]) == int(two["host"]) and bool(one.get("udp")) == bool(two.get("udp"))
-    return same and _overlap(one.get("bind", ""), two.get("bind", ""))
+def _forwards_clash(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    same_port = int(first["host"]) == int(second["host"]) and bool(first.get("udp")) == bool(second.get("udp"))
+    return same_port and _addresses_overlap(first.get("bind", ""), second.get("bind", ""))
 
 
-def _overlap(one: str, two: str) -> bool:
-    return one == two or one in claims.WILDCARDS or two in claims.WILDCARDS
+def _addresses_overlap(first: str, second: str) -> bool:
+    return first == second or first in claims.WILDCARDS or second in claims.WILDCARDS
 
 
-def _check_memory(root: layout.Root, key: str, run: dict[str, Any], rest: list[Any]) -> None:
-    held = sum(claims.amount(record["run"]) for _, _, record in rest)
-    has = claims.memory()[0]
-    if held + claims.amount(run) > has:
-        who = "1 instance holds" if len(rest) == 1 else f"{len(rest)} instances hold"
-        raise frames.Problem(
+def _check_memory(root: layout.StoreLayout, key: str, run: dict[str, Any], foreign: list[Any]) -> None:
+    claimed = sum(claims.memory_claim(record["run"]) for _, _, record in foreign)
+    total = claims.host_memory()[0]
+    if claimed + claims.memory_claim(run) > total:
+        holders_phrase = "1 instance holds" if len(foreign) == 1 else f"{len(foreign)} instances hold"
+        raise errors.HostError(
             "taken",
-            f"{key} needs {claims.amount(run) >> 20} MiB; {who} {held >> 20} of {has >> 20} MiB",
+            f"{key} needs {claims.memory_claim(run) >> 20} MiB; {holders_phrase} {claimed >> 20} of {total >> 20} MiB",
             "retire something, or place it on another host",
             path=root.path,
         )

@@ -8,27 +8,27 @@ from __future__ import annotations
 import os
 import re
 
-from ..protocol import frames
-from ..storage import guarded_read, layout
+from .. import errors
+from ..storage import atomic, guarded_read
 
-BOUND = 1 << 20
+FILE_LIMIT = 1 << 20
 """Bytes of each of the two files."""
 TAIL_BYTES = 64 << 10
 TAIL_LINES = 20
 LINE_LIMIT = 400
 
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_WAITING = re.compile(r"^qemu\S*: -chardev socket,id=console,\S+ info: QEMU waiting for connection on: .*\n", re.M)
+_TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_QEMU_WAITING = re.compile(r"^qemu\S*: -chardev socket,id=console,\S+ info: QEMU waiting for connection on: .*\n", re.M)
 """What QEMU says of its console's socket, whose client is there already."""
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-class Ring:
+class ConsoleLog:
     """The writing end, held by the keeper. A full disk costs console lines, never the guest."""
 
-    def __init__(self, folder: str, bound: int = BOUND):
-        self.folder = folder
-        self.bound = bound
+    def __init__(self, directory: str, limit: int = FILE_LIMIT):
+        self.directory = directory
+        self.limit = limit
         self.descriptor = -1
         self.size = 0
 
@@ -37,11 +37,11 @@ class Ring:
         try:
             if self.descriptor < 0:
                 self._open()
-            if self.size and self.size + len(data) > self.bound:
-                os.rename(self.folder + "/console.1", self.folder + "/console.0")
+            if self.size and self.size + len(data) > self.limit:
+                os.rename(self.directory + "/console.1", self.directory + "/console.0")
                 self.close()
                 self._open()
-            self.size += os.write(self.descriptor, data[-self.bound :])
+            self.size += os.write(self.descriptor, data[-self.limit :])
         except OSError:
             self.close()
 
@@ -53,33 +53,33 @@ class Ring:
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        self.descriptor = os.open(self.folder + "/console.1", flags, 0o600)
+        self.descriptor = os.open(self.directory + "/console.1", flags, 0o600)
         self.size = os.fstat(self.descriptor).st_size
 
 
-def clean(data: bytes) -> str:
+def clean_text(data: bytes) -> str:
     """Console bytes as text without control characters and terminal sequences; lines end in a line feed."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    return _CONTROL.sub("", _SEQUENCE.sub("", _WAITING.sub("", text)))
+    return _CONTROL_CHARACTERS.sub("", _TERMINAL_SEQUENCE.sub("", _QEMU_WAITING.sub("", text)))
 
 
-def content(folder: str, limit: int = 2 * BOUND) -> bytes:
+def read_content(directory: str, limit: int = 2 * FILE_LIMIT) -> bytes:
     """The last ``limit`` bytes of both files."""
-    new = _last(folder + "/console.1", limit)
-    old = _last(folder + "/console.0", limit - len(new)) if len(new) < limit else b""
-    return old + new
+    newer = _read_end(directory + "/console.1", limit)
+    older = _read_end(directory + "/console.0", limit - len(newer)) if len(newer) < limit else b""
+    return older + newer
 
 
-def tail(folder: str) -> list[str]:
+def last_lines(directory: str) -> list[str]:
     """The last lines, cleaned and cut to a length that fits a record."""
-    lines = clean(content(folder, TAIL_BYTES)).rstrip("\n").split("\n")
+    lines = clean_text(read_content(directory, TAIL_BYTES)).rstrip("\n").split("\n")
     return [line[:LINE_LIMIT] for line in lines[-TAIL_LINES:]] if lines != [""] else []
 
 
-def _last(path: str, limit: int) -> bytes:
+def _read_end(path: str, limit: int) -> bytes:
     try:
-        descriptor = guarded_read.plain(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except (FileNotFoundError, frames.Problem):
+        descriptor = guarded_read.open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except (FileNotFoundError, errors.HostError):
         return b""
     try:
         size = os.fstat(descriptor).st_size
@@ -88,7 +88,7 @@ def _last(path: str, limit: int) -> bytes:
         os.close(descriptor)
 
 
-def drop(folder: str) -> None:
+def remove_files(directory: str) -> None:
     """Remove both files."""
     for name in ("console.0", "console.1"):
-        layout.remove_file(f"{folder}/{name}")
+        atomic.remove_file(f"{directory}/{name}")

@@ -1,8 +1,7 @@
 """Starts one hypervisor process: inherited locks, descriptors, privileges, exec. Runs in the supervisor.
 
 Order: ``alive`` and the volume locks are taken, the child itself writes the start into the run log, then it becomes
-the
-hypervisor. A kill at any point leaves either nothing running or a process whose pid is recorded.
+the hypervisor. A kill at any point leaves either nothing running or a process whose pid is recorded.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ import resource
 import signal
 import time
 
+from .. import errors
 from ..platform import privileges, processes, programs
-from ..protocol import frames
-from ..storage import layout, locks
+from ..storage import atomic, identifiers, layout, locks
 from . import launch_tokens, run_log
 
 TYPE_CHECKING = False
@@ -24,154 +23,169 @@ if TYPE_CHECKING:
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
-CONSOLE = 3
+CONSOLE_DESCRIPTOR = 3
 """The descriptor QEMU finds its console's listener at: in the keeper it is its own lock's, which no child needs."""
-LISTENING = f"socket,id=console,fd={CONSOLE},server=on,wait=on"
+CONSOLE_ON_SOCKET = f"socket,id=console,fd={CONSOLE_DESCRIPTOR},server=on,wait=on"
 """QEMU's console as a socket that its keeper has connected to already: a guest whose keeper is gone speaks to nobody,
 and never waits for somebody to listen, as it would once its output pipe is full."""
 
 
-class Inherited:
+class InheritedDescriptors:
     """Descriptors a hypervisor inherits: its liveness lock, its volumes' locks, both ends of its output pipe, and
     the socket its console is reached at."""
 
     def __init__(self) -> None:
         self.locks: list[int] = []
-        self.output = -1
-        self.reading = -1
+        self.output_writer = -1
+        self.output_reader = -1
         self.console = -1
 
     def close(self) -> None:
         """Drop our copies: the locks then live exactly as long as the hypervisor."""
-        for descriptor in [*self.locks, self.output, self.reading, self.console]:
+        for descriptor in [*self.locks, self.output_writer, self.output_reader, self.console]:
             if descriptor >= 0:
                 os.close(descriptor)
-        self.locks, self.output, self.reading, self.console = [], -1, -1, -1
+        self.locks, self.output_writer, self.output_reader, self.console = [], -1, -1, -1
 
 
-def run_folder(root: layout.Root, token: str, uid: int | None) -> str:
+def make_run_dir(root: layout.StoreLayout, run_name: str, uid: int | None) -> str:
     """The instance's run folder, made and handed to its user."""
-    path = root.run(token)
-    layout.folders(path, 0o700)
-    privileges.give(path, uid)
+    path = root.run(run_name)
+    atomic.make_dirs(path, 0o700)
+    privileges.give_to_user(path, uid)
     return path
 
 
-def lock(root: layout.Root, owner: str, run: dict[str, Any], folder: str, uid: int | None) -> Inherited | None:
+def take_locks(
+    root: layout.StoreLayout, owner: str, run: dict[str, Any], directory: str, uid: int | None
+) -> InheritedDescriptors | None:
     """Take ``alive`` and the volumes' locks; None where the instance runs already, a Problem where a volume is busy."""
-    held = Inherited()
-    alive = locks.take(folder + "/alive")
+    inherited = InheritedDescriptors()
+    alive = locks.take(directory + "/alive")
     if alive is None:
         return None
-    held.locks.append(alive)
+    inherited.locks.append(alive)
     try:
         for name in run.get("volumes", ()):
-            held.locks.append(_lock_volume(root, owner, name, uid))
+            inherited.locks.append(_lock_volume(root, owner, name, uid))
     except BaseException:
-        held.close()
+        inherited.close()
         raise
-    return held
+    return inherited
 
 
-def _lock_volume(root: layout.Root, owner: str, name: str, uid: int | None) -> int:
-    folder = root.volume(owner, name)
-    if not os.path.isdir(folder):
-        raise frames.Problem("not-found", f"volume {name} is not on this host", "plan again: it is created there")
-    descriptor = locks.take(folder + "/lock")
+def _lock_volume(root: layout.StoreLayout, owner: str, name: str, uid: int | None) -> int:
+    directory = root.volume(owner, name)
+    if not os.path.isdir(directory):
+        raise errors.HostError("not-found", f"volume {name} is not on this host", "plan again: it is created there")
+    descriptor = locks.take(directory + "/lock")
     if descriptor is None:
-        raise frames.Problem("taken", f"volume {name} is in use by a process that still runs", "retire its user first")
-    privileges.give(folder + "/data", uid)
+        raise errors.HostError(
+            "taken", f"volume {name} is in use by a process that still runs", "retire its user first"
+        )
+    privileges.give_to_user(directory + "/data", uid)
     return descriptor
 
 
-def spawn(
-    argv: list[str], facts_folder: str, run: str, number: int, held: Inherited, uid: int | None
+def spawn_process(
+    argv: list[str],
+    log_directory: str,
+    run_directory: str,
+    start_number: int,
+    inherited: InheritedDescriptors,
+    uid: int | None,
 ) -> tuple[int, int]:
     """Start the process: its pid, and a descriptor that says an errno, or closes when the program has begun."""
-    reading, writing = os.pipe()
+    read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(argv, facts_folder, run, number, held, uid, writing)
-    os.close(writing)
-    return pid, reading
+        _run_child(argv, log_directory, run_directory, start_number, inherited, uid, write_end)
+    os.close(write_end)
+    return pid, read_end
 
 
-def _become(
-    argv: list[str], facts_folder: str, run: str, number: int, held: Inherited, uid: int | None, writing: int
+def _run_child(
+    argv: list[str],
+    log_directory: str,
+    run_directory: str,
+    start_number: int,
+    inherited: InheritedDescriptors,
+    uid: int | None,
+    write_end: int,
 ) -> None:
     """In the child: never returns."""
     try:
         os.setsid()
-        streams(held)
-        run_log.append(facts_folder, started(os.getpid(), number))
-        change(argv, run, uid)
+        set_up_descriptors(inherited)
+        run_log.append(log_directory, started_entry(os.getpid(), start_number))
+        exec_hypervisor(argv, run_directory, uid)
     except OSError as error:
-        os.write(writing, str(error.errno or 1).encode())
+        os.write(write_end, str(error.errno or 1).encode())
     finally:
         os._exit(127)
 
 
-def change(argv: list[str], run: str, uid: int | None) -> None:
+def exec_hypervisor(argv: list[str], run_directory: str, uid: int | None) -> None:
     """Become the program, as its user, in its run folder. Returns only by OSError."""
-    for sent in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sent, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_NOFILE, _files())
-    processes.fall_in()
+    for signal_number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_NOFILE, _file_limit())
+    processes.reset_priority()
     os.umask(0o077)
-    os.chdir(run)
-    privileges.drop(uid)
+    os.chdir(run_directory)
+    privileges.drop_to_user(uid)
     os.execve(argv[0], argv, ENVIRONMENT)
 
 
-def streams(held: Inherited) -> None:
+def set_up_descriptors(inherited: InheritedDescriptors) -> None:
     """Put what it inherits where it looks for it."""
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
-    os.dup2(held.output, 1)
-    os.dup2(held.output, 2)
-    for descriptor in [*held.locks, held.reading]:
+    os.dup2(inherited.output_writer, 1)
+    os.dup2(inherited.output_writer, 2)
+    for descriptor in [*inherited.locks, inherited.output_reader]:
         os.set_inheritable(descriptor, True)
-    if held.console >= 0:
-        os.dup2(held.console, CONSOLE)
+    if inherited.console >= 0:
+        os.dup2(inherited.console, CONSOLE_DESCRIPTOR)
 
 
-def _files() -> tuple[int, int]:
+def _file_limit() -> tuple[int, int]:
     """What a process usually gets, not what the keeper raised for itself."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return (min(hard, 1024) if hard != resource.RLIM_INFINITY else 1024, hard)
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return (min(hard_limit, 1024) if hard_limit != resource.RLIM_INFINITY else 1024, hard_limit)
 
 
-def started(pid: int, number: int) -> dict[str, Any]:
+def started_entry(pid: int, start_number: int) -> dict[str, Any]:
     """The entry of a start: who it is beyond doubt."""
     return {
         "format": layout.FORMAT,
         "event": "started",
-        "n": number,
+        "n": start_number,
         "pid": pid,
-        "ticks": processes.ticks(pid),
-        "boot": layout.boot_id(),
+        "ticks": processes.start_ticks(pid),
+        "boot": identifiers.boot_id(),
         "at": time.time(),
     }
 
 
-def found(folder: str, run: str) -> tuple[int, Any, int]:
+def find_running(directory: str, run_directory: str) -> tuple[int, Any, int]:
     """(pid, start time, number of its start) of the process that holds ``alive``: as it was written down, else by
     looking through /proc, and then written down. No start time where there is none."""
-    last = run_log.last(folder) or {}
-    number, pid, ticks = int(last.get("n", 0)) or 1, int(last.get("pid", 0)), last.get("ticks")
-    if last.get("event") != "started" or processes.ticks(pid) != ticks:
-        pid = processes.holder_of(run + "/alive")
-        ticks = processes.ticks(pid)
+    last_entry = run_log.last_entry(directory) or {}
+    start_number, pid, ticks = int(last_entry.get("n", 0)) or 1, int(last_entry.get("pid", 0)), last_entry.get("ticks")
+    if last_entry.get("event") != "started" or processes.start_ticks(pid) != ticks:
+        pid = processes.find_holder(run_directory + "/alive")
+        ticks = processes.start_ticks(pid)
         if ticks:
-            run_log.append(folder, started(pid, number))
-    return pid, ticks, number
+            run_log.append(directory, started_entry(pid, start_number))
+    return pid, ticks, start_number
 
 
-def command(root: layout.Root, owner: str, key: str, run: dict[str, Any]) -> list[str]:
+def start_command(root: layout.StoreLayout, owner: str, key: str, run: dict[str, Any]) -> list[str]:
     """The command line with a path to execute in front."""
-    argv = launch_tokens.argv(root, owner, key, run, LISTENING)
+    argv = launch_tokens.expand_argv(root, owner, key, run, CONSOLE_ON_SOCKET)
     if not argv:
-        raise frames.Problem("failed", f"the launch document of {key} has no command line")
+        raise errors.HostError("failed", f"the launch document of {key} has no command line")
     if "/" not in argv[0]:
-        argv[0] = programs.which(argv[0]) or argv[0]
+        argv[0] = programs.find_program(argv[0]) or argv[0]
     return argv

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from ..storage import guarded_read, layout, locks
+from ..storage import guarded_read, identifiers, layout, locks
 from ..systemd import units
 from . import run_log
 
@@ -14,71 +14,78 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-KEEPER_PAUSE = 0.25
+SUPERVISOR_PAUSE = 0.25
 """Seconds a survey waits for a keeper to judge an end that it must have noticed."""
 
 
-PROBLEM = "/problem"
+PROBLEM_FILE = "/problem"
 """In the run folder: why the start program of its unit waits."""
 
 
-def state(root: layout.Root, owner: str, key: str, kept: bool | None = None) -> dict[str, Any]:
-    """{state, end, since, starts, why?} of one instance. ``kept``: whether its keeper lives, if the caller knows."""
-    folder, run = root.instance(owner, key), root.run(layout.token(owner, key))
-    alive = run + "/alive"
-    last = run_log.last(folder)
-    kept = keeper_lives(root, owner) if kept is None else kept
-    running = locks.held(alive)
-    if kept and not running and (last or {}).get("event") == "started":
-        last = _judged(folder, last)
-    row: dict[str, Any] = {
+def read_state(root: layout.StoreLayout, owner: str, key: str, supervised: bool | None = None) -> dict[str, Any]:
+    """{state, end, since, starts, why?} of one instance.
+
+    ``retention``: whether its keeper lives, if the caller knows.
+    """
+    directory, run_directory = root.instance(owner, key), root.run(identifiers.run_dir_name(owner, key))
+    alive_path = run_directory + "/alive"
+    last_entry = run_log.last_entry(directory)
+    supervised = supervisor_alive(root, owner) if supervised is None else supervised
+    running = locks.is_locked(alive_path)
+    if supervised and not running and (last_entry or {}).get("event") == "started":
+        last_entry = _await_judgement(directory, last_entry)
+    document: dict[str, Any] = {
         "state": "begun",
-        "end": run_log.end_of(last),
-        "since": (last or {}).get("at", 0.0),
-        "starts": int((last or {}).get("n", 0)),
+        "end": run_log.end_of_entry(last_entry),
+        "since": (last_entry or {}).get("at", 0.0),
+        "starts": int((last_entry or {}).get("n", 0)),
     }
-    if os.path.exists(folder + "/intent"):
-        row["state"] = "leaving"
+    if os.path.exists(directory + "/intent"):
+        document["state"] = "leaving"
     elif running:
-        row.update(state="running" if kept else "unsupervised", end=None)
-    elif last is not None:
-        _not_running(row, last, units.name(root, owner, key))
-        if row["state"] == "starting" or (row["end"] or {}).get("restarting"):
-            row["why"] = _waits(run)
-    return row
+        document.update(state="running" if supervised else "unsupervised", end=None)
+    elif last_entry is not None:
+        _fill_stopped(document, last_entry, units.unit_name(root, owner, key))
+        if document["state"] == "starting" or (document["end"] or {}).get("restarting"):
+            document["why"] = _waiting_reason(run_directory)
+    return document
 
 
-def _waits(run: str) -> str:
+def _waiting_reason(run_directory: str) -> str:
     """Why it does not start yet although it is tried; empty where nothing hinders it."""
-    told = guarded_read.noted(None, guarded_read.read_object, run + PROBLEM) or {}
-    return str(told.get("text", ""))
+    problem = guarded_read.read_or_note(None, guarded_read.read_object, run_directory + PROBLEM_FILE) or {}
+    return str(problem.get("text", ""))
 
 
-def _judged(folder: str, last: dict[str, Any] | None) -> dict[str, Any] | None:
+def _await_judgement(directory: str, last_entry: dict[str, Any] | None) -> dict[str, Any] | None:
     """Its process has just ended, or is just being started again, and its keeper is about to write it down."""
-    deadline = time.monotonic() + KEEPER_PAUSE
-    while last is not None and last.get("event") == "started" and last.get("boot") == layout.boot_id():
+    deadline = time.monotonic() + SUPERVISOR_PAUSE
+    while (
+        last_entry is not None
+        and last_entry.get("event") == "started"
+        and last_entry.get("boot") == identifiers.boot_id()
+    ):
         if time.monotonic() > deadline:
-            return last
+            return last_entry
         time.sleep(0.002)
-        last = run_log.last(folder)
-    return last
+        last_entry = run_log.last_entry(directory)
+    return last_entry
 
 
-def _not_running(row: dict[str, Any], last: dict[str, Any], unit: str) -> None:
-    rebooted = last.get("boot") != layout.boot_id()
-    if rebooted and run_log.comes_back(last):
-        row.update(state="starting" if units.enabled(unit) and units.coming(unit) else "lost", end=None)
+def _fill_stopped(document: dict[str, Any], last_entry: dict[str, Any], unit: str) -> None:
+    rebooted = last_entry.get("boot") != identifiers.boot_id()
+    if rebooted and run_log.restarts_at_boot(last_entry):
+        document.update(state="starting" if units.is_enabled(unit) and units.is_activating(unit) else "lost", end=None)
     else:
-        row["state"] = "ended"
-        row["end"] = row["end"] or dict(run_log.UNWATCHED, at=time.time())
+        document["state"] = "ended"
+        document["end"] = document["end"] or dict(run_log.UNOBSERVED_END, at=time.time())
 
 
-def keeper_folder(root: layout.Root, owner: str) -> str:
+def supervisor_dir(root: layout.StoreLayout, owner: str) -> str:
     """Its run folder: ``lock`` and ``socket``."""
-    return root.run(layout.token(owner))
+    return root.run(identifiers.run_dir_name(owner))
 
 
-def keeper_lives(root: layout.Root, owner: str) -> bool:
+def supervisor_alive(root: layout.StoreLayout, owner: str) -> bool:
     """Whether a keeper of this fleet holds its lock."""
-    return locks.held(keeper_folder(root, owner) + "/lock")
+    return locks.is_locked(supervisor_dir(root, owner) + "/lock")

@@ -7,47 +7,48 @@ from __future__ import annotations
 
 import json
 
+from .. import errors
 from ..protocol import frames
-from ..storage import guarded_read, layout
+from ..storage import guarded_read, identifiers, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_END = 11 + 64 + 2
+_DIGEST_SUFFIX_SIZE = 11 + 64 + 2
 """Bytes of ``,"digest":"<64 hex>"}``, which end a record as it was written."""
 
 
-def encode(record: dict[str, Any]) -> bytes:
+def encode_record(record: dict[str, Any]) -> bytes:
     """The bytes of a record that is to be written."""
-    text = frames.encode(record)
-    return text[:-1] + b',"digest":"' + layout.hashed(text).encode() + b'"}'
+    text = frames.encode_json(record)
+    return text[:-1] + b',"digest":"' + identifiers.sha256_hex(text).encode() + b'"}'
 
 
-def read(folder: str) -> dict[str, Any] | None:
+def read_record(directory: str) -> dict[str, Any] | None:
     """The record in an instance's folder, None where there is none; a ``damaged`` Problem where it is not as it was
     written. One that was only laid out anew, as editors and ``jq`` do, says the same."""
-    path = folder + "/record.json"
+    path = directory + "/record.json"
     data = guarded_read.read_bytes(path)
     if data is None:
         return None
-    record = guarded_read.parsed(data, path)
+    record = guarded_read.parse_json(data, path)
     if not isinstance(record, dict):
-        raise guarded_read.odd_content(path, "no object")
-    if not (_newer(record) or _as_written(data, record)):
-        raise frames.Problem("damaged", f"{path} was edited by hand", "plan again: it is replaced", path=path)
+        raise guarded_read.malformed(path, "no object")
+    if not (_is_newer(record) or _matches_digest(data, record)):
+        raise errors.HostError("damaged", f"{path} was edited by hand", "plan again: it is replaced", path=path)
     return record
 
 
-def _newer(record: dict[str, Any]) -> bool:
+def _is_newer(record: dict[str, Any]) -> bool:
     """Of one that a newer unictl wrote nobody here knows what it should look like."""
-    told = record.get("format")
-    return isinstance(told, int) and told > layout.FORMAT
+    record_format = record.get("format")
+    return isinstance(record_format, int) and record_format > layout.FORMAT
 
 
-def _as_written(data: bytes, record: dict[str, Any]) -> bool:
+def _matches_digest(data: bytes, record: dict[str, Any]) -> bool:
     digest = record.get("digest")
-    if digest is None or digest == layout.hashed(data[:-_END] + b"}"):
+    if digest is None or digest == identifiers.sha256_hex(data[:-_DIGEST_SUFFIX_SIZE] + b"}"):
         return True
-    said = {name: value for name, value in record.items() if name != "digest"}
-    return str(digest) == layout.hashed(json.dumps(said, separators=(",", ":")).encode())
+    content = {name: value for name, value in record.items() if name != "digest"}
+    return str(digest) == identifiers.sha256_hex(json.dumps(content, separators=(",", ":")).encode())

@@ -4,24 +4,37 @@ pruned.
 
 from __future__ import annotations
 
-from ..storage import layout
+from ..storage import guarded_read, layout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..storage.fenced_store import FencedStore
 
 
-def name_of(key: str) -> str:
+def instance_name(key: str) -> str:
     """``api-2`` of ``api-2.7f3c9a1b``."""
     return key.partition(".")[0]
 
 
-def listed(root: layout.Root, owner: str) -> list[tuple[str, int, int, str]]:
+def list_retired(root: layout.StoreLayout, owner: str) -> list[tuple[str, int, int, str]]:
     """(name, launch number, ms, folder) of everything retired, by name, the newest last."""
-    rows = []
-    for entry in layout.names(root.retired(owner)):
-        parts = entry.split(".")
+    retired = []
+    for directory_name in guarded_read.list_names(root.retired(owner)):
+        parts = directory_name.split(".")
         if len(parts) == 4 and parts[2].isdigit() and parts[3].isdigit():
-            rows.append((parts[0], int(parts[2]), int(parts[3]), f"{root.retired(owner)}/{entry}"))
-    return sorted(rows)
+            retired.append((parts[0], int(parts[2]), int(parts[3]), f"{root.retired(owner)}/{directory_name}"))
+    return sorted(retired)
 
 
-def launches(root: layout.Root, owner: str) -> dict[str, int]:
+def highest_launches(root: layout.StoreLayout, owner: str) -> dict[str, int]:
     """The highest launch number of every name in retired records."""
-    return {name: launch for name, launch, _, _ in listed(root, owner)}
+    return {name: launch for name, launch, _, _ in list_retired(root, owner)}
+
+
+def prune(root: FencedStore, owner: str, name: str, keep: int) -> int:
+    """Forget all but the last ``keep`` of a name; never the last one, it holds the launch number."""
+    entries = [entry for entry in list_retired(root, owner) if entry[0] == name]
+    surplus = entries[: max(0, len(entries) - max(1, keep))]
+    for _, _, _, directory in surplus:
+        root.remove_atomically(directory)
+    return len(surplus)

@@ -13,32 +13,39 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def holder(root: layout.Root, owner: str) -> dict[str, Any] | None:
-    """Who holds the lease now, or None. ``process``: T for a stopped one; ``silent``: seconds without a beat."""
+def current_holder(root: layout.StoreLayout, owner: str) -> dict[str, Any] | None:
+    """Who holds the lease now, or None.
+
+    ``process``: T for a stopped one; ``silent_seconds``: seconds without a beat.
+    """
     path = lease_path(root, owner)
-    if not locks.held(path):
+    if not locks.is_locked(path):
         return None
-    told = told_by(path)
-    row = {key: told.get(key, "") for key in ("user", "pid", "since", "doing", "revision", "token")}
-    row["silent"] = round(silent(path), 1)
-    row["process"] = processes.state(told.get("pid", 0), told.get("ticks"))
-    return row
+    record = read_holder(path)
+    holder_record = {key: record.get(key, "") for key in ("user", "pid", "since", "doing", "revision", "token")}
+    holder_record["silent"] = round(silent_seconds(path), 1)
+    holder_record["process"] = processes.process_state(record.get("pid", 0), record.get("ticks"))
+    return holder_record
 
 
-def told_by(path: str) -> dict[str, Any]:
+def read_holder(path: str) -> dict[str, Any]:
     """What the holder of this lock file said of itself; nothing that is not of its kind. It is for people only."""
-    told = guarded_read.noted(None, guarded_read.read_object, path + ".holder") or {}
-    return {name: told[name] for name, of in _TOLD.items() if isinstance(told.get(name), of)}
+    record = guarded_read.read_or_note(None, guarded_read.read_object, path + ".holder") or {}
+    return {
+        field: record[field]
+        for field, field_type in _HOLDER_FIELDS.items()
+        if isinstance(record.get(field), field_type)
+    }
 
 
-_TOLD: dict[str, Any] = {
+_HOLDER_FIELDS: dict[str, Any] = {
     **dict.fromkeys(("user", "doing", "revision"), str),
     **dict.fromkeys(("pid", "ticks", "token"), int),
     "since": (int, float),
 }
 
 
-def silent(path: str) -> float:
+def silent_seconds(path: str) -> float:
     """Seconds since the holder of this lock file last beat; 0 where none is known."""
     try:
         return max(0.0, time.monotonic() - float(guarded_read.read_bytes(path) or b""))
@@ -46,35 +53,45 @@ def silent(path: str) -> float:
         return 0.0
 
 
-def leftovers(root: layout.Root, owner: str) -> list[str]:
+def find_leftovers(root: layout.StoreLayout, owner: str) -> list[str]:
     """Paths of what was begun aside and never finished: ``.new-*``, ``.gone-*``, partial images nobody wants."""
-    fleet = root.fleet(owner)
-    folders = [fleet, fleet + "/instances", fleet + "/retired", fleet + "/volumes", fleet + "/wanted"]
-    left = [path for folder in folders for path in _aside(folder, ())]
-    left += _aside(root.leases, (f".new-{owner}.",))
-    for partial in _aside(root.images, (".partial-",)):
+    fleet_directory = root.fleet(owner)
+    directories = [
+        fleet_directory,
+        fleet_directory + "/instances",
+        fleet_directory + "/retired",
+        fleet_directory + "/volumes",
+        fleet_directory + "/wanted",
+    ]
+    paths = [path for directory in directories for path in _aside_paths(directory, ())]
+    paths += _aside_paths(root.leases, (f".new-{owner}.",))
+    for partial_path in _aside_paths(root.images, (".partial-",)):
         if (
-            not _wanted(root, os.path.basename(partial)[len(".partial-") :])
-            and guarded_read.noted(None, locks.held, partial) is False
+            not _is_pinned(root, os.path.basename(partial_path)[len(".partial-") :])
+            and guarded_read.read_or_note(None, locks.is_locked, partial_path) is False
         ):
-            left.append(partial)
-    return left
+            paths.append(partial_path)
+    return paths
 
 
-def _aside(folder: str, begins: tuple[str, ...]) -> list[str]:
+def _aside_paths(directory: str, prefixes: tuple[str, ...]) -> list[str]:
     """What stands aside in a folder, without what this very process is writing there now."""
     try:
-        found = os.listdir(folder)
+        entries = os.listdir(directory)
     except OSError:
         return []
-    mine = f"-{os.getpid()}-"
-    return [f"{folder}/{name}" for name in found if name.startswith(begins or (".new-", ".gone-")) and mine not in name]
+    own_suffix = f"-{os.getpid()}-"
+    return [
+        f"{directory}/{name}"
+        for name in entries
+        if name.startswith(prefixes or (".new-", ".gone-")) and own_suffix not in name
+    ]
 
 
-def _wanted(root: layout.Root, digest: str) -> bool:
+def _is_pinned(root: layout.StoreLayout, digest: str) -> bool:
     return any(os.path.exists(f"{root.fleet(owner)}/wanted/{digest}") for owner in root.owners())
 
 
-def lease_path(root: layout.Root, owner: str) -> str:
+def lease_path(root: layout.StoreLayout, owner: str) -> str:
     """The lock file of a fleet's lease."""
-    return f"{root.leases}/{layout.part(owner)}"
+    return f"{root.leases}/{layout.safe_component(owner)}"

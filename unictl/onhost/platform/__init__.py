@@ -1,3 +1,1 @@
-"""The host's operating system: processes, programs, sockets, SELinux, privileges, the event loop, and our own
-code.
-"""
+"""The host's operating system: processes, programs, sockets, SELinux, privileges, the event loop, and our own code."""

@@ -17,57 +17,57 @@ if TYPE_CHECKING:
 class Timer:
     """A call that is due at a moment; ``cancel`` to forget it."""
 
-    def __init__(self, call: Callable[[], None]):
-        self.call: Callable[[], None] | None = call
+    def __init__(self, callback: Callable[[], None]):
+        self.callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
         """Never call it."""
-        self.call = None
+        self.callback = None
 
 
-class Loop:
+class EventLoop:
     """epoll over descriptors with one callback each, and a heap of timers."""
 
-    def __init__(self, failed: Callable[[], None]) -> None:
-        self._failed = failed
+    def __init__(self, on_error: Callable[[], None]) -> None:
+        self._on_error = on_error
         self._poll = select.epoll()
         self._watched: dict[int, Callable[[], None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._count = itertools.count()
 
-    def watch(self, descriptor: int, call: Callable[[], None]) -> None:
+    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
         """Call when the descriptor can be read or has hung up."""
         self._poll.register(descriptor, select.EPOLLIN)
-        self._watched[descriptor] = call
+        self._watched[descriptor] = callback
 
-    def forget(self, descriptor: int) -> None:
+    def unwatch(self, descriptor: int) -> None:
         """Stop watching; to be called before the descriptor is closed."""
         if self._watched.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
 
-    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call once, so many seconds from now."""
-        timer = Timer(call)
+        timer = Timer(callback)
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._count), timer))
         return timer
 
-    def turn(self, most: float) -> None:
+    def run_once(self, max_wait: float) -> None:
         """One round: wait at most so many seconds, then call what is due."""
-        now = time.monotonic()
-        wait = max(0.0, min(most, self._timers[0][0] - now)) if self._timers else most
+        current_time = time.monotonic()
+        timeout = max(0.0, min(max_wait, self._timers[0][0] - current_time)) if self._timers else max_wait
         # A callback may close what is told further down, and its number may be watched by another since.
-        told = [(descriptor, self._watched.get(descriptor)) for descriptor, _ in self._poll.poll(wait)]
-        for descriptor, call in told:
-            if self._watched.get(descriptor) is call:
-                self.safely(call)
-        now = time.monotonic()
-        while self._timers and self._timers[0][0] <= now:
-            self.safely(heapq.heappop(self._timers)[2].call)
+        ready = [(descriptor, self._watched.get(descriptor)) for descriptor, _ in self._poll.poll(timeout)]
+        for descriptor, callback in ready:
+            if self._watched.get(descriptor) is callback:
+                self.call_safely(callback)
+        current_time = time.monotonic()
+        while self._timers and self._timers[0][0] <= current_time:
+            self.call_safely(heapq.heappop(self._timers)[2].callback)
 
-    def safely(self, call: Callable[[], None] | None) -> None:
+    def call_safely(self, callback: Callable[[], None] | None) -> None:
         """Call it; what it raises is told to ``failed`` and ends nothing else."""
-        if call is not None:
+        if callback is not None:
             try:
-                call()
+                callback()
             except Exception:
-                self._failed()
+                self._on_error()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 
-FOLDERS = ("/usr/bin", "/usr/local/bin", "/usr/libexec", "/bin", "/usr/sbin", "/sbin", "/usr/local/sbin")
-QEMU = ("qemu-system-x86_64", "qemu-kvm")
+DEFAULT_DIRS = ("/usr/bin", "/usr/local/bin", "/usr/libexec", "/bin", "/usr/sbin", "/sbin", "/usr/local/sbin")
+QEMU_NAMES = ("qemu-system-x86_64", "qemu-kvm")
 
 
-def which(*wanted: str) -> str:
+def find_program(*program_names: str) -> str:
     """The path of the first of these programs; empty where there is none."""
-    places = os.environ.get("PATH", "").split(":") + list(FOLDERS)
-    for name in wanted:
-        for place in places:
-            path = f"{place}/{name}"
-            if place.startswith("/") and os.access(path, os.X_OK) and os.path.isfile(path):
+    directories = os.environ.get("PATH", "").split(":") + list(DEFAULT_DIRS)
+    for name in program_names:
+        for directory in directories:
+            path = f"{directory}/{name}"
+            if directory.startswith("/") and os.access(path, os.X_OK) and os.path.isfile(path):
                 return path
     return ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..storage import guarded_read
 
-ENFORCE = "/sys/fs/selinux/enforce"
-_DENIED = "ermission denied"
+ENFORCE_PATH = "/sys/fs/selinux/enforce"
+_DENIED_TEXT = "ermission denied"
 REMEDY = (
     "SELinux enforces on this host: `ausearch -m avc -ts recent` tells what it denied; "
     "`setsebool -P haproxy_connect_any 1` lets HAProxy use any port, "
@@ -13,20 +13,20 @@ REMEDY = (
 )
 
 
-def enforcing() -> bool:
+def is_enforcing() -> bool:
     """Whether it denies, and does not only write down what it would deny."""
-    return (guarded_read.read_bytes(ENFORCE) or b"").strip() == b"1"
+    return (guarded_read.read_bytes(ENFORCE_PATH) or b"").strip() == b"1"
 
 
-def lacks() -> list[dict[str, str]]:
+def capability_notes() -> list[dict[str, str]]:
     """The sentence of a survey; nothing where it does not enforce."""
-    if not enforcing():
+    if not is_enforcing():
         return []
     text = "SELinux enforces: it may deny HAProxy its ports or files, which is told where it happens"
     hint = "`setsebool -P haproxy_connect_any 1` lets HAProxy use any port"
     return [{"code": "selinux", "text": text, "hint": hint}]
 
 
-def hint(said: str, otherwise: str) -> str:
-    """What to do about something that failed with these words: ``otherwise``, where it is not SELinux's doing."""
-    return REMEDY if _DENIED in said and enforcing() else otherwise
+def denial_hint(error_text: str, default: str) -> str:
+    """What to do about something that failed with these words: ``default``, where it is not SELinux's doing."""
+    return REMEDY if _DENIED_TEXT in error_text and is_enforcing() else default

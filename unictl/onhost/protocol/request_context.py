@@ -6,6 +6,7 @@ import collections
 import queue
 import threading
 
+from .. import errors
 from . import frames
 
 TYPE_CHECKING = False
@@ -13,13 +14,13 @@ if TYPE_CHECKING:
     from typing import Any, Iterator
 
 
-class Call:
+class RequestContext:
     """What a handler is given beside the request: a way to say something, and to hear that it should stop."""
 
-    def __init__(self, connection: Any, stream: int, ask: dict[str, Any]):
+    def __init__(self, connection: Any, stream: int, request: dict[str, Any]):
         self.connection = connection
         self.stream = stream
-        self.ask = ask
+        self.request = request
         self.cancelled = threading.Event()
         self.data: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
 
@@ -28,51 +29,51 @@ class Call:
         """The lease this connection holds, or None."""
         return self.connection.lease
 
-    def event(self, document: dict[str, Any]) -> None:
+    def send_event(self, document: dict[str, Any]) -> None:
         """Tell the control side something on the way."""
-        self.connection.send(frames.frame(self.stream, frames.EVENT, frames.encode(document)))
+        self.connection.send(frames.pack_frame(self.stream, frames.EVENT, frames.encode_json(document)))
 
-    def give(self, offset: int, piece: bytes) -> None:
+    def send_data(self, offset: int, data: bytes) -> None:
         """Bytes for the control side."""
-        self.connection.send(frames.frame(self.stream, frames.DATA, frames.OFFSET.pack(offset) + piece))
+        self.connection.send(frames.pack_frame(self.stream, frames.DATA, frames.OFFSET.pack(offset) + data))
 
     def pull(self, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
         """The pieces of ranges (offset, length) of the upload, in order; several are asked for ahead."""
-        wanted = _pieces(ranges)
-        asked: collections.deque[tuple[int, int]] = collections.deque()
-        ahead = 0
+        pieces = _frame_sized(ranges)
+        requested: collections.deque[tuple[int, int]] = collections.deque()
+        in_flight = 0
         while True:
-            while ahead < frames.AHEAD and (piece := next(wanted, None)):
-                self._want(*piece)
-                asked.append(piece)
-                ahead += piece[1]
-            if not asked:
+            while in_flight < frames.PULL_WINDOW and (piece := next(pieces, None)):
+                self._request_range(*piece)
+                requested.append(piece)
+                in_flight += piece[1]
+            if not requested:
                 return
-            at, length = asked.popleft()
-            yield self._piece(at, length)
-            ahead -= length
+            offset, length = requested.popleft()
+            yield self._next_piece(offset, length)
+            in_flight -= length
 
-    def index(self) -> bytes:
+    def pull_index(self) -> bytes:
         """The list of the upload's blocks."""
-        told = b""
+        index = b""
         while True:
-            self._want(len(told), frames.DATA_LIMIT, of="index")
-            piece = self._piece(len(told), 0)
-            told += piece
+            self._request_range(len(index), frames.DATA_LIMIT, of="index")
+            piece = self._next_piece(len(index), 0)
+            index += piece
             if len(piece) < frames.DATA_LIMIT:
-                return told
+                return index
 
-    def _want(self, offset: int, length: int, **more: str) -> None:
-        body = frames.encode(dict(offset=offset, length=length, **more))
-        self.connection.send(frames.frame(self.stream, frames.WANT, body))
+    def _request_range(self, offset: int, length: int, **fields: str) -> None:
+        body = frames.encode_json(dict(offset=offset, length=length, **fields))
+        self.connection.send(frames.pack_frame(self.stream, frames.WANT, body))
 
-    def _piece(self, at: int, length: int) -> bytes:
-        told = self.data.get()
-        if told is None or self.cancelled.is_set():
-            raise frames.Problem("cancelled", "the upload was cancelled; what came so far is kept for the next try")
-        offset, piece = frames.piece(*told)
-        if offset != at or len(piece) < length:
-            raise frames.Problem("damaged", "the file that is sent is shorter than it was said to be", "try again")
+    def _next_piece(self, offset: int, length: int) -> bytes:
+        frame = self.data.get()
+        if frame is None or self.cancelled.is_set():
+            raise errors.HostError("cancelled", "the upload was cancelled; what came so far is kept for the next try")
+        received_offset, piece = frames.unpack_data(*frame)
+        if received_offset != offset or len(piece) < length:
+            raise errors.HostError("damaged", "the file that is sent is shorter than it was said to be", "try again")
         return piece
 
     def cancel(self) -> None:
@@ -81,8 +82,8 @@ class Call:
         self.data.put(None)
 
 
-def _pieces(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _frame_sized(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """The same ranges in pieces that fit a frame."""
     for offset, length in ranges:
-        for at in range(offset, offset + length, frames.DATA_LIMIT):
-            yield at, min(frames.DATA_LIMIT, offset + length - at)
+        for piece_offset in range(offset, offset + length, frames.DATA_LIMIT):
+            yield piece_offset, min(frames.DATA_LIMIT, offset + length - piece_offset)

@@ -10,62 +10,64 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TAIL = 64 << 10
-LAST = 3
+TAIL_BYTES = 64 << 10
+MAX_APPLIES = 3
 
 
-def last(root: layout.Root, owner: str, notes: guarded_read.Notes | None = None) -> list[dict[str, Any]]:
+def last_completed(
+    root: layout.StoreLayout, owner: str, notes: guarded_read.Notes | None = None
+) -> list[dict[str, Any]]:
     """The last complete ones as {at, took, staged}. Only the ledger's end is read, since every survey asks for it."""
-    tail = guarded_read.noted(notes, _tail, root.fleet(owner) + "/ledger.jsonl") or b""
-    known = [entry for entry in readable(tail) if entry.get("end") == "complete" and _took(entry)]
-    return [{key: entry[key] for key in ("at", "took", "staged") if key in entry} for entry in known[-LAST:]]
+    tail = guarded_read.read_or_note(notes, _read_tail, root.fleet(owner) + "/ledger.jsonl") or b""
+    completed = [entry for entry in parse_ledger(tail) if entry.get("end") == "complete" and _has_durations(entry)]
+    return [{key: entry[key] for key in ("at", "took", "staged") if key in entry} for entry in completed[-MAX_APPLIES:]]
 
 
-def _tail(path: str) -> bytes:
+def _read_tail(path: str) -> bytes:
     try:
-        descriptor = guarded_read.plain(path)
+        descriptor = guarded_read.open_regular(path)
     except FileNotFoundError:
         return b""
     try:
-        return os.pread(descriptor, TAIL, max(0, os.fstat(descriptor).st_size - TAIL))
+        return os.pread(descriptor, TAIL_BYTES, max(0, os.fstat(descriptor).st_size - TAIL_BYTES))
     finally:
         os.close(descriptor)
 
 
-def _took(entry: dict[str, Any]) -> bool:
+def _has_durations(entry: dict[str, Any]) -> bool:
     """Whether it tells how long its steps took, and when that was."""
-    took = entry.get("took")
-    pairs = list(took.values()) if isinstance(took, dict) else []
+    durations = entry.get("took")
+    pairs = list(durations.values()) if isinstance(durations, dict) else []
     staged = [entry["staged"]] if "staged" in entry else []
-    return bool(pairs) and all(map(_pair, pairs + staged)) and isinstance(entry.get("at"), (int, float))
+    return bool(pairs) and all(map(_is_number_pair, pairs + staged)) and isinstance(entry.get("at"), (int, float))
 
 
-def _pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(guarded_read.number, value))
+def _is_number_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(guarded_read.is_uint, value))
 
 
-def gates(root: layout.Root, owner: str, notes: guarded_read.Notes | None = None) -> list[dict[str, Any]]:
+def gate_results(root: layout.StoreLayout, owner: str, notes: guarded_read.Notes | None = None) -> list[dict[str, Any]]:
     """What the gates said last as {service, fingerprint, at, healthy}: failures, and what took one back."""
-    return guarded_read.noted(notes, _gates, root.fleet(owner) + "/gates.json") or []
+    return guarded_read.read_or_note(notes, _read_gates, root.fleet(owner) + "/gates.json") or []
 
 
-def _gates(path: str) -> list[dict[str, Any]]:
-    told = guarded_read.read_json(path)
-    if told is None or (isinstance(told, list) and all(map(_gate, told))):
-        return told or []
-    raise guarded_read.odd_content(path, "what gates said")
+def _read_gates(path: str) -> list[dict[str, Any]]:
+    results = guarded_read.read_json(path)
+    if results is None or (isinstance(results, list) and all(map(_is_gate_result, results))):
+        return results or []
+    raise guarded_read.malformed(path, "what gates said")
 
 
-def _gate(row: Any) -> bool:
+def _is_gate_result(result: Any) -> bool:
     return (
-        isinstance(row, dict)
-        and guarded_read.texts([row.get("service"), row.get("fingerprint")])
-        and isinstance(row.get("at"), (int, float))
-        and isinstance(row.get("healthy"), bool)
+        isinstance(result, dict)
+        and guarded_read.is_str_list([result.get("service"), result.get("fingerprint")])
+        and isinstance(result.get("at"), (int, float))
+        and isinstance(result.get("healthy"), bool)
     )
 
 
-def readable(text: bytes) -> list[dict[str, Any]]:
+def parse_ledger(text: bytes) -> list[dict[str, Any]]:
     """The ledger's entries in the order of their tokens; what is torn or has none is ignored."""
-    entries = (entry for entry in guarded_read.rows(text) if guarded_read.number(entry.get("token")))
+    entries = (entry for entry in guarded_read.parse_lines(text) if guarded_read.is_uint(entry.get("token")))
     return sorted(entries, key=lambda entry: int(entry["token"]))

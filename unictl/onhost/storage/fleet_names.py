@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from .. import errors
 from ..protocol import frames
 from . import guarded_read, layout
 
@@ -15,92 +16,114 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .fenced_store import Writable
+    from .fenced_store import FencedStore
 
 
-def called(root: layout.Root, store: str) -> str:
+def current_name(root: layout.StoreLayout, directory: str) -> str:
     """What the fleet in a folder is called; by the folder's own name where nothing else is written."""
-    found = told(root, store)
-    return _owner(found) if found.get("mark") else store
+    identity = read_identity(root, directory)
+    return _full_name(identity) if identity.get("mark") else directory
 
 
-def resolved(root: layout.Root, ask: dict[str, Any]) -> dict[str, Any]:
+def resolve_request(root: layout.StoreLayout, request: dict[str, Any]) -> dict[str, Any]:
     """A request with the folder of its fleet for ``owner``, and what it asked for as ``known_as``."""
-    owner = layout.part(ask["owner"])
-    return dict(ask, owner=_store(root, owner, str(ask.get("was") or "")), known_as=owner)
+    owner = layout.safe_component(request["owner"])
+    return dict(request, owner=_resolve_directory(root, owner, str(request.get("was") or "")), known_as=owner)
 
 
-def rename(root: Writable, store: str, wanted: dict[str, Any]) -> None:
+def rename(root: FencedStore, directory: str, identity: dict[str, Any]) -> None:
     """Call the fleet in a folder ``mark`` and ``id`` from now on."""
-    wanted = {"mark": str(wanted["mark"]), "id": str(wanted["id"])}
-    if told(root, store) != wanted:
-        root.write_atomic(root.fleet(store) + "/fleet.json", frames.encode(wanted))
+    identity = {"mark": str(identity["mark"]), "id": str(identity["id"])}
+    if read_identity(root, directory) != identity:
+        root.write_atomic(root.fleet(directory) + "/fleet.json", frames.encode_json(identity))
 
 
-def survey(root: layout.Root, ask: dict[str, Any]) -> dict[str, Any]:
+def survey_name(root: layout.StoreLayout, request: dict[str, Any]) -> dict[str, Any]:
     """How the fleet of a survey is called here, and what speaks against taking it for the one that is asked for.
 
-    ``called`` is empty where nothing of it is here; ``both``: what lies here under its former name beside it; ``kin``:
-    marks of fleets with its id and another name; ``former``: other fleets of its former name.
+    ``current_name`` is empty where nothing of it is here; ``both``: what lies here under its former name beside it;
+    ``kin``: marks of fleets with its id and another name; ``former``: other fleets of its former name.
     """
-    store, name, was = ask["owner"], ask.get("known_as", ask["owner"]), str(ask.get("was") or "")
-    there = os.path.isdir(root.fleet(store))
-    beside = _find(root, was) if there and was else ""
+    directory, name, former_name = (
+        request["owner"],
+        request.get("known_as", request["owner"]),
+        str(request.get("was") or ""),
+    )
+    exists = os.path.isdir(root.fleet(directory))
+    former_directory = _find_directory(root, former_name) if exists and former_name else ""
     return {
-        "called": called(root, store) if there else "",
-        "both": _things(root, beside) if beside and beside != store else [],
-        **({"kin": [], "former": []} if there else _others(root, str(ask.get("mark", "")), name, was)),
+        "called": current_name(root, directory) if exists else "",
+        "both": _contents(root, former_directory) if former_directory and former_directory != directory else [],
+        **(
+            {"kin": [], "former": []}
+            if exists
+            else _similar_fleets(root, str(request.get("mark", "")), name, former_name)
+        ),
     }
 
 
-def _others(root: layout.Root, mark: str, name: str, was: str) -> dict[str, list[str]]:
-    id_ = name[len(mark) + 1 :] if name.startswith(mark + "-") else ""
-    once = was[: -len(id_) - 1] if id_ and was.endswith("-" + id_) else was
+def _similar_fleets(root: layout.StoreLayout, mark: str, name: str, former_name: str) -> dict[str, list[str]]:
+    fleet_id = name[len(mark) + 1 :] if name.startswith(mark + "-") else ""
+    former_mark = (
+        former_name[: -len(fleet_id) - 1] if fleet_id and former_name.endswith("-" + fleet_id) else former_name
+    )
     environment = mark.partition("@")[2]
     kin, former = [], []
-    for other in root.owners():
-        found = told(root, other)
-        theirs = str(found.get("mark") or "")
-        if theirs and theirs == once and _owner(found) != was:
-            former.append(_owner(found))
-        elif id_ and found.get("id") == id_ and theirs.partition("@")[2] == environment and _things(root, other):
-            kin.append(theirs)
+    for directory in root.owners():
+        identity = read_identity(root, directory)
+        other_mark = str(identity.get("mark") or "")
+        if other_mark and other_mark == former_mark and _full_name(identity) != former_name:
+            former.append(_full_name(identity))
+        elif (
+            fleet_id
+            and identity.get("id") == fleet_id
+            and other_mark.partition("@")[2] == environment
+            and _contents(root, directory)
+        ):
+            kin.append(other_mark)
     return {"kin": kin, "former": former}
 
 
-def _things(root: layout.Root, store: str) -> list[str]:
-    keys, volumes = (guarded_read.noted(None, listed, store) or [] for listed in (root.keys, root.volume_names))
-    return [*keys, *(f"volume {name}" for name in volumes)]
+def _contents(root: layout.StoreLayout, directory: str) -> list[str]:
+    instance_keys, volume_names = (
+        guarded_read.read_or_note(None, list_contents, directory) or []
+        for list_contents in (root.keys, root.volume_names)
+    )
+    return [*instance_keys, *(f"volume {name}" for name in volume_names)]
 
 
-def _store(root: layout.Root, owner: str, was: str) -> str:
-    store = _find(root, owner) or (_find(root, layout.part(was)) if was else "")
-    if store:
-        return store
+def _resolve_directory(root: layout.StoreLayout, owner: str, former_name: str) -> str:
+    directory = _find_directory(root, owner) or (
+        _find_directory(root, layout.safe_component(former_name)) if former_name else ""
+    )
+    if directory:
+        return directory
     if os.path.isdir(root.fleet(owner)):
-        mark = str(told(root, owner)["mark"])
-        raise frames.Problem(
+        mark = str(read_identity(root, owner)["mark"])
+        raise errors.HostError(
             "renamed",
-            f"the fleet that was called {owner} is called {called(root, owner)} by now",
+            f"the fleet that was called {owner} is called {current_name(root, owner)} by now",
             f"if this is the same fleet: `name: {mark}`, or `was: {mark}` to rename it; else give this one an id of "
             "its own",
         )
     return owner
 
 
-def _find(root: layout.Root, name: str) -> str:
+def _find_directory(root: layout.StoreLayout, name: str) -> str:
     """The folder of the fleet that is called so; empty where there is none."""
-    if os.path.isdir(root.fleet(name)) and called(root, name) == name:
+    if os.path.isdir(root.fleet(name)) and current_name(root, name) == name:
         return name
-    return next((each for each in root.owners() if each != name and called(root, each) == name), "")
+    return next(
+        (directory for directory in root.owners() if directory != name and current_name(root, directory) == name), ""
+    )
 
 
-def told(root: layout.Root, store: str) -> dict[str, Any]:
+def read_identity(root: layout.StoreLayout, directory: str) -> dict[str, Any]:
     """Mark and id as the folder of a fleet has them; nothing where they are not there, or cannot be read."""
-    found = guarded_read.noted(None, guarded_read.read_object, root.fleet(store) + "/fleet.json") or {}
-    return {name: found[name] for name in ("mark", "id") if isinstance(found.get(name), str)}
+    identity = guarded_read.read_or_note(None, guarded_read.read_object, root.fleet(directory) + "/fleet.json") or {}
+    return {name: identity[name] for name in ("mark", "id") if isinstance(identity.get(name), str)}
 
 
-def _owner(told: dict[str, Any]) -> str:
-    mark, id_ = str(told.get("mark") or ""), str(told.get("id") or "")
-    return f"{mark}-{id_}" if id_ else mark
+def _full_name(identity: dict[str, Any]) -> str:
+    mark, fleet_id = str(identity.get("mark") or ""), str(identity.get("id") or "")
+    return f"{mark}-{fleet_id}" if fleet_id else mark

@@ -14,11 +14,12 @@ import os
 import resource
 import socket
 
+from .. import errors
 from ..ingress import ingress_watcher
 from ..platform import event_loop, own_code
 from ..protocol import frames
-from ..storage import layout, locks
-from . import supervised_process, supervisor
+from ..storage import atomic, layout, locks
+from . import daemon_client, supervised_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,21 +27,21 @@ if TYPE_CHECKING:
 
 LINGER = 1.0
 """Seconds without anything to keep before it ends."""
-ASK_LIMIT = 4 << 20
+REQUEST_LIMIT = 4 << 20
 
 
-class Keeper:
+class SupervisorDaemon:
     """Guests by key, the ingress, the socket it is asked on, and a queue of starts (one a turn: consoles are heard)."""
 
-    def __init__(self, root: layout.Root, owner: str, listener: socket.socket):
+    def __init__(self, root: layout.StoreLayout, owner: str, listener: socket.socket):
         self.root = root
         self.owner = owner
-        self.loop = event_loop.Loop(self._failed)
-        self.guests: dict[str, supervised_process.Guest] = {}
-        self.queue: collections.deque[tuple[str, Batch]] = collections.deque()
-        self.clients = 0
-        self.idle = False
-        self.ingress = ingress_watcher.Watch(self.loop, root, owner)
+        self.loop = event_loop.EventLoop(self._log_failure)
+        self.instances: dict[str, supervised_process.SupervisedProcess] = {}
+        self.start_queue: collections.deque[tuple[str, StartBatch]] = collections.deque()
+        self.client_count = 0
+        self.was_idle = False
+        self.ingress = ingress_watcher.IngressWatcher(self.loop, root, owner)
         self.successor: tuple[int, list[str]] | None = None
         self.listener = listener
         listener.setblocking(False)
@@ -49,63 +50,63 @@ class Keeper:
     def run(self) -> None:
         """Keep until there is nothing left to keep."""
         for key in self.root.keys(self.owner):
-            self.loop.safely(self.kept(key).found)
-        self.loop.safely(self.ingress.look)
+            self.loop.call_safely(self.instance(key).recover)
+        self.loop.call_safely(self.ingress.check)
         while True:
-            self._start_one()
-            self.idle = False
-            self.loop.turn(0 if self.queue else (60.0 if self.busy() else LINGER))
+            self._start_next()
+            self.was_idle = False
+            self.loop.run_once(0 if self.start_queue else (60.0 if self.is_busy() else LINGER))
             if self.successor is not None:
                 return
-            if not self.busy() and not self._heard():
+            if not self.is_busy() and not self._has_new_work():
                 return
 
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether there is anything to keep, or to answer."""
-        for key in [key for key, one in self.guests.items() if one.state == "idle"]:
-            del self.guests[key]
-        return bool(self.guests or self.queue or self.clients) or self.ingress.state != "absent"
+        for key in [key for key, instance in self.instances.items() if instance.state == "idle"]:
+            del self.instances[key]
+        return bool(self.instances or self.start_queue or self.client_count) or self.ingress.state != "absent"
 
-    def _heard(self) -> bool:
+    def _has_new_work(self) -> bool:
         """Whether somebody knocked in the last turn; else one more short wait decides."""
-        if not self.idle:
-            self.idle = True
-            self.loop.turn(LINGER)
-        return self.busy()
+        if not self.was_idle:
+            self.was_idle = True
+            self.loop.run_once(LINGER)
+        return self.is_busy()
 
-    def kept(self, key: str) -> supervised_process.Guest:
+    def instance(self, key: str) -> supervised_process.SupervisedProcess:
         """Who looks after an instance, from now on."""
-        if key not in self.guests:
-            self.guests[key] = self.made(key)
-        return self.guests[key]
+        if key not in self.instances:
+            self.instances[key] = self.create(key)
+        return self.instances[key]
 
-    def made(self, key: str) -> supervised_process.Guest:
+    def create(self, key: str) -> supervised_process.SupervisedProcess:
         """The one that looks after an instance."""
-        return supervised_process.Guest(self.loop, self.root, self.owner, key)
+        return supervised_process.SupervisedProcess(self.loop, self.root, self.owner, key)
 
-    def _start_one(self) -> None:
-        if not self.queue:
+    def _start_next(self) -> None:
+        if not self.start_queue:
             return
-        key, batch = self.queue.popleft()
+        key, batch = self.start_queue.popleft()
         try:
-            self.kept(key).start(lambda error: batch.done(key, layout.problem(error) if error else None))
-        except frames.Problem as problem:
-            batch.done(key, problem)
+            self.instance(key).start(lambda error: batch.finish(key, atomic.from_os_error(error) if error else None))
+        except errors.HostError as problem:
+            batch.finish(key, problem)
         except OSError as error:
-            batch.done(key, layout.problem(error))
+            batch.finish(key, atomic.from_os_error(error))
         except Exception as error:
-            self._failed()
+            self._log_failure()
             text = f"the keeper failed to start {key}: {type(error).__name__}"
-            batch.done(key, frames.Problem("failed", text, "this is a fault of unictl: please report it"))
+            batch.finish(key, errors.HostError("failed", text, "this is a fault of unictl: please report it"))
 
-    def _failed(self) -> None:
+    def _log_failure(self) -> None:
         """Keep the traceback of the last fault of our own, for whoever looks; the guests are kept on."""
         import traceback
 
         try:
             path = os.path.dirname(self.listener.getsockname()) + "/fault"
-            layout.write_plain(path, traceback.format_exc().encode(), sync=False)
-        except (OSError, frames.Problem):
+            atomic.write_in_place(path, traceback.format_exc().encode(), sync=False)
+        except (OSError, errors.HostError):
             return
 
     def _accept(self) -> None:
@@ -114,28 +115,30 @@ class Keeper:
         except OSError:
             return
         connection.setblocking(False)
-        self.clients += 1
-        Client(self, connection)
+        self.client_count += 1
+        DaemonClient(self, connection)
 
-    def answer(self, client: Client, ask: dict[str, Any]) -> None:
+    def answer(self, client: DaemonClient, request: dict[str, Any]) -> None:
         """One request: start some, stop one, look at the ingress, become another, or just say who is here."""
-        if ask.get("do") == "start":
-            batch = Batch(client, len(ask["keys"]))
-            self.queue.extend((key, batch) for key in ask["keys"])
-        elif ask.get("do") == "stop":
-            one = self.kept(ask["key"])
-            one.stop(float(ask["grace"]) / 1000, lambda: client.reply({"ended": True}))
-        elif ask.get("do") == "ingress":
-            self.ingress.look()
+        if request.get("do") == "start":
+            batch = StartBatch(client, len(request["keys"]))
+            self.start_queue.extend((key, batch) for key in request["keys"])
+        elif request.get("do") == "stop":
+            instance = self.instance(request["key"])
+            instance.stop(float(request["grace"]) / 1000, lambda: client.reply({"ended": True}))
+        elif request.get("do") == "ingress":
+            self.ingress.check()
             client.reply({"ingress": self.ingress.state})
-        elif ask.get("do") == "become":
-            client.reply({"becomes": self._become(str(ask["archive"]), [str(word) for word in ask["argv"]])})
+        elif request.get("do") == "become":
+            client.reply(
+                {"becomes": self._prepare_successor(str(request["archive"]), [str(word) for word in request["argv"]])}
+            )
         else:
-            client.reply({"format": layout.FORMAT, "pid": os.getpid(), "guests": len(self.guests)})
+            client.reply({"format": layout.FORMAT, "pid": os.getpid(), "guests": len(self.instances)})
 
-    def _become(self, archive: str, argv: list[str]) -> bool:
+    def _prepare_successor(self, archive: str, argv: list[str]) -> bool:
         """Go on as what ``argv`` runs out of that archive, unless something is known here that is not on disk yet."""
-        if self.queue or not all(one.settled for one in self.guests.values()):
+        if self.start_queue or not all(instance.is_stable for instance in self.instances.values()):
             return False
         try:
             self.successor = os.open(archive, os.O_RDONLY | os.O_CLOEXEC), argv
@@ -144,39 +147,39 @@ class Keeper:
         return True
 
 
-class Batch:
+class StartBatch:
     """Outcomes of the starts of one request."""
 
-    def __init__(self, client: Client, size: int):
+    def __init__(self, client: DaemonClient, size: int):
         self.client = client
-        self.left = size
+        self.pending_count = size
         self.outcomes: dict[str, Any] = {}
         if not size:
             client.reply({"outcomes": {}})
 
-    def done(self, key: str, problem: frames.Problem | None) -> None:
+    def finish(self, key: str, problem: errors.HostError | None) -> None:
         """One of them was tried; reply after the last."""
-        self.outcomes[key] = {"ok": False, "problem": problem.document()} if problem else {"ok": True}
-        self.left -= 1
-        if not self.left:
+        self.outcomes[key] = {"ok": False, "problem": problem.to_document()} if problem else {"ok": True}
+        self.pending_count -= 1
+        if not self.pending_count:
             self.client.reply({"outcomes": self.outcomes})
 
 
-class Client:
+class DaemonClient:
     """One connection of one request."""
 
-    def __init__(self, keeper: Keeper, connection: socket.socket):
-        self.keeper = keeper
+    def __init__(self, daemon: SupervisorDaemon, connection: socket.socket):
+        self.daemon = daemon
         self.connection: socket.socket | None = connection
-        self.heard = b""
-        keeper.loop.watch(connection.fileno(), self._read)
+        self.buffer = b""
+        daemon.loop.watch(connection.fileno(), self._read)
 
     def reply(self, document: dict[str, Any]) -> None:
         """Answer and hang up; the one who asked may be gone."""
         if self.connection is not None:
             try:
                 self.connection.settimeout(5)
-                self.connection.sendall(frames.encode(document) + b"\n")
+                self.connection.sendall(frames.encode_json(document) + b"\n")
             except OSError:
                 pass
             self._close()
@@ -189,62 +192,62 @@ class Client:
             return
         except OSError:
             data = b""
-        self.heard += data
-        if not data or len(self.heard) > ASK_LIMIT:
+        self.buffer += data
+        if not data or len(self.buffer) > REQUEST_LIMIT:
             self._close()
-        elif self.heard.endswith(b"\n"):
-            self._ask()
+        elif self.buffer.endswith(b"\n"):
+            self._dispatch()
 
-    def _ask(self) -> None:
+    def _dispatch(self) -> None:
         try:
-            self.keeper.answer(self, json.loads(self.heard))
-        except (ValueError, KeyError, TypeError, frames.Problem):
+            self.daemon.answer(self, json.loads(self.buffer))
+        except (ValueError, KeyError, TypeError, errors.HostError):
             self._close()
-        self.heard = b""
+        self.buffer = b""
 
     def _close(self) -> None:
         if self.connection is not None:
-            self.keeper.loop.forget(self.connection.fileno())
+            self.daemon.loop.unwatch(self.connection.fileno())
             self.connection.close()
             self.connection = None
-            self.keeper.clients -= 1
+            self.daemon.client_count -= 1
 
 
-def main(folder: str, owner: str, path: str) -> None:
-    """The keeper's whole life, in the process that was started for it (``supervise``)."""
-    lock, listener = supervisor.LOCK, socket.socket(fileno=supervisor.LISTENER)
-    for descriptor in (supervisor.LOCK, supervisor.LISTENER, supervisor.ARCHIVE):
+def main(store_path: str, owner: str, path: str) -> None:
+    """The keeper's whole life, in the process that was started for it (``supervisor``)."""
+    lock, listener = daemon_client.LOCK_FD, socket.socket(fileno=daemon_client.LISTENER_FD)
+    for descriptor in (daemon_client.LOCK_FD, daemon_client.LISTENER_FD, daemon_client.ARCHIVE_FD):
         os.set_inheritable(descriptor, False)
     os.chdir("/")
     os.umask(0o022)
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     _no_new_privileges()
-    _come_first()
-    own_code.note(os.path.dirname(path))
+    _raise_priority()
+    own_code.write_digest(os.path.dirname(path))
     gc.freeze()
-    kept = Keeper(layout.Root(folder), owner, listener)
-    kept.run()
-    if kept.successor is not None:
-        _become(*kept.successor)
+    supervisor_daemon = SupervisorDaemon(layout.StoreLayout(store_path), owner, listener)
+    supervisor_daemon.run()
+    if supervisor_daemon.successor is not None:
+        _exec_successor(*supervisor_daemon.successor)
     # Whoever connects from here on is refused and starts the next keeper. Never another keeper's socket: the whole
     # store may have been removed and made anew under our feet.
-    if locks.is_path(lock, os.path.dirname(path) + "/lock"):
-        layout.remove_file(path)
+    if locks.is_same_file(lock, os.path.dirname(path) + "/lock"):
+        atomic.remove_file(path)
     listener.close()
 
 
-def _become(archive: int, argv: list[str]) -> None:
+def _exec_successor(archive: int, argv: list[str]) -> None:
     """The same process with other code: lock and socket stay, and its children stay its own."""
-    os.dup2(archive, supervisor.ARCHIVE)
-    for descriptor in (supervisor.LOCK, supervisor.LISTENER):
+    os.dup2(archive, daemon_client.ARCHIVE_FD)
+    for descriptor in (daemon_client.LOCK_FD, daemon_client.LISTENER_FD):
         os.set_inheritable(descriptor, True)
     os.execve(argv[0], argv, {"PATH": "/usr/bin:/bin"})
 
 
-def _come_first() -> None:
+def _raise_priority() -> None:
     """A little ahead of its own guests, where it may: of many that boot at once none should hinder the next start, and
     none of them should drown the others' consoles. Each child gives it up again."""
     try:

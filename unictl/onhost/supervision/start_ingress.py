@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 
 from ..ingress import haproxy
-from ..storage import layout
+from ..storage import atomic, layout
 
 
-def main(folder: str, owner: str) -> None:
+def main(store_path: str, owner: str) -> None:
     """Start or reload. Never returns."""
     os.umask(0o022)
-    place = haproxy.Place(layout.Root(folder), owner)
-    layout.folders(place.run)
-    current = haproxy.running(place)
-    argv = haproxy.command(place, [current[0]] if current else [], handover=current is not None)
-    os.set_inheritable(haproxy.share(place.alive), True)
-    said = os.open(place.said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    os.dup2(said, 2)
+    paths = haproxy.IngressPaths(layout.StoreLayout(store_path), owner)
+    atomic.make_dirs(paths.run_directory)
+    current = haproxy.current_process(paths)
+    argv = haproxy.command_line(paths, [current[0]] if current else [], handover=current is not None)
+    os.set_inheritable(haproxy.share_lock(paths.alive), True)
+    stderr_fd = os.open(paths.stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.dup2(stderr_fd, 2)
     os.chdir("/")
     os.execve(argv[0], argv, haproxy.ENVIRONMENT)

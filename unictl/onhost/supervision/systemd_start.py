@@ -9,135 +9,141 @@ from __future__ import annotations
 import os
 import time
 
+from .. import errors
 from ..instances import instance_state, record_file, run_log
-from ..protocol import frames
-from ..storage import guarded_read, layout, locks
+from ..storage import guarded_read, identifiers, layout, locks
 from ..systemd import unit_files, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..storage.fenced_store import Writable
+    from ..storage.fenced_store import FencedStore
 
-LIMIT = 30.0
+START_TIMEOUT = 30.0
 """Seconds that one may take to start, and one more for each that starts beside it."""
-POLL = (0.005, 0.05)
+POLL_INTERVALS = (0.005, 0.05)
 """Seconds between two looks at one that begins: first, and at most."""
 
 
-def start(root: Writable, owner: str, keys: list[str]) -> dict[str, Any]:
+def start(root: FencedStore, owner: str, keys: list[str]) -> dict[str, Any]:
     """Have systemd start these; key -> {ok, problem?}."""
     outcomes: dict[str, Any] = {}
-    found: dict[str, dict[str, Any]] = {}
+    records_by_key: dict[str, dict[str, Any]] = {}
     for key in keys:
         try:
-            found[key] = _record(root, owner, key)
-        except frames.Problem as problem:
-            outcomes[key] = {"ok": False, "problem": problem.document()}
-    begun = {key: Begun(root, owner, key) for key in found}
-    unit_files.instances(root, owner, found)
-    waiting = [one for one in begun.values() if not one.running()]
+            records_by_key[key] = _read_record(root, owner, key)
+        except errors.HostError as problem:
+            outcomes[key] = {"ok": False, "problem": problem.to_document()}
+    pending_starts = {key: PendingStart(root, owner, key) for key in records_by_key}
+    unit_files.write_instances(root, owner, records_by_key)
+    waiting = [pending_start for pending_start in pending_starts.values() if not pending_start.is_running()]
     if waiting:
-        with root.fence.passing():
-            units.told_to("start", "--no-block", *(one.unit for one in waiting))
-    deadline = time.monotonic() + LIMIT + len(keys)
-    for key, one in begun.items():
-        why = one.outcome(deadline) if one in waiting else None
-        outcomes[key] = {"ok": False, "problem": why.document()} if why else {"ok": True}
+        with root.fence.enter():
+            units.systemctl_checked("start", "--no-block", *(pending_start.unit for pending_start in waiting))
+    deadline = time.monotonic() + START_TIMEOUT + len(keys)
+    for key, pending_start in pending_starts.items():
+        host_error = pending_start.await_failure(deadline) if pending_start in waiting else None
+        outcomes[key] = {"ok": False, "problem": host_error.to_document()} if host_error else {"ok": True}
     return outcomes
 
 
-def _record(root: layout.Root, owner: str, key: str) -> dict[str, Any]:
-    folder = root.instance(owner, key)
-    record: dict[str, Any] | None = record_file.read(folder)
-    if record is None:
-        raise frames.Problem("not-found", f"{key} is not on this host", "plan again")
-    if os.path.exists(folder + "/intent"):
-        raise frames.Problem("failed", f"{key} is being retired", "run apply again: it finishes that first")
-    return record
+def _read_record(root: layout.StoreLayout, owner: str, key: str) -> dict[str, Any]:
+    directory = root.instance(owner, key)
+    document: dict[str, Any] | None = record_file.read_record(directory)
+    if document is None:
+        raise errors.HostError("not-found", f"{key} is not on this host", "plan again")
+    if os.path.exists(directory + "/intent"):
+        raise errors.HostError("failed", f"{key} is being retired", "run apply again: it finishes that first")
+    return document
 
 
-class Begun:
+class PendingStart:
     """One start that was ordered: how it goes."""
 
-    def __init__(self, root: Writable, owner: str, key: str):
+    def __init__(self, root: FencedStore, owner: str, key: str):
         self.root, self.key = root, key
-        self.unit = units.name(root, owner, key)
-        self.folder = root.instance(owner, key)
-        self.run = root.run(layout.token(owner, key))
-        self.before = int((run_log.last(self.folder) or {}).get("n", 0))
-        if not self.running():
-            root.remove_file(self.run + instance_state.PROBLEM)
+        self.unit = units.unit_name(root, owner, key)
+        self.directory = root.instance(owner, key)
+        self.run_directory = root.run(identifiers.run_dir_name(owner, key))
+        self.previous_number = int((run_log.last_entry(self.directory) or {}).get("n", 0))
+        if not self.is_running():
+            root.remove_file(self.run_directory + instance_state.PROBLEM_FILE)
 
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Whether its hypervisor runs."""
-        return locks.held(self.run + "/alive")
+        return locks.is_locked(self.run_directory + "/alive")
 
-    def outcome(self, deadline: float) -> frames.Problem | None:
+    def await_failure(self, deadline: float) -> errors.HostError | None:
         """None once it runs, or ran; else why it does not, its unit put to rest until somebody asks again."""
-        pause = POLL[0]
+        pause = POLL_INTERVALS[0]
         while True:
-            last = run_log.last(self.folder) or {}
-            if int(last.get("n", 0)) > self.before and (last["event"] == "ended" or self.running()):
-                return self._unstarted(last)
-            problem = self._problem() or self._gone(deadline)
+            last_entry = run_log.last_entry(self.directory) or {}
+            if int(last_entry.get("n", 0)) > self.previous_number and (
+                last_entry["event"] == "ended" or self.is_running()
+            ):
+                return self._configuration_error(last_entry)
+            problem = self._reported_error() or self._start_failure(deadline)
             if problem is not None:
                 unit_files.disable(self.root, self.unit)
                 units.systemctl("stop", self.unit)
                 return problem
             time.sleep(pause)
-            pause = min(pause * 1.5, POLL[1])
+            pause = min(pause * 1.5, POLL_INTERVALS[1])
 
-    def _unstarted(self, last: dict[str, Any]) -> frames.Problem | None:
-        if last["event"] != "ended" or last.get("verdict") != "configuration":
+    def _configuration_error(self, last_entry: dict[str, Any]) -> errors.HostError | None:
+        if last_entry["event"] != "ended" or last_entry.get("verdict") != "configuration":
             return None
         unit_files.disable(self.root, self.unit)
-        return frames.Problem("failed", f"{self.key}: {last.get('reason')}", "the start is not tried again by itself")
+        return errors.HostError(
+            "failed", f"{self.key}: {last_entry.get('reason')}", "the start is not tried again by itself"
+        )
 
-    def _problem(self) -> frames.Problem | None:
+    def _reported_error(self) -> errors.HostError | None:
         try:
-            told = guarded_read.read_json(self.run + instance_state.PROBLEM)
-        except frames.Problem:
+            report = guarded_read.read_json(self.run_directory + instance_state.PROBLEM_FILE)
+        except errors.HostError:
             return None
-        if told is None:
+        if report is None:
             return None
-        return frames.Problem(told["kind"], told["text"], told["hint"], told.get("path"), told.get("errno"))
+        return errors.HostError(report["kind"], report["text"], report["hint"], report.get("path"), report.get("errno"))
 
-    def _gone(self, deadline: float) -> frames.Problem | None:
+    def _start_failure(self, deadline: float) -> errors.HostError | None:
         """The start program itself failed, or takes too long."""
         hint = f"`journalctl -u {self.unit}` on the host tells why"
         if time.monotonic() > deadline:
-            return frames.Problem("failed", f"{self.key} did not start in {LIMIT:.0f} s", hint)
-        if any(name.startswith("exit.") for name in layout.names(self.run)) and not units.coming(self.unit):
-            return frames.Problem("failed", f"the start of {self.key} failed", hint)
+            return errors.HostError("failed", f"{self.key} did not start in {START_TIMEOUT:.0f} s", hint)
+        if any(
+            name.startswith("exit.") for name in guarded_read.list_names(self.run_directory)
+        ) and not units.is_activating(self.unit):
+            return errors.HostError("failed", f"the start of {self.key} failed", hint)
         return None
 
 
-def renew(root: Writable, owner: str) -> None:
+def upgrade(root: FencedStore, owner: str) -> None:
     """Units and keeper run the code at hand from now on: after an upgrade. No guest notices."""
-    found = {}
+    records_by_key = {}
     for key in root.keys(owner):
-        if units.written(units.name(root, owner, key)):
+        if units.is_written(units.unit_name(root, owner, key)):
             try:
-                found[key] = _record(root, owner, key)
-            except frames.Problem:
+                records_by_key[key] = _read_record(root, owner, key)
+            except errors.HostError:
                 continue
-    unit_files.instances(root, owner, found, at_boot=False)
-    with root.fence.passing():
-        units.told_to("restart", units.name(root, owner))
+    unit_files.write_instances(root, owner, records_by_key, start_at_boot=False)
+    with root.fence.enter():
+        units.systemctl_checked("restart", units.unit_name(root, owner))
 
 
-def adopt(root: Writable, owner: str, keys: list[str]) -> None:
+def adopt(root: FencedStore, owner: str, keys: list[str]) -> None:
     """Give units to what runs, or waits to run again, without one that starts it at boot."""
-    found = {}
+    records_by_key = {}
     for key in keys:
-        if not units.at_boot(root, owner, key):
+        if not units.starts_at_boot(root, owner, key):
             try:
-                found[key] = _record(root, owner, key)
-            except frames.Problem:
+                records_by_key[key] = _read_record(root, owner, key)
+            except errors.HostError:
                 continue
-    if found:
-        unit_files.instances(root, owner, found)
+    if records_by_key:
+        unit_files.write_instances(root, owner, records_by_key)
         # Systemd may have been told of a file that was gone.
-        units.told_to("daemon-reload")
+        units.systemctl_checked("daemon-reload")

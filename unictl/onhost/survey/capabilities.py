@@ -1,17 +1,16 @@
 """What this host cannot do: one sentence each, with a stable code and a hint. Starts and writes nothing.
 
 Programs and KVM; low ports; which cgroup limits the kernel really enforces; whether logind ends a user's processes
-at
-logout.
+at logout.
 """
 
 from __future__ import annotations
 
 import os
 
+from .. import errors
 from ..platform import privileges, programs, selinux
-from ..protocol import frames
-from ..storage import guarded_read, layout
+from ..storage import guarded_read
 from ..systemd import units
 
 TYPE_CHECKING = False
@@ -21,41 +20,43 @@ if TYPE_CHECKING:
     from ..storage import layout
 
 
-def lacks(root: layout.Root, qemu: bool) -> list[dict[str, Any]]:
+def missing_capabilities(root: layout.StoreLayout, has_qemu: bool) -> list[dict[str, Any]]:
     """The rows {code, text, hint} of a survey."""
-    rows: list[dict[str, Any]] = []
-    if not qemu:
-        rows.append({"code": "no-qemu", "text": "there is no QEMU", "hint": "install qemu-system-x86 on the host"})
-    if not programs.which("haproxy"):
+    missing: list[dict[str, Any]] = []
+    if not has_qemu:
+        missing.append({"code": "no-qemu", "text": "there is no QEMU", "hint": "install qemu-system-x86 on the host"})
+    if not programs.find_program("haproxy"):
         hint = "install haproxy on the host, or set `ingress: false` for it"
-        rows.append({"code": "no-haproxy", "text": "there is no HAProxy, so it cannot run the ingress", "hint": hint})
+        missing.append(
+            {"code": "no-haproxy", "text": "there is no HAProxy, so it cannot run the ingress", "hint": hint}
+        )
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         hint = "guests run emulated; give the user access to /dev/kvm where the machine has it"
-        rows.append({"code": "no-kvm", "text": "/dev/kvm cannot be used", "hint": hint})
-    if os.geteuid() == 0 and privileges.why_not(root):
-        text = f"hypervisors run as root: {privileges.why_not(root)}"
-        rows.append({"code": "privileged-hypervisors", "text": text, "hint": "put the store elsewhere (`root:`)"})
-    return [*rows, *_ports(), *selinux.lacks(), *_supervision_gaps()]
+        missing.append({"code": "no-kvm", "text": "/dev/kvm cannot be used", "hint": hint})
+    if os.geteuid() == 0 and privileges.unavailable_reason(root):
+        text = f"hypervisors run as root: {privileges.unavailable_reason(root)}"
+        missing.append({"code": "privileged-hypervisors", "text": text, "hint": "put the store elsewhere (`root:`)"})
+    return [*missing, *_low_ports(), *selinux.capability_notes(), *_supervision_gaps()]
 
 
-def _ports() -> list[dict[str, Any]]:
+def _low_ports() -> list[dict[str, Any]]:
     """That the user may not listen on every port: ``below`` is the first one that it may."""
-    first = privileges.lowest_port()
-    if not first:
+    first_port = privileges.lowest_bindable_port()
+    if not first_port:
         return []
-    text = f"its user may listen on ports from {first} up only"
+    text = f"its user may listen on ports from {first_port} up only"
     hint = "set `become: true` for the host where a lower one is to be published"
-    return [{"code": "low-ports", "text": text, "hint": hint, "below": first}]
+    return [{"code": "low-ports", "text": text, "hint": hint, "below": first_port}]
 
 
 def _supervision_gaps() -> list[dict[str, str]]:
     """What supervision by systemd does not hold here; nothing where it does not run."""
-    if why := units.why_not():
-        text = f"what a reboot ends is started by the next apply only: {why}"
+    if reason := units.unavailable_reason():
+        text = f"what a reboot ends is started by the next apply only: {reason}"
 
         hint = "set `become: true` for the host, so that systemd supervises"
         return [{"code": "no-units", "text": text, "hint": hint}, *missing_linger()]
-    if not units.here():
+    if not units.available():
         return []
 
     return missing_limits()
@@ -66,8 +67,8 @@ LIMIT_CONTROLLERS = {"memory": "memory", "cpu": "processor"}
 
 def missing_limits() -> list[dict[str, str]]:
     """The sentence of a survey where a limit is not held."""
-    given = usable_controllers(guarded_read.read_bytes("/proc/self/mountinfo") or b"")
-    missing = [word for name, word in LIMIT_CONTROLLERS.items() if name not in given]
+    usable = usable_controllers(guarded_read.read_bytes("/proc/self/mountinfo") or b"")
+    missing = [word for name, word in LIMIT_CONTROLLERS.items() if name not in usable]
     if not missing:
         return []
     text = f"{' and '.join(missing)} limits of instances are not enforced: systemd is not given those controllers"
@@ -77,16 +78,16 @@ def missing_limits() -> list[dict[str, str]]:
 
 def usable_controllers(mounts: bytes) -> set[str]:
     """Controllers that can be set: version 1 where mounted for writing, version 2 as its root lists them."""
-    found: set[str] = set()
+    usable: set[str] = set()
     for line in mounts.decode("utf-8", "replace").splitlines():
-        before, _, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
+        mount_part, _, filesystem_part = line.partition(" - ")
+        fields, kind = mount_part.split(), filesystem_part.split()
         if kind[:1] == ["cgroup"] and "rw" in fields[5].split(","):
-            found.update(set(kind[2].split(",")) - {"rw", "ro"})
+            usable.update(set(kind[2].split(",")) - {"rw", "ro"})
         elif kind[:1] == ["cgroup2"] and "rw" in fields[5].split(","):
-            told = guarded_read.read_bytes(fields[4] + "/cgroup.controllers") or b""
-            found.update(told.decode().split())
-    return found
+            listed = guarded_read.read_bytes(fields[4] + "/cgroup.controllers") or b""
+            usable.update(listed.decode().split())
+    return usable
 
 
 LOGIND_DIRECTORIES = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd")
@@ -94,9 +95,9 @@ LOGIND_DIRECTORIES = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", 
 _TRUE_VALUES = ("1", "yes", "y", "true", "t", "on")
 
 
-def kills_user_processes(group: bytes, folders: tuple[str, ...] = LOGIND_DIRECTORIES) -> bool:
+def kills_user_processes(control_group: bytes, directories: tuple[str, ...] = LOGIND_DIRECTORIES) -> bool:
     """Whether processes in this control group, as ``/proc/self/cgroup`` tells it, end with their user's session."""
-    return b"/session-" in group and _logind_setting(folders).lower() in _TRUE_VALUES
+    return b"/session-" in control_group and _logind_setting(directories).lower() in _TRUE_VALUES
 
 
 def missing_linger() -> list[dict[str, str]]:
@@ -108,17 +109,22 @@ def missing_linger() -> list[dict[str, str]]:
     return [{"code": "ends-at-logout", "text": text, "hint": hint}]
 
 
-def _logind_setting(folders: tuple[str, ...]) -> str:
+def _logind_setting(directories: tuple[str, ...]) -> str:
     """The value in force: the main file's, then each drop-in's by name, of one name only the foremost folder's."""
-    main = next((f"{folder}/logind.conf" for folder in folders if os.path.exists(f"{folder}/logind.conf")), "")
-    found: dict[str, str] = {}
-    for folder in reversed(folders):
-        found.update((name, f"{folder}/logind.conf.d/{name}") for name in layout.names(folder + "/logind.conf.d"))
+    main = next(
+        (f"{directory}/logind.conf" for directory in directories if os.path.exists(f"{directory}/logind.conf")), ""
+    )
+    drop_ins: dict[str, str] = {}
+    for directory in reversed(directories):
+        drop_ins.update(
+            (name, f"{directory}/logind.conf.d/{name}")
+            for name in guarded_read.list_names(directory + "/logind.conf.d")
+        )
     value = ""
-    for path in [main, *(found[name] for name in sorted(found) if name.endswith(".conf"))]:
+    for path in [main, *(drop_ins[name] for name in sorted(drop_ins) if name.endswith(".conf"))]:
         for line in _read_optional(path).decode("utf-8", "replace").splitlines():
-            name, _, told = line.partition("=")
-            value = told.strip() if name.strip() == "KillUserProcesses" else value
+            name, _, assigned = line.partition("=")
+            value = assigned.strip() if name.strip() == "KillUserProcesses" else value
     return value
 
 
@@ -126,5 +132,5 @@ def _read_optional(path: str) -> bytes:
     """All of a file; nothing where there is none to read, as in a drop-in that leads to /dev/null."""
     try:
         return guarded_read.read_bytes(path) or b"" if path else b""
-    except (OSError, frames.Problem):
+    except (OSError, errors.HostError):
         return b""

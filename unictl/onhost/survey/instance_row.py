@@ -5,8 +5,8 @@ Every field has the type that the reader expects; a record that does not is repo
 
 from __future__ import annotations
 
+from .. import errors
 from ..instances import claims, instance_state, record_file
-from ..protocol import frames
 from ..storage import guarded_read, layout
 from ..systemd import units
 
@@ -14,77 +14,88 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_RUN = ("memory", "overhead", "cpus", "forwards", "volumes", "images")
-_RECORD = ("service", "ordinal", "launch", "fingerprint", "commit", "protect", "resolved")
-_MARKS = ("protect", "commit", "proven", "checks")
+_RUN_FIELDS = ("memory", "overhead", "cpus", "forwards", "volumes", "images")
+_RECORD_FIELDS = ("service", "ordinal", "launch", "fingerprint", "commit", "protect", "resolved")
+_MARK_FIELDS = ("protect", "commit", "proven", "checks")
 
 
-def row(root: layout.Root, owner: str, key: str, full: dict[str, str], kept: bool) -> dict[str, Any]:
-    """A short one; spec and launch only where the fingerprint is not the wished one. ``kept``: its keeper lives."""
+def build_row(
+    root: layout.StoreLayout, owner: str, key: str, desired_fingerprints: dict[str, str], is_supervised: bool
+) -> dict[str, Any]:
+    """A short one; spec and launch only where the fingerprint is not the wished one.
+
+    ``retention``: its keeper lives.
+    """
     try:
-        return _read(root, owner, key, full, kept)
-    except frames.Problem as problem:
+        return _read_row(root, owner, key, desired_fingerprints, is_supervised)
+    except errors.HostError as problem:
         if problem.kind == "newer-format":
             # Not damaged: whoever replaced it would undo what a newer unictl did.
             raise
-        return _damaged(root, owner, key, problem.text)
+        return _damaged_row(root, owner, key, problem.text)
     except OSError as error:
-        return _damaged(root, owner, key, f"{error.filename} cannot be read: {error.strerror}")
+        return _damaged_row(root, owner, key, f"{error.filename} cannot be read: {error.strerror}")
 
 
-def _read(root: layout.Root, owner: str, key: str, full: dict[str, str], kept: bool) -> dict[str, Any]:
+def _read_row(
+    root: layout.StoreLayout, owner: str, key: str, desired_fingerprints: dict[str, str], is_supervised: bool
+) -> dict[str, Any]:
     path = root.instance(owner, key) + "/record.json"
-    record = record_file.read(root.instance(owner, key))
-    if record is None:
-        raise guarded_read.odd_content(path, "it is gone")
-    if guarded_read.number(record.get("format")) and record["format"] > layout.FORMAT:
-        raise layout.newer(f"the record of {key}", record)
-    if not _sound(record, key):
-        raise guarded_read.odd_content(path, f"the record of {key}")
-    found = {name: record.get(name) for name in ("name", "generation", *_RECORD)}
-    found.update({name: record["run"].get(name) for name in _RUN})
-    found.update(_marks(root.instance(owner, key) + "/marks.json"))
-    found.update(instance_state.state(root, owner, key, kept))
-    found["supervision"] = units.supervision(root, owner, key)
-    if not units.at_boot(root, owner, key):
-        found["at_boot"] = False
-    found["since"] = found["since"] or record.get("at", 0.0)
-    wished = full.get(record["name"]) or full.get(str(record.get("service")))
-    if wished and wished != record["fingerprint"]:
-        found["spec"] = record.get("spec")
-        found["launched"] = {"restart": record.get("restart"), "run": record["run"]}
-    return found
+    document = record_file.read_record(root.instance(owner, key))
+    if document is None:
+        raise guarded_read.malformed(path, "it is gone")
+    if guarded_read.is_uint(document.get("format")) and document["format"] > layout.FORMAT:
+        raise layout.newer_format_error(f"the record of {key}", document)
+    if not _is_sound(document, key):
+        raise guarded_read.malformed(path, f"the record of {key}")
+    fields = {name: document.get(name) for name in ("name", "generation", *_RECORD_FIELDS)}
+    fields.update({name: document["run"].get(name) for name in _RUN_FIELDS})
+    fields.update(_read_marks(root.instance(owner, key) + "/marks.json"))
+    fields.update(instance_state.read_state(root, owner, key, is_supervised))
+    fields["supervision"] = units.supervision_mode(root, owner, key)
+    if not units.starts_at_boot(root, owner, key):
+        fields["at_boot"] = False
+    fields["since"] = fields["since"] or document.get("at", 0.0)
+    desired_fingerprint = desired_fingerprints.get(document["name"]) or desired_fingerprints.get(
+        str(document.get("service"))
+    )
+    if desired_fingerprint and desired_fingerprint != document["fingerprint"]:
+        fields["spec"] = document.get("spec")
+        fields["launched"] = {"restart": document.get("restart"), "run": document["run"]}
+    return fields
 
 
-def _sound(record: dict[str, Any], key: str) -> bool:
+def _is_sound(document: dict[str, Any], key: str) -> bool:
     """Whether it is the record of that instance, and everything in it of its kind."""
-    resolved = record.get("resolved")
+    resolved = document.get("resolved")
     return (
-        guarded_read.texts([record.get(name) for name in ("name", "generation", "service", "fingerprint", "commit")])
-        and f"{record['name']}.{record['generation']}" == key
-        and all(guarded_read.number(record.get(name)) for name in ("format", "ordinal", "launch"))
-        and isinstance(record.get("protect"), bool)
-        and (resolved is None or (isinstance(resolved, dict) and guarded_read.texts(list(resolved.values()))))
-        and isinstance(record.get("spec"), (dict, type(None)))
-        and isinstance(record.get("at", 0.0), (int, float))
-        and claims.sound(record.get("run"))
-        and record["run"].keys() >= set(_RUN)
+        guarded_read.is_str_list(
+            [document.get(name) for name in ("name", "generation", "service", "fingerprint", "commit")]
+        )
+        and f"{document['name']}.{document['generation']}" == key
+        and all(guarded_read.is_uint(document.get(name)) for name in ("format", "ordinal", "launch"))
+        and isinstance(document.get("protect"), bool)
+        and (resolved is None or (isinstance(resolved, dict) and guarded_read.is_str_list(list(resolved.values()))))
+        and isinstance(document.get("spec"), (dict, type(None)))
+        and isinstance(document.get("at", 0.0), (int, float))
+        and claims.is_well_formed(document.get("run"))
+        and document["run"].keys() >= set(_RUN_FIELDS)
     )
 
 
-def _marks(path: str) -> dict[str, Any]:
-    told = guarded_read.read_object(path) or {}
-    found = {name: told[name] for name in _MARKS if name in told}
+def _read_marks(path: str) -> dict[str, Any]:
+    content = guarded_read.read_object(path) or {}
+    marks = {name: content[name] for name in _MARK_FIELDS if name in content}
     if (
-        all(isinstance(found.get(name, False), bool) for name in ("protect", "proven"))
-        and isinstance(found.get("commit", ""), str)
-        and (found.get("checks") is None or guarded_read.texts(found["checks"]))
+        all(isinstance(marks.get(name, False), bool) for name in ("protect", "proven"))
+        and isinstance(marks.get("commit", ""), str)
+        and (marks.get("checks") is None or guarded_read.is_str_list(marks["checks"]))
     ):
-        return found
-    raise guarded_read.odd_content(path, "the marks of an instance")
+        return marks
+    raise guarded_read.malformed(path, "the marks of an instance")
 
 
-def _damaged(root: layout.Root, owner: str, key: str, why: str) -> dict[str, Any]:
+def _damaged_row(root: layout.StoreLayout, owner: str, key: str, reason: str) -> dict[str, Any]:
     name, _, generation = key.partition(".")
     service, _, ordinal = name.rpartition("-")
     return {
@@ -95,18 +106,18 @@ def _damaged(root: layout.Root, owner: str, key: str, why: str) -> dict[str, Any
         "launch": 0,
         "fingerprint": "",
         "state": "damaged",
-        "protect": _protected(root.instance(owner, key)),
-        "why": why,
+        "protect": _is_protected(root.instance(owner, key)),
+        "why": reason,
     }
 
 
-def _protected(folder: str) -> bool:
+def _is_protected(directory: str) -> bool:
     """Whether it is marked so, as far as can be read; where nothing can be, nobody may say that it is not."""
     for name in ("/marks.json", "/record.json"):
         notes: guarded_read.Notes = []
-        told = guarded_read.noted(notes, guarded_read.read_object, folder + name)
-        if notes or (told or {}).get("protect") is True:
+        content = guarded_read.read_or_note(notes, guarded_read.read_object, directory + name)
+        if notes or (content or {}).get("protect") is True:
             return True
-        if told and isinstance(told.get("protect"), bool):
+        if content and isinstance(content.get("protect"), bool):
             return False
     return True

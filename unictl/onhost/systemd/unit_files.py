@@ -1,8 +1,8 @@
 """Our unit files on this host and the code they run: written, enabled, disabled and removed.
 
 The code is a zip of this package named by its digest and kept while a unit names it. A new unit needs no daemon-
-reload:
-systemd reads it when it is first asked for. A reload is needed only if systemd may have loaded another text.
+reload: systemd reads it when it is first asked for. A reload is needed only if systemd may have loaded another
+text.
 """
 
 from __future__ import annotations
@@ -11,180 +11,187 @@ import os
 import sys
 
 from ..platform import own_code, privileges
-from ..storage import guarded_read, layout, locks
+from ..storage import atomic, guarded_read, identifiers, layout, locks
 from . import unit_text, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..storage.fenced_store import Writable
+    from ..storage.fenced_store import FencedStore
 
 
-def code(root: Writable) -> str:
+def store_code(root: FencedStore) -> str:
     """The path of this very code on disk, put there if need be."""
-    found = _code(root)
-    if not os.path.exists(found):
-        layout.folders(_folder(root))
-        root.write_atomic(found, own_code.compiled())
-    return found
+    path = _code_path(root)
+    if not os.path.exists(path):
+        atomic.make_dirs(_code_directory(root))
+        root.write_atomic(path, own_code.compiled_zip())
+    return path
 
 
-def _code(root: layout.Root) -> str:
-    return f"{_folder(root)}/{own_code.digest()}.zip"
+def _code_path(root: layout.StoreLayout) -> str:
+    return f"{_code_directory(root)}/{own_code.digest()}.zip"
 
 
-def _compile(root: layout.Root) -> None:
+def _precompile(root: layout.StoreLayout) -> None:
     """Before the host's lock is taken, which is held for milliseconds."""
-    if not os.path.exists(_code(root)):
-        own_code.compiled()
+    if not os.path.exists(_code_path(root)):
+        own_code.compiled_zip()
 
 
-def _folder(root: layout.Root) -> str:
+def _code_directory(root: layout.StoreLayout) -> str:
     return root.path + "/code"
 
 
-def instances(root: Writable, owner: str, found: dict[str, dict[str, Any]], at_boot: bool = True) -> None:
-    """Units of these records (key -> record) and that of their keeper; all durable when this returns. ``at_boot``:
-    enabled too, else they stay as they are in that."""
-    _compile(root)
-    with locks.Held(root.host_lock):
-        zipped = code(root)
-        changed = _put(root, units.name(root, owner), _keeper(root, owner, zipped))
-        for key, record in found.items():
-            token = layout.token(owner, key)
+def write_instances(
+    root: FencedStore, owner: str, instance_records: dict[str, dict[str, Any]], start_at_boot: bool = True
+) -> None:
+    """Units of these records (key -> record) and that of their keeper; all durable when this returns.
+
+    ``start_at_boot``: enabled too, else they stay as they are in that.
+    """
+    _precompile(root)
+    with locks.LockGuard(root.host_lock):
+        code_path = store_code(root)
+        changed = _write_unit(root, units.unit_name(root, owner), _supervisor_text(root, owner, code_path))
+        for key, record in instance_records.items():
+            run_name = identifiers.run_dir_name(owner, key)
             # A unit may only write to what is there when it starts.
-            root.folders(root.run(token), 0o700)
-            text = unit_text.instance(
+            root.make_dirs(root.run(run_name), 0o700)
+            text = unit_text.instance_unit(
                 root=root.path,
                 owner=owner,
                 key=key,
                 record=record,
-                run=root.run(token),
-                keeper=units.name(root, owner),
-                python=sys.executable,
-                code=zipped,
-                own_user=privileges.user(root, token) is not None,
+                run_directory=root.run(run_name),
+                supervisor=units.unit_name(root, owner),
+                interpreter=sys.executable,
+                code_path=code_path,
+                has_own_user=privileges.instance_uid(root, run_name) is not None,
             )
-            changed = _put(root, units.name(root, owner, key), text) or changed
-        layout.sync_folder(units.FOLDER)
-        for key in found if at_boot else ():
-            enable(root, units.name(root, owner, key))
+            changed = _write_unit(root, units.unit_name(root, owner, key), text) or changed
+        atomic.sync_directory(units.UNIT_DIR)
+        for key in instance_records if start_at_boot else ():
+            enable(root, units.unit_name(root, owner, key))
         _sync_wants()
     if changed:
-        units.told_to("daemon-reload")
+        units.systemctl_checked("daemon-reload")
 
 
-def keeper(root: Writable, owner: str) -> None:
+def write_supervisor(root: FencedStore, owner: str) -> None:
     """The unit of the keeper alone."""
-    _compile(root)
-    with locks.Held(root.host_lock):
-        changed = _put(root, units.name(root, owner), _keeper(root, owner, code(root)))
-        layout.sync_folder(units.FOLDER)
+    _precompile(root)
+    with locks.LockGuard(root.host_lock):
+        changed = _write_unit(root, units.unit_name(root, owner), _supervisor_text(root, owner, store_code(root)))
+        atomic.sync_directory(units.UNIT_DIR)
     if changed:
-        units.told_to("daemon-reload")
+        units.systemctl_checked("daemon-reload")
 
 
-def _keeper(root: layout.Root, owner: str, zipped: str) -> str:
-    return unit_text.keeper(
+def _supervisor_text(root: layout.StoreLayout, owner: str, code_path: str) -> str:
+    return unit_text.supervisor_unit(
         root=root.path,
         owner=owner,
-        units=units.FOLDER,
-        ingress=units.name(root, owner, "ingress"),
-        python=sys.executable,
-        code=zipped,
+        unit_directory=units.UNIT_DIR,
+        ingress_name=units.unit_name(root, owner, "ingress"),
+        interpreter=sys.executable,
+        code_path=code_path,
     )
 
 
-def ingress(root: Writable, owner: str, run: str) -> None:
+def write_ingress(root: FencedStore, owner: str, run_directory: str) -> None:
     """The unit of the fleet's ingress, enabled, and that of the keeper."""
-    unit = units.name(root, owner, "ingress")
-    _compile(root)
-    with locks.Held(root.host_lock):
-        zipped = code(root)
-        changed = _put(root, units.name(root, owner), _keeper(root, owner, zipped))
-        text = unit_text.ingress(
+    unit = units.unit_name(root, owner, "ingress")
+    _precompile(root)
+    with locks.LockGuard(root.host_lock):
+        code_path = store_code(root)
+        changed = _write_unit(root, units.unit_name(root, owner), _supervisor_text(root, owner, code_path))
+        text = unit_text.ingress_unit(
             root=root.path,
             owner=owner,
-            run=run,
-            keeper=units.name(root, owner),
-            python=sys.executable,
-            code=zipped,
+            run_directory=run_directory,
+            supervisor=units.unit_name(root, owner),
+            interpreter=sys.executable,
+            code_path=code_path,
         )
-        changed = _put(root, unit, text) or changed
-        layout.sync_folder(units.FOLDER)
+        changed = _write_unit(root, unit, text) or changed
+        atomic.sync_directory(units.UNIT_DIR)
         enable(root, unit)
         _sync_wants()
     if changed:
-        units.told_to("daemon-reload")
+        units.systemctl_checked("daemon-reload")
 
 
-def _put(root: Writable, unit: str, text: str) -> bool:
+def _write_unit(root: FencedStore, unit: str, text: str) -> bool:
     """Write a unit file; whether another text stood there. The folder is synced by the caller, once for many."""
-    path = units.path(unit)
-    there = guarded_read.read_bytes(path)
-    if there == text.encode():
+    path = units.unit_path(unit)
+    existing = guarded_read.read_bytes(path)
+    if existing == text.encode():
         return False
-    aside = f"{units.FOLDER}/.new-{unit}"
-    layout.write_plain(aside, text.encode())
+    aside = f"{units.UNIT_DIR}/.new-{unit}"
+    atomic.write_in_place(aside, text.encode())
     root.rename(aside, path)
-    return there is not None
+    return existing is not None
 
 
-def enable(root: Writable, unit: str) -> None:
+def enable(root: FencedStore, unit: str) -> None:
     """Have it started at boot: the very link that ``systemctl enable`` makes."""
-    layout.folders(units.WANTS, 0o755)
+    atomic.make_dirs(units.WANTS_DIR, 0o755)
     try:
-        root.symlink(units.path(unit), f"{units.WANTS}/{unit}")
+        root.symlink(units.unit_path(unit), f"{units.WANTS_DIR}/{unit}")
     except FileExistsError:
         return
 
 
-def disable(root: Writable, unit: str) -> None:
+def disable(root: FencedStore, unit: str) -> None:
     """Not at boot any more."""
-    if units.enabled(unit):
-        root.remove_file(f"{units.WANTS}/{unit}")
+    if units.is_enabled(unit):
+        root.remove_file(f"{units.WANTS_DIR}/{unit}")
         _sync_wants()
 
 
 def _sync_wants() -> None:
-    if os.path.isdir(units.WANTS):
-        layout.sync_folder(units.WANTS)
+    if os.path.isdir(units.WANTS_DIR):
+        atomic.sync_directory(units.WANTS_DIR)
 
 
-def remove(root: Writable, unit: str) -> None:
-    """Disable, stop, take the file away. What systemd still has in mind of it goes with the next ``settle``."""
+def remove(root: FencedStore, unit: str) -> None:
+    """Disable, stop, take the file away.
+
+    What systemd still has in mind of it goes with the next ``reload_and_collect``.
+    """
     disable(root, unit)
-    if units.written(unit):
-        root.write_plain(_owed(root), b"", sync=False)
-        with root.fence.passing():
+    if units.is_written(unit):
+        root.write_in_place(_reload_marker(root), b"", sync=False)
+        with root.fence.enter():
             units.systemctl("stop", unit)
-        root.remove_file(units.path(unit))
-        layout.sync_folder(units.FOLDER)
+        root.remove_file(units.unit_path(unit))
+        atomic.sync_directory(units.UNIT_DIR)
 
 
-def _owed(root: layout.Root) -> str:
+def _reload_marker(root: layout.StoreLayout) -> str:
     return root.path + "/reload-owed"
 
 
-def settle(root: Writable) -> None:
+def reload_and_collect(root: FencedStore) -> None:
     """One daemon-reload for all units that were removed, and away with code that no unit names."""
-    if os.path.exists(_owed(root)):
-        units.told_to("daemon-reload")
-        root.remove_file(_owed(root))
-    if os.path.isdir(_folder(root)):
-        with locks.Held(root.host_lock):
-            _collect(root)
+    if os.path.exists(_reload_marker(root)):
+        units.systemctl_checked("daemon-reload")
+        root.remove_file(_reload_marker(root))
+    if os.path.isdir(_code_directory(root)):
+        with locks.LockGuard(root.host_lock):
+            _collect_code(root)
 
 
-def _collect(root: Writable) -> None:
-    ours = [name for name in layout.names(units.FOLDER) if name.startswith("unictl-")]
-    texts = [(guarded_read.read_bytes(units.path(name)) or b"").decode("utf-8", "replace") for name in ours]
-    for name in os.listdir(_folder(root)):
-        path = f"{_folder(root)}/{name}"
-        if not any(unit_text.runs(text, path) for text in texts):
+def _collect_code(root: FencedStore) -> None:
+    unit_names = [name for name in guarded_read.list_names(units.UNIT_DIR) if name.startswith("unictl-")]
+    texts = [(guarded_read.read_bytes(units.unit_path(name)) or b"").decode("utf-8", "replace") for name in unit_names]
+    for name in os.listdir(_code_directory(root)):
+        path = f"{_code_directory(root)}/{name}"
+        if not any(unit_text.runs_code(text, path) for text in texts):
             root.remove_file(path)
-    root.remove_empty(_folder(root))
-    for name in os.listdir(units.FOLDER):
+    root.remove_if_empty(_code_directory(root))
+    for name in os.listdir(units.UNIT_DIR):
         if name.startswith(".new-unictl-"):
-            root.remove_file(f"{units.FOLDER}/{name}")
+            root.remove_file(f"{units.UNIT_DIR}/{name}")

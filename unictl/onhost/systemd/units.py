@@ -8,138 +8,143 @@ from __future__ import annotations
 import os
 import time
 
-from ..platform.programs import which
-from ..protocol import frames
-from ..storage import guarded_read, layout
+from .. import errors
+from ..platform.programs import find_program
+from ..storage import guarded_read, identifiers, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
     from typing import Any
 
-FOLDER = "/etc/systemd/system"
-WANTS = FOLDER + "/multi-user.target.wants"
-BOOTED = "/run/systemd/system"
+UNIT_DIR = "/etc/systemd/system"
+WANTS_DIR = UNIT_DIR + "/multi-user.target.wants"
+BOOTED_DIR = "/run/systemd/system"
 """There where systemd is PID 1, and nowhere else."""
-PATIENCE = 30.0
+ANSWER_TIMEOUT = 30.0
 """Seconds systemd may take to answer."""
-FRESH = 0.5
+CACHE_SECONDS = 0.5
 """Seconds that what systemd said of our units is believed."""
 
 
-def here() -> bool:
+def available() -> bool:
     """Whether units supervise on this host, for this user."""
-    return os.path.isdir(BOOTED) and not why_not()
+    return os.path.isdir(BOOTED_DIR) and not unavailable_reason()
 
 
-def why_not() -> str:
+def unavailable_reason() -> str:
     """Why units cannot supervise here although systemd runs; empty where they can, or where it does not run."""
-    if not os.path.isdir(BOOTED):
+    if not os.path.isdir(BOOTED_DIR):
         return ""
     if os.geteuid() != 0:
         return "only root may write units, and the host side is not root"
-    if not os.access(FOLDER, os.W_OK):
-        return f"{FOLDER} cannot be written"
+    if not os.access(UNIT_DIR, os.W_OK):
+        return f"{UNIT_DIR} cannot be written"
     # Code that was not shipped as a zip has no bytes to leave behind for the next boot.
     return "" if __name__.partition(".")[0] == "onhost" else "the host side does not run from its zip"
 
 
-def name(root: layout.Root, owner: str, key: str = "") -> str:
+def unit_name(root: layout.StoreLayout, owner: str, key: str = "") -> str:
     """The unit of an instance, or (no key) of the fleet's keeper. Two stores of one host share none."""
-    return f"unictl-{layout.token(root.path + ':' + owner, key)}.service"
+    return f"unictl-{identifiers.run_dir_name(root.path + ':' + owner, key)}.service"
 
 
-def path(unit: str) -> str:
+def unit_path(unit: str) -> str:
     """Where a unit's file lies."""
-    return f"{FOLDER}/{unit}"
+    return f"{UNIT_DIR}/{unit}"
 
 
-def written(unit: str) -> bool:
+def is_written(unit: str) -> bool:
     """Whether there is such a unit of ours."""
-    return os.path.exists(path(unit))
+    return os.path.exists(unit_path(unit))
 
 
-def enabled(unit: str) -> bool:
+def is_enabled(unit: str) -> bool:
     """Whether it starts at boot."""
-    return os.path.lexists(f"{WANTS}/{unit}")
+    return os.path.lexists(f"{WANTS_DIR}/{unit}")
 
 
-def at_boot(root: layout.Root, owner: str, key: str) -> bool:
+def starts_at_boot(root: layout.StoreLayout, owner: str, key: str) -> bool:
     """Whether an instance starts with its host, and its keeper with it; where units do not supervise, as good as it
     gets."""
-    unit = name(root, owner, key)
-    return not here() or (written(unit) and enabled(unit) and written(name(root, owner)))
+    unit = unit_name(root, owner, key)
+    return not available() or (is_written(unit) and is_enabled(unit) and is_written(unit_name(root, owner)))
 
 
-def supervision(root: layout.Root, owner: str, key: str) -> str:
+def supervision_mode(root: layout.StoreLayout, owner: str, key: str) -> str:
     """``systemd`` or ``detached``: who would start this instance again."""
-    return "systemd" if written(name(root, owner, key)) else "detached"
+    return "systemd" if is_written(unit_name(root, owner, key)) else "detached"
 
 
-def owns(unit: str, pid: int) -> bool:
+def owns_process(unit: str, pid: int) -> bool:
     """Whether a process was started by that unit: its control group says so."""
-    return f"/{unit}".encode() in (_read(f"/proc/{pid}/cgroup") or b"")
+    return f"/{unit}".encode() in (_read_or_none(f"/proc/{pid}/cgroup") or b"")
 
 
-def _read(path: str) -> bytes | None:
+def _read_or_none(path: str) -> bytes | None:
     try:
         return guarded_read.read_bytes(path)
     except OSError:
         return None
 
 
-def coming(unit: str) -> bool:
+def is_activating(unit: str) -> bool:
     """Whether systemd has it started, or is about to."""
-    told = _told().get(unit, {})
-    return told.get("ActiveState") in ("active", "activating", "reloading") or told.get("Job", "") not in ("", "0")
+    state = _unit_states().get(unit, {})
+    return state.get("ActiveState") in ("active", "activating", "reloading") or state.get("Job", "") not in ("", "0")
 
 
-_TOLD: list[Any] = []
+_STATES_CACHE: list[Any] = []
 
 
-def _told() -> dict[str, dict[str, str]]:
+def _unit_states() -> dict[str, dict[str, str]]:
     """What systemd says of all our units that it has in mind; asked once for the many rows of a survey."""
-    if not _TOLD or time.monotonic() - _TOLD[0] > FRESH:
-        said = systemctl("show", "--property=Id,ActiveState,Job", "unictl-*.service").stdout.decode()
-        rows = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in said.split("\n\n")]
-        _TOLD[:] = [time.monotonic(), {row["Id"]: row for row in rows if "Id" in row}]
-    found: dict[str, dict[str, str]] = _TOLD[1]
-    return found
+    if not _STATES_CACHE or time.monotonic() - _STATES_CACHE[0] > CACHE_SECONDS:
+        output = systemctl("show", "--property=Id,ActiveState,Job", "unictl-*.service").stdout.decode()
+        properties = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in output.split("\n\n")]
+        _STATES_CACHE[:] = [
+            time.monotonic(),
+            {unit_properties["Id"]: unit_properties for unit_properties in properties if "Id" in unit_properties},
+        ]
+    states: dict[str, dict[str, str]] = _STATES_CACHE[1]
+    return states
 
 
-def shutting_down() -> bool:
+def is_shutting_down() -> bool:
     """Whether the host is on its way down."""
     return systemctl("is-system-running").stdout.strip() == b"stopping"
 
 
-def program() -> str:
+def systemctl_path() -> str:
     """The path of systemctl."""
-    return which("systemctl") or "/usr/bin/systemctl"
+    return find_program("systemctl") or "/usr/bin/systemctl"
 
 
 def systemctl(*words: str) -> subprocess.CompletedProcess[bytes]:
     """Ask systemd; a Problem where it does not answer."""
     import subprocess
 
-    argv = [program(), "--no-pager", "--no-ask-password", *words]
+    argv = [systemctl_path(), "--no-pager", "--no-ask-password", *words]
     try:
         return subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=ANSWER_TIMEOUT,
             check=False,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"},
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise frames.Problem(
+        raise errors.HostError(
             "failed", f"systemd does not answer: {error}", "look at `systemctl status` on the host"
         ) from error
 
 
-def told_to(*words: str) -> None:
+def systemctl_checked(*words: str) -> None:
     """Have systemd do something; a Problem in its own words where it does not."""
-    done = systemctl(*words)
-    if done.returncode:
-        said = "; ".join(done.stderr.decode("utf-8", "replace").split("\n")).strip("; ")[:1000]
-        raise frames.Problem("failed", f"systemctl {words[0]} failed: {said}", "look at `systemctl status` on the host")
+    result = systemctl(*words)
+    if result.returncode:
+        message = "; ".join(result.stderr.decode("utf-8", "replace").split("\n")).strip("; ")[:1000]
+        raise errors.HostError(
+            "failed", f"systemctl {words[0]} failed: {message}", "look at `systemctl status` on the host"
+        )

@@ -4,89 +4,105 @@ from collections.abc import Mapping
 from typing import Any
 
 from unictl.fleet.model import Fleet
-from unictl.instances.desired.instance import wish
+from unictl.instances.desired.instance import desired_instances
 from unictl.instances.observed.host_state import LiveInstance, Survey
-from unictl.operations.planning.prepare import Settled
-from unictl.operations.planning.prepare_readonly import standing
+from unictl.operations.planning.fleet_files import PreparedFleet
+from unictl.operations.planning.prepare_readonly import prepare_readonly
 from unictl.operations.request import FleetRequest
 
 FORMAT_VERSION = "1.0"
 
 
-def images(request: FleetRequest, *, check: bool = False) -> dict[str, Any]:
+def list_images(request: FleetRequest, *, check: bool = False) -> dict[str, Any]:
     """Every image on every host: what it is called here, who uses it, for which revisions it is kept.
 
     ``check``: the hosts read every one of them and compare it with its name; the next apply brings what is damaged.
     """
-    settled, world, found = _asked(request, check)
-    names = _names(settled)
-    rows = [
-        {**row, "host": host, "names": names.get(row["digest"], []), "ours": _ours(settled.fleet, row)}
-        for host, told in sorted(found.items())
-        for row in told["images"]
+    prepared, world, inventories = _query_inventories(request, check)
+    names = _names_by_digest(prepared)
+    image_rows = [
+        {
+            **image_row,
+            "host": host,
+            "names": names.get(image_row["digest"], []),
+            "ours": _is_ours(prepared.fleet, image_row),
+        }
+        for host, host_inventory in sorted(inventories.items())
+        for image_row in host_inventory["images"]
     ]
     return {
         "format_version": FORMAT_VERSION,
-        "fleet": settled.fleet.mark,
-        "hosts": _hosts(world, found),
-        "images": rows,
+        "fleet": prepared.fleet.mark,
+        "hosts": _host_rows(world, inventories),
+        "images": image_rows,
     }
 
 
-def volumes(request: FleetRequest) -> dict[str, Any]:
+def list_volumes(request: FleetRequest) -> dict[str, Any]:
     """Every volume of the fleet: where it is, what it takes, who uses it, and what keeps it from being deleted."""
-    settled, world, found = _asked(request, False)
-    wished = wish(settled.fleet, settled.facts)
-    wanted = frozenset(name for each in wished for name in each.volumes.values())
-    rows = []
-    for host, told in sorted(found.items()):
-        said = world[host]
-        lives = {live.key: live for live in said.instances} if isinstance(said, Survey) else {}
-        for row in told["volumes"]:
-            safe = _protected(row, lives.get(row["used_by"]), wanted)
-            rows.append({**row, "host": host, "in_fleet": row["name"] in wanted, "protected": safe})
+    prepared, world, inventories = _query_inventories(request, False)
+    desired = desired_instances(prepared.fleet, prepared.facts)
+    declared_volumes = frozenset(name for desired_instance in desired for name in desired_instance.volumes.values())
+    volume_rows = []
+    for host, host_inventory in sorted(inventories.items()):
+        host_survey = world[host]
+        live_by_key = {live.key: live for live in host_survey.instances} if isinstance(host_survey, Survey) else {}
+        for volume_row in host_inventory["volumes"]:
+            protection = _protection_reason(volume_row, live_by_key.get(volume_row["used_by"]), declared_volumes)
+            volume_rows.append(
+                {
+                    **volume_row,
+                    "host": host,
+                    "in_fleet": volume_row["name"] in declared_volumes,
+                    "protected": protection,
+                }
+            )
     return {
         "format_version": FORMAT_VERSION,
-        "fleet": settled.fleet.mark,
-        "hosts": _hosts(world, found),
-        "volumes": rows,
+        "fleet": prepared.fleet.mark,
+        "hosts": _host_rows(world, inventories),
+        "volumes": volume_rows,
     }
 
 
-def _asked(request: FleetRequest, check: bool) -> tuple[Settled, Mapping[str, Any], Mapping[str, Any]]:
+def _query_inventories(
+    request: FleetRequest, check: bool
+) -> tuple[PreparedFleet, Mapping[str, Any], Mapping[str, Any]]:
     # Only here: what reads files alone must not pay for the event loop.
     from unictl.execution import queries
-    from unictl.hosts.connector import connect
+    from unictl.hosts.connector import connect_host
 
-    settled = standing(request)
-    world, found = queries.inventories(settled.fleet, connect, check=check)
-    return settled, world, found
+    prepared = prepare_readonly(request)
+    world, inventories = queries.store_inventories(prepared.fleet, connect_host, check=check)
+    return prepared, world, inventories
 
 
-def _hosts(world: Mapping[str, Any], found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _host_rows(world: Mapping[str, Any], inventories: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"name": name, "reachable": True, "disk_free": found[name]["disk_free"]}
-        if name in found
-        else {"name": name, "reachable": False, "why": getattr(said, "why", "it stopped answering")}
-        for name, said in sorted(world.items())
+        {"name": name, "reachable": True, "disk_free": inventories[name]["disk_free"]}
+        if name in inventories
+        else {"name": name, "reachable": False, "why": getattr(host_survey, "reason", "it stopped answering")}
+        for name, host_survey in sorted(world.items())
     ]
 
 
-def _names(settled: Settled) -> Mapping[str, list[str]]:
+def _names_by_digest(prepared: PreparedFleet) -> Mapping[str, list[str]]:
     """Digest -> what the lock calls it: ``api.kernel``."""
-    found: dict[str, list[str]] = {}
-    for image, parts in sorted(settled.facts.items()):
+    names_by_digest: dict[str, list[str]] = {}
+    for image, parts in sorted(prepared.facts.items()):
         for part, facts in sorted(parts.items()):
-            found.setdefault(facts.sha256, []).append(f"{image}.{part}")
-    return found
+            names_by_digest.setdefault(facts.sha256, []).append(f"{image}.{part}")
+    return names_by_digest
 
 
-def _ours(fleet: Fleet, row: Mapping[str, Any]) -> bool:
-    return any(each["owner"] == fleet.owner for each in (*row["used"], *row["kept"]))
+def _is_ours(fleet: Fleet, image_row: Mapping[str, Any]) -> bool:
+    return any(reference["owner"] == fleet.owner for reference in (*image_row["used"], *image_row["kept"]))
 
 
-def _protected(row: Mapping[str, Any], live: LiveInstance | None, wanted: frozenset[str]) -> str:
+def _protection_reason(
+    volume_row: Mapping[str, Any], live: LiveInstance | None, declared_volumes: frozenset[str]
+) -> str:
     """What keeps it: in use, or in the fleet file; empty where naming it would delete it."""
-    if row["used_by"]:
-        return f"{row['used_by']} has it" + (", which is protected" if live and live.protect else "")
-    return "the fleet file has it" if row["name"] in wanted else ""
+    if volume_row["used_by"]:
+        return f"{volume_row['used_by']} has it" + (", which is protected" if live and live.protect else "")
+    return "the fleet file has it" if volume_row["name"] in declared_volumes else ""

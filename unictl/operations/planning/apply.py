@@ -8,24 +8,24 @@ from typing import Any
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.failure import Failure, Refused
-from unictl.execution.apply import Means
-from unictl.execution.apply import apply as carry_out
-from unictl.execution.step_runner import local_images
+from unictl.execution.apply import ApplyContext
+from unictl.execution.apply import apply_plan as carry_out
+from unictl.execution.step_runner import local_image_opener
 from unictl.execution.walk import Interrupts
-from unictl.fleet.model import Connect, Host
-from unictl.hosts.connector import connect
-from unictl.images.local_store import Store, place
+from unictl.fleet.model import ConnectionAddress, Host
+from unictl.hosts.connector import connect_host
+from unictl.images.local_store import LocalStore, default_store_directory
 from unictl.journal.event import Event, Waiting
 from unictl.journal.report import Report
-from unictl.operations.planning.image_transfer import gather
-from unictl.operations.planning.plan_secrets import told, values
+from unictl.operations.planning.image_transfer import collect_images
+from unictl.operations.planning.plan_secrets import read_plan_secrets, unreadable_secrets
 from unictl.operations.request import ApplyOptions
 from unictl.plan.file import planfile
 from unictl.plan.model.plan import Plan
-from unictl.secrets.secret_values import Value
+from unictl.secrets.secret_values import SecretValue
 
 
-def apply(
+def apply_plan(
     plan: Plan,
     options: ApplyOptions,
     on_event: Callable[[Event], None],
@@ -39,13 +39,13 @@ def apply(
     if not plan.can_apply:
         raise Refused("the plan cannot be applied", problems=plan.refusals)
     folder = Path(str(plan.facts["folder"]))
-    hosts = {name: _host(name, facts) for name, facts in plan.hosts.items()}
-    store = Store(place(options.process_environment))
-    secrets = _secrets(plan, options.process_environment)
-    means = Means(
+    hosts = {name: _parse_host(name, facts) for name, facts in plan.hosts.items()}
+    store = LocalStore(default_store_directory(options.process_environment))
+    secrets = _require_secrets(plan, options.process_environment)
+    apply_context = ApplyContext(
         hosts=hosts,
-        connect=partial(connect, tell=lambda text: on_event(Waiting(at=time.monotonic(), text=text))),
-        open_image=local_images(gather(plan, folder, store, connect, hosts, on_event)),
+        connect=partial(connect_host, on_reconnect=lambda text: on_event(Waiting(at=time.monotonic(), text=text))),
+        open_image=local_image_opener(collect_images(plan, folder, store, connect_host, hosts, on_event)),
         secrets=secrets,
         emit=on_event,
         interrupts=interrupts,
@@ -54,23 +54,25 @@ def apply(
         user=options.holder,
         plan_hash=planfile.plan_hash(plan),
     )
-    return carry_out(plan, means)
+    return carry_out(plan, apply_context)
 
 
-def _host(name: str, facts: Mapping[str, Any]) -> Host:
-    reached = facts["connect"]
+def _parse_host(name: str, facts: Mapping[str, Any]) -> Host:
+    connection = facts["connect"]
     return Host(
         name=name,
-        connect=Connect(kind=reached["kind"], host=reached["host"], user=reached["user"], port=reached["port"]),
+        connect=ConnectionAddress(
+            kind=connection["kind"], host=connection["host"], user=connection["user"], port=connection["port"]
+        ),
         address=facts.get("address", ""),
         become=facts.get("become", False),
         root=facts.get("root", ""),
     )
 
 
-def _secrets(plan: Plan, environment: Mapping[str, str]) -> Mapping[str, Value]:
-    found = values(plan, environment)
-    if found.unread:
-        problems = told(plan, found.unread, Severity.ERROR)
+def _require_secrets(plan: Plan, environment: Mapping[str, str]) -> Mapping[str, SecretValue]:
+    secret_values = read_plan_secrets(plan, environment)
+    if secret_values.unreadable:
+        problems = unreadable_secrets(plan, secret_values.unreadable, Severity.ERROR)
         raise Failure("a secret that a new instance needs cannot be read: nothing was touched", problems=problems)
-    return found.values
+    return secret_values.values

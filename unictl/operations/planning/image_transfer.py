@@ -13,21 +13,21 @@ from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure
 from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Host, Source
-from unictl.images.local_store import Store, sha256
-from unictl.images.resolver import Fetch
-from unictl.views.text.units import amount
+from unictl.images.local_store import LocalStore, file_sha256
+from unictl.images.resolver import Fetcher
+from unictl.views.text.units import byte_size
 
 if TYPE_CHECKING:
-    from unictl.execution.surveys import Connect
+    from unictl.execution.surveys import Connector
     from unictl.journal.event import Event, Waiting
-    from unictl.operations.planning.prepare import Settled
-    from unictl.plan.estimates.image_sources import AtHand
+    from unictl.operations.planning.fleet_files import PreparedFleet
+    from unictl.plan.estimates.image_sources import LocalFiles
     from unictl.plan.model.plan import Plan
 
     Emit = Callable[[Event], None]
 
 
-def fetcher(store: Store) -> Fetch:
+def url_fetcher(store: LocalStore) -> Fetcher:
     """What fetches a URL into the store while a fleet is read."""
 
     def fetch(source: Source) -> Path | Finding:
@@ -36,83 +36,96 @@ def fetcher(store: Store) -> Fetch:
 
         try:
             return https.fetch(source.url, source.sha256, store)
-        except https.Unfetched as why:
-            return Finding(path=(), code="image-unfetched", text=str(why), hint=why.hint)
+        except https.FetchFailure as error:
+            return Finding(path=(), code="image-unfetched", summary=str(error), hint=error.hint)
 
     return fetch
 
 
-def at_hand(settled: Settled, store: Store) -> AtHand:
+def available_images(prepared: PreparedFleet, store: LocalStore) -> LocalFiles:
     """What lies on this machine of all that the fleet boots from."""
-    wanted = {facts.sha256 for parts in settled.facts.values() for facts in parts.values()}
-    stored = {digest: {"stored": True} for digest in wanted if (store.folder / digest).is_file()}
-    return {**stored, **{digest: {"path": path} for digest, path in settled.sources.items() if digest in wanted}}
+    needed_digests = {facts.sha256 for parts in prepared.facts.values() for facts in parts.values()}
+    stored = {digest: {"stored": True} for digest in needed_digests if (store.folder / digest).is_file()}
+    return {
+        **stored,
+        **{digest: {"path": path} for digest, path in prepared.sources.items() if digest in needed_digests},
+    }
 
 
-def keep(plan: Plan, settled: Settled, store: Store) -> None:
+def cache_images(plan: Plan, prepared: PreparedFleet, store: LocalStore) -> None:
     """Put what a plan brings into the store where it is only in a revision: nothing of it lies in a folder."""
     for digest in plan.images:
-        path = settled.sources.get(digest)
-        if path and settled.read.tree.on_disk(path) is None and store.find(digest) is None:
-            store.put(digest, settled.read.tree.read(path))
+        path = prepared.sources.get(digest)
+        if path and prepared.files.tree.on_disk(path) is None and store.find(digest) is None:
+            store.put(digest, prepared.files.tree.read(path))
 
 
-def gather(
-    plan: Plan, folder: Path, store: Store, connect: Connect, hosts: Mapping[str, Host], emit: Emit
+def collect_images(
+    plan: Plan, folder: Path, store: LocalStore, connect: Connector, hosts: Mapping[str, Host], emit: Emit
 ) -> Mapping[str, Path]:
     """Digest -> a file of this machine for every image that the plan brings; a Failure before a host is touched."""
-    from unictl.execution.image_relay import There, relay
-    from unictl.plan.model.step import Kind
+    from unictl.execution.image_relay import RemoteImage, relay_images
+    from unictl.plan.model.step import StepKind
 
-    staged = {step.data["digest"]: step for step in plan.steps if step.kind is Kind.STAGE}
-    rows = {digest: plan.images.get(digest, {}) for digest in staged}
-    found: dict[str, Path | Failure] = {}
-    elsewhere: list[There] = []
-    for digest, row in rows.items():
-        place = _here(digest, folder / row["path"] if row.get("path") else None, store)
-        if place is not None:
-            found[digest] = place
-        elif row.get("host"):
-            emit(_waiting(f"getting {staged[digest].subject} from {row['host']} ({amount(row['size'])})"))
-            elsewhere.append(There(host=hosts[str(row["host"])], digest=digest, size=int(row["size"])))
-    found.update(relay(elsewhere, connect, plan.owner, store))
-    for digest in [each for each in staged if each not in found]:
-        found[digest] = _from_its_source(digest, staged[digest].subject, rows[digest], store, emit)
-    failures = [each for digest in staged if isinstance(each := found[digest], Failure)]
+    stage_steps = {step.data["digest"]: step for step in plan.steps if step.kind is StepKind.STAGE}
+    image_rows = {digest: plan.images.get(digest, {}) for digest in stage_steps}
+    results: dict[str, Path | Failure] = {}
+    remote_images: list[RemoteImage] = []
+    for digest, image_row in image_rows.items():
+        local_file = _find_local_file(digest, folder / image_row["path"] if image_row.get("path") else None, store)
+        if local_file is not None:
+            results[digest] = local_file
+        elif image_row.get("host"):
+            emit(
+                _waiting_event(
+                    f"getting {stage_steps[digest].subject} from {image_row['host']} ({byte_size(image_row['size'])})"
+                )
+            )
+            remote_images.append(
+                RemoteImage(host=hosts[str(image_row["host"])], digest=digest, size=int(image_row["size"]))
+            )
+    results.update(relay_images(remote_images, connect, plan.owner, store))
+    for digest in [entry for entry in stage_steps if entry not in results]:
+        results[digest] = _fetch_or_failure(digest, stage_steps[digest].subject, image_rows[digest], store, emit)
+    failures = [entry for digest in stage_steps if isinstance(entry := results[digest], Failure)]
     if failures:
-        problems = tuple(Diagnostic(code="image-nowhere", summary=f.summary, hint=f.hint) for f in failures)
+        problems = tuple(
+            Diagnostic(code="image-nowhere", summary=failure.summary, hint=failure.hint) for failure in failures
+        )
         raise Failure("an image that is to be brought to a host cannot be had: nothing was touched", problems=problems)
-    return {digest: place for digest, place in found.items() if isinstance(place, Path)}
+    return {digest: local_file for digest, local_file in results.items() if isinstance(local_file, Path)}
 
 
-def _from_its_source(digest: str, subject: str, row: Mapping[str, Any], store: Store, emit: Emit) -> Path | Failure:
-    if not row.get("url"):
+def _fetch_or_failure(
+    digest: str, subject: str, image_row: Mapping[str, Any], store: LocalStore, emit: Emit
+) -> Path | Failure:
+    if not image_row.get("url"):
         return Failure(
             f"the bytes of {subject} ({digest[:12]}) are nowhere",
             hint="the file was changed or removed since the plan was made: build it again, or plan again",
         )
-    emit(_waiting(f"fetching {subject} ({amount(row['size'])})"))
+    emit(_waiting_event(f"fetching {subject} ({byte_size(image_row['size'])})"))
     try:
-        return _fetched(Source(url=str(row["url"]), sha256=digest), store)
+        return _fetch_file(Source(url=str(image_row["url"]), sha256=digest), store)
     except Failure as failure:
         return failure
 
 
-def _here(digest: str, file: Path | None, store: Store) -> Path | None:
+def _find_local_file(digest: str, file: Path | None, store: LocalStore) -> Path | None:
     """The file of the folder where it is still that image, else the store's."""
-    if file is not None and file.is_file() and sha256(file) == digest:
+    if file is not None and file.is_file() and file_sha256(file) == digest:
         return file
     return store.find(digest)
 
 
-def _fetched(source: Source, store: Store) -> Path:
-    came = fetcher(store)(source)
-    if isinstance(came, Finding):
-        raise Failure(came.text, hint=came.hint)
-    return came
+def _fetch_file(source: Source, store: LocalStore) -> Path:
+    fetched = url_fetcher(store)(source)
+    if isinstance(fetched, Finding):
+        raise Failure(fetched.summary, hint=fetched.hint)
+    return fetched
 
 
-def _waiting(text: str) -> Waiting:
+def _waiting_event(text: str) -> Waiting:
     from unictl.journal.event import Waiting
 
     return Waiting(at=time.monotonic(), text=text)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from unictl.execution import queries
-from unictl.hosts.connector import connect
-from unictl.instances.observed.host_state import Survey, World
+from unictl.hosts.connector import connect_host
+from unictl.instances.observed.host_state import LiveState, Survey
 from unictl.plan.ingress import config_diff, members
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.reason import Reason
@@ -21,37 +21,49 @@ if TYPE_CHECKING:
     from unictl.plan.model.plan import Plan
 
 
-def explained(made: Plan, fleet: Fleet, world: World) -> Plan:
+def with_config_differences(base_plan: Plan, fleet: Fleet, world: LiveState) -> Plan:
     """The plan, its ingress rows with the fields that differ."""
-    hosts = [change.host for change in made.changes if _asks(change, world)]
+    hosts = [change.host for change in base_plan.changes if _is_changed_ingress(change, world)]
     if not hosts:
-        return made
-    told = queries.ingress_texts(fleet, connect, hosts)
-    wished = {
-        step.host: members.compose(made.owner, step.data["services"])
-        for step in made.steps
-        if step.id in {f"join:{host}" for host in told}
+        return base_plan
+    live_configs = queries.ingress_configs(fleet, connect_host, hosts)
+    desired_configs = {
+        step.host: members.render_config(base_plan.owner, step.data["services"])
+        for step in base_plan.steps
+        if step.id in {f"join:{host}" for host in live_configs}
     }
-    changes = (_explained(each, told, wished, world) if each.subject == "ingress" else each for each in made.changes)
-    return replace(made, changes=tuple(changes))
+    changes = (
+        _with_differences(change_entry, live_configs, desired_configs, world)
+        if change_entry.subject == "ingress"
+        else change_entry
+        for change_entry in base_plan.changes
+    )
+    return replace(base_plan, changes=tuple(changes))
 
 
-def _asks(change: Change, world: World) -> bool:
+def _is_changed_ingress(change: Change, world: LiveState) -> bool:
     """Whether it is a running ingress that is written anew."""
-    said = world.get(change.host)
-    about = change.subject == "ingress" and change.action is Action.ADJUST and change.reason == Reason.INGRESS
-    return about and isinstance(said, Survey) and said.ingress.get("state") == "running"
+    host_survey = world.get(change.host)
+    is_ingress_change = (
+        change.subject == "ingress" and change.action is Action.ADJUST and change.reason == Reason.INGRESS
+    )
+    return is_ingress_change and isinstance(host_survey, Survey) and host_survey.ingress.get("state") == "running"
 
 
-def _explained(
-    change: Change, told: Mapping[str, Mapping[str, str]], wished: Mapping[str, str], world: World
+def _with_differences(
+    change: Change, live_configs: Mapping[str, Mapping[str, str]], desired_configs: Mapping[str, str], world: LiveState
 ) -> Change:
-    said, now = world.get(change.host), told.get(change.host)
+    host_survey, live_config = world.get(change.host), live_configs.get(change.host)
     # Who was asked again may have another by now.
-    if now is None or change.host not in wished or not isinstance(said, Survey) or now["hash"] != said.ingress["hash"]:
+    if (
+        live_config is None
+        or change.host not in desired_configs
+        or not isinstance(host_survey, Survey)
+        or live_config["hash"] != host_survey.ingress["hash"]
+    ):
         return change
-    fields = config_diff.differences(now["text"], wished[change.host])
+    fields = config_diff.differences(live_config["text"], desired_configs[change.host])
     if not fields:
         return change
-    origin = change.origin or next(filter(None, map(config_diff.origin, fields)), ())
+    origin = change.origin or next(filter(None, map(config_diff.field_origin, fields)), ())
     return replace(change, fields=(*change.fields, *fields), detail="", origin=origin)

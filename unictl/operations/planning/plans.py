@@ -15,161 +15,183 @@ from typing import TYPE_CHECKING
 
 from unictl.diagnostics.diagnostic import Problems, Severity
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
+from unictl.diagnostics.resolve import source_line
 from unictl.execution import queries
 from unictl.fleet.model import Fleet
-from unictl.hosts.connector import connect
-from unictl.instances.observed.host_state import Survey, World
-from unictl.operations.planning.prepare import Read, Settled, declared, finish, read, revision, source_of, write_lock
+from unictl.hosts.connector import connect_host
+from unictl.instances.observed.host_state import LiveState, Survey
+from unictl.operations.planning.fleet_files import FleetFiles, PreparedFleet, read_files, require_fleet
+from unictl.operations.planning.fleet_lock import write_lock
+from unictl.operations.planning.prepare import fleet_revision, resolve_fleet
 from unictl.operations.request import FleetRequest
 
 if TYPE_CHECKING:
-    from unictl.images.local_store import Store
-    from unictl.plan.estimates.image_sources import AtHand
+    from unictl.images.local_store import LocalStore
+    from unictl.plan.estimates.image_sources import LocalFiles
     from unictl.plan.model.options import PlanOptions
     from unictl.plan.model.plan import Plan
     from unictl.plan.model.revision import Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ready:
-    """All that a plan needs of this machine. ``wished``: instance name -> fingerprint."""
+class _LocalPreparation:
+    """All that a plan needs of this machine. ``fingerprints``: instance name -> fingerprint."""
 
-    settled: Settled
-    store: Store
+    prepared: PreparedFleet
+    store: LocalStore
     revision: Revision
-    at_hand: AtHand
-    wished: Mapping[str, str]
+    available_images: LocalFiles
+    fingerprints: Mapping[str, str]
 
 
-def plan(request: FleetRequest, options: PlanOptions) -> Plan:
+def make_plan(request: FleetRequest, options: PlanOptions) -> Plan:
     """The plan of a fleet against its hosts; Failures where there can be none. Writes what ``fleet.lock`` lacks."""
     gc.disable()
     try:
-        return _plan(request, options)
+        return _make_plan(request, options)
     finally:
         gc.enable()
 
 
-def _plan(request: FleetRequest, options: PlanOptions) -> Plan:
-    found = read(request)
-    fleet = declared(found)
-    ready: list[_Ready] = []
+def _make_plan(request: FleetRequest, options: PlanOptions) -> Plan:
+    files = read_files(request)
+    fleet = require_fleet(files)
+    preparations: list[_LocalPreparation] = []
 
-    def wished() -> Mapping[str, str]:
-        ready.append(_prepared(found, fleet, request, options))
-        return ready[0].wished
+    def desired_fingerprints() -> Mapping[str, str]:
+        preparations.append(_prepare_local(files, fleet, request, options))
+        return preparations[0].fingerprints
 
-    world = queries.world(fleet, connect, wished)
-    options = replace(options, deleted=_deleted(fleet, world, options))
-    made = _warned(_built(ready[0], world, options), request.process_environment)
-    return replace(made, refusals=_quoted(made.refusals, found), warnings=_quoted(made.warnings, found))
-
-
-def _deleted(fleet: Fleet, world: World, options: PlanOptions) -> tuple[str, ...]:
-    """The volumes to delete that no host has, and that an earlier apply was told to delete: the ledgers are asked only
-    for those that nobody knows."""
-    there = {volume.name for said in world.values() if isinstance(said, Survey) for volume in said.volumes}
-    absent = set(options.allow_volumes) - there
-    if not absent:
-        return ()
-    named = {word for row in queries.ledgers(fleet, connect) for word in row.get("overrides", ())}
-    return tuple(sorted(name for name in absent if f"volume:{name}" in named))
-
-
-def _warned(made: Plan, environment: Mapping[str, str]) -> Plan:
-    """The plan, with what it takes for granted since it cannot be read here."""
-    if not made.secrets:
-        return made
-    from unictl.operations.planning.plan_secrets import told, values
-
-    unread = values(made, environment).unread
-    more = "; the plan takes it to be unchanged, an apply needs it"
-    return replace(made, warnings=(*made.warnings, *told(made, unread, Severity.WARNING, more)))
-
-
-def _prepared(found: Read, fleet: Fleet, request: FleetRequest, options: PlanOptions) -> _Ready:
-    from unictl.images.local_store import Store, place
-    from unictl.instances.desired.instance import fingerprints, wish
-    from unictl.operations.planning import image_transfer
-    from unictl.plan import planner as _  # noqa: F401 - loaded now, needed when the hosts have answered
-
-    store = Store(place(request.process_environment))
-    if options.destroy:
-        from unictl.operations.planning.prepare_readonly import going
-
-        settled = going(found, fleet, whole=not (options.target or options.exclude))
-    else:
-        settled = finish(found, fleet, request, fetch=image_transfer.fetcher(store))
-    if settled.relocked and not (request.locked or request.at):
-        write_lock(settled)
-    return _Ready(
-        settled=settled,
-        store=store,
-        revision=revision(settled),
-        at_hand=image_transfer.at_hand(settled, store),
-        wished=fingerprints(wish(settled.fleet, settled.facts)),
+    world = queries.live_state(fleet, connect_host, desired_fingerprints)
+    options = replace(options, deleted=_already_deleted_volumes(fleet, world, options))
+    new_plan = _with_secret_warnings(_build_plan(preparations[0], world, options), request.process_environment)
+    return replace(
+        new_plan,
+        refusals=_with_source_lines(new_plan.refusals, files),
+        warnings=_with_source_lines(new_plan.warnings, files),
     )
 
 
-def _built(ready: _Ready, world: World, options: PlanOptions) -> Plan:
+def _already_deleted_volumes(fleet: Fleet, world: LiveState, options: PlanOptions) -> tuple[str, ...]:
+    """The volumes to delete that no host has, and that an earlier apply was told to delete: the ledgers are asked only
+    for those that nobody knows."""
+    existing_volumes = {
+        volume.name
+        for host_survey in world.values()
+        if isinstance(host_survey, Survey)
+        for volume in host_survey.volumes
+    }
+    absent = set(options.allow_volumes) - existing_volumes
+    if not absent:
+        return ()
+    recorded_overrides = {
+        word for ledger_row in queries.ledger_entries(fleet, connect_host) for word in ledger_row.get("overrides", ())
+    }
+    return tuple(sorted(name for name in absent if f"volume:{name}" in recorded_overrides))
+
+
+def _with_secret_warnings(new_plan: Plan, environment: Mapping[str, str]) -> Plan:
+    """The plan, with what it takes for granted since it cannot be read here."""
+    if not new_plan.secrets:
+        return new_plan
+    from unictl.operations.planning.plan_secrets import read_plan_secrets, unreadable_secrets
+
+    unread = read_plan_secrets(new_plan, environment).unreadable
+    suffix = "; the plan takes it to be unchanged, an apply needs it"
+    return replace(
+        new_plan, warnings=(*new_plan.warnings, *unreadable_secrets(new_plan, unread, Severity.WARNING, suffix))
+    )
+
+
+def _prepare_local(files: FleetFiles, fleet: Fleet, request: FleetRequest, options: PlanOptions) -> _LocalPreparation:
+    from unictl.images.local_store import LocalStore, default_store_directory
+    from unictl.instances.desired.instance import desired_instances, requested_fingerprints
     from unictl.operations.planning import image_transfer
-    from unictl.operations.planning.ingress_diff import explained
+    from unictl.plan import planner as _  # noqa: F401 - loaded now, needed when the hosts have answered
+
+    store = LocalStore(default_store_directory(request.process_environment))
+    if options.destroy:
+        from unictl.operations.planning.prepare_readonly import prepare_destroy
+
+        prepared = prepare_destroy(files, fleet, is_whole=not (options.target or options.exclude))
+    else:
+        prepared = resolve_fleet(files, fleet, request, fetch=image_transfer.url_fetcher(store))
+    if prepared.lock_changes and not (request.locked or request.at):
+        write_lock(prepared)
+    return _LocalPreparation(
+        prepared=prepared,
+        store=store,
+        revision=fleet_revision(prepared),
+        available_images=image_transfer.available_images(prepared, store),
+        fingerprints=requested_fingerprints(desired_instances(prepared.fleet, prepared.facts)),
+    )
+
+
+def _build_plan(local: _LocalPreparation, world: LiveState, options: PlanOptions) -> Plan:
+    from unictl.operations.planning import image_transfer
+    from unictl.operations.planning.ingress_diff import with_config_differences
     from unictl.plan.planner import build
 
-    settled = ready.settled
+    prepared = local.prepared
     try:
-        made = build(
-            settled.fleet,
-            settled.facts,
-            settled.endpoints,
+        new_plan = build(
+            prepared.fleet,
+            prepared.facts,
+            prepared.endpoints,
             world,
-            revision=ready.revision,
+            revision=local.revision,
             options=options,
-            places=settled.read.loaded.places,
-            at_hand=ready.at_hand,
+            places=prepared.files.loaded.places,
+            local_files=local.available_images,
         )
     except ValueError as error:
         # A selector that cannot be read; everything else a plan has to say is in the plan.
         raise UsageFailure(str(error)) from None
-    made = explained(made, settled.fleet, world)
-    image_transfer.keep(made, settled, ready.store)
-    return replace(made, facts={**made.facts, **_display(settled, made), "reached": _reached(world)})
+    new_plan = with_config_differences(new_plan, prepared.fleet, world)
+    image_transfer.cache_images(new_plan, prepared, local.store)
+    return replace(
+        new_plan, facts={**new_plan.facts, **_display_facts(prepared, new_plan), "reached": _query_costs(world)}
+    )
 
 
-def _quoted(problems: Problems, found: Read) -> Problems:
+def _with_source_lines(problems: Problems, files: FleetFiles) -> Problems:
     """The problems with the lines that they are about."""
-    return tuple(replace(each, source=source_of(each.place, found.texts)) for each in problems)
+    return tuple(replace(problem, source=source_line(problem.place, files.texts)) for problem in problems)
 
 
-def _display(settled: Settled, made: Plan) -> dict[str, object]:
+def _display_facts(prepared: PreparedFleet, new_plan: Plan) -> dict[str, object]:
     """What a person is shown or an apply of a saved plan needs to find again; in no hash."""
-    places = settled.read.loaded.places
-    origins = {change.origin for change in made.changes if change.origin}
-    origins |= {("secrets", name) for name in made.secrets}
-    shown = {origin: origin for origin in origins}
+    places = prepared.files.loaded.places
+    origins = {change.origin for change in new_plan.changes if change.origin}
+    origins |= {("secrets", name) for name in new_plan.secrets}
+    nearest_origins = {origin: origin for origin in origins}
     for origin in origins:
-        while shown[origin] and shown[origin] not in places:
-            shown[origin] = shown[origin][:-1]
+        while nearest_origins[origin] and nearest_origins[origin] not in places:
+            nearest_origins[origin] = nearest_origins[origin][:-1]
     return {
-        "places": {_dotted(origin): str(places[near]) for origin, near in sorted(shown.items(), key=str) if near},
-        "folder": str(settled.read.folder.resolve()),
-        "relocked": list(settled.relocked),
+        "places": {
+            _dotted_path(origin): str(places[nearest])
+            for origin, nearest in sorted(nearest_origins.items(), key=str)
+            if nearest
+        },
+        "folder": str(prepared.files.folder.resolve()),
+        "relocked": list(prepared.lock_changes),
         "secrets": {
-            name: {"env": secret.env, "file": secret.file} for name, secret in sorted(settled.fleet.secrets.items())
+            name: {"env": secret.env, "file": secret.file} for name, secret in sorted(prepared.fleet.secrets.items())
         },
     }
 
 
-def _reached(world: World) -> dict[str, dict[str, int]]:
+def _query_costs(world: LiveState) -> dict[str, dict[str, int]]:
     """What asking each host took."""
     return {
-        host: {"round_trips": said.round_trips, "took_ms": round(said.took * 1000)}
-        for host, said in sorted(world.items())
-        if isinstance(said, Survey)
+        host: {"round_trips": host_survey.round_trips, "took_ms": round(host_survey.took * 1000)}
+        for host, host_survey in sorted(world.items())
+        if isinstance(host_survey, Survey)
     }
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
+def _dotted_path(path: tuple[str | int, ...]) -> str:
     return ".".join(str(part) for part in path)
 
 
@@ -178,22 +200,22 @@ def is_planfile(path: Path) -> bool:
     return path.is_file() and path.suffix not in (".yaml", ".yml")
 
 
-def save(made: Plan, path: Path) -> None:
+def save(saved_plan: Plan, path: Path) -> None:
     """Writes a plan, readable by its owner only; whole or not at all."""
     from unictl.plan.file import planfile
 
-    write(path, planfile.dump(made))
+    write_private(path, planfile.dump(saved_plan))
 
 
-def write(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Writes what shows a plan, readable by its owner only; whole or not at all."""
     if path.is_dir():
         raise Failure(f"the plan cannot be saved to {path}: {os.strerror(EISDIR)}", hint="name a file in it")
-    aside = path.with_name(path.name + ".new")
+    temporary_path = path.with_name(path.name + ".new")
     try:
-        aside.write_text(text)
-        aside.chmod(0o600)
-        aside.replace(path)
+        temporary_path.write_text(text)
+        temporary_path.chmod(0o600)
+        temporary_path.replace(path)
     except OSError as error:
         raise Failure(f"the plan cannot be saved to {path}: {error.strerror}") from None
 
@@ -203,10 +225,10 @@ def open_plan(path: Path) -> Plan:
     from unictl.plan.file import planfile
 
     try:
-        made = planfile.load(path.read_text())
+        saved_plan = planfile.load(path.read_text())
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidFleet(f"{path} is no saved plan: it is no text", hint="unictl plan -out FILE writes one") from None
     # What was written into the lock when it was made was told then.
-    return replace(made, facts={key: value for key, value in made.facts.items() if key != "relocked"})
+    return replace(saved_plan, facts={key: value for key, value in saved_plan.facts.items() if key != "relocked"})

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unictl.images.local_store import Store, place
-from unictl.operations.planning.image_transfer import fetcher
-from unictl.operations.planning.prepare import settle, write_lock
+from unictl.images.local_store import LocalStore, default_store_directory
+from unictl.operations.planning.fleet_lock import write_lock
+from unictl.operations.planning.image_transfer import url_fetcher
+from unictl.operations.planning.prepare import prepare_fleet
 from unictl.operations.request import FleetRequest
 
 
@@ -17,8 +18,8 @@ class LockResult:
     path: Path
 
 
-def lock(request: FleetRequest) -> LockResult:
+def pin_fleet(request: FleetRequest) -> LockResult:
     """Pins the digests of the images as they are now, and a number of its own for every endpoint."""
-    fetch = fetcher(Store(place(request.process_environment)))
-    settled = settle(replace(request, locked=False), fetch=fetch, renumber=True)
-    return LockResult(changed=(*settled.relocked, *settled.learned), path=write_lock(settled))
+    fetch = url_fetcher(LocalStore(default_store_directory(request.process_environment)))
+    prepared = prepare_fleet(replace(request, locked=False), fetch=fetch, renumber=True)
+    return LockResult(changed=(*prepared.lock_changes, *prepared.lock_additions), path=write_lock(prepared))

@@ -11,132 +11,149 @@ from typing import Any
 
 from unictl.fleet.model import Fleet, Service
 from unictl.fleet.names import instance_name
-from unictl.instances.desired.instance import Wished
+from unictl.instances.desired.instance import DesiredInstance
 from unictl.instances.desired.spec import FleetFacts
-from unictl.instances.launch.addresses import resolve
-from unictl.instances.observed.host_state import LiveInstance, Silent, Survey, World, remembered_host
-from unictl.plan.context.failed_rollouts import Failed, failed_before
+from unictl.instances.launch.addresses import resolve_references
+from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey, UnreachableHost, parse_remembered_host
+from unictl.plan.context.failed_rollouts import FailedFingerprints, failed_fingerprints
 from unictl.plan.model.options import PlanOptions
 
-Lives = Mapping[str, tuple[LiveInstance, ...]]
+LiveByName = Mapping[str, tuple[LiveInstance, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """``lives`` are by wished name: a renamed instance stands under its new one. ``lost`` hosts are declared dead, and
-    not in ``world``; ``returned`` are those of them that answer.
+class PlanContext:
+    """``live_by_name`` are by wished name: a renamed instance stands under its new one.
 
-    ``opaque``: somebody on a silent host may be behind an ingress, and where is not known: writing it anew would take
-    them out. ``volumes`` are those that a host shows, and that host; ``retired`` the highest
-    launch number that was retired, by name; ``had_ingress``: as last applied; ``failed``: see ``plan.memory``.
-    ``meant`` remembers what references mean, ``drifts`` how specs differ (``plan.drift``).
+    ``lost_hosts`` hosts are declared dead, and not in ``live_state``; ``returned`` are those of them that answer.
+
+    ``ingress_unknown``: somebody on a silent host may be behind an ingress, and where is not known: writing it anew
+    would take them out. ``volume_hosts`` are those that a host shows, and that host; ``retired_launches`` the highest
+    launch number that was retired, by name; ``previous_ingress_hosts``: as last applied; ``failed_fingerprints``: see
+    ``plan.memory``. ``_resolved_cache`` remembers what references mean, ``drift_cache`` how specs differ
+    (``plan.drift``).
     """
 
     fleet: Fleet
     facts: FleetFacts
     endpoints: Mapping[str, int]
     options: PlanOptions
-    wished: tuple[Wished, ...]
-    world: World
-    answered: Mapping[str, Survey]
-    silent: Mapping[str, str]
-    lost: frozenset[str]
+    desired: tuple[DesiredInstance, ...]
+    live_state: LiveState
+    surveys: Mapping[str, Survey]
+    unreachable: Mapping[str, str]
+    lost_hosts: frozenset[str]
     returned: Mapping[str, Survey]
-    lives: Lives
-    volumes: Mapping[str, str]
-    retired: Mapping[str, int]
-    had_ingress: frozenset[str]
-    opaque: bool
-    failed: Failed
+    live_by_name: LiveByName
+    volume_hosts: Mapping[str, str]
+    retired_launches: Mapping[str, int]
+    previous_ingress_hosts: frozenset[str]
+    ingress_unknown: bool
+    failed_fingerprints: FailedFingerprints
     commit: str = ""
-    meant: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    drifts: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    _resolved_cache: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    drift_cache: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
-    def service(self, wished: Wished) -> Service:
+    def service(self, desired: DesiredInstance) -> Service:
         """The service this is a replica of."""
-        return self.fleet.services[wished.service]
+        return self.fleet.services[desired.service]
 
-    def resolved(self, wished: Wished, host: str) -> Mapping[str, str]:
+    def resolved_references(self, desired: DesiredInstance, host: str) -> Mapping[str, str]:
         """What its references to services mean: an endpoint is the same for every replica of it, wherever."""
-        if wished.service not in self.meant:
-            meant = resolve(self.fleet, wished, host, self.endpoints)
-            self.meant[wished.service] = {name: value for name, value in meant.items() if name.startswith("service.")}
-        return self.meant[wished.service]
+        if desired.service not in self._resolved_cache:
+            references = resolve_references(self.fleet, desired, host, self.endpoints)
+            self._resolved_cache[desired.service] = {
+                name: value for name, value in references.items() if name.startswith("service.")
+            }
+        return self._resolved_cache[desired.service]
 
-    def silent_ingresses(self) -> tuple[str, ...]:
+    def unreachable_ingresses(self) -> tuple[str, ...]:
         """Hosts that may route to an instance and do not answer."""
-        return tuple(sorted(host for host in self.silent if self.fleet.hosts[host].ingress or host in self.had_ingress))
+        return tuple(
+            sorted(
+                host
+                for host in self.unreachable
+                if self.fleet.hosts[host].ingress or host in self.previous_ingress_hosts
+            )
+        )
 
 
-def look(
+def build_context(
     fleet: Fleet,
     facts: FleetFacts,
     endpoints: Mapping[str, int],
-    world: World,
+    live_state: LiveState,
     *,
-    wished: tuple[Wished, ...],
+    desired: tuple[DesiredInstance, ...],
     options: PlanOptions,
     commit: str = "",
-) -> Situation:
+) -> PlanContext:
     """The situation of a fleet: its hosts sorted by whether they answered, its instances by name."""
-    lost = frozenset(name for name, host in fleet.hosts.items() if host.lost)
-    returned = {host: said for host in sorted(lost) if isinstance(said := world.get(host), Survey)}
-    world = {host: said for host, said in world.items() if host not in returned}
-    answered = {host: said for host in sorted(world) if isinstance(said := world[host], Survey)}
-    silent = {h: _why(world.get(h)) for h in sorted(fleet.hosts) if h not in answered and h not in lost}
-    lives = _lives(fleet, answered)
-    return Situation(
+    lost_hosts = frozenset(name for name, host in fleet.hosts.items() if host.lost)
+    returned = {host: survey for host in sorted(lost_hosts) if isinstance(survey := live_state.get(host), Survey)}
+    live_state = {host: survey for host, survey in live_state.items() if host not in returned}
+    surveys = {host: survey for host in sorted(live_state) if isinstance(survey := live_state[host], Survey)}
+    unreachable = {
+        host_name: _unreachable_reason(live_state.get(host_name))
+        for host_name in sorted(fleet.hosts)
+        if host_name not in surveys and host_name not in lost_hosts
+    }
+    live_by_name = _live_by_name(fleet, surveys)
+    return PlanContext(
         fleet=fleet,
         facts=facts,
         endpoints=endpoints,
         options=options,
         commit=commit,
-        wished=wished,
-        world=world,
-        answered=answered,
-        silent=silent,
-        lost=lost,
+        desired=desired,
+        live_state=live_state,
+        surveys=surveys,
+        unreachable=unreachable,
+        lost_hosts=lost_hosts,
         returned=returned,
-        lives=lives,
-        volumes={volume.name: host for host, said in answered.items() for volume in said.volumes},
-        retired=_retired(answered.values()),
-        had_ingress=_had_ingress(answered.values()) if silent else frozenset(),
-        failed=failed_before(answered.values()),
-        opaque=bool(silent) and any(w.ports and w.name not in lives for w in wished),
+        live_by_name=live_by_name,
+        volume_hosts={volume.name: host for host, survey in surveys.items() for volume in survey.volumes},
+        retired_launches=_highest_retired_launches(surveys.values()),
+        previous_ingress_hosts=_previous_ingress_hosts(surveys.values()) if unreachable else frozenset(),
+        failed_fingerprints=failed_fingerprints(surveys.values()),
+        ingress_unknown=bool(unreachable)
+        and any(instance.ports and instance.name not in live_by_name for instance in desired),
     )
 
 
-def _retired(surveys: Iterable[Survey]) -> Mapping[str, int]:
-    found: dict[str, int] = {}
-    for said in surveys:
-        for name, launch in said.retired.items():
-            found[name] = max(launch, found.get(name, 0))
-    return found
+def _highest_retired_launches(surveys: Iterable[Survey]) -> Mapping[str, int]:
+    launches: dict[str, int] = {}
+    for survey in surveys:
+        for name, launch in survey.retired.items():
+            launches[name] = max(launch, launches.get(name, 0))
+    return launches
 
 
-def _had_ingress(surveys: Iterable[Survey]) -> frozenset[str]:
+def _previous_ingress_hosts(surveys: Iterable[Survey]) -> frozenset[str]:
     """Hosts that had an ingress when the fleet was last applied, as others remember."""
-    rows = {row for said in surveys for row in said.hosts or ()}
-    return frozenset(host.name for host in map(remembered_host, rows) if host.ingress)
+    host_texts = {host_text for survey in surveys for host_text in survey.hosts or ()}
+    return frozenset(host.name for host in map(parse_remembered_host, host_texts) if host.ingress)
 
 
-def _why(said: Survey | Silent | None) -> str:
-    if not isinstance(said, Silent):
+def _unreachable_reason(reply: Survey | UnreachableHost | None) -> str:
+    if not isinstance(reply, UnreachableHost):
         return "it was not asked"
-    return f"{said.why} ({said.hint})" if said.hint else said.why
+    return f"{reply.reason} ({reply.hint})" if reply.hint else reply.reason
 
 
-def _lives(fleet: Fleet, answered: Mapping[str, Survey]) -> Lives:
-    renamed = {service.was: service for service in fleet.services.values() if service.was not in (*fleet.services, "")}
-    lives: defaultdict[str, list[LiveInstance]] = defaultdict(list)
-    for host in answered.values():
-        for live in host.instances:
-            lives[_name(live, renamed)].append(live)
-    return {name: tuple(found) for name, found in lives.items()}
+def _live_by_name(fleet: Fleet, surveys: Mapping[str, Survey]) -> LiveByName:
+    service_by_old_name = {
+        service.was: service for service in fleet.services.values() if service.was not in (*fleet.services, "")
+    }
+    by_name: defaultdict[str, list[LiveInstance]] = defaultdict(list)
+    for survey in surveys.values():
+        for live in survey.instances:
+            by_name[_desired_name(live, service_by_old_name)].append(live)
+    return {name: tuple(instances) for name, instances in by_name.items()}
 
 
-def _name(live: LiveInstance, renamed: Mapping[str, Service]) -> str:
-    service = renamed.get(live.service)
+def _desired_name(live: LiveInstance, service_by_old_name: Mapping[str, Service]) -> str:
+    service = service_by_old_name.get(live.service)
     if service is None or live.ordinal >= service.replicas:
         return live.name
     return instance_name(service.name, live.ordinal)

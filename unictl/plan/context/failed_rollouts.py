@@ -9,25 +9,25 @@ from collections.abc import Iterable, Mapping
 
 from unictl.instances.observed.host_state import Survey
 
-Failed = Mapping[str, frozenset[str]]
+FailedFingerprints = Mapping[str, frozenset[str]]
 """Service -> the fingerprints that failed."""
 
 
-def failed_before(surveys: Iterable[Survey]) -> Failed:
+def failed_fingerprints(surveys: Iterable[Survey]) -> FailedFingerprints:
     """What the gates of earlier applies found unhealthy, and none has found healthy since.
 
     Every host knows the applies that touched it: the latest word on a fingerprint counts, whoever has it. What passed
     its gate on any host is good, whatever was said of another replica.
     """
     surveys = tuple(surveys)
-    said: dict[tuple[str, str], tuple[float, bool]] = {}
-    for row in (row for each in surveys for row in each.gates):
-        about, word = (row["service"], row["fingerprint"]), (float(row["at"]), bool(row["healthy"]))
-        said[about] = max(word, said.get(about, word))
-    bad = {about for about, (_, healthy) in said.items() if not healthy}
-    if bad:
-        bad -= {(live.service, live.fingerprint) for each in surveys for live in each.instances if live.proven}
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for service, fingerprint in bad:
-        found[service].add(fingerprint)
-    return {service: frozenset(each) for service, each in sorted(found.items())}
+    latest_results: dict[tuple[str, str], tuple[float, bool]] = {}
+    for gate in (gate for item in surveys for gate in item.gates):
+        subject, result = (gate["service"], gate["fingerprint"]), (float(gate["at"]), bool(gate["healthy"]))
+        latest_results[subject] = max(result, latest_results.get(subject, result))
+    unhealthy = {subject for subject, (_, healthy) in latest_results.items() if not healthy}
+    if unhealthy:
+        unhealthy -= {(live.service, live.fingerprint) for item in surveys for live in item.instances if live.proven}
+    by_service: defaultdict[str, set[str]] = defaultdict(set)
+    for service, fingerprint in unhealthy:
+        by_service[service].add(fingerprint)
+    return {service: frozenset(item) for service, item in sorted(by_service.items())}

@@ -9,9 +9,9 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from unictl.fleet.model import Policy
-from unictl.fleet.quantities import Share, share
-from unictl.instances.observed.host_state import RememberedHost, Survey, remembered_host
-from unictl.plan.context.context import Situation
+from unictl.fleet.quantities import Share, parse_share
+from unictl.instances.observed.host_state import RememberedHost, Survey, parse_remembered_host
+from unictl.plan.context.context import PlanContext
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
@@ -26,89 +26,107 @@ def policy_json(policy: Policy) -> dict[str, Any]:
     }
 
 
-def hosts_json(s: Situation, stays: Container[str] = ()) -> list[str]:
+def hosts_json(context: PlanContext, hosts_in_use: Container[str] = ()) -> list[str]:
     """The hosts as remembered, by id: another name is no other host. ``leaving``: it may leave the fleet file, which
-    a drained host may not while something still ``stays`` on it, nor while it does not answer."""
-    known = {row.name: row for row, _ in _rows(s) if row.id} if s.silent or s.lost else {}
+    a drained host may not while something still ``hosts_in_use`` on it, nor while it does not answer."""
+    remembered_hosts = (
+        {remembered.name: remembered for remembered, _ in _remembered_hosts(context) if remembered.id}
+        if context.unreachable or context.lost_hosts
+        else {}
+    )
     return [
         RememberedHost(
             name=name,
-            id=s.answered[name].host_id if name in s.answered else known[name].id if name in known else "",
-            leaving=host.lost or (host.drain and _drained(s, name, known.get(name), stays)),
+            id=context.surveys[name].host_id
+            if name in context.surveys
+            else remembered_hosts[name].id
+            if name in remembered_hosts
+            else "",
+            leaving=host.lost or (host.drain and _is_drained(context, name, remembered_hosts.get(name), hosts_in_use)),
             ingress=host.ingress,
         ).text
-        for name, host in sorted(s.fleet.hosts.items())
+        for name, host in sorted(context.fleet.hosts.items())
     ]
 
 
-def _drained(s: Situation, name: str, known: RememberedHost | None, stays: Container[str]) -> bool:
-    return name not in stays if name in s.answered else known is not None and known.leaving
+def _is_drained(
+    context: PlanContext, name: str, remembered: RememberedHost | None, hosts_in_use: Container[str]
+) -> bool:
+    return name not in hosts_in_use if name in context.surveys else remembered is not None and remembered.leaving
 
 
-def _rows(s: Situation) -> Iterator[tuple[RememberedHost, str]]:
+def _remembered_hosts(context: PlanContext) -> Iterator[tuple[RememberedHost, str]]:
     """Every remembered host and who remembers it; what many remember alike is looked at once."""
     seen: set[tuple[str, ...]] = set()
-    for host, said in s.answered.items():
-        if said.hosts and said.hosts not in seen:
-            seen.add(said.hosts)
-            for row in said.hosts:
-                if " " in row:
+    for host, survey in context.surveys.items():
+        if survey.hosts and survey.hosts not in seen:
+            seen.add(survey.hosts)
+            for host_text in survey.hosts:
+                if " " in host_text:
                     # What is written otherwise was damaged, which its host says.
-                    yield remembered_host(row), host
+                    yield parse_remembered_host(host_text), host
 
 
-def differs(said: Survey, policy: Mapping[str, Any], hosts: tuple[str, ...]) -> bool:
+def is_outdated(survey: Survey, policy: Mapping[str, Any], hosts: tuple[str, ...]) -> bool:
     """Whether a host remembers something else, or nothing."""
-    return said.policy != policy or said.hosts != hosts
+    return survey.policy != policy or survey.hosts != hosts
 
 
-def stricter(s: Situation) -> tuple[Policy, ...]:
+def effective_policies(context: PlanContext) -> tuple[Policy, ...]:
     """The policies that rule: the new one, and every one that a host remembers. All have to agree."""
     remembered: list[Mapping[str, Any]] = []
-    for said in s.answered.values():
-        if said.policy and said.policy not in remembered:
-            remembered.append(said.policy)
-    return (s.fleet.policy, *map(_policy, remembered))
+    for survey in context.surveys.values():
+        if survey.policy and survey.policy not in remembered:
+            remembered.append(survey.policy)
+    return (context.fleet.policy, *map(_decode_policy, remembered))
 
 
-def _policy(row: Mapping[str, Any]) -> Policy:
+def _decode_policy(document: Mapping[str, Any]) -> Policy:
     return Policy(
-        max_destroy=_share(row.get("max_destroy")) or Policy().max_destroy,
-        max_changes=_share(row.get("max_changes")),
-        require_clean_tree=bool(row.get("require_clean_tree")),
-        require_health=bool(row.get("require_health")),
+        max_destroy=_decode_share(document.get("max_destroy")) or Policy().max_destroy,
+        max_changes=_decode_share(document.get("max_changes")),
+        require_clean_tree=bool(document.get("require_clean_tree")),
+        require_health=bool(document.get("require_health")),
     )
 
 
-def _share(text: Any) -> Share | None:
+def _decode_share(text: Any) -> Share | None:
     """None also where it is damaged: then it rules nothing."""
     try:
-        return share(text) if text is not None else None
+        return parse_share(text) if text is not None else None
     except ValueError:
         return None
 
 
-def left(s: Situation) -> Mapping[str, str]:
+def removed_hosts(context: PlanContext) -> Mapping[str, str]:
     """Hosts that were in the fleet as last applied, may not leave it, and are in it no more: name -> who remembers."""
-    ids = {said.host_id for said in s.answered.values()}
+    host_ids = {survey.host_id for survey in context.surveys.values()}
     return {
-        row.name: host
-        for row, host in _rows(s)
-        if row.name not in s.fleet.hosts and row.id not in ids and not row.leaving
+        remembered.name: host
+        for remembered, host in _remembered_hosts(context)
+        if remembered.name not in context.fleet.hosts and remembered.id not in host_ids and not remembered.leaving
     }
 
 
-def changed(s: Situation) -> Mapping[str, str]:
+def replaced_hosts(context: PlanContext) -> Mapping[str, str]:
     """Hosts of the fleet that are another machine or store than when it was last applied, while the one of then is
     nowhere to be seen: name -> who remembers.
 
     What one host remembers, and another does not any more, is old: an apply has taken in the machine that is there
     now, while that one was silent.
     """
-    ids = {said.host_id for said in s.answered.values()}
-    taken_in = {row.name for row, _ in _rows(s) if row.name in s.answered and row.id == s.answered[row.name].host_id}
+    host_ids = {survey.host_id for survey in context.surveys.values()}
+    adopted_names = {
+        remembered.name
+        for remembered, _ in _remembered_hosts(context)
+        if remembered.name in context.surveys and remembered.id == context.surveys[remembered.name].host_id
+    }
     return {
-        row.name: host
-        for row, host in _rows(s)
-        if row.name in s.answered and row.id and row.id not in ids and not row.leaving and row.name not in taken_in
+        remembered.name: host
+        for remembered, host in _remembered_hosts(context)
+        if remembered.name in context.surveys
+        and remembered.id
+        and remembered.id not in host_ids
+        and not remembered.leaving
+        and remembered.name not in adopted_names
     }

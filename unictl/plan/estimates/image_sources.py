@@ -7,47 +7,58 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from unictl.diagnostics.finding import Finding
-from unictl.plan.context.context import Situation
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.context.context import PlanContext
+from unictl.plan.model.step import Step, StepKind
 from unictl.plan.rollout import step_factory
 
-AtHand = Mapping[str, Mapping[str, Any]]
+LocalFiles = Mapping[str, Mapping[str, Any]]
 """Digest -> ``{path}`` in the fleet's folder or ``{stored: true}``, of what lies on this machine."""
 
 
-def origins(s: Situation, steps: Iterable[Step], at_hand: AtHand | None) -> dict[str, dict[str, Any]]:
-    """By digest: {name, part, size} and every place that is known. ``at_hand`` None: files are taken to be there."""
-    known = step_factory.files(s.facts)
-    staged = sorted({each.data["digest"] for each in steps if each.kind is Kind.STAGE})
-    return {sha: _origin(s, sha, known[sha], at_hand) for sha in staged if sha in known}
+def find_sources(
+    context: PlanContext, steps: Iterable[Step], local_files: LocalFiles | None
+) -> dict[str, dict[str, Any]]:
+    """By digest: {name, part, size} and every place that is known.
+
+    ``local_files`` None: files are taken to be there.
+    """
+    files = step_factory.image_files(context.facts)
+    staged = sorted({step.data["digest"] for step in steps if step.kind is StepKind.STAGE})
+    return {digest: _source_of(context, digest, files[digest], local_files) for digest in staged if digest in files}
 
 
-def _origin(s: Situation, sha: str, file: step_factory.File, at_hand: AtHand | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": file.image, "part": file.part, "size": file.size}
-    path, url = _declared(s, file)
-    row |= ({"path": path} if path else {}) if at_hand is None else at_hand.get(sha, {})
-    holder = next((host for host, said in s.answered.items() if sha in said.images), "")
-    if holder and at_hand is not None and sha not in at_hand:
-        row["host"] = holder
-    return row | ({"url": url} if url else {})
+def _source_of(
+    context: PlanContext, digest: str, file: step_factory.ImageFile, local_files: LocalFiles | None
+) -> dict[str, Any]:
+    source: dict[str, Any] = {"name": file.image, "part": file.part, "size": file.size}
+    path, url = _declared_source(context, file)
+    source |= ({"path": path} if path else {}) if local_files is None else local_files.get(digest, {})
+    holder = next((host for host, survey in context.surveys.items() if digest in survey.images), "")
+    if holder and local_files is not None and digest not in local_files:
+        source["host"] = holder
+    return source | ({"url": url} if url else {})
 
 
-def _declared(s: Situation, file: step_factory.File) -> tuple[str, str]:
+def _declared_source(context: PlanContext, file: step_factory.ImageFile) -> tuple[str, str]:
     """Path and URL as the fleet file has them."""
-    image = s.fleet.images.get(file.image)
+    image = context.fleet.images.get(file.image)
     source = getattr(image, file.part, None) if image else None
     if source is None:
         return file.image.removeprefix("file:") if file.image.startswith("file:") else "", ""
     return source.path, source.url
 
 
-def missing(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def missing_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """What is to be brought, and nobody has."""
-    for sha, row in rows.items():
-        if not {"path", "stored", "host", "url"} & set(row):
-            what = row["name"].removeprefix("file:") if row["part"] == "content" else f"{row['name']}.{row['part']}"
-            text = f"the bytes of {what} ({sha[:12]}) are nowhere: not in the fleet's folder, not in this machine's"
+    for digest, source in sources.items():
+        if not {"path", "stored", "host", "url"} & set(source):
+            label = (
+                source["name"].removeprefix("file:")
+                if source["part"] == "content"
+                else f"{source['name']}.{source['part']}"
+            )
+            text = f"the bytes of {label} ({digest[:12]}) are nowhere: not in the fleet's folder, not in this machine's"
             text += " store, on no host that answered"
-            path = ("images", row["name"], row["part"])
+            path = ("images", source["name"], source["part"])
             hint = "build it again or get the file back: fleet.lock pins what it was"
-            yield Finding(path=path, code="image-nowhere", text=text, hint=hint)
+            yield Finding(path=path, code="image-nowhere", summary=text, hint=hint)

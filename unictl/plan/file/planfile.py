@@ -16,235 +16,245 @@ from unictl.diagnostics.diagnostic import Diagnostic, Severity
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.diagnostics.place import Place
 from unictl.fleet.model import Port
-from unictl.instances.desired.instance import Located, Wished
+from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
-from unictl.plan.estimates.headroom import AMOUNTS
+from unictl.plan.estimates.headroom import HEADROOM_FIELDS
 from unictl.plan.file.approval import approval_hash
 from unictl.plan.ingress.members import Membership
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import FORMAT_VERSION, Endpoint, Plan
 from unictl.plan.model.revision import Revision
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 
-_HASHED = ({each.name for each in fields(Plan)} | {"servers", "remembered"}) - {"facts", "tightest", "warnings"}
+_HASHED_FIELDS = ({each.name for each in fields(Plan)} | {"servers", "remembered"}) - {"facts", "tightest", "warnings"}
 _MAJOR, _MINOR = (int(part) for part in FORMAT_VERSION.split("."))
-_AGAIN = "plan again with this unictl"
+_PLAN_AGAIN = "plan again with this unictl"
 
 
 def dump(plan: Plan) -> str:
     """The plan file: one JSON document, on one line, its keys sorted."""
-    return _canonical(document(plan)) + "\n"
+    return _canonical_json(plan_document(plan)) + "\n"
 
 
-def document(plan: Plan) -> dict[str, Any]:
+def plan_document(plan: Plan) -> dict[str, Any]:
     """The plan file as a tree, with the plan's hash and its approval hash."""
     plain = plan_json(plan)
-    return {**plain, "hash": _hash(plain), "approval_hash": approval_hash(plan)}
+    return {**plain, "hash": _sha256(plain), "approval_hash": approval_hash(plan)}
 
 
 def load(text: str) -> Plan:
     """The plan of a plan file; InvalidFleet where it is none, is of a newer major version, or was changed."""
     try:
         plain = json.loads(text)
-        major, minor = _version(plain["format_version"])
+        major, minor = _parse_version(plain["format_version"])
     except (ValueError, KeyError, TypeError):
         raise InvalidFleet("this is no plan file", hint="make one with: unictl plan -out FILE") from None
     if major > _MAJOR:
-        told = f"this plan file was written by a newer unictl: its format is {major}.{minor}, this one reads {_MAJOR}.x"
-        raise InvalidFleet(told, hint=f"upgrade unictl, or {_AGAIN}")
-    if _MINOR >= minor >= 1 and plain.get("hash") != _hash(plain):
-        raise InvalidFleet("this plan file was changed after it was made", hint=_AGAIN)
+        summary = (
+            f"this plan file was written by a newer unictl: its format is {major}.{minor}, this one reads {_MAJOR}.x"
+        )
+        raise InvalidFleet(summary, hint=f"upgrade unictl, or {_PLAN_AGAIN}")
+    if _MINOR >= minor >= 1 and plain.get("hash") != _sha256(plain):
+        raise InvalidFleet("this plan file was changed after it was made", hint=_PLAN_AGAIN)
     try:
-        return _plan(plain)
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise InvalidFleet(f"this plan file is damaged: {problem!r}", hint=_AGAIN) from None
+        return _decode_plan(plain)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidFleet(f"this plan file is damaged: {error!r}", hint=_PLAN_AGAIN) from None
 
 
-def _version(text: str) -> tuple[int, int]:
+def _parse_version(text: str) -> tuple[int, int]:
     major, minor = str(text).split(".")
     return int(major), int(minor)
 
 
 def plan_hash(plan: Plan) -> str:
     """What identifies a plan, whatever is only shown of it."""
-    return _hash(plan_json(plan))
+    return _sha256(plan_json(plan))
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plain form of a plan, without its hashes. A launch document stands once, in its step."""
-    plain = {each.name: getattr(plan, each.name) for each in fields(plan)}
-    servers, remembered = _Servers(), _remembered(plan)
+    plain = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    servers, remembered = _ServerTable(), _remembered_data(plan)
     return plain | {
         "format_version": FORMAT_VERSION,
         "revision": asdict(plan.revision),
         "changes": [_change_json(change) for change in plan.changes],
         "steps": [_step_json(step, servers, remembered) for step in plan.steps],
         "remembered": remembered,
-        "membership": {host: servers.packed(services) for host, services in plan.membership.items()},
-        "servers": servers.rows,
+        "membership": {host: servers.pack(services) for host, services in plan.membership.items()},
+        "servers": servers.servers,
         "endpoints": [asdict(endpoint) for endpoint in plan.endpoints],
         "refusals": [_problem_json(problem) for problem in plan.refusals],
         "warnings": [_problem_json(problem) for problem in plan.warnings],
     }
 
 
-def _hash(plain: Mapping[str, Any]) -> str:
-    said = {key: value for key, value in plain.items() if key in _HASHED and value}
-    return sha256(_canonical(said).encode()).hexdigest()
+def _sha256(plain: Mapping[str, Any]) -> str:
+    hashed = {key: value for key, value in plain.items() if key in _HASHED_FIELDS and value}
+    return sha256(_canonical_json(hashed).encode()).hexdigest()
 
 
-def _canonical(plain: Any) -> str:
+def _canonical_json(plain: Any) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-class _Servers:
+class _ServerTable:
     """The servers of all ingress steps, each once: a listing of a thousand members is a thousand small numbers."""
 
     def __init__(self) -> None:
-        self.rows: list[Mapping[str, Any]] = []
-        self._known: dict[int, int] = {}
+        self.servers: list[Mapping[str, Any]] = []
+        self._number_by_identity: dict[int, int] = {}
 
-    def packed(self, services: Membership) -> dict[str, Any]:
+    def pack(self, services: Membership) -> dict[str, Any]:
         """The listeners with numbers for servers."""
         return {
-            name: [{**row, "servers": self._numbers(row["servers"])} for row in rows] for name, rows in services.items()
+            name: [{**listener, "servers": self._numbers_of(listener["servers"])} for listener in listeners]
+            for name, listeners in services.items()
         }
 
-    def _numbers(self, servers: Iterable[Mapping[str, Any]]) -> list[int]:
-        return [self._number(server) for server in servers]
+    def _numbers_of(self, servers: Iterable[Mapping[str, Any]]) -> list[int]:
+        return [self._number_of(server) for server in servers]
 
-    def _number(self, server: Mapping[str, Any]) -> int:
+    def _number_of(self, server: Mapping[str, Any]) -> int:
         # By identity: a rollout makes one row a member, and a loaded plan's rows come from one table.
-        number = self._known.get(id(server))
+        number = self._number_by_identity.get(id(server))
         if number is None:
-            number = self._known[id(server)] = len(self.rows)
-            self.rows.append(server)
+            number = self._number_by_identity[id(server)] = len(self.servers)
+            self.servers.append(server)
         return number
 
 
-def _unpacked(services: Membership, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _unpack_services(services: Membership, servers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
-        name: [{**row, "servers": [rows[n] for n in row["servers"]]} for row in each] for name, each in services.items()
+        name: [{**listener, "servers": [servers[number] for number in listener["servers"]]} for listener in listeners]
+        for name, listeners in services.items()
     }
 
 
-def _sparse(value: Any) -> dict[str, Any]:
+def _without_defaults(value: Any) -> dict[str, Any]:
     """The fields of a value that are not at their default: most rows of a large plan say little."""
-    found = ((each, getattr(value, each.name)) for each in fields(value))
-    return {each.name: own for each, own in found if own != _default(each)}
+    pairs = ((field, getattr(value, field.name)) for field in fields(value))
+    return {field.name: field_value for field, field_value in pairs if field_value != _default_of(field)}
 
 
-def _default(each: Any) -> Any:
-    return each.default if each.default_factory is MISSING else each.default_factory()
+def _default_of(field: Any) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _remembered(plan: Plan) -> Mapping[str, Any]:
+def _remembered_data(plan: Plan) -> Mapping[str, Any]:
     """What every host is to remember: every host of the fleet, so it stands once and not in each step."""
-    return next((step.data for step in plan.steps if step.kind is Kind.REMEMBER), {})
+    return next((step.data for step in plan.steps if step.kind is StepKind.REMEMBER), {})
 
 
-def _step_json(step: Step, servers: _Servers, remembered: Mapping[str, Any]) -> dict[str, Any]:
-    row = _sparse(step) | {"kind": step.kind.value}
-    if step.kind is Kind.REMEMBER and step.data == remembered:
-        del row["data"]
+def _step_json(step: Step, servers: _ServerTable, remembered: Mapping[str, Any]) -> dict[str, Any]:
+    plain = _without_defaults(step) | {"kind": step.kind.value}
+    if step.kind is StepKind.REMEMBER and step.data == remembered:
+        del plain["data"]
     if "services" in step.data:
-        row["data"] = {**step.data, "services": servers.packed(step.data["services"])}
-    return row
+        plain["data"] = {**step.data, "services": servers.pack(step.data["services"])}
+    return plain
 
 
 def _change_json(change: Change) -> dict[str, Any]:
-    row = _sparse(change) | {"action": change.action.value}
+    plain = _without_defaults(change) | {"action": change.action.value}
     if change.fields:
-        row["fields"] = [{"path": f.path, "old": f.old, "new": f.new} for f in change.fields]
+        plain["fields"] = [{"path": field.path, "old": field.old, "new": field.new} for field in change.fields]
     if change.old:
-        row["old"] = _sparse(change.old)
+        plain["old"] = _without_defaults(change.old)
     if change.new:
-        row["new"] = _new_json(change.new)
-    return row
+        plain["new"] = _new_json(change.new)
+    return plain
 
 
-def _new_json(new: Located) -> dict[str, Any]:
-    wished = _sparse(new.wished) | {"ports": [_sparse(port) for port in new.wished.ports]}
+def _new_json(new: PlacedInstance) -> dict[str, Any]:
+    desired = _without_defaults(new.wished) | {"ports": [_without_defaults(port) for port in new.wished.ports]}
     if new.document:
-        del wished["spec"]
-    return _sparse(new) | {"wished": wished, "document": new.key if new.document else None}
+        del desired["spec"]
+    return _without_defaults(new) | {"wished": desired, "document": new.key if new.document else None}
 
 
 def _problem_json(problem: Diagnostic) -> dict[str, Any]:
     return asdict(problem) | {"severity": problem.severity.value}
 
 
-def _plan(plain: Mapping[str, Any]) -> Plan:
-    rows = plain["servers"]
-    steps = tuple(_step(row, rows, plain.get("remembered", {})) for row in plain["steps"])
-    documents = {s.subject: s.data["document"] for s in steps if s.kind is Kind.LAUNCH}
-    known = {each.name: plain[each.name] for each in fields(Plan) if each.name in plain}
+def _decode_plan(plain: Mapping[str, Any]) -> Plan:
+    servers = plain["servers"]
+    steps = tuple(_decode_step(entry, servers, plain.get("remembered", {})) for entry in plain["steps"])
+    documents = {step.subject: step.data["document"] for step in steps if step.kind is StepKind.LAUNCH}
+    values = {item.name: plain[item.name] for item in fields(Plan) if item.name in plain}
     return Plan(
-        **known
+        **values
         | {
             "revision": Revision(**plain["revision"]),
-            "changes": tuple(_change(row, documents) for row in plain["changes"]),
+            "changes": tuple(_decode_change(entry, documents) for entry in plain["changes"]),
             "steps": steps,
-            "membership": {host: _unpacked(each, rows) for host, each in plain["membership"].items()},
-            "endpoints": tuple(Endpoint(**row | {"hosts": tuple(row["hosts"])}) for row in plain["endpoints"]),
+            "membership": {host: _unpack_services(item, servers) for host, item in plain["membership"].items()},
+            "endpoints": tuple(Endpoint(**entry | {"hosts": tuple(entry["hosts"])}) for entry in plain["endpoints"]),
             "secrets": tuple(plain["secrets"]),
             "overrides": tuple(plain.get("overrides", ())),
             "waves": tuple(plain["waves"]),
-            "tightest": {host: _amounts(row) for host, row in plain.get("tightest", {}).items()},
-            "refusals": tuple(_problem(row) for row in plain["refusals"]),
-            "warnings": tuple(_problem(row) for row in plain["warnings"]),
+            "tightest": {host: _decode_headroom(entry) for host, entry in plain.get("tightest", {}).items()},
+            "refusals": tuple(_decode_problem(entry) for entry in plain["refusals"]),
+            "warnings": tuple(_decode_problem(entry) for entry in plain["warnings"]),
         }
     )
 
 
-def _amounts(row: Mapping[str, Any]) -> Mapping[str, int]:
+def _decode_headroom(plain: Mapping[str, Any]) -> Mapping[str, int]:
     """No hash covers them, so each is looked at."""
-    return {each: index(row[each]) for each in AMOUNTS}
+    return {name: index(plain[name]) for name in HEADROOM_FIELDS}
 
 
-def _step(row: Mapping[str, Any], servers: Sequence[Mapping[str, Any]], remembered: Mapping[str, Any]) -> Step:
-    data = row.get("data", remembered if row["kind"] == Kind.REMEMBER.value else {})
+def _decode_step(plain: Mapping[str, Any], servers: Sequence[Mapping[str, Any]], remembered: Mapping[str, Any]) -> Step:
+    data = plain.get("data", remembered if plain["kind"] == StepKind.REMEMBER.value else {})
     if "services" in data:
-        data = {**data, "services": _unpacked(data["services"], servers)}
-    return Step(**_known(Step, row) | {"kind": Kind(row["kind"]), "needs": tuple(row.get("needs", ())), "data": data})
+        data = {**data, "services": _unpack_services(data["services"], servers)}
+    return Step(
+        **_known_fields(Step, plain)
+        | {"kind": StepKind(plain["kind"]), "needs": tuple(plain.get("needs", ())), "data": data}
+    )
 
 
-def _known(kind: Callable[..., Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    return {each.name: row[each.name] for each in fields(kind) if each.name in row}  # type: ignore[arg-type]
+def _known_fields(kind: Callable[..., Any], plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: plain[field.name] for field in fields(kind) if field.name in plain}  # type: ignore[arg-type]
 
 
-def _change(row: Mapping[str, Any], documents: Mapping[str, Any]) -> Change:
-    old, new = row.get("old"), row.get("new")
+def _decode_change(plain: Mapping[str, Any], documents: Mapping[str, Any]) -> Change:
+    old, new = plain.get("old"), plain.get("new")
     return Change(
-        **_known(Change, row)
+        **_known_fields(Change, plain)
         | {
-            "action": Action(row["action"]),
-            "fields": tuple(Field(**field) for field in row.get("fields", ())),
-            "origin": tuple(row.get("origin", ())),
-            "old": _live(old) if old else None,
-            "new": _located(new, documents) if new else None,
+            "action": Action(plain["action"]),
+            "fields": tuple(Field(**field) for field in plain.get("fields", ())),
+            "origin": tuple(plain.get("origin", ())),
+            "old": _decode_live(old) if old else None,
+            "new": _decode_placed(new, documents) if new else None,
         }
     )
 
 
-def _live(row: Mapping[str, Any]) -> LiveInstance:
-    tuples = {key: tuple(row.get(key, ())) for key in ("forwards", "volumes", "images")}
-    if row.get("checks") is not None:
-        tuples["checks"] = tuple(row["checks"])
-    return LiveInstance(**_known(LiveInstance, row) | tuples)
+def _decode_live(plain: Mapping[str, Any]) -> LiveInstance:
+    tuples = {key: tuple(plain.get(key, ())) for key in ("forwards", "volumes", "images")}
+    if plain.get("checks") is not None:
+        tuples["checks"] = tuple(plain["checks"])
+    return LiveInstance(**_known_fields(LiveInstance, plain) | tuples)
 
 
-def _located(row: Mapping[str, Any], documents: Mapping[str, Any]) -> Located:
-    document = documents[row["document"]] if row["document"] else {}
-    spec = document.get("spec", row["wished"].get("spec"))
-    ports = tuple(Port(**port) for port in row["wished"]["ports"])
-    wished = Wished(**_known(Wished, row["wished"]) | {"spec": spec, "ports": ports})
-    return Located(
-        **_known(Located, row) | {"wished": wished, "document": document, "forwards": tuple(row["forwards"])}
+def _decode_placed(plain: Mapping[str, Any], documents: Mapping[str, Any]) -> PlacedInstance:
+    document = documents[plain["document"]] if plain["document"] else {}
+    spec = document.get("spec", plain["wished"].get("spec"))
+    ports = tuple(Port(**port) for port in plain["wished"]["ports"])
+    desired = DesiredInstance(**_known_fields(DesiredInstance, plain["wished"]) | {"spec": spec, "ports": ports})
+    return PlacedInstance(
+        **_known_fields(PlacedInstance, plain)
+        | {"wished": desired, "document": document, "forwards": tuple(plain["forwards"])}
     )
 
 
-def _problem(row: Mapping[str, Any]) -> Diagnostic:
-    bare = Diagnostic(**_known(Diagnostic, row) | {"severity": Severity(row["severity"]), "place": None, "related": ()})
-    place = Place(**row["place"]) if row["place"] else None
-    return replace(bare, place=place, related=tuple(Place(**each) for each in row["related"]))
+def _decode_problem(plain: Mapping[str, Any]) -> Diagnostic:
+    bare = Diagnostic(
+        **_known_fields(Diagnostic, plain) | {"severity": Severity(plain["severity"]), "place": None, "related": ()}
+    )
+    place = Place(**plain["place"]) if plain["place"] else None
+    return replace(bare, place=place, related=tuple(Place(**related_place) for related_place in plain["related"]))

@@ -13,11 +13,11 @@ from typing import Literal
 from urllib.parse import quote
 
 from unictl.fleet.model import Probe
-from unictl.fleet.quantities import duration_text
+from unictl.fleet.quantities import format_duration
 
-LONGEST = 15 << 20
+MAX_CONFIG_BYTES = 15 << 20
 """Bytes of text that a host can be told in one request."""
-_WORD = re.compile(r"[A-Za-z0-9_.:@*-]+")
+_SAFE_WORD = re.compile(r"[A-Za-z0-9_.:@*-]+")
 
 # A port that QEMU forwards has a backlog of one: of many clients at once the kernel drops all others, which would try
 # again after 1, 3, 7 s. Short patience and many tries serve them at once.
@@ -35,7 +35,7 @@ defaults
 # A retry after a lost connection is always right: the guest saw nothing. After an empty answer the guest may have
 # acted already, so only what may be repeated by its own definition (RFC 9110, 9.2.2) is sent again.
 # An idle connection of a client holds a leave up until it is used or closed: hence the short time to keep it.
-_HTTP = """\
+_HTTP_OPTIONS = """\
     mode http
     option idle-close-on-response
     timeout client 1m
@@ -48,7 +48,7 @@ _HTTP = """\
 """
 
 # An idle session of a database is no fault: only a peer that is gone is, and keep-alive finds it.
-_TCP = """\
+_TCP_OPTIONS = """\
     mode tcp
     option clitcpka
     option srvtcpka
@@ -83,87 +83,89 @@ class Listener:
     drain: int = 10_000
 
 
-def check_of(health: Iterable[Probe]) -> Probe | None:
+def ingress_check(health: Iterable[Probe]) -> Probe | None:
     """The gate's check that an ingress can repeat: the first by http, else the first by tcp; None: connect only."""
     probes = [probe for probe in health if probe.kind in ("http", "tcp")]
     return min(probes, key=lambda probe: probe.kind != "http", default=None)
 
 
-def mode_of(check: Probe | None) -> Literal["http", "tcp"]:
+def proxy_mode(check: Probe | None) -> Literal["http", "tcp"]:
     """``http`` where the check speaks it: then a request can be sent anew, and nobody answers with a 503."""
     return "http" if check is not None and check.kind == "http" else "tcp"
 
 
-def text(owner: str, listeners: Iterable[Listener]) -> str:
+def render(owner: str, listeners: Iterable[Listener]) -> str:
     """HAProxy's configuration for these listeners; empty where there are none (then the ingress is to stop)."""
-    ordered = sorted(listeners, key=lambda each: (each.name, each.bind, each.port))
+    ordered = sorted(listeners, key=lambda listener: (listener.name, listener.bind, listener.port))
     if not ordered:
         return ""
     groups: dict[tuple[object, ...], list[Listener]] = {}
-    for each in ordered:
-        groups.setdefault(_membership(each), []).append(each)
-    used: set[str] = set()
-    return "\n".join([_global(owner, ordered), _DEFAULTS, *(_section(group, used) for group in groups.values())])
+    for listener in ordered:
+        groups.setdefault(_section_key(listener), []).append(listener)
+    used_names: set[str] = set()
+    return "\n".join(
+        [_global_section(owner, ordered), _DEFAULTS, *(_listen_section(group, used_names) for group in groups.values())]
+    )
 
 
-def digest(text: str) -> str:
+def config_digest(text: str) -> str:
     """What a running ingress is compared by; empty for no ingress."""
     return sha256(text.encode()).hexdigest() if text else ""
 
 
-def _membership(listener: Listener) -> tuple[object, ...]:
+def _section_key(listener: Listener) -> tuple[object, ...]:
     """Listeners that are equal in this share one section, so that no instance is checked twice for nothing."""
-    servers = tuple(sorted(listener.servers, key=lambda each: each.name))
+    servers = tuple(sorted(listener.servers, key=lambda server: server.name))
     return ("" if servers else listener.name, listener.mode, servers, listener.check)
 
 
-def _global(owner: str, listeners: list[Listener]) -> str:
-    drain = max(1, *(each.drain for each in listeners), 1)
+def _global_section(owner: str, listeners: list[Listener]) -> str:
+    drain = max(1, *(listener.drain for listener in listeners), 1)
     lines = [
-        f"# The ingress of {_word(owner)}, written by unictl from the fleet file: changes made here are lost.",
+        f"# The ingress of {_safe_word(owner)}, written by unictl from the fleet file: changes made here are lost.",
         "global",
         "{global}",
         "    noreuseport",
-        f"    hard-stop-after {duration_text(drain)}",
+        f"    hard-stop-after {format_duration(drain)}",
         "",
     ]
     return "\n".join(lines)
 
 
-def _section(group: list[Listener], used: set[str]) -> str:
+def _listen_section(group: list[Listener], used_names: set[str]) -> str:
     first = group[0]
-    lines = [f"listen {_unique(first, used)}"]
-    lines += [f"    bind {_word(each.bind or '*')}:{each.port:d}" for each in group]
-    lines += [(_HTTP if first.mode == "http" else _TCP).rstrip("\n")]
-    lines += [f"    {line}" for line in _check(first)]
-    lines += [f"    {_server(server)}" for server in sorted(first.servers, key=lambda each: each.name)]
+    lines = [f"listen {_unique_name(first, used_names)}"]
+    lines += [f"    bind {_safe_word(item.bind or '*')}:{item.port:d}" for item in group]
+    lines += [(_HTTP_OPTIONS if first.mode == "http" else _TCP_OPTIONS).rstrip("\n")]
+    lines += [f"    {line}" for line in _check_lines(first)]
+    lines += [f"    {_server_line(server)}" for server in sorted(first.servers, key=lambda item: item.name)]
     return "\n".join(lines) + "\n"
 
 
-def _unique(listener: Listener, used: set[str]) -> str:
-    name = _word(listener.name)
-    if name in used:
+def _unique_name(listener: Listener, used_names: set[str]) -> str:
+    name = _safe_word(listener.name)
+    if name in used_names:
         name = f"{name}:{listener.port}"
-    used.add(name)
+    used_names.add(name)
     return name
 
 
-def _check(listener: Listener) -> list[str]:
+def _check_lines(listener: Listener) -> list[str]:
     """The gate's check in HAProxy's words: down after two failures, up after one success."""
     check = listener.check or Probe(kind="connect")
-    every, fast = duration_text(max(1, check.interval)), duration_text(max(1, min(100, check.interval)))
+    interval, fast_interval = format_duration(max(1, check.interval)), format_duration(max(1, min(100, check.interval)))
     return [
-        *_exchange(check, listener.name),
-        f"timeout check {duration_text(max(1, check.timeout))}",
-        f"default-server check inter {every} fastinter {fast} downinter {every} fall 2 rise 1",
+        *_exchange_lines(check, listener.name),
+        f"timeout check {format_duration(max(1, check.timeout))}",
+        f"default-server check inter {interval} fastinter {fast_interval} downinter {interval} fall 2 rise 1",
     ]
 
 
-def _exchange(check: Probe, name: str) -> list[str]:
+def _exchange_lines(check: Probe, name: str) -> list[str]:
     if check.kind == "http":
         return [
             "option httpchk",
-            f"http-check send meth GET uri {_target(check.path)} ver HTTP/1.1 hdr Host {_word(name)}",
+            f"http-check send meth GET uri {_quoted_target(check.path)} ver HTTP/1.1 hdr Host {_safe_word(name)}",
             "http-check expect status 200-399",
         ]
     if check.kind != "tcp" or not (check.send or check.expect):
@@ -174,18 +176,18 @@ def _exchange(check: Probe, name: str) -> list[str]:
     return lines + ([f"tcp-check expect binary {check.expect.encode().hex()}"] if check.expect else [])
 
 
-def _server(server: Server) -> str:
-    ask = f" port {server.check_port:d}" if server.check_port and server.check_port != server.port else ""
-    return f"server {_word(server.name)} {_word(server.address)}:{server.port:d}{ask}"
+def _server_line(server: Server) -> str:
+    check_option = f" port {server.check_port:d}" if server.check_port and server.check_port != server.port else ""
+    return f"server {_safe_word(server.name)} {_safe_word(server.address)}:{server.port:d}{check_option}"
 
 
-def _target(path: str) -> str:
+def _quoted_target(path: str) -> str:
     """A request target in strong quotes, with what HTTP does not allow in one escaped as URLs do."""
     return "'" + quote(path or "/", safe="/?[]@!$&()*+,;=:%~") + "'"
 
 
-def _word(text: str) -> str:
-    """``text`` where it is one word to HAProxy; a ValueError where it could be more than one, or something else."""
-    if not _WORD.fullmatch(text):
+def _safe_word(text: str) -> str:
+    """``render`` where it is one word to HAProxy; a ValueError where it could be more than one, or something else."""
+    if not _SAFE_WORD.fullmatch(text):
         raise ValueError(f"{text!r} cannot stand in an ingress configuration")
     return text

@@ -11,20 +11,20 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from unictl.fleet.model import Fleet, Port, Probe, Service
-from unictl.instances.desired.instance import Located
+from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.ingress import haproxy_config
 from unictl.plan.ingress.haproxy_config import Listener, Server
 
 LOOPBACK = "127.0.0.1"
-_ANY = (None, "", "0.0.0.0")
-_SECTION, _LINE = 1200, 200
+_WILDCARD_ADDRESSES = (None, "", "0.0.0.0")
+_MAX_SECTION_BYTES, _MAX_LINE_BYTES = 1200, 200
 """Bytes of a section without instances, and of the line of one, at most."""
-_PROBE = {field.name: field.default for field in fields(Probe)}
+_PROBE_DEFAULTS = {field.name: field.default for field in fields(Probe)}
 
 Listeners = Sequence[Mapping[str, Any]]
 """The listeners of one service in their JSON form."""
-Place = tuple[str, str]
+MemberId = tuple[str, str]
 """An instance's key, and its host: two hosts may show one key."""
 Membership = Mapping[str, Listeners]
 """Listeners by service."""
@@ -38,173 +38,200 @@ class Member:
     ports: Mapping[str, tuple[str, int]]
 
 
-def member(fleet: Fleet, instance: LiveInstance | Located) -> Member:
+def member(fleet: Fleet, instance: LiveInstance | PlacedInstance) -> Member:
     """The member that an instance is, live or planned."""
     ports = {}
     for forward in instance.forwards:
         if not forward.get("udp"):
             bind = forward.get("bind")
-            address = _address(fleet, instance.host) if bind in _ANY else str(bind)
+            address = _reachable_address(fleet, instance.host) if bind in _WILDCARD_ADDRESSES else str(bind)
             ports[str(forward["name"])] = (address, int(forward["host"]))
     return Member(key=instance.key, ports=ports)
 
 
-def _address(fleet: Fleet, host: str) -> str:
+def _reachable_address(fleet: Fleet, host: str) -> str:
     """Where a host's ports are reached that listen everywhere."""
-    declared = fleet.hosts.get(host)
-    return (declared.address if declared and len(fleet.hosts) > 1 else "") or LOOPBACK
+    declared_host = fleet.hosts.get(host)
+    return (declared_host.address if declared_host and len(fleet.hosts) > 1 else "") or LOOPBACK
 
 
-def routed(service: Service) -> tuple[Port, ...]:
+def ingress_ports(service: Service) -> tuple[Port, ...]:
     """The ports of a service that an ingress listens for: a job has none."""
     return () if service.kind == "job" else tuple(port for port in service.ports if not port.udp)
 
 
-class Roster:
+class ServiceMembers:
     """The members of one service while a plan is made, and their listeners at any moment of it.
 
     A service that is gone, or has no ports any more, keeps its endpoints as long as its old instances are there; one
     that ``goes`` keeps all its listeners as long, so that nothing has to listen anew for somebody to leave.
     """
 
-    def __init__(self, name: str, service: Service | None, endpoints: Mapping[str, int], *, goes: bool = False):
+    def __init__(
+        self, name: str, service: Service | None, endpoints: Mapping[str, int], *, being_removed: bool = False
+    ):
         self._name = name
-        self._goes = goes
+        self._is_being_removed = being_removed
         self._endpoints = endpoints
-        self._forms = _forms(service, endpoints) if service else []
-        self.routed = service is None or service.kind != "job"
-        self._orphaned = service is None or not routed(service)
-        self._asked = _asked(service) if service else ""
-        self._members: dict[Place, Member] = {}
-        self._order: list[Place] = []
-        self._rows: dict[tuple[Place, str], dict[str, Any]] = {}
+        self._templates = _listener_templates(service, endpoints) if service else []
+        self.is_routed = service is None or service.kind != "job"
+        self._is_orphaned = service is None or not ingress_ports(service)
+        self._checked_port = _checked_port(service) if service else ""
+        self._members: dict[MemberId, Member] = {}
+        self._sorted_ids: list[MemberId] = []
+        self._server_cache: dict[tuple[MemberId, str], dict[str, Any]] = {}
 
     def join(self, host: str, member: Member) -> None:
         """One more; nobody sends to a job."""
-        place = (member.key, host)
-        if not self.routed:
+        member_id = (member.key, host)
+        if not self.is_routed:
             return
-        if place not in self._members:
-            insort(self._order, place)
-        self._members[place] = member
+        if member_id not in self._members:
+            insort(self._sorted_ids, member_id)
+        self._members[member_id] = member
 
     def leave(self, host: str, key: str) -> None:
         """One less; who is not there is no matter."""
         if self._members.pop((key, host), None) is not None:
-            self._order.remove((key, host))
+            self._sorted_ids.remove((key, host))
 
     def listeners(self) -> list[dict[str, Any]]:
         """Every listener, endpoints and published, with who is a member now; there even when nobody answers."""
-        if self._goes and not self._members:
+        if self._is_being_removed and not self._members:
             return []
-        forms = self._orphans() if self._orphaned else self._forms
-        return [{**form, "servers": self._servers(port)} for port, form in forms]
+        templates = self._orphaned_listeners() if self._is_orphaned else self._templates
+        return [{**template, "servers": self._servers_on_port(port)} for port, template in templates]
 
-    def rows(self, member: Member) -> dict[str, Mapping[str, Any]]:
+    def servers_by_listener(self, member: Member) -> dict[str, Mapping[str, Any]]:
         """How a member stands in the listeners of its ports: listener -> server."""
-        ports = {form["name"]: port for port, form in self._forms}
-        return {name: _server(member, port, self._asked) for name, port in ports.items() if port in member.ports}
+        ports = {template["name"]: port for port, template in self._templates}
+        return {
+            name: _server_json(member, port, self._checked_port) for name, port in ports.items() if port in member.ports
+        }
 
-    def _servers(self, port: str) -> list[dict[str, Any]]:
-        return [self._server(place, port) for place in self._order if port in self._members[place].ports]
+    def _servers_on_port(self, port: str) -> list[dict[str, Any]]:
+        return [
+            self._cached_server(member_id, port)
+            for member_id in self._sorted_ids
+            if port in self._members[member_id].ports
+        ]
 
-    def _server(self, place: Place, port: str) -> dict[str, Any]:
-        row = self._rows.get((place, port))
-        if row is None:
-            row = self._rows[place, port] = _server(self._members[place], port, self._asked)
-        return row
+    def _cached_server(self, member_id: MemberId, port: str) -> dict[str, Any]:
+        server = self._server_cache.get((member_id, port))
+        if server is None:
+            server = self._server_cache[member_id, port] = _server_json(
+                self._members[member_id], port, self._checked_port
+            )
+        return server
 
-    def _orphans(self) -> list[tuple[str, dict[str, Any]]]:
-        ports = sorted({port for each in self._members.values() for port in each.ports})
+    def _orphaned_listeners(self) -> list[tuple[str, dict[str, Any]]]:
+        ports = sorted({port for member in self._members.values() for port in member.ports})
         names = ((port, f"{self._name}.{port}") for port in ports)
-        plain = {"bind": LOOPBACK, "mode": "tcp", "check": None, "drain": 10_000}
-        return [(p, {"name": n, "port": self._endpoints[n], **plain}) for p, n in names if n in self._endpoints]
+        defaults = {"bind": LOOPBACK, "mode": "tcp", "check": None, "drain": 10_000}
+        return [
+            (port_name, {"name": listener_name, "port": self._endpoints[listener_name], **defaults})
+            for port_name, listener_name in names
+            if listener_name in self._endpoints
+        ]
 
 
-def _forms(service: Service, endpoints: Mapping[str, int]) -> list[tuple[str, dict[str, Any]]]:
+def _listener_templates(service: Service, endpoints: Mapping[str, int]) -> list[tuple[str, dict[str, Any]]]:
     """(port, listener without its servers) of every listener of a service."""
-    check = haproxy_config.check_of(service.health)
-    found: list[tuple[str, dict[str, Any]]] = []
-    for port in routed(service):
-        mode = haproxy_config.mode_of(check) if _asked(service) == port.name else "tcp"
-        shared = {"mode": mode, "check": _plain(check), "drain": service.update.drain}
+    check = haproxy_config.ingress_check(service.health)
+    templates: list[tuple[str, dict[str, Any]]] = []
+    for port in ingress_ports(service):
+        mode = haproxy_config.proxy_mode(check) if _checked_port(service) == port.name else "tcp"
+        shared_fields = {"mode": mode, "check": _probe_json(check), "drain": service.update.drain}
         name = f"{service.name}.{port.name}"
         if name in endpoints:
-            found.append((port.name, {"name": name, "bind": LOOPBACK, "port": endpoints[name], **shared}))
-        published = (p.port for p in service.publish if p.to == port.name)
-        found += [(port.name, {"name": name, "bind": "*", "port": number, **shared}) for number in published]
-    return found
+            templates.append((port.name, {"name": name, "bind": LOOPBACK, "port": endpoints[name], **shared_fields}))
+        published = (publication.port for publication in service.publish if publication.to == port.name)
+        templates += [(port.name, {"name": name, "bind": "*", "port": number, **shared_fields}) for number in published]
+    return templates
 
 
-def swapped(listeners: Listeners, swap: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def with_swap(listeners: Listeners, swap: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Listeners with some servers more and some less: ``in`` are servers by listener, ``out`` are keys."""
-    found: list[Mapping[str, Any]] = []
-    for row in listeners:
-        new = swap["in"].get(row["name"], ())
-        gone = {*swap["out"], *(server["name"] for server in new)}
-        kept = [server for server in row["servers"] if server["name"] not in gone]
-        found.append({**row, "servers": sorted([*kept, *new], key=lambda server: str(server["name"]))})
-    return found
+    changed_listeners: list[Mapping[str, Any]] = []
+    for listener in listeners:
+        joining = swap["in"].get(listener["name"], ())
+        dropped_names = {*swap["out"], *(server["name"] for server in joining)}
+        remaining = [server for server in listener["servers"] if server["name"] not in dropped_names]
+        changed_listeners.append(
+            {**listener, "servers": sorted([*remaining, *joining], key=lambda server: str(server["name"]))}
+        )
+    return changed_listeners
 
 
-def _asked(service: Service) -> str:
+def _checked_port(service: Service) -> str:
     """The port that the check asks."""
-    check = haproxy_config.check_of(service.health)
+    check = haproxy_config.ingress_check(service.health)
     first = service.ports[0].name if service.ports else ""
     return (check.port or first) if check else ""
 
 
-def together(before: Membership, after: Membership) -> dict[str, list[Mapping[str, Any]]]:
+def merged(before: Membership, after: Membership) -> dict[str, list[Mapping[str, Any]]]:
     """Every listener with all servers that it has in either: the most that it may have on the way."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    merged_membership: dict[str, list[Mapping[str, Any]]] = {}
     for service in {*before, *after}:
-        rows: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-        for row in (*before.get(service, ()), *after.get(service, ())):
-            key = (row["name"], row["bind"], row["port"])
-            servers = {each["name"]: each for each in (*rows.get(key, {"servers": ()})["servers"], *row["servers"])}
-            rows[key] = {**row, "servers": list(servers.values())}
-        found[service] = list(rows.values())
-    return found
+        by_address: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        for listener in (*before.get(service, ()), *after.get(service, ())):
+            key = (listener["name"], listener["bind"], listener["port"])
+            servers = {
+                server["name"]: server
+                for server in (*by_address.get(key, {"servers": ()})["servers"], *listener["servers"])
+            }
+            by_address[key] = {**listener, "servers": list(servers.values())}
+        merged_membership[service] = list(by_address.values())
+    return merged_membership
 
 
-def long(those: Iterable[Membership]) -> bool:
+def may_exceed_limit(memberships: Iterable[Membership]) -> bool:
     """Whether it is worth looking how long the text of these is: for each part of it more is counted than it takes."""
-    rows = [row for each in those for listeners in each.values() for row in listeners]
-    return _SECTION * len(rows) + _LINE * sum(len(row["servers"]) for row in rows) > haproxy_config.LONGEST
-
-
-def compose(owner: str, membership: Membership) -> str:
-    """The text of an ingress with this membership; empty where there is nothing to listen for."""
-    return haproxy_config.text(owner, (decode(row) for name in sorted(membership) for row in membership[name]))
-
-
-def digest(owner: str, membership: Membership) -> str:
-    """What a running ingress with this membership is recognised by."""
-    return haproxy_config.digest(compose(owner, membership))
-
-
-def decode(row: Mapping[str, Any]) -> Listener:
-    """A Listener of its JSON form."""
-    mode: Literal["http", "tcp"] = "http" if row["mode"] == "http" else "tcp"
-    return Listener(
-        name=row["name"],
-        bind=row["bind"],
-        port=row["port"],
-        mode=mode,
-        drain=row["drain"],
-        check=Probe(**row["check"]) if row["check"] else None,
-        servers=tuple(Server(**server) for server in row["servers"]),
+    all_listeners = [
+        listener for membership in memberships for listeners in membership.values() for listener in listeners
+    ]
+    return (
+        _MAX_SECTION_BYTES * len(all_listeners)
+        + _MAX_LINE_BYTES * sum(len(listener["servers"]) for listener in all_listeners)
+        > haproxy_config.MAX_CONFIG_BYTES
     )
 
 
-def _server(each: Member, port: str, asked: str) -> dict[str, Any]:
-    address, number = each.ports[port]
-    _, check = each.ports.get(asked, ("", 0))
-    row = {"name": each.key, "address": address, "port": number}
-    return {**row, "check_port": check} if check and check != number else row
+def render_config(owner: str, membership: Membership) -> str:
+    """The text of an ingress with this membership; empty where there is nothing to listen for."""
+    return haproxy_config.render(
+        owner, (decode_listener(listener) for name in sorted(membership) for listener in membership[name])
+    )
 
 
-def _plain(check: Probe | None) -> dict[str, Any] | None:
+def config_digest(owner: str, membership: Membership) -> str:
+    """What a running ingress with this membership is recognised by."""
+    return haproxy_config.config_digest(render_config(owner, membership))
+
+
+def decode_listener(listener: Mapping[str, Any]) -> Listener:
+    """A Listener of its JSON form."""
+    mode: Literal["http", "tcp"] = "http" if listener["mode"] == "http" else "tcp"
+    return Listener(
+        name=listener["name"],
+        bind=listener["bind"],
+        port=listener["port"],
+        mode=mode,
+        drain=listener["drain"],
+        check=Probe(**listener["check"]) if listener["check"] else None,
+        servers=tuple(Server(**server) for server in listener["servers"]),
+    )
+
+
+def _server_json(member: Member, port: str, checked_port: str) -> dict[str, Any]:
+    address, number = member.ports[port]
+    _, check_number = member.ports.get(checked_port, ("", 0))
+    server = {"name": member.key, "address": address, "port": number}
+    return {**server, "check_port": check_number} if check_number and check_number != number else server
+
+
+def _probe_json(check: Probe | None) -> dict[str, Any] | None:
     if check is None:
         return None
-    return {key: value for key in _PROBE if (value := getattr(check, key)) != _PROBE[key]}
+    return {key: value for key in _PROBE_DEFAULTS if (value := getattr(check, key)) != _PROBE_DEFAULTS[key]}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from unictl.diagnostics.place import Path
-from unictl.instances.desired.instance import Located
+from unictl.diagnostics.place import DocumentPath
+from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
 
 
@@ -39,7 +39,7 @@ class Field:
 class Change:
     """One row of a plan.
 
-    ``subject`` is an instance (``api-2``), ``ingress``, ``volume:NAME`` or ``marks:api-2``; ``order`` is
+    ``subject`` is an instance (``api-2``), ``haproxy_config``, ``volume:NAME`` or ``marks:api-2``; ``order`` is
     ``create-first`` or ``stop-first`` for a replacement or move, with ``order_reason`` in words;
     ``origin`` the path in the fleet file that caused it; ``to_host`` differs from ``host`` only in a move.
     """
@@ -54,9 +54,9 @@ class Change:
     order: str = ""
     order_reason: str = ""
     detail: str = ""
-    origin: Path = ()
+    origin: DocumentPath = ()
     old: LiveInstance | None = None
-    new: Located | None = None
+    new: PlacedInstance | None = None
 
     @property
     def symbol(self) -> str:

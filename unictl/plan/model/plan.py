@@ -43,11 +43,11 @@ class Plan:
 
     ``was``: the owner that the fleet was before it was renamed.
     ``hosts``: name -> {host_id, connect, root, become, address, keep} of every host it touches or gets an
-    image from; ``read``: host -> what the
-    plan rests on there (``plan.stale``); ``membership``: host -> {service: listeners JSON} of the ingress before the
+    image from; ``preconditions``: host -> what the
+    plan rests on there (``plan.stale``); ``members``: host -> {service: listeners JSON} of the ingress before the
     first step (``plan.membership``); ``overrides``: what was allowed beyond policy;
     ``refusals`` stop an apply, ``warnings`` are told. ``silent`` hosts did not answer. ``images``: digest ->
-    {name, part, size, path, stored, host, url}, where their bytes come from. ``tightest``: what is free at the tightest
+    {name, part, size, path, stored, host, url}, where their bytes come from. ``headroom``: what is free at the tightest
     moment of the rollout (``plan.tightest``). It and ``facts`` are display only and in no hash.
     """
 
@@ -89,15 +89,15 @@ class Plan:
     @property
     def counts(self) -> Counts:
         """How many of each, for the summary line."""
-        number = dict.fromkeys(Action, 0)
+        counts_by_action = dict.fromkeys(Action, 0)
         for change in self.changes:
-            number[change.action] += 1
+            counts_by_action[change.action] += 1
         return Counts(
-            add=number[Action.CREATE],
-            replace=number[Action.REPLACE] + number[Action.MOVE],
-            destroy=number[Action.DESTROY],
-            adjust=number[Action.ADJUST],
-            unchanged=number[Action.KEEP],
-            unknown=number[Action.UNKNOWN],
-            held=number[Action.HELD],
+            add=counts_by_action[Action.CREATE],
+            replace=counts_by_action[Action.REPLACE] + counts_by_action[Action.MOVE],
+            destroy=counts_by_action[Action.DESTROY],
+            adjust=counts_by_action[Action.ADJUST],
+            unchanged=counts_by_action[Action.KEEP],
+            unknown=counts_by_action[Action.UNKNOWN],
+            held=counts_by_action[Action.HELD],
         )

@@ -9,9 +9,9 @@ from enum import StrEnum
 class Reason(StrEnum):
     """The fixed codes. ``replace_because_<field>`` and ``held_because_volume_on_<host>`` are made as needed."""
 
-    KEPT = "keep_because_unchanged"
+    UNCHANGED = "keep_because_unchanged"
     NEW = "create_because_new"
-    BEGUN = "create_because_begun"
+    UNFINISHED = "create_because_begun"
     CRASHED = "create_because_crashed"
     REBOOTED = "create_because_host_rebooted"
     CONFIG = "replace_because_config"
@@ -46,15 +46,15 @@ class Reason(StrEnum):
     NO_HOST = "held_because_no_host"
 
 
-ENDS_A_REPLACEMENT = frozenset((Reason.TWIN, Reason.LEAVING))
+COMPLETES_REPLACEMENT = frozenset((Reason.TWIN, Reason.LEAVING))
 """Destroys that take away nothing: another generation stays, or the loss was decided by an earlier apply."""
 
 
-def replaced(field: str) -> str:
+def replace_because(field: str) -> str:
     """``replace_because_args``."""
     return f"replace_because_{field}"
 
 
-def volume_on(host: str) -> str:
+def hold_because_volume_on(host: str) -> str:
     """``held_because_volume_on_hv1``."""
     return f"held_because_volume_on_{host}"

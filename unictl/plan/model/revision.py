@@ -12,6 +12,6 @@ class Revision:
     subject: str = ""
 
     @property
-    def origin(self) -> str:
+    def label(self) -> str:
         """As records name it: the commit, with a ``+`` where the files read are not quite those of it."""
         return f"{self.commit}+" if self.commit and not self.clean else self.commit

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 
-class Kind(Enum):
+class StepKind(Enum):
     """The step kinds.
 
     stage      data: digest, size                       an image's bytes to the host
@@ -42,13 +42,14 @@ class Kind(Enum):
 class Step:
     """A node of the plan's graph.
 
-    ``id`` is readable and unique, e.g. ``launch:api-2.7f3c9a1b``, ``join:hv1:api:1``; ``needs`` are ids of steps
-    that must have ended well before this one begins. ``wave`` counts from 1 within ``service``;
-    0 is what makes way before the first. ``undo``: it takes a wave back, and is walked only where one has failed.
+    ``id`` is readable and unique, e.g. ``launch:api-2.7f3c9a1b``, ``join:hv1:api:1``; ``service_order`` are ids of
+    steps that must have ended well before this one begins. ``wave`` counts from 1 within ``service``;
+    0 is what makes way before the first. ``rollback_record``: it takes a wave back, and is walked only where one has
+    failed.
     """
 
     id: str
-    kind: Kind
+    kind: StepKind
     host: str = ""
     subject: str = ""
     service: str = ""

@@ -11,204 +11,243 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.plan.model.step import Kind, Step
-from unictl.plan.rollout.builder import Draft, Ids
-from unictl.plan.rollout.step_factory import GRACE
+from unictl.plan.model.step import Step, StepKind
+from unictl.plan.rollout.builder import StepBuilder, StepIds
+from unictl.plan.rollout.step_factory import STOP_GRACE_MS
 
-_INGRESS = (Kind.JOIN, Kind.LEAVE)
-Row = Mapping[str, Any]
+_INGRESS_KINDS = (StepKind.JOIN, StepKind.LEAVE)
+Record = Mapping[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
-class Rolled:
+class WaveProgress:
     """One wave as far as it came: its row in the plan, its steps, and which of these had begun or ended well."""
 
-    row: Row
+    record: Record
     steps: list[Step] = field(default_factory=list)
-    begun: Container[str]
-    done: Container[str]
+    started: Container[str]
+    succeeded: Container[str]
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all of it ended well."""
-        return all(step.id in self.done for step in self.steps)
+        return all(step.id in self.succeeded for step in self.steps)
 
     @property
-    def touched(self) -> bool:
+    def was_started(self) -> bool:
         """Whether anything of it began."""
-        return any(step.id in self.begun for step in self.steps)
+        return any(step.id in self.started for step in self.steps)
 
-    def has_begun(self, kind: Kind) -> bool:
+    def has_started(self, kind: StepKind) -> bool:
         """Whether a step of this kind began."""
-        return any(step.kind is kind and step.id in self.begun for step in self.steps)
+        return any(step.kind is kind and step.id in self.started for step in self.steps)
 
-    def retired(self, key: str) -> bool:
+    def is_retiring(self, key: str) -> bool:
         """Whether this generation was being taken down, or is."""
-        return any(s.kind is Kind.RETIRE and s.data["key"] == key and s.id in self.begun for s in self.steps)
+        return any(
+            step.kind is StepKind.RETIRE and step.data["key"] == key and step.id in self.started for step in self.steps
+        )
 
-    def new(self) -> dict[str, str]:
+    def new_hosts(self) -> dict[str, str]:
         """The new generations that may be there: key -> host."""
-        return {generation(s): s.host for s in self.steps if s.kind in _MAKING and s.id in self.begun}
+        return {
+            instance_key(step): step.host
+            for step in self.steps
+            if step.kind in _STARTING_KINDS and step.id in self.started
+        }
 
-    def olds(self) -> list[str]:
+    def retired_keys(self) -> list[str]:
         """The generations that it takes down."""
-        return [str(step.data["key"]) for step in self.steps if step.kind is Kind.RETIRE]
+        return [str(step.data["key"]) for step in self.steps if step.kind is StepKind.RETIRE]
 
-    def proven(self, key: str) -> bool:
+    def has_passed_gate(self, key: str) -> bool:
         """Whether a new generation passed its gate."""
-        return any(s.kind is Kind.PROVE and s.data["key"] == key and s.id in self.done for s in self.steps)
+        return any(
+            step.kind is StepKind.PROVE and step.data["key"] == key and step.id in self.succeeded for step in self.steps
+        )
 
 
-_MAKING = (Kind.LAUNCH, Kind.PROVE)
+_STARTING_KINDS = (StepKind.LAUNCH, StepKind.PROVE)
 
 
-def generation(step: Step) -> str:
+def instance_key(step: Step) -> str:
     """The key of what a launch or a proof is about."""
     document = step.data.get("document")
     return f"{document['name']}.{document['generation']}" if document else str(step.data["key"])
 
 
-def rolled(waves: Iterable[Row], steps: Iterable[Step], begun: Container[str], done: Container[str]) -> list[Rolled]:
+def waves_in_reverse(
+    waves: Iterable[Record], steps: Iterable[Step], begun: Container[str], done: Container[str]
+) -> list[WaveProgress]:
     """The waves of one service, the last one first."""
-    found = {int(row["wave"]): Rolled(row=row, begun=begun, done=done) for row in waves}
+    by_number = {int(record["wave"]): WaveProgress(record=record, started=begun, succeeded=done) for record in waves}
     for step in steps:
-        if step.wave in found and step.kind is not Kind.BARRIER and not step.undo:
-            found[step.wave].steps.append(step)
-    return [found[number] for number in sorted(found, reverse=True)]
+        if step.wave in by_number and step.kind is not StepKind.BARRIER and not step.undo:
+            by_number[step.wave].steps.append(step)
+    return [by_number[number] for number in sorted(by_number, reverse=True)]
 
 
-def way_back(
-    waves: Sequence[Rolled], ingresses: Sequence[str], *, mute: frozenset[str] | None = None
+def rollback_steps(
+    waves: Sequence[WaveProgress], ingresses: Sequence[str], *, unreachable_hosts: frozenset[str] | None = None
 ) -> tuple[Step, ...]:
     """The steps. ``ingresses``: the hosts whose ingress the service's steps write.
 
-    ``mute``: the hosts that fell silent, where nobody knows how it went (None: it did not fail by that). Nothing is
-    done there, and elsewhere only what nobody was sent to is removed.
+    ``unreachable_hosts``: the hosts that fell silent, where nobody knows how it went (None: it did not fail by that).
+    Nothing is done there, and elsewhere only what nobody was sent to is removed.
     """
-    blind, mute = mute is not None, mute or frozenset()
-    back = _Back([host for host in ingresses if host not in mute], mute)
-    returning = any(row["differs"] for wave in waves for row in wave.row["undo"]["back"])
-    for wave in (wave for wave in waves if wave.touched):
-        if not wave.whole:
-            if not (blind and wave.has_begun(Kind.JOIN)):
-                back.failed(wave)
-        elif wave.row["undo"]["revert"] and returning and not blind:
-            back.ended(wave)
-    return back.draft.steps()
+    is_partial, unreachable_hosts = unreachable_hosts is not None, unreachable_hosts or frozenset()
+    builder = _RollbackBuilder([host for host in ingresses if host not in unreachable_hosts], unreachable_hosts)
+    has_reverts = any(entry["differs"] for wave in waves for entry in wave.record["undo"]["back"])
+    for wave in (wave for wave in waves if wave.was_started):
+        if not wave.is_complete:
+            if not (is_partial and wave.has_started(StepKind.JOIN)):
+                builder.undo_failed_wave(wave)
+        elif wave.record["undo"]["revert"] and has_reverts and not is_partial:
+            builder.undo_completed_wave(wave)
+    return builder.builder.steps()
 
 
-class _Back:
-    """A way back in the making; ``last`` is what stands for the end of all of it so far."""
+class _RollbackBuilder:
+    """A way back in the making; ``last_ids`` is what stands for the end of all of it so far."""
 
-    def __init__(self, ingresses: Sequence[str], mute: frozenset[str]):
+    def __init__(self, ingresses: Sequence[str], unreachable_hosts: frozenset[str]):
         self.ingresses = ingresses
-        self.mute = mute
-        self.draft = Draft()
-        self.last: Ids = ()
-        self.count = 0
+        self.unreachable_hosts = unreachable_hosts
+        self.builder = StepBuilder()
+        self.last_ids: StepIds = ()
+        self.counter = 0
 
-    def failed(self, wave: Rolled) -> None:
+    def undo_failed_wave(self, wave: WaveProgress) -> None:
         """The wave that failed: who left an ingress already is back there, its new ones go, and what had to go before
         them is launched anew."""
-        undo, new = wave.row["undo"], wave.new()
-        if wave.has_begun(Kind.LEAVE):
-            self._join(wave, [row for key, row in undo["servers"].items() if not wave.retired(key)], self.last)
-        bereft = {_name(key) for key in wave.olds() if wave.retired(key)} & set(undo["stays"])
-        kept = {key for key in new if _name(key) in bereft and wave.proven(key)}
-        new = {key: host for key, host in new.items() if key not in kept and host not in self.mute}
-        # What an earlier apply launched may be behind an ingress already, whatever is known of it.
-        self._remove(wave, new, joined=wave.has_begun(Kind.JOIN) or bool(set(new) & set(undo["found"])))
-        gone = [row for row in undo["back"] if wave.retired(row["old"]) and row["host"] not in self.mute]
-        for rows in _cut(gone, int(undo["down"])):
-            self._return(wave, rows)
-
-    def ended(self, wave: Rolled) -> None:
-        """A wave that was done: who was something else becomes that again; who was nothing goes."""
-        undo, new = wave.row["undo"], wave.new()
-        rows = [row for row in undo["back"] if row["differs"]]
-        beside = [row for row in rows if not row["stop"]]
-        for group in _cut(beside, int(undo["beside"])):
-            self._return(wave, group)
-            self._remove(wave, {row["new"]: new[row["new"]] for row in group})
-        for group in _cut([row for row in rows if row["stop"]], int(undo["down"])):
-            self._remove(wave, {row["new"]: new[row["new"]] for row in group})
-            self._return(wave, group)
-        self._remove(wave, {key: new[key] for key in undo["fresh"] if key in new})
-
-    def _return(self, wave: Rolled, rows: Sequence[Row]) -> None:
-        """Launch what was, prove it, put it behind every ingress."""
-        proven = []
-        for row in rows:
-            data = {"document": row["document"], "secrets": row["secrets"]}
-            launched = self._own(wave, f"launch:{row['key']}", Kind.LAUNCH, row["host"], self.last, data, row["key"])
-            proven.append(
-                self._own(wave, f"prove:{row['key']}", Kind.PROVE, row["host"], (launched,), row["proof"], row["key"])
+        record, new_hosts = wave.record["undo"], wave.new_hosts()
+        if wave.has_started(StepKind.LEAVE):
+            self._join_ingresses(
+                wave, [entry for key, entry in record["servers"].items() if not wave.is_retiring(key)], self.last_ids
             )
-        ready = self._barrier(proven)
-        self._join(wave, [row["servers"] for row in rows], ready)
+        uncovered = {_instance_name(key) for key in wave.retired_keys() if wave.is_retiring(key)} & set(record["stays"])
+        proven_keys = {key for key in new_hosts if _instance_name(key) in uncovered and wave.has_passed_gate(key)}
+        new_hosts = {
+            key: host
+            for key, host in new_hosts.items()
+            if key not in proven_keys and host not in self.unreachable_hosts
+        }
+        # What an earlier apply launched may be behind an ingress already, whatever is known of it.
+        self._remove_generations(
+            wave, new_hosts, joined=wave.has_started(StepKind.JOIN) or bool(set(new_hosts) & set(record["found"]))
+        )
+        relaunches = [
+            entry
+            for entry in record["back"]
+            if wave.is_retiring(entry["old"]) and entry["host"] not in self.unreachable_hosts
+        ]
+        for batch in _chunks(relaunches, int(record["down"])):
+            self._relaunch(wave, batch)
 
-    def _remove(self, wave: Rolled, keys: Mapping[str, str], *, joined: bool = True) -> None:
+    def undo_completed_wave(self, wave: WaveProgress) -> None:
+        """A wave that was done: who was something else becomes that again; who was nothing goes."""
+        record, new_hosts = wave.record["undo"], wave.new_hosts()
+        reverts = [entry for entry in record["back"] if entry["differs"]]
+        create_first = [entry for entry in reverts if not entry["stop"]]
+        for batch in _chunks(create_first, int(record["beside"])):
+            self._relaunch(wave, batch)
+            self._remove_generations(wave, {entry["new"]: new_hosts[entry["new"]] for entry in batch})
+        for batch in _chunks([entry for entry in reverts if entry["stop"]], int(record["down"])):
+            self._remove_generations(wave, {entry["new"]: new_hosts[entry["new"]] for entry in batch})
+            self._relaunch(wave, batch)
+        self._remove_generations(wave, {key: new_hosts[key] for key in record["fresh"] if key in new_hosts})
+
+    def _relaunch(self, wave: WaveProgress, entries: Sequence[Record]) -> None:
+        """Launch what was, prove it, put it behind every ingress."""
+        gate_ids = []
+        for entry in entries:
+            data = {"document": entry["document"], "secrets": entry["secrets"]}
+            launch_id = self._add_step(
+                wave, f"launch:{entry['key']}", StepKind.LAUNCH, entry["host"], self.last_ids, data, entry["key"]
+            )
+            gate_ids.append(
+                self._add_step(
+                    wave,
+                    f"prove:{entry['key']}",
+                    StepKind.PROVE,
+                    entry["host"],
+                    (launch_id,),
+                    entry["proof"],
+                    entry["key"],
+                )
+            )
+        ready_ids = self._add_barrier(gate_ids)
+        self._join_ingresses(wave, [entry["servers"] for entry in entries], ready_ids)
+
+    def _remove_generations(self, wave: WaveProgress, keys: Mapping[str, str], *, joined: bool = True) -> None:
         """Out of every ingress, then down."""
         if not keys:
             return
         if joined:
             swap = {"in": {}, "out": sorted(keys)}
-            self._write(wave, Kind.LEAVE, {"swap": {wave.row["service"]: swap}, "drain": wave.row["drain"]}, self.last)
-        data = {"grace": GRACE, "keep": 5}
-        ends = [
-            self._own(wave, f"retire:{key}", Kind.RETIRE, host, self.last, {**data, "key": key}, key)
+            self._write_ingresses(
+                wave,
+                StepKind.LEAVE,
+                {"swap": {wave.record["service"]: swap}, "drain": wave.record["drain"]},
+                self.last_ids,
+            )
+        data = {"grace": STOP_GRACE_MS, "keep": 5}
+        retire_ids = [
+            self._add_step(wave, f"retire:{key}", StepKind.RETIRE, host, self.last_ids, {**data, "key": key}, key)
             for key, host in keys.items()
         ]
-        self.last = self._barrier(ends)
+        self.last_ids = self._add_barrier(retire_ids)
 
-    def _join(self, wave: Rolled, servers: Iterable[Mapping[str, Any]], needs: Ids) -> None:
-        listed: defaultdict[str, list[Any]] = defaultdict(list)
-        for each in servers:
-            for listener, row in each.items():
-                listed[listener].append(row)
-        self.last = needs
-        if listed:
-            swap = {"in": dict(listed), "out": []}
-            self._write(wave, Kind.JOIN, {"swap": {wave.row["service"]: swap}}, needs)
+    def _join_ingresses(self, wave: WaveProgress, servers: Iterable[Mapping[str, Any]], needs: StepIds) -> None:
+        servers_by_listener: defaultdict[str, list[Any]] = defaultdict(list)
+        for server_entry in servers:
+            for listener, server in server_entry.items():
+                servers_by_listener[listener].append(server)
+        self.last_ids = needs
+        if servers_by_listener:
+            swap = {"in": dict(servers_by_listener), "out": []}
+            self._write_ingresses(wave, StepKind.JOIN, {"swap": {wave.record["service"]: swap}}, needs)
 
-    def _write(self, wave: Rolled, kind: Kind, data: Row, needs: Ids) -> None:
+    def _write_ingresses(self, wave: WaveProgress, kind: StepKind, data: Record, needs: StepIds) -> None:
         """One ingress step a host; nothing where the service is behind none."""
-        service = wave.row["service"]
-        self.count += 1
-        ends = [
-            self._own(wave, f"{kind.value}:{host}:{service}:{self.count}", kind, host, needs, data, service)
+        service = wave.record["service"]
+        self.counter += 1
+        step_ids = [
+            self._add_step(wave, f"{kind.value}:{host}:{service}:{self.counter}", kind, host, needs, data, service)
             for host in self.ingresses
         ]
-        self.last = self._barrier(ends) if ends else needs
+        self.last_ids = self._add_barrier(step_ids) if step_ids else needs
 
-    def _own(self, wave: Rolled, id_: str, kind: Kind, host: str, needs: Ids, data: Row, subject: str) -> str:
-        row = wave.row
-        return self.draft.add(
+    def _add_step(
+        self, wave: WaveProgress, step_id: str, kind: StepKind, host: str, needs: StepIds, data: Record, subject: str
+    ) -> str:
+        record = wave.record
+        return self.builder.add(
             Step(
-                id=f"back:{id_}",
+                id=f"back:{step_id}",
                 kind=kind,
                 host=host,
                 subject=subject,
-                service=row["service"],
-                wave=row["wave"],
+                service=record["service"],
+                wave=record["wave"],
                 undo=True,
                 data=data,
                 needs=needs,
             )
         )
 
-    def _barrier(self, needs: Iterable[str]) -> Ids:
+    def _add_barrier(self, needs: Iterable[str]) -> StepIds:
         ids = tuple(needs)
         if len(ids) <= 1:
             return ids
-        self.count += 1
-        name = f"back:barrier:{self.count}:{ids[0]}"
-        return (self.draft.add(Step(id=name, kind=Kind.BARRIER, subject=name, undo=True, needs=ids)),)
+        self.counter += 1
+        name = f"back:barrier:{self.counter}:{ids[0]}"
+        return (self.builder.add(Step(id=name, kind=StepKind.BARRIER, subject=name, undo=True, needs=ids)),)
 
 
-def _name(key: str) -> str:
+def _instance_name(key: str) -> str:
     return key.partition(".")[0]
 
 
-def _cut(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
-    return [rows[at : at + size] for at in range(0, len(rows), max(1, size))]
+def _chunks(entries: Sequence[Record], size: int) -> list[Sequence[Record]]:
+    return [entries[start : start + size] for start in range(0, len(entries), max(1, size))]

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Kind, Step
-from unictl.plan.progress.rollback import Rolled, rolled, way_back
+from unictl.plan.model.step import Step, StepKind
+from unictl.plan.progress.rollback import WaveProgress, rollback_steps, waves_in_reverse
 
-_MAKING = frozenset((Kind.STAGE, Kind.VOLUME, Kind.LAUNCH, Kind.PROVE, Kind.JOIN))
+_WAVE_FAILING_KINDS = frozenset((StepKind.STAGE, StepKind.VOLUME, StepKind.LAUNCH, StepKind.PROVE, StepKind.JOIN))
 """What a wave fails by: its new generations are not there, or not as they should be. Trouble with taking an old one
 down is none of that: the service stops where it is, and the next plan goes on from there."""
 
-Skip = tuple[Step, str]
+SkippedStep = tuple[Step, str]
 """A step that will not start, and the step that is to blame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mixture:
+class ServiceOutcome:
     """Who of a service is what when a walk has ended: ``new`` as planned, ``old`` as before, ``down`` neither.
 
     ``unknown`` are those on hosts that stopped answering, or were somebody else's meanwhile: ``unseen``.
@@ -38,198 +38,212 @@ class Mixture:
     apart: tuple[str, ...] = ()
 
     @property
-    def mixed(self) -> bool:
+    def is_mixed(self) -> bool:
         """Whether it is not one and the same everywhere, or not all there, as far as is known."""
         return bool((self.new and self.old) or self.down or self.unknown)
 
 
 @dataclass(slots=True)
-class Course:
+class RolloutTracker:
     """One walk. ``steps`` grows by the way back of a service once nothing of that service runs any more."""
 
     plan: Plan
     steps: dict[str, Step] = field(default_factory=dict)
-    begun: set[str] = field(default_factory=set)
-    done: set[str] = field(default_factory=set)
-    over: set[str] = field(default_factory=set)
-    fallen: dict[str, str] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
+    succeeded: set[str] = field(default_factory=set)
+    finished: set[str] = field(default_factory=set)
+    failed_services: dict[str, str] = field(default_factory=dict)
     _ready: dict[str, None] = field(default_factory=dict)
-    _left: dict[str, int] = field(default_factory=dict)
-    _after: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    _own: defaultdict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
-    _blind: set[str] = field(default_factory=set)
-    _mute: set[str] = field(default_factory=set)
+    _open_needs: dict[str, int] = field(default_factory=dict)
+    _followers: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _steps_by_service: defaultdict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
+    _partial_rollbacks: set[str] = field(default_factory=set)
+    _unreachable_hosts: set[str] = field(default_factory=set)
     _running: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def __post_init__(self) -> None:
-        self._add(self.plan.steps)
+        self._add_steps(self.plan.steps)
         for step in self.plan.steps:
-            self._own[step.service].append(step)
+            self._steps_by_service[step.service].append(step)
 
     def ready(self) -> tuple[Step, ...]:
         """What may start now, in the order of the plan. Barriers end by themselves."""
-        while barriers := [name for name in self._ready if self.steps[name].kind is Kind.BARRIER]:
-            for name in barriers:
-                self.begin(name)
-                self.end(name)
-        return tuple(self.steps[name] for name in self._ready)
+        while barriers := [step_id for step_id in self._ready if self.steps[step_id].kind is StepKind.BARRIER]:
+            for step_id in barriers:
+                self.start(step_id)
+                self.succeed(step_id)
+        return tuple(self.steps[step_id] for step_id in self._ready)
 
-    def begin(self, name: str) -> None:
+    def start(self, step_id: str) -> None:
         """A ready step starts."""
-        del self._ready[name]
-        self.begun.add(name)
-        self._running[self._forth(name)] += 1
+        del self._ready[step_id]
+        self.started.add(step_id)
+        self._running[self._forward_service(step_id)] += 1
 
-    def end(self, name: str) -> None:
+    def succeed(self, step_id: str) -> None:
         """A step ended well."""
-        self.over.add(name)
-        self.done.add(name)
-        self._running[self._forth(name)] -= 1
-        for each in self._after[name]:
-            self._left[each] -= 1
-            if not self._left[each] and each not in self.over:
-                self._ready[each] = None
+        self.finished.add(step_id)
+        self.succeeded.add(step_id)
+        self._running[self._forward_service(step_id)] -= 1
+        for follower in self._followers[step_id]:
+            self._open_needs[follower] -= 1
+            if not self._open_needs[follower] and follower not in self.finished:
+                self._ready[follower] = None
 
-    def fail(self, name: str, *, silent: bool = False) -> tuple[Skip, ...]:
-        """A step did not end well; what will not start because of it. ``silent``: its host does not answer, or its
+    def fail(self, step_id: str, *, unreachable: bool = False) -> tuple[SkippedStep, ...]:
+        """A step did not end well; what will not start because of it. ``unreachable``: its host does not answer, or its
         lease is somebody else's by now: what is there is not known any more."""
-        self.over.add(name)
-        if silent:
-            self._mute.add(self.steps[name].host)
-        self._running[self._forth(name)] -= 1
-        skips = self._skip_after(name, name)
-        step = self.steps[name]
-        struck = {each.service for each, _ in skips if each.kind is Kind.LAUNCH}
+        self.finished.add(step_id)
+        if unreachable:
+            self._unreachable_hosts.add(self.steps[step_id].host)
+        self._running[self._forward_service(step_id)] -= 1
+        skips = self._skip_followers(step_id, step_id)
+        step = self.steps[step_id]
+        blocked_services = {skipped.service for skipped, _ in skips if skipped.kind is StepKind.LAUNCH}
         # Who was to stop first, and did not leave every ingress, is out of some: it joins them again.
-        clears = step.kind is Kind.LEAVE and step.service in struck
-        if step.undo or not (step.kind in _MAKING or clears):
+        left_partially = step.kind is StepKind.LEAVE and step.service in blocked_services
+        if step.undo or not (step.kind in _WAVE_FAILING_KINDS or left_partially):
             return tuple(skips)
-        for service in sorted(struck | {step.service} - {""}):
-            skips += self._fall(service, name, silent=silent)
+        for service in sorted(blocked_services | {step.service} - {""}):
+            skips += self._abort_service(service, step_id, unreachable=unreachable)
         return tuple(skips)
 
-    def returning(self) -> tuple[tuple[str, str, tuple[Step, ...]], ...]:
+    def rollbacks_due(self) -> tuple[tuple[str, str, tuple[Step, ...]], ...]:
         """Services whose way back begins now, the step to blame, and their steps, which are ready from here on."""
-        found = []
-        for service, cause in list(self.fallen.items()):
+        rollbacks = []
+        for service, cause in list(self.failed_services.items()):
             if cause and not self._running[service]:
-                self.fallen[service] = ""
-                mute = frozenset(self._mute) if self.blind(service) else None
-                steps = way_back(self._waves(service), self._ingresses(service), mute=mute)
-                self._add(steps)
-                found += [(service, cause, steps)] if steps else []
-        return tuple(found)
+                self.failed_services[service] = ""
+                unreachable_hosts = frozenset(self._unreachable_hosts) if self.is_partial_rollback(service) else None
+                steps = rollback_steps(
+                    self._wave_progress(service), self._ingress_hosts(service), unreachable_hosts=unreachable_hosts
+                )
+                self._add_steps(steps)
+                rollbacks += [(service, cause, steps)] if steps else []
+        return tuple(rollbacks)
 
-    def blind(self, service: str) -> bool:
+    def is_partial_rollback(self, service: str) -> bool:
         """Whether a service fell by a host of which nothing is known any more: it cannot go all the way back."""
-        return service in self._blind
+        return service in self._partial_rollbacks
 
-    def left(self) -> tuple[Step, ...]:
+    def not_started(self) -> tuple[Step, ...]:
         """What has not started and was not skipped: nothing, unless the walk was stopped."""
-        waiting = (step for step in self.steps.values() if step.id not in self.over | self.begun)
-        return tuple(step for step in waiting if step.kind is not Kind.BARRIER)
+        pending = (step for step in self.steps.values() if step.id not in self.finished | self.started)
+        return tuple(step for step in pending if step.kind is not StepKind.BARRIER)
 
-    def mixtures(self) -> tuple[Mixture, ...]:
+    def service_outcomes(self) -> tuple[ServiceOutcome, ...]:
         """How it stands with every service of which a step failed or never began; nothing where all is done."""
-        waves = {row["service"]: None for row in self.plan.waves}
-        whole = {name: all(wave.whole for wave in self._waves(name)) for name in waves}
-        found = [self._mixture(name) for name in waves if not whole[name]]
+        services = {record["service"]: None for record in self.plan.waves}
+        is_complete = {name: all(wave.is_complete for wave in self._wave_progress(name)) for name in services}
+        outcomes = [self._service_outcome(name) for name in services if not is_complete[name]]
         return tuple(
-            replace(each, apart=tuple(sorted(self._apart(each.service, whole)))) if each.old and not each.new else each
-            for each in found
+            replace(outcome, apart=tuple(sorted(self._inconsistent_services(outcome.service, is_complete))))
+            if outcome.old and not outcome.new
+            else outcome
+            for outcome in outcomes
         )
 
-    def _apart(self, service: str, whole: Mapping[str, bool]) -> set[str]:
+    def _inconsistent_services(self, service: str, is_complete: Mapping[str, bool]) -> set[str]:
         """The services that are done, differ from before, and have to do with one that is as before."""
-        pairs = {(row["service"], other) for row in self.plan.waves for other in row["with"]}
-        other = {two if one == service else one for one, two in pairs if service in (one, two)}
-        return {name for name in other if whole.get(name) and self._differs(name)}
+        pairs = {(record["service"], related) for record in self.plan.waves for related in record["with"]}
+        related = {second if first == service else first for first, second in pairs if service in (first, second)}
+        return {name for name in related if is_complete.get(name) and self._spec_differs(name)}
 
-    def _differs(self, service: str) -> bool:
-        return any(row["differs"] for wave in self._waves(service) for row in wave.row["undo"]["back"])
+    def _spec_differs(self, service: str) -> bool:
+        return any(entry["differs"] for wave in self._wave_progress(service) for entry in wave.record["undo"]["back"])
 
-    def _mixture(self, service: str) -> Mixture:
-        own = [change for change in self.plan.changes if change.service == service]
-        homes = {change.subject: change.host for change in own}
-        new: set[str] = set()
-        old: set[str] = set()
+    def _service_outcome(self, service: str) -> ServiceOutcome:
+        changes = [change for change in self.plan.changes if change.service == service]
+        hosts_by_name = {change.subject: change.host for change in changes}
+        updated: set[str] = set()
+        previous: set[str] = set()
         down: set[str] = set()
-        for wave in self._waves(service):
-            undo = wave.row["undo"]
-            made = {key: host for key, host in wave.new().items() if f"back:retire:{key}" not in self.done}
-            there = {key.partition(".")[0]: host for key, host in made.items()}
-            homes |= there
-            new |= there.keys()
-            for row in undo["back"]:
-                stands = f"back:prove:{row['key']}" in self.done or not wave.retired(row["old"])
-                if row["name"] not in there:
-                    (down if not stands else old if row["differs"] else new).add(row["name"])
-            gone = {s.data["key"].partition(".")[0] for s in wave.steps if s.kind is Kind.RETIRE and s.id in self.begun}
-            for name in undo["stays"]:
-                if name not in there:
-                    (down if name in gone else old).add(name)
-        new |= {c.subject for c in own if c.action is Action.KEEP} if self._differs(service) else set()
-        unknown = {name for name in new | old | down if homes.get(name) in self._mute}
-        return Mixture(
+        for wave in self._wave_progress(service):
+            record = wave.record["undo"]
+            new_hosts = {
+                key: host for key, host in wave.new_hosts().items() if f"back:retire:{key}" not in self.succeeded
+            }
+            present = {key.partition(".")[0]: host for key, host in new_hosts.items()}
+            hosts_by_name |= present
+            updated |= present.keys()
+            for entry in record["back"]:
+                has_previous = f"back:prove:{entry['key']}" in self.succeeded or not wave.is_retiring(entry["old"])
+                if entry["name"] not in present:
+                    (down if not has_previous else previous if entry["differs"] else updated).add(entry["name"])
+            stopped = {
+                step.data["key"].partition(".")[0]
+                for step in wave.steps
+                if step.kind is StepKind.RETIRE and step.id in self.started
+            }
+            for name in record["stays"]:
+                if name not in present:
+                    (down if name in stopped else previous).add(name)
+        updated |= (
+            {own_change.subject for own_change in changes if own_change.action is Action.KEEP}
+            if self._spec_differs(service)
+            else set()
+        )
+        unknown = {name for name in updated | previous | down if hosts_by_name.get(name) in self._unreachable_hosts}
+        return ServiceOutcome(
             service=service,
-            new=_sorted(new - unknown),
-            old=_sorted(old - unknown),
-            down=_sorted(down - unknown),
-            unknown=_sorted(unknown),
-            unseen=tuple(sorted({homes[name] for name in unknown})),
+            new=_sorted_names(updated - unknown),
+            old=_sorted_names(previous - unknown),
+            down=_sorted_names(down - unknown),
+            unknown=_sorted_names(unknown),
+            unseen=tuple(sorted({hosts_by_name[name] for name in unknown})),
         )
 
-    def _waves(self, service: str) -> list[Rolled]:
-        rows = [row for row in self.plan.waves if row["service"] == service]
-        return rolled(rows, self._own[service], self.begun, self.done)
+    def _wave_progress(self, service: str) -> list[WaveProgress]:
+        records = [record for record in self.plan.waves if record["service"] == service]
+        return waves_in_reverse(records, self._steps_by_service[service], self.started, self.succeeded)
 
-    def _ingresses(self, service: str) -> tuple[str, ...]:
-        kinds = (Kind.JOIN, Kind.LEAVE)
-        return tuple(sorted({step.host for step in self._own[service] if step.kind in kinds}))
+    def _ingress_hosts(self, service: str) -> tuple[str, ...]:
+        kinds = (StepKind.JOIN, StepKind.LEAVE)
+        return tuple(sorted({step.host for step in self._steps_by_service[service] if step.kind in kinds}))
 
-    def _fall(self, service: str, cause: str, *, silent: bool) -> list[Skip]:
+    def _abort_service(self, service: str, cause: str, *, unreachable: bool) -> list[SkippedStep]:
         """Nothing more of a service is begun."""
-        if silent:
-            self._blind.add(service)
-        if service in self.fallen:
+        if unreachable:
+            self._partial_rollbacks.add(service)
+        if service in self.failed_services:
             return []
-        self.fallen[service] = cause
-        skips: list[Skip] = []
-        for step in self._own[service]:
-            if step.id not in self.over | self.begun:
+        self.failed_services[service] = cause
+        skips: list[SkippedStep] = []
+        for step in self._steps_by_service[service]:
+            if step.id not in self.finished | self.started:
                 self._ready.pop(step.id, None)
-                self.over.add(step.id)
-                skips += [(step, cause)] if step.kind is not Kind.BARRIER else []
-                skips += self._skip_after(step.id, cause)
+                self.finished.add(step.id)
+                skips += [(step, cause)] if step.kind is not StepKind.BARRIER else []
+                skips += self._skip_followers(step.id, cause)
         return skips
 
-    def _skip_after(self, failed: str, cause: str) -> list[Skip]:
-        skips: list[Skip] = []
-        stack = list(self._after[failed])
+    def _skip_followers(self, failed_id: str, cause: str) -> list[SkippedStep]:
+        skips: list[SkippedStep] = []
+        stack = list(self._followers[failed_id])
         while stack:
-            name = stack.pop()
-            if name in self.over:
+            step_id = stack.pop()
+            if step_id in self.finished:
                 continue
-            self.over.add(name)
-            stack += self._after[name]
-            if self.steps[name].kind is not Kind.BARRIER:
-                skips.append((self.steps[name], cause))
+            self.finished.add(step_id)
+            stack += self._followers[step_id]
+            if self.steps[step_id].kind is not StepKind.BARRIER:
+                skips.append((self.steps[step_id], cause))
         return skips
 
-    def _add(self, steps: Iterable[Step]) -> None:
+    def _add_steps(self, steps: Iterable[Step]) -> None:
         for step in steps:
             self.steps[step.id] = step
-            self._left[step.id] = len(step.needs)
+            self._open_needs[step.id] = len(step.needs)
             for need in step.needs:
-                self._after[need].append(step.id)
+                self._followers[need].append(step.id)
             if not step.needs:
                 self._ready[step.id] = None
 
-    def _forth(self, name: str) -> str:
+    def _forward_service(self, step_id: str) -> str:
         """The service that a step of the way forth is of."""
-        step = self.steps[name]
+        step = self.steps[step_id]
         return "" if step.undo else step.service
 
 
-def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+def _sorted_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (name.rpartition("-")[0], len(name), name)))

@@ -8,7 +8,7 @@ from enum import Enum
 from unictl.instances.observed.host_state import LiveInstance
 
 
-class Class(Enum):
+class InstanceClass(Enum):
     """A live instance next to a wished one; the last five need no live instance, or no wish."""
 
     UNTAINTED = "untainted"
@@ -27,55 +27,60 @@ class Class(Enum):
     UNKNOWN = "unknown"
 
 
-WISHED = frozenset((Class.UNTAINTED, Class.UNSUPERVISED, Class.UNPROVEN))
+AS_DESIRED = frozenset((InstanceClass.UNTAINTED, InstanceClass.UNSUPERVISED, InstanceClass.UNPROVEN))
 """What may stay as it is."""
-RUNNING = WISHED | {Class.CHANGED, Class.MISPLACED}
+RUNNING = AS_DESIRED | {InstanceClass.CHANGED, InstanceClass.MISPLACED}
 """What has a guest that runs (or a job that is done)."""
 
 
-def running(live: LiveInstance) -> bool:
+def is_running(live: LiveInstance) -> bool:
     """Whether a guest runs, or its supervisor is about to start it again (as systemd does after a reboot)."""
     return live.state in ("running", "unsupervised", "starting") or (
         live.state == "ended" and bool((live.end or {}).get("restarting"))
     )
 
 
-def serving(live: LiveInstance) -> bool:
+def is_serving(live: LiveInstance) -> bool:
     """Whether an ingress may send to it: it runs, and has passed its gate."""
-    return live.proven and running(live)
+    return live.proven and is_running(live)
 
 
 def state_class(live: LiveInstance) -> str:
-    """``running``, ``ended`` or the state itself: what a plan rests on, without health and restarts."""
-    return "running" if running(live) else live.state
+    """``is_running``, ``describe_end`` or the state itself: what a plan rests on, without health and restarts."""
+    return "running" if is_running(live) else live.state
 
 
-def classify(live: LiveInstance, *, host: str, differs: bool, done: bool = False) -> Class:
+def classify(live: LiveInstance, *, host: str, differs: bool, clean_exit_expected: bool = False) -> InstanceClass:
     """The class of ``live``: ``host`` is where it is wished, ``differs`` whether it would be launched differently.
 
-    ``done``: a clean end is what its service is for (a job), or is idleness (started on request).
+    ``clean_exit_expected``: a clean end is what its service is for (a job), or is idleness (started on request).
     """
-    if not running(live) and not (done and _ended_well(live)):
-        return _stopped(live)
+    if not is_running(live) and not (clean_exit_expected and _exited_successfully(live)):
+        return _stopped_class(live)
     if differs:
-        return Class.CHANGED
+        return InstanceClass.CHANGED
     if live.host != host:
-        return Class.MISPLACED
-    if not live.proven and running(live):
-        return Class.UNPROVEN
-    return Class.UNSUPERVISED if live.state == "unsupervised" else Class.UNTAINTED
+        return InstanceClass.MISPLACED
+    if not live.proven and is_running(live):
+        return InstanceClass.UNPROVEN
+    return InstanceClass.UNSUPERVISED if live.state == "unsupervised" else InstanceClass.UNTAINTED
 
 
-def _ended_well(live: LiveInstance) -> bool:
+def _exited_successfully(live: LiveInstance) -> bool:
     return live.state == "ended" and (live.end or {}).get("verdict") in ("clean", "stopped")
 
 
-def _stopped(live: LiveInstance) -> Class:
-    by_state = {"begun": Class.BEGUN, "lost": Class.LOST, "leaving": Class.LEAVING, "damaged": Class.DAMAGED}
-    return by_state.get(live.state, Class.CRASHED)
+def _stopped_class(live: LiveInstance) -> InstanceClass:
+    by_state = {
+        "begun": InstanceClass.BEGUN,
+        "lost": InstanceClass.LOST,
+        "leaving": InstanceClass.LEAVING,
+        "damaged": InstanceClass.DAMAGED,
+    }
+    return by_state.get(live.state, InstanceClass.CRASHED)
 
 
-def ended(live: LiveInstance) -> str:
+def describe_end(live: LiveInstance) -> str:
     """How it ended, in words: ``crash, code 3``."""
     end = live.end or {}
     code = f", code {end['code']}" if end.get("code") is not None else ""

@@ -1,204 +1,264 @@
-"""Reconciles desired and live state: which instances are kept, created, replaced, destroyed, held or unknown.
-Pure.
-"""
+"""Reconciles desired and live state: which instances are kept, created, replaced, destroyed, held or unknown. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from unictl.instances.desired.instance import Located, Wished
-from unictl.instances.launch.addresses import locate
-from unictl.instances.observed.host_state import LiveInstance, Survey, World
+from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
+from unictl.instances.launch.addresses import assign_addresses
+from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
 from unictl.instances.placement.place import Placement, place
-from unictl.plan.context.context import Situation
+from unictl.plan.context.context import PlanContext
 from unictl.plan.context.scope import Scope
 from unictl.plan.model.change import Action, Change
-from unictl.plan.model.reason import Reason, volume_on
-from unictl.plan.reconcile.classify import running
-from unictl.plan.reconcile.decide import Verdict, renewed, verdict
+from unictl.plan.model.reason import Reason, hold_because_volume_on
+from unictl.plan.reconcile.classify import is_running
+from unictl.plan.reconcile.decide import Decision, decide, with_new_generation
 
-_BARE_LOSS = "the volume was on a lost host, and accept_loss does not say that it may begin empty"
+_LOSS_NOT_ACCEPTED = "the volume was on a lost host, and accept_loss does not say that it may begin empty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class InstanceChange:
     """What is done about one name: its row, and the rows of its other generations.
 
-    ``service`` is the one it belongs to after the plan; ``wished`` is None for what is only destroyed.
+    ``service`` is the one it belongs to after the plan; ``desired`` is None for what is only destroyed.
     """
 
     service: str
     change: Change
-    twins: tuple[Change, ...] = ()
-    wished: Wished | None = None
+    other_generations: tuple[Change, ...] = ()
+    desired: DesiredInstance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Reconciliation:
     """All works: of wished instances in their order, then of surplus ones by name; and what placement said."""
 
-    works: tuple[Work, ...]
+    instance_changes: tuple[InstanceChange, ...]
     placement: Placement
 
 
-def difference(s: Situation, scope: Scope, *, locating: bool = True) -> Difference:
+def reconcile(context: PlanContext, scope: Scope, *, locating: bool = True) -> Reconciliation:
     """What differs between live and wished, within ``scope``.
 
     Without ``locating`` hosts are chosen and nothing else: no port, no address, so no ``new`` in a change.
     """
-    wished = () if s.options.destroy else tuple(w for w in s.wished if scope.wished(w))
-    barred = {w.name: held for w in wished if (held := _unknowable(s, w))}
+    in_scope = (
+        ()
+        if context.options.destroy
+        else tuple(desired for desired in context.desired if scope.includes_desired(desired))
+    )
+    blocked = {
+        desired.name: blocking_decision
+        for desired in in_scope
+        if (blocking_decision := _blocked_by_unreachable_host(context, desired))
+    }
     # Who is chosen by its host goes where it goes when all are placed.
-    placed = () if s.options.destroy else s.wished
-    kept = tuple(w for w in placed if scope.placed or w.name in s.lives or scope.wished(w))
-    there = tuple(w for w in kept if w.name not in barred)
-    placement = place(s.fleet, there, s.world, replacing=s.options.replace, rebalance=s.options.rebalance)
-    verdicts = [barred.get(w.name) or _verdict(s, w, placement, scope) for w in wished]
-    located, verdicts = _locate(s, verdicts) if locating else ({}, verdicts)
-    works = [_work(s, each, located) for each in verdicts]
-    return Difference(works=(*works, *_outside(s, scope), *_surplus(s, scope)), placement=placement)
+    placeable = () if context.options.destroy else context.desired
+    considered = tuple(
+        desired
+        for desired in placeable
+        if scope.placed_hosts or desired.name in context.live_by_name or scope.includes_desired(desired)
+    )
+    unblocked = tuple(desired for desired in considered if desired.name not in blocked)
+    placement = place(
+        context.fleet,
+        unblocked,
+        context.live_state,
+        replacing=context.options.replace,
+        rebalance=context.options.rebalance,
+    )
+    decisions = [
+        blocked.get(desired.name) or _decide_placed(context, desired, placement, scope) for desired in in_scope
+    ]
+    placed_by_name, decisions = _assign_addresses(context, decisions) if locating else ({}, decisions)
+    instance_changes = [_instance_change(context, decision, placed_by_name) for decision in decisions]
+    return Reconciliation(
+        instance_changes=(*instance_changes, *_out_of_scope(context, scope), *_surplus_changes(context, scope)),
+        placement=placement,
+    )
 
 
-def _unknowable(s: Situation, wished: Wished) -> Verdict | None:
+def _blocked_by_unreachable_host(context: PlanContext, desired: DesiredInstance) -> Decision | None:
     """Where a silent or a lost host may have it, or its data: no step, or something would exist twice."""
-    lives = s.lives.get(wished.name, ())
-    old = lives[0] if lives else None
-    unseen = [name for name in wished.volumes.values() if name not in s.volumes]
-    if s.silent and (not lives or unseen):
-        detail = f"{', '.join(s.silent)} {'does' if len(s.silent) == 1 else 'do'} not answer, and may have it"
-        if lives:
-            detail = f"volume {unseen[0]} may be on a host that does not answer"
-        return _bare(Action.UNKNOWN, Reason.UNREACHABLE, wished, old, detail)
-    host = next((h for name in unseen if (h := _lost_volume(s, name))), "")
-    return _bare(Action.HELD, volume_on(host), wished, old, _BARE_LOSS) if host else None
+    instances = context.live_by_name.get(desired.name, ())
+    old = instances[0] if instances else None
+    unseen_volumes = [name for name in desired.volumes.values() if name not in context.volume_hosts]
+    if context.unreachable and (not instances or unseen_volumes):
+        verb = "does" if len(context.unreachable) == 1 else "do"
+        detail = f"{', '.join(context.unreachable)} {verb} not answer, and may have it"
+        if instances:
+            detail = f"volume {unseen_volumes[0]} may be on a host that does not answer"
+        return _no_step(Action.UNKNOWN, Reason.UNREACHABLE, desired, old, detail)
+    host = next((lost_host for name in unseen_volumes if (lost_host := _lost_volume_host(context, name))), "")
+    return _no_step(Action.HELD, hold_because_volume_on(host), desired, old, _LOSS_NOT_ACCEPTED) if host else None
 
 
-def _lost_volume(s: Situation, name: str) -> str:
+def _lost_volume_host(context: PlanContext, name: str) -> str:
     """The lost host that may have had the volume; empty where none can, or where its loss is accepted."""
-    declared = s.fleet.volumes.get(name) or s.fleet.volumes.get(name.rpartition("-")[0])
-    if declared is None or declared.accept_loss or not s.lost:
+    declared_volume = context.fleet.volumes.get(name) or context.fleet.volumes.get(name.rpartition("-")[0])
+    if declared_volume is None or declared_volume.accept_loss or not context.lost_hosts:
         return ""
-    return declared.host if declared.host in s.lost else "" if declared.host else min(s.lost)
+    return (
+        declared_volume.host
+        if declared_volume.host in context.lost_hosts
+        else ""
+        if declared_volume.host
+        else min(context.lost_hosts)
+    )
 
 
-def _bare(action: Action, reason: str, wished: Wished, old: LiveInstance | None, detail: str) -> Verdict:
+def _no_step(action: Action, reason: str, desired: DesiredInstance, old: LiveInstance | None, detail: str) -> Decision:
     host = old.host if old else ""
-    origin = ("services", wished.service)
-    return Verdict(action=action, reason=reason, wished=wished, host=host, old=old, detail=detail, origin=origin)
+    origin = ("services", desired.service)
+    return Decision(action=action, reason=reason, desired=desired, host=host, old=old, detail=detail, origin=origin)
 
 
-def _verdict(s: Situation, wished: Wished, placement: Placement, scope: Scope) -> Verdict:
-    host = placement.hosts.get(wished.name)
-    lives = s.lives.get(wished.name, ())
+def _decide_placed(context: PlanContext, desired: DesiredInstance, placement: Placement, scope: Scope) -> Decision:
+    host = placement.hosts.get(desired.name)
+    instances = context.live_by_name.get(desired.name, ())
     if host is None:
-        old = next((live for live in lives if running(live)), None)
-        return _bare(Action.HELD, Reason.NO_HOST, wished, old, "no host can take it")
-    found = verdict(s, wished, host, forced=scope.forced(wished))
-    if found.action is Action.MOVE and wished.name in placement.evened:
-        found = replace(found, reason=Reason.MOVE_REBALANCE)
-    if found.action is Action.KEEP and wished.name in placement.held:
+        old = next((live for live in instances if is_running(live)), None)
+        return _no_step(Action.HELD, Reason.NO_HOST, desired, old, "no host can take it")
+    decision = decide(context, desired, host, forced=scope.is_forced(desired))
+    if decision.action is Action.MOVE and desired.name in placement.rebalanced:
+        decision = replace(decision, reason=Reason.MOVE_REBALANCE)
+    if decision.action is Action.KEEP and desired.name in placement.held_reasons:
         return replace(
-            found,
+            decision,
             action=Action.HELD,
-            reason=volume_on(host),
-            detail=placement.held[wished.name],
+            reason=hold_because_volume_on(host),
+            detail=placement.held_reasons[desired.name],
             origin=("hosts", host),
         )
-    return _ingress_known(s, found)
+    return _hold_if_ingress_unknown(context, decision)
 
 
-def _ingress_known(s: Situation, found: Verdict) -> Verdict:
+def _hold_if_ingress_unknown(context: PlanContext, decision: Decision) -> Decision:
     """An old one stays while an ingress that may route to it does not answer; nobody joins one written half blind."""
-    old = found.old
-    if found.action is Action.KEEP or found.action is Action.HELD:
-        return found
-    if s.opaque and found.wished.ports:
-        return _bare(Action.HELD, Reason.INGRESS_UNKNOWN, found.wished, old, _blind(s))
-    if old is None or not _routed(s, old):
-        return found
-    if found.action is Action.CREATE and not set(old.volumes) & set(found.wished.volumes.values()):
-        return replace(found, old=None, rest=(old, *found.rest))
-    return _bare(Action.HELD, Reason.INGRESS_UNKNOWN, found.wished, old, _blind(s))
+    old = decision.old
+    if decision.action is Action.KEEP or decision.action is Action.HELD:
+        return decision
+    if context.ingress_unknown and decision.desired.ports:
+        return _no_step(Action.HELD, Reason.INGRESS_UNKNOWN, decision.desired, old, _ingress_unknown_detail(context))
+    if old is None or not _may_be_routed(context, old):
+        return decision
+    if decision.action is Action.CREATE and not set(old.volumes) & set(decision.desired.volumes.values()):
+        return replace(decision, old=None, other_generations=(old, *decision.other_generations))
+    return _no_step(Action.HELD, Reason.INGRESS_UNKNOWN, decision.desired, old, _ingress_unknown_detail(context))
 
 
-def _routed(s: Situation, live: LiveInstance) -> bool:
+def _may_be_routed(context: PlanContext, live: LiveInstance) -> bool:
     """Whether somebody who does not answer may send to it, or is behind the ingress that it would leave."""
-    return bool(live.forwards) and live.state != "begun" and (s.opaque or bool(s.silent_ingresses()))
+    return (
+        bool(live.forwards)
+        and live.state != "begun"
+        and (context.ingress_unknown or bool(context.unreachable_ingresses()))
+    )
 
 
-def _blind(s: Situation) -> str:
-    names = s.silent_ingresses()
-    if names:
-        return f"the ingress of {', '.join(names)} may still send to it"
-    return f"{', '.join(s.silent)}: who answers there is unknown, so no ingress is written anew"
+def _ingress_unknown_detail(context: PlanContext) -> str:
+    host_names = context.unreachable_ingresses()
+    if host_names:
+        return f"the ingress of {', '.join(host_names)} may still send to it"
+    return f"{', '.join(context.unreachable)}: who answers there is unknown, so no ingress is written anew"
 
 
-def _locate(s: Situation, verdicts: list[Verdict]) -> tuple[Mapping[str, Located], list[Verdict]]:
+def _assign_addresses(
+    context: PlanContext, decisions: list[Decision]
+) -> tuple[Mapping[str, PlacedInstance], list[Decision]]:
     """Ports and addresses of all that is launched; a record that no longer fits makes way for a new generation."""
-    located = _located(s, verdicts)
-    misfits = {v.wished.name for v in verdicts if v.relaunched and not _fits(v.relaunched, located[v.wished.name])}
-    if misfits:
-        verdicts = [renewed(s, v) if v.wished.name in misfits else v for v in verdicts]
-        located = _located(s, verdicts)
-    return located, verdicts
+    placed_by_name = _try_assign(context, decisions)
+    misfit_names = {
+        decision.desired.name
+        for decision in decisions
+        if decision.relaunched and not _has_same_forwards(decision.relaunched, placed_by_name[decision.desired.name])
+    }
+    if misfit_names:
+        decisions = [
+            with_new_generation(context, decision) if decision.desired.name in misfit_names else decision
+            for decision in decisions
+        ]
+        placed_by_name = _try_assign(context, decisions)
+    return placed_by_name, decisions
 
 
-def _located(s: Situation, verdicts: Sequence[Verdict]) -> Mapping[str, Located]:
-    items = [(v.wished, v.host, v.launch) for v in verdicts if v.launch]
-    if not items:
+def _try_assign(context: PlanContext, decisions: Sequence[Decision]) -> Mapping[str, PlacedInstance]:
+    launches = [(decision.desired, decision.host, decision.launch) for decision in decisions if decision.launch]
+    if not launches:
         return {}
-    gone = {(v.relaunched.host, v.relaunched.key) for v in verdicts if v.relaunched}
-    return locate(s.fleet, items, _without(s.world, gone), s.endpoints, s.facts, commit=s.commit)
+    relaunched_keys = {
+        (decision.relaunched.host, decision.relaunched.key) for decision in decisions if decision.relaunched
+    }
+    return assign_addresses(
+        context.fleet,
+        launches,
+        _without_records(context.live_state, relaunched_keys),
+        context.endpoints,
+        context.facts,
+        commit=context.commit,
+    )
 
 
-def _without(world: World, gone: set[tuple[str, str]]) -> World:
+def _without_records(live_state: LiveState, record_keys: set[tuple[str, str]]) -> LiveState:
     """The world without these records: what they hold is free for them to take again."""
-    hosts = {host for host, _ in gone}
+    hosts = {host for host, _ in record_keys}
     return {
-        host: replace(said, instances=tuple(i for i in said.instances if (host, i.key) not in gone))
-        if host in hosts and isinstance(said, Survey)
-        else said
-        for host, said in world.items()
+        host: replace(
+            survey,
+            instances=tuple(instance for instance in survey.instances if (host, instance.key) not in record_keys),
+        )
+        if host in hosts and isinstance(survey, Survey)
+        else survey
+        for host, survey in live_state.items()
     }
 
 
-def _fits(record: LiveInstance, located: Located) -> bool:
-    return _listens(record.forwards) == _listens(located.forwards)
+def _has_same_forwards(record: LiveInstance, placed: PlacedInstance) -> bool:
+    return _count_forwards(record.forwards) == _count_forwards(placed.forwards)
 
 
-def _listens(forwards: Iterable[Mapping[str, object]]) -> Counter[tuple[object, ...]]:
-    return Counter((f.get("name"), f.get("host"), f.get("bind"), bool(f.get("udp"))) for f in forwards)
+def _count_forwards(forwards: Iterable[Mapping[str, object]]) -> Counter[tuple[object, ...]]:
+    return Counter(
+        (forward.get("name"), forward.get("host"), forward.get("bind"), bool(forward.get("udp")))
+        for forward in forwards
+    )
 
 
-def _work(s: Situation, found: Verdict, located: Mapping[str, Located]) -> Work:
-    wished = found.wished
-    new = _adopted(found) if found.adopted else located.get(wished.name)
+def _instance_change(
+    context: PlanContext, decision: Decision, placed_by_name: Mapping[str, PlacedInstance]
+) -> InstanceChange:
+    desired = decision.desired
+    new = _adopted_instance(decision) if decision.adopted else placed_by_name.get(desired.name)
     change = Change(
-        action=found.action,
-        subject=wished.name,
-        reason=found.reason,
-        host=found.old.host if found.old and found.action is not Action.CREATE else found.host,
-        to_host=found.host if found.launch or found.adopted else "",
-        service=wished.service,
-        fields=found.fields,
-        order=found.order,
-        order_reason=found.order_reason,
-        detail=found.detail,
-        origin=found.origin,
-        old=found.old,
+        action=decision.action,
+        subject=desired.name,
+        reason=decision.reason,
+        host=decision.old.host if decision.old and decision.action is not Action.CREATE else decision.host,
+        to_host=decision.host if decision.launch or decision.adopted else "",
+        service=desired.service,
+        fields=decision.fields,
+        order=decision.order,
+        order_reason=decision.order_reason,
+        detail=decision.detail,
+        origin=decision.origin,
+        old=decision.old,
         new=new,
     )
-    twins = tuple(_twin(s, wished.name, wished.service, live) for live in found.rest)
-    return Work(service=wished.service, change=change, twins=twins, wished=wished)
+    other_generations = tuple(
+        _remove_other_generation(context, desired.name, desired.service, live) for live in decision.other_generations
+    )
+    return InstanceChange(service=desired.service, change=change, other_generations=other_generations, desired=desired)
 
 
-def _adopted(found: Verdict) -> Located | None:
+def _adopted_instance(decision: Decision) -> PlacedInstance | None:
     """What runs already, as something that is only proven: its document is empty, so nothing launches it."""
-    live = found.adopted
+    live = decision.adopted
     if live is None:
         return None
-    return Located(
-        wished=found.wished,
+    return PlacedInstance(
+        wished=decision.desired,
         host=live.host,
         launch=live.launch,
         generation=live.generation,
@@ -208,16 +268,18 @@ def _adopted(found: Verdict) -> Located | None:
     )
 
 
-def _twin(s: Situation, name: str, service: str, live: LiveInstance) -> Change:
-    leaving = live.state == "leaving"
-    reason = Reason.LEAVING if leaving else Reason.TWIN
-    detail = "" if leaving else f"launch {live.launch}; another generation of {name} stays"
-    return _destroyed(s, name, service, live, reason, detail=detail)
+def _remove_other_generation(context: PlanContext, name: str, service: str, live: LiveInstance) -> Change:
+    is_leaving = live.state == "leaving"
+    reason = Reason.LEAVING if is_leaving else Reason.TWIN
+    detail = "" if is_leaving else f"launch {live.launch}; another generation of {name} stays"
+    return _destroy(context, name, service, live, reason, detail=detail)
 
 
-def _destroyed(s: Situation, name: str, service: str, live: LiveInstance, reason: str, *, detail: str = "") -> Change:
-    origin = ("services", service) if service in s.fleet.services else ()
-    row = Change(
+def _destroy(
+    context: PlanContext, name: str, service: str, live: LiveInstance, reason: str, *, detail: str = ""
+) -> Change:
+    origin = ("services", service) if service in context.fleet.services else ()
+    change = Change(
         action=Action.DESTROY,
         subject=name,
         reason=reason,
@@ -227,58 +289,64 @@ def _destroyed(s: Situation, name: str, service: str, live: LiveInstance, reason
         origin=origin,
         old=live,
     )
-    if _routed(s, live):
-        return replace(row, action=Action.HELD, reason=Reason.INGRESS_UNKNOWN, detail=_blind(s))
-    return row
+    if _may_be_routed(context, live):
+        return replace(
+            change, action=Action.HELD, reason=Reason.INGRESS_UNKNOWN, detail=_ingress_unknown_detail(context)
+        )
+    return change
 
 
-def _outside(s: Situation, scope: Scope) -> Iterable[Work]:
+def _out_of_scope(context: PlanContext, scope: Scope) -> Iterable[InstanceChange]:
     """Wished instances that the plan is not about: their rows say that they are kept, as members of the ingress."""
-    if s.options.destroy:
+    if context.options.destroy:
         return
-    for wished in s.wished:
-        if not scope.wished(wished):
-            for live in s.lives.get(wished.name, ()):
-                yield Work(service=wished.service, change=_kept(wished.name, wished.service, live), wished=wished)
+    for desired in context.desired:
+        if not scope.includes_desired(desired):
+            for live in context.live_by_name.get(desired.name, ()):
+                yield InstanceChange(
+                    service=desired.service, change=_keep(desired.name, desired.service, live), desired=desired
+                )
 
 
-def _kept(name: str, service: str, live: LiveInstance) -> Change:
-    return Change(action=Action.KEEP, subject=name, reason=Reason.KEPT, host=live.host, service=service, old=live)
+def _keep(name: str, service: str, live: LiveInstance) -> Change:
+    return Change(action=Action.KEEP, subject=name, reason=Reason.UNCHANGED, host=live.host, service=service, old=live)
 
 
-def _surplus(s: Situation, scope: Scope) -> Iterable[Work]:
-    wished = set() if s.options.destroy else {w.name for w in s.wished}
-    names = (name for name in s.lives if name not in wished)
-    for name in sorted(names, key=lambda name: (s.lives[name][0].service, s.lives[name][0].ordinal, name)):
-        for live in s.lives[name]:
-            if scope.live(live):
-                change = _gone(s, name, live)
-                yield Work(service=change.service, change=change)
+def _surplus_changes(context: PlanContext, scope: Scope) -> Iterable[InstanceChange]:
+    desired_names = set() if context.options.destroy else {desired.name for desired in context.desired}
+    names = (name for name in context.live_by_name if name not in desired_names)
+    for name in sorted(
+        names, key=lambda name: (context.live_by_name[name][0].service, context.live_by_name[name][0].ordinal, name)
+    ):
+        for live in context.live_by_name[name]:
+            if scope.includes_live(live):
+                change = _surplus(context, name, live)
+                yield InstanceChange(service=change.service, change=change)
             else:
                 service = name.rpartition("-")[0]
-                yield Work(service=service, change=_kept(name, service, live))
+                yield InstanceChange(service=service, change=_keep(name, service, live))
 
 
-def _gone(s: Situation, name: str, live: LiveInstance) -> Change:
+def _surplus(context: PlanContext, name: str, live: LiveInstance) -> Change:
     service = name.rpartition("-")[0]
-    declared = s.fleet.services.get(service)
-    if s.options.destroy:
+    declared_service = context.fleet.services.get(service)
+    if context.options.destroy:
         reason = Reason.DESTROY_REQUESTED
     elif live.state == "leaving":
         reason = Reason.LEAVING
     else:
-        reason = Reason.SCALED_DOWN if declared else Reason.NOT_IN_FLEET
-    change = _destroyed(s, name, service, live, reason)
+        reason = Reason.SCALED_DOWN if declared_service else Reason.NOT_IN_FLEET
+    change = _destroy(context, name, service, live, reason)
     if reason is Reason.SCALED_DOWN:
         change = replace(change, origin=("services", service, "replicas"))
     if live.protect and reason is not Reason.LEAVING:
-        return replace(change, action=Action.HELD, reason=Reason.PROTECTED, detail=_wanted(reason))
+        return replace(change, action=Action.HELD, reason=Reason.PROTECTED, detail=_protected_detail(reason))
     return change
 
 
-def _wanted(reason: Reason) -> str:
-    why = {
+def _protected_detail(reason: Reason) -> str:
+    causes = {
         Reason.NOT_IN_FLEET: "since the fleet file does not have it any more",
         Reason.SCALED_DOWN: "since its service has fewer replicas",
     }
-    return f"it would be destroyed{', ' + why[reason] if reason in why else ''}"
+    return f"it would be destroyed{', ' + causes[reason] if reason in causes else ''}"

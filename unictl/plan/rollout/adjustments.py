@@ -5,61 +5,74 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from unictl.fleet.quantities import memory_text
+from unictl.fleet.quantities import format_memory
 from unictl.instances.observed.host_state import LiveInstance, Survey
-from unictl.plan.context import last_applied
-from unictl.plan.context.context import Situation
+from unictl.plan.context import last_applied, rename
+from unictl.plan.context.context import PlanContext
 from unictl.plan.context.scope import Scope
-from unictl.plan.guards import fleet_rename, health_checks
 from unictl.plan.ingress import members
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.reason import Reason
-from unictl.plan.model.step import Kind, Step
-from unictl.plan.reconcile.classify import running
-from unictl.plan.reconcile.reconcile import Work
+from unictl.plan.model.step import Step, StepKind
+from unictl.plan.reconcile import health_checks
+from unictl.plan.reconcile.classify import is_running
+from unictl.plan.reconcile.reconcile import InstanceChange
 from unictl.plan.rollout import step_factory
-from unictl.plan.rollout.builder import Draft, step
-from unictl.plan.rollout.ingress_members import stop_ingress, superfluous_ingresses
+from unictl.plan.rollout.builder import StepBuilder, make_step
+from unictl.plan.rollout.ingress_members import stop_ingress, superfluous_ingress_hosts
 from unictl.plan.rollout.rollout import Rollout
 
-_INGRESS = (Kind.JOIN, Kind.LEAVE)
+_INGRESS_KINDS = (StepKind.JOIN, StepKind.LEAVE)
 
 
-def marks(s: Situation, about: Scope, draft: Draft, works: Iterable[Work]) -> Iterator[Change]:
+def adjust_marks(
+    context: PlanContext, scope: Scope, builder: StepBuilder, instance_changes: Iterable[InstanceChange]
+) -> Iterator[Change]:
     """Marks that differ, and instances whose keeper is dead or whose unit is not enabled: touching them under a lease
     mends that."""
-    for work in works:
-        live, wished = work.change.old, work.wished
-        if work.change.action is not Action.KEEP or live is None or wished is None or live.name != wished.name:
+    for instance_change in instance_changes:
+        live, desired = instance_change.change.old, instance_change.desired
+        if (
+            instance_change.change.action is not Action.KEEP
+            or live is None
+            or desired is None
+            or live.name != desired.name
+        ):
             continue
-        service = s.service(wished)
-        noted = health_checks.kinds(service) if health_checks.differ(service, live) else None
-        protects = live.protect != wished.protect
-        stray = live.state == "unsupervised" or _not_at_boot(live)
-        if not (protects or noted is not None or stray) or not about.wished(wished):
+        service = context.service(desired)
+        recorded_checks = health_checks.probe_kinds(service) if health_checks.presence_differs(service, live) else None
+        protection_changed = live.protect != desired.protect
+        needs_supervision = live.state == "unsupervised" or _lacks_start_at_boot(live)
+        if not (protection_changed or recorded_checks is not None or needs_supervision) or not scope.includes_desired(
+            desired
+        ):
             continue
-        step_factory.mark(draft, live, protect=wished.protect, checks=noted)
-        subject, where = f"marks:{live.name}", (live.host, wished.service)
-        if protects:
-            field = Field(path="protect", old=live.protect, new=wished.protect)
-            yield _row(subject, Reason.PROTECT, *where, (field,), "protect")
-        elif noted is not None:
-            field = Field(path="health", old=_listed(live.checks), new=_listed(noted))
-            yield _row(subject, Reason.CHECK_ADDED if noted else Reason.CHECK_REMOVED, *where, (field,), "health")
+        step_factory.add_mark(builder, live, protect=desired.protect, checks=recorded_checks)
+        subject, location = f"marks:{live.name}", (live.host, desired.service)
+        if protection_changed:
+            field = Field(path="protect", old=live.protect, new=desired.protect)
+            yield _adjustment(subject, Reason.PROTECT, *location, (field,), "protect")
+        elif recorded_checks is not None:
+            field = Field(path="health", old=_joined_kinds(live.checks), new=_joined_kinds(recorded_checks))
+            yield _adjustment(
+                subject, Reason.CHECK_ADDED if recorded_checks else Reason.CHECK_REMOVED, *location, (field,), "health"
+            )
         else:
-            yield _row(subject, Reason.NOT_AT_BOOT if _not_at_boot(live) else Reason.UNSUPERVISED, *where)
+            yield _adjustment(
+                subject, Reason.NOT_AT_BOOT if _lacks_start_at_boot(live) else Reason.UNSUPERVISED, *location
+            )
 
 
-def _not_at_boot(live: LiveInstance) -> bool:
+def _lacks_start_at_boot(live: LiveInstance) -> bool:
     """Whether it runs and would not after a reboot of its host. Whoever takes the lease mends that too."""
-    return running(live) and not live.at_boot
+    return is_running(live) and not live.at_boot
 
 
-def _listed(kinds: Sequence[str] | None) -> str | None:
+def _joined_kinds(kinds: Sequence[str] | None) -> str | None:
     return ", ".join(kinds or ()) or None
 
 
-def _row(
+def _adjustment(
     subject: str, reason: Reason, host: str, service: str = "", fields: tuple[Field, ...] = (), key: str = ""
 ) -> Change:
     origin = (("services", service, key) if key else ("services", service)) if service else ()
@@ -68,175 +81,216 @@ def _row(
     )
 
 
-def ingresses(s: Situation, made: Rollout) -> Iterator[Change]:
+def adjust_ingresses(context: PlanContext, rollout: Rollout) -> Iterator[Change]:
     """Ingresses that are not what they should be, where no other step writes them anyway."""
-    if s.options.destroy:
+    if context.options.destroy:
         return
-    if not any(each.kind in _INGRESS and each.service for each in made.draft.steps()):
-        wanted = members.digest(s.fleet.owner, made.after)
-        for host in made.ingresses:
-            yield from _ingress(s, made, host, wanted)
-    for host in superfluous_ingresses(s):
-        stop_ingress(made.draft, host)
+    if not any(step.kind in _INGRESS_KINDS and step.service for step in rollout.builder.steps()):
+        expected_digest = members.config_digest(context.fleet.owner, rollout.membership_after)
+        for host in rollout.ingress_hosts:
+            yield from _adjust_ingress(context, rollout, host, expected_digest)
+    for host in superfluous_ingress_hosts(context):
+        stop_ingress(rollout.builder, host)
         yield replace(
-            _row("ingress", Reason.INGRESS, host), detail="this host is to have none", origin=("hosts", host, "ingress")
+            _adjustment("ingress", Reason.INGRESS, host),
+            detail="this host is to have none",
+            origin=("hosts", host, "ingress"),
         )
 
 
-def _ingress(s: Situation, made: Rollout, host: str, wanted: str) -> Iterator[Change]:
-    state = s.answered[host].ingress.get("state", "absent")
-    found = s.answered[host].ingress.get("hash", "")
-    runs = "running" if wanted else "absent"
-    if (state == runs or (wanted and state == "starting")) and found == wanted:
+def _adjust_ingress(context: PlanContext, rollout: Rollout, host: str, expected_digest: str) -> Iterator[Change]:
+    state = context.surveys[host].ingress.get("state", "absent")
+    live_digest = context.surveys[host].ingress.get("hash", "")
+    expected_state = "running" if expected_digest else "absent"
+    if (state == expected_state or (expected_digest and state == "starting")) and live_digest == expected_digest:
         return
-    if s.opaque:
-        yield _held_ingress(s, host)
+    if context.ingress_unknown:
+        yield _held_ingress_change(context, host)
         return
-    data = {"services": made.after}
-    made.draft.add(step(f"join:{host}", Kind.JOIN, host, (), data, subject="ingress"))
-    fields = _members(s, made, host) if state == "running" else None
-    renamed = bool(s.fleet.former) and found == members.digest(s.fleet.former, made.after)
-    forms = _NAME if renamed else _FORMS
-    detail = _STATES.get(state, forms if fields == () else "") if wanted else "nothing is to listen there any more"
-    yield replace(_row("ingress", Reason.INGRESS, host, fields=fields or ()), detail=detail)
+    data = {"services": rollout.membership_after}
+    rollout.builder.add(make_step(f"join:{host}", StepKind.JOIN, host, (), data, subject="ingress"))
+    fields = _member_fields(context, rollout, host) if state == "running" else None
+    renamed = bool(context.fleet.former_owner) and live_digest == members.config_digest(
+        context.fleet.former_owner, rollout.membership_after
+    )
+    unchanged_detail = _ONLY_NAME_DIFFERS if renamed else _ONLY_CONFIG_DIFFERS
+    detail = (
+        _STATE_DETAILS.get(state, unchanged_detail if fields == () else "")
+        if expected_digest
+        else "nothing is to listen there any more"
+    )
+    yield replace(_adjustment("ingress", Reason.INGRESS, host, fields=fields or ()), detail=detail)
 
 
-_STATES = {
+_STATE_DETAILS = {
     "absent": "there is none yet",
     "dead": "it does not run",
     "foreign": "it does not run, and another program listens where it is to",
 }
-_NAME = "only the name of the fleet in it differs"
-_FORMS = "where it listens, how it checks, or how long it lets sessions end differs; who answers does not"
+_ONLY_NAME_DIFFERS = "only the name of the fleet in it differs"
+_ONLY_CONFIG_DIFFERS = "where it listens, how it checks, or how long it lets sessions end differs; who answers does not"
 
 
-def _members(s: Situation, made: Rollout, host: str) -> tuple[Field, ...] | None:
+def _member_fields(context: PlanContext, rollout: Rollout, host: str) -> tuple[Field, ...] | None:
     """Who leaves and who joins, service by service; None where the host does not say who is behind it."""
-    there = s.answered[host].ingress.get("servers")
-    if there is None:
+    live_members = context.surveys[host].ingress.get("servers")
+    if live_members is None:
         return None
-    wished = {server["name"] for rows in made.after.values() for row in rows for server in row["servers"]}
-    moved: defaultdict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
-    for n, keys in enumerate((there.keys() - wished, wished - there.keys())):
+    desired_members = {
+        server["name"]
+        for listeners in rollout.membership_after.values()
+        for listener in listeners
+        for server in listener["servers"]
+    }
+    moves_by_service: defaultdict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for index, keys in enumerate((live_members.keys() - desired_members, desired_members - live_members.keys())):
         for key in sorted(keys):
-            moved[key.partition(".")[0].rpartition("-")[0]][n].append(key)
+            moves_by_service[key.partition(".")[0].rpartition("-")[0]][index].append(key)
     return tuple(
         Field(path=f"{service}.servers", old=", ".join(old) or None, new=", ".join(new) or None)
-        for service, (old, new) in sorted(moved.items())
+        for service, (old, new) in sorted(moves_by_service.items())
     )
 
 
-def _held_ingress(s: Situation, host: str) -> Change:
-    detail = f"{', '.join(s.silent)}: who answers there is unknown, so nobody is taken out"
+def _held_ingress_change(context: PlanContext, host: str) -> Change:
+    detail = f"{', '.join(context.unreachable)}: who answers there is unknown, so nobody is taken out"
     return Change(action=Action.HELD, subject="ingress", reason=Reason.INGRESS_UNKNOWN, host=host, detail=detail)
 
 
-def images(s: Situation, draft: Draft) -> Iterator[Change]:
+def restage_images(context: PlanContext, builder: StepBuilder) -> Iterator[Change]:
     """Damaged or missing images that somebody runs from: a guest that crashes would not come back."""
-    known = step_factory.files(s.facts)
-    for host, said in s.answered.items():
-        run = {sha for live in said.instances for sha in live.images}
-        for sha in sorted(run & set(known) - said.images):
-            draft.add(step_factory.stage(known, host, sha))
-            subject = f"image:{known[sha].image}.{known[sha].part}"
-            yield _row(subject, Reason.IMAGE_DAMAGED if sha in said.damaged else Reason.IMAGE_MISSING, host)
+    files = step_factory.image_files(context.facts)
+    for host, survey in context.surveys.items():
+        running_digests = {digest for live in survey.instances for digest in live.images}
+        for digest in sorted(running_digests & set(files) - survey.images):
+            builder.add(step_factory.stage_step(files, host, digest))
+            subject = f"image:{files[digest].image}.{files[digest].part}"
+            yield _adjustment(subject, Reason.IMAGE_DAMAGED if digest in survey.damaged else Reason.IMAGE_MISSING, host)
 
 
-def volumes(s: Situation, draft: Draft, works: Sequence[Work]) -> Iterator[Change]:
+def adjust_volumes(
+    context: PlanContext, builder: StepBuilder, instance_changes: Sequence[InstanceChange]
+) -> Iterator[Change]:
     """Volumes that are created, and those that were named to be deleted."""
-    made = {step.data["volume"]: step for step in draft.steps() if step.kind is Kind.VOLUME}
-    for name, each in sorted(made.items()):
-        origin = ("services", each.service, "volumes")
+    volume_steps = {step.data["volume"]: step for step in builder.steps() if step.kind is StepKind.VOLUME}
+    for name, entry in sorted(volume_steps.items()):
+        origin = ("services", entry.service, "volumes")
         yield Change(
             action=Action.CREATE,
             subject=f"volume:{name}",
             reason=Reason.NEW,
-            host=each.host,
-            service=each.service,
-            detail=memory_text(each.data["size"]),
+            host=entry.host,
+            service=entry.service,
+            detail=format_memory(entry.data["size"]),
             origin=origin,
         )
-    kept = {
-        v
-        for work in works
-        if work.wished and work.change.action is not Action.DESTROY
-        for v in work.wished.volumes.values()
+    used_volumes = {
+        volume_name
+        for instance_change in instance_changes
+        if instance_change.desired and instance_change.change.action is not Action.DESTROY
+        for volume_name in instance_change.desired.volumes.values()
     }
-    for host, said in s.answered.items():
-        for volume in sorted(said.volumes, key=lambda each: each.name):
-            if volume.name in s.options.allow_volumes and volume.name not in kept:
-                yield _deleted(draft, host, volume.name, volume.used_by)
+    for host, survey in context.surveys.items():
+        for volume in sorted(survey.volumes, key=lambda entry: entry.name):
+            if volume.name in context.options.allow_volumes and volume.name not in used_volumes:
+                yield _delete_volume(builder, host, volume.name, volume.used_by)
 
 
-def _deleted(draft: Draft, host: str, name: str, used_by: str) -> Change:
-    ends = [
-        each.id
-        for each in draft.steps()
-        if each.kind is Kind.RETIRE and each.host == host and each.data["key"] == used_by
+def _delete_volume(builder: StepBuilder, host: str, name: str, used_by: str) -> Change:
+    retire_ids = [
+        planned_step.id
+        for planned_step in builder.steps()
+        if planned_step.kind is StepKind.RETIRE and planned_step.host == host and planned_step.data["key"] == used_by
     ]
-    draft.add(step(f"delete:{host}:{name}", Kind.DELETE, host, ends, {"volume": name}, subject=f"volume:{name}"))
+    builder.add(
+        make_step(
+            f"delete:{host}:{name}", StepKind.DELETE, host, retire_ids, {"volume": name}, subject=f"volume:{name}"
+        )
+    )
     return Change(action=Action.DESTROY, subject=f"volume:{name}", reason=Reason.VOLUME_NAMED, host=host)
 
 
-def remembered(s: Situation, draft: Draft) -> Iterator[Change]:
+def record_last_applied(context: PlanContext, builder: StepBuilder) -> Iterator[Change]:
     """What touched hosts are to remember, last of all on each; and hosts that remember something else."""
-    policy, hosts = last_applied.policy_json(s.fleet.policy), last_applied.hosts_json(s, _stays(s, draft))
-    last, emptied, former = _last(draft), _emptied(s, draft), fleet_rename.pending(s)
+    policy, hosts = (
+        last_applied.policy_json(context.fleet.policy),
+        last_applied.hosts_json(context, _occupied_hosts(context, builder)),
+    )
+    final_steps, drain_ids, renamed_hosts = (
+        _final_steps(builder),
+        _drain_retirements(context, builder),
+        rename.pending_hosts(context),
+    )
     data: dict[str, Any] = {"policy": policy, "hosts": hosts}
-    if s.fleet.was:
-        data["fleet"] = {"mark": s.fleet.mark, "id": s.fleet.id}
-    for host, said in s.answered.items():
-        differs = last_applied.differs(said, policy, tuple(hosts)) or host in former
-        if host not in s.fleet.hosts or not differs:
+    if context.fleet.was:
+        data["fleet"] = {"mark": context.fleet.mark, "id": context.fleet.id}
+    for host, survey in context.surveys.items():
+        is_outdated = last_applied.is_outdated(survey, policy, tuple(hosts)) or host in renamed_hosts
+        if host not in context.fleet.hosts or not is_outdated:
             continue
-        if host in last or said.policy is not None or host in former:
-            needs = draft.barrier(f"done:{host}", (*last.get(host, ()), *emptied))
-            draft.add(step(f"remember:{host}", Kind.REMEMBER, host, needs, data, subject="policy"))
-        if host in former:
-            field = Field(path="name", old=said.naming.called, new=s.fleet.owner)
-            yield replace(_row("fleet", Reason.FLEET_RENAMED, host, fields=(field,)), origin=("fleet", "was"))
-        elif host not in last and said.policy is not None:
-            yield _row("policy", Reason.POLICY, host)
+        if host in final_steps or survey.policy is not None or host in renamed_hosts:
+            needs = builder.add_barrier(f"done:{host}", (*final_steps.get(host, ()), *drain_ids))
+            builder.add(make_step(f"remember:{host}", StepKind.REMEMBER, host, needs, data, subject="policy"))
+        if host in renamed_hosts:
+            field = Field(path="name", old=survey.naming.owner, new=context.fleet.owner)
+            yield replace(_adjustment("fleet", Reason.FLEET_RENAMED, host, fields=(field,)), origin=("fleet", "was"))
+        elif host not in final_steps and survey.policy is not None:
+            yield _adjustment("policy", Reason.POLICY, host)
 
 
-def _stays(s: Situation, draft: Draft) -> set[str]:
+def _occupied_hosts(context: PlanContext, builder: StepBuilder) -> set[str]:
     """Hosts where an instance is left when all steps are done."""
-    gone = {(each.host, each.data["key"]) for each in draft.steps() if each.kind is Kind.RETIRE}
-    come = {each.host for each in draft.steps() if each.kind is Kind.LAUNCH}
-    lives = ((host, live.key) for host, said in s.answered.items() for live in said.instances)
-    return come | {host for host, key in lives if (host, key) not in gone}
+    retired_keys = {(step.host, step.data["key"]) for step in builder.steps() if step.kind is StepKind.RETIRE}
+    launch_hosts = {step.host for step in builder.steps() if step.kind is StepKind.LAUNCH}
+    live_keys = ((host, live.key) for host, survey in context.surveys.items() for live in survey.instances)
+    return launch_hosts | {host for host, key in live_keys if (host, key) not in retired_keys}
 
 
-def _emptied(s: Situation, draft: Draft) -> list[str]:
+def _drain_retirements(context: PlanContext, builder: StepBuilder) -> list[str]:
     """The ends of what leaves drained hosts: before them nobody may say that such a host may go."""
-    drained = {name for name, host in s.fleet.hosts.items() if host.drain}
-    return [each.id for each in draft.steps() if each.kind is Kind.RETIRE and each.host in drained]
+    drained = {name for name, host in context.fleet.hosts.items() if host.drain}
+    return [step.id for step in builder.steps() if step.kind is StepKind.RETIRE and step.host in drained]
 
 
-def _last(draft: Draft) -> Mapping[str, list[str]]:
+def _final_steps(builder: StepBuilder) -> Mapping[str, list[str]]:
     """By host, its steps that no other step of it needs."""
-    own: defaultdict[str, list[Step]] = defaultdict(list)
-    for each in draft.steps():
-        if each.host:
-            own[each.host].append(each)
-    needed = {host: {need for each in steps for need in each.needs} for host, steps in own.items()}
-    return {host: [each.id for each in steps if each.id not in needed[host]] for host, steps in own.items()}
+    steps_by_host: defaultdict[str, list[Step]] = defaultdict(list)
+    for step in builder.steps():
+        if step.host:
+            steps_by_host[step.host].append(step)
+    needed = {host: {need for step in steps for need in step.needs} for host, steps in steps_by_host.items()}
+    return {host: [step.id for step in steps if step.id not in needed[host]] for host, steps in steps_by_host.items()}
 
 
-def closed(s: Situation, made: Rollout) -> Iterator[Change]:
+def close_hosts(context: PlanContext, rollout: Rollout) -> Iterator[Change]:
     """A fleet that goes leaves every host where it has something and nothing of it stays; an ingress only where nobody
     is behind it any more, on whatever host, and none who does not answer may be."""
-    draft = made.draft
-    last, stays = _last(draft), _stays(s, draft)
-    serves = s.opaque or any(server for rows in made.after.values() for row in rows for server in row["servers"])
-    for host, said in s.answered.items():
-        listens, ends = _listens(said), last.get(host, ())
-        if host in stays or (listens and serves) or not (ends or listens or said.policy is not None):
+    builder = rollout.builder
+    final_steps, occupied_hosts = _final_steps(builder), _occupied_hosts(context, builder)
+    is_serving = context.ingress_unknown or any(
+        server
+        for listeners in rollout.membership_after.values()
+        for listener in listeners
+        for server in listener["servers"]
+    )
+    for host, survey in context.surveys.items():
+        has_listener, final_ids = _has_listener(survey), final_steps.get(host, ())
+        if (
+            host in occupied_hosts
+            or (has_listener and is_serving)
+            or not (final_ids or has_listener or survey.policy is not None)
+        ):
             continue
-        draft.add(step(f"close:{host}", Kind.CLOSE, host, draft.barrier(f"done:{host}", ends), {}, subject=host))
-        if listens:
-            yield replace(_row("ingress", Reason.INGRESS, host), detail="it ends, for nobody is behind it any more")
+        builder.add(
+            make_step(
+                f"close:{host}", StepKind.CLOSE, host, builder.add_barrier(f"done:{host}", final_ids), {}, subject=host
+            )
+        )
+        if has_listener:
+            yield replace(
+                _adjustment("ingress", Reason.INGRESS, host), detail="it ends, for nobody is behind it any more"
+            )
 
 
-def _listens(said: Survey) -> bool:
-    return said.ingress.get("state", "absent") not in ("absent", "foreign")
+def _has_listener(survey: Survey) -> bool:
+    return survey.ingress.get("state", "absent") not in ("absent", "foreign")

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from unictl.plan.model.step import Kind, Step
+from unictl.plan.model.step import Step, StepKind
 
-Ids = tuple[str, ...]
+StepIds = tuple[str, ...]
 
 
-class Draft:
+class StepBuilder:
     """The steps so far. An id is never given twice: what exists already is found, not made again."""
 
     def __init__(self) -> None:
@@ -19,31 +19,33 @@ class Draft:
         self._steps.setdefault(step.id, step)
         return step.id
 
-    def barrier(self, name: str, needs: Iterable[str], service: str = "", wave: int = 0) -> Ids:
-        """What stands for all of ``needs``: themselves where there are few, else one step without action."""
+    def add_barrier(self, step_id: str, needs: Iterable[str], service: str = "", wave: int = 0) -> StepIds:
+        """What stands for all of ``service_order``: themselves where there are few, else one step without action."""
         ids = tuple(dict.fromkeys(needs))
         if len(ids) <= 1:
             return ids
-        while name in self._steps and self._steps[name].needs != ids:
-            name = f"{name}+"
-        return (self.add(Step(id=name, kind=Kind.BARRIER, subject=name, service=service, wave=wave, needs=ids)),)
+        while step_id in self._steps and self._steps[step_id].needs != ids:
+            step_id = f"{step_id}+"
+        return (
+            self.add(Step(id=step_id, kind=StepKind.BARRIER, subject=step_id, service=service, wave=wave, needs=ids)),
+        )
 
-    def free(self, wanted: str, host: str) -> str:
-        """``wanted`` where no step has this id, else with the host: the same generation may lie on two."""
-        return wanted if wanted not in self._steps else f"{wanted}@{host}"
+    def unused_id(self, preferred_id: str, host: str) -> str:
+        """``preferred_id`` where no step has this id, else with the host: the same generation may lie on two."""
+        return preferred_id if preferred_id not in self._steps else f"{preferred_id}@{host}"
 
     def steps(self) -> tuple[Step, ...]:
         """All steps, in the order in which they were added."""
         return tuple(self._steps.values())
 
 
-def step(
+def make_step(
     id: str,  # noqa: A002 - it is one
-    kind: Kind,
+    kind: StepKind,
     host: str,
     needs: Iterable[str],
     data: Mapping[str, Any],
-    **names: Any,
+    **attributes: Any,
 ) -> Step:
     """A step; what it needs is named once each."""
-    return Step(id=id, kind=kind, host=host, data=data, needs=tuple(dict.fromkeys(needs)), **names)
+    return Step(id=id, kind=kind, host=host, data=data, needs=tuple(dict.fromkeys(needs)), **attributes)

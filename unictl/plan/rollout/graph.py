@@ -14,86 +14,86 @@ if TYPE_CHECKING:
     import networkx
 
 
-def order(steps: Sequence[Step]) -> tuple[Step, ...]:
+def topological_order(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The steps so that each comes after what it needs, else as given. ValueError where they go in a circle."""
-    known = {step.id: n for n, step in enumerate(steps)}
-    waiting = [len(step.needs) for step in steps]
+    index_by_id = {step.id: index for index, step in enumerate(steps)}
+    open_needs = [len(step.needs) for step in steps]
     followers: defaultdict[int, list[int]] = defaultdict(list)
-    for n, step in enumerate(steps):
+    for index, step in enumerate(steps):
         for need in step.needs:
-            followers[known[need]].append(n)
-    ready = [n for n, count in enumerate(waiting) if count == 0]
+            followers[index_by_id[need]].append(index)
+    ready = [index for index, count in enumerate(open_needs) if count == 0]
     heapify(ready)
-    found: list[Step] = []
+    ordered: list[Step] = []
     while ready:
-        n = heappop(ready)
-        found.append(steps[n])
-        for follower in followers[n]:
-            waiting[follower] -= 1
-            if waiting[follower] == 0:
+        index = heappop(ready)
+        ordered.append(steps[index])
+        for follower in followers[index]:
+            open_needs[follower] -= 1
+            if open_needs[follower] == 0:
                 heappush(ready, follower)
-    if len(found) < len(steps):
-        raise ValueError(f"steps wait for each other: {', '.join(cycle(steps))}")
-    return tuple(found)
+    if len(ordered) < len(steps):
+        raise ValueError(f"steps wait for each other: {', '.join(find_cycle(steps))}")
+    return tuple(ordered)
 
 
-def check(steps: Sequence[Step]) -> tuple[str, ...]:
+def find_problems(steps: Sequence[Step]) -> tuple[str, ...]:
     """What is wrong with a graph, in sentences: ids twice, needs that are no step, circles. Empty where it is sound."""
     counts: defaultdict[str, int] = defaultdict(int)
     for step in steps:
         counts[step.id] += 1
-    found = [f"{name} is there {count} times" for name, count in counts.items() if count > 1]
-    found += [
+    problems = [f"{step_id} is there {count} times" for step_id, count in counts.items() if count > 1]
+    problems += [
         f"{step.id} needs {need}, which is no step" for step in steps for need in step.needs if need not in counts
     ]
-    if found:
-        return tuple(found)
-    circle = cycle(steps)
+    if problems:
+        return tuple(problems)
+    circle = find_cycle(steps)
     return (f"steps wait for each other: {', '.join(circle)}",) if circle else ()
 
 
-def cycle(steps: Iterable[Step]) -> tuple[str, ...]:
+def find_cycle(steps: Iterable[Step]) -> tuple[str, ...]:
     """The ids of one circle, or nothing."""
     import networkx
 
     try:
-        return tuple(edge[0] for edge in networkx.find_cycle(_graph(steps)))
+        return tuple(edge[0] for edge in networkx.find_cycle(_digraph(steps)))
     except networkx.NetworkXNoCycle:
         return ()
 
 
-def descendants(steps: Iterable[Step], of: str) -> frozenset[str]:
-    """The ids of everything that needs ``of``, near or far: what does not start when it fails."""
+def descendants(steps: Iterable[Step], step_id: str) -> frozenset[str]:
+    """The ids of everything that needs ``step_id``, near or far: what does not start when it fails."""
     import networkx
 
-    return frozenset(networkx.descendants(_graph(steps), of))
+    return frozenset(networkx.descendants(_digraph(steps), step_id))
 
 
 def critical_path(steps: Sequence[Step], cost: Callable[[Step], float]) -> tuple[Step, ...]:
     """The steps that decide how long it takes, if each costs that much."""
     import networkx
 
-    graph = _graph(steps)
+    graph = _digraph(steps)
     by_id = {step.id: step for step in steps}
-    for one, two in graph.edges:
-        graph.edges[one, two]["weight"] = cost(by_id[one])
-    return tuple(by_id[name] for name in networkx.dag_longest_path(graph))
+    for source, target in graph.edges:
+        graph.edges[source, target]["weight"] = cost(by_id[source])
+    return tuple(by_id[step_id] for step_id in networkx.dag_longest_path(graph))
 
 
-def longest(ordered: Sequence[Step], cost: Callable[[Step], float]) -> float:
-    """What the longest path costs; the steps come in ``order``."""
-    ends: dict[str, float] = {}
+def longest_path_cost(ordered: Sequence[Step], cost: Callable[[Step], float]) -> float:
+    """What the longest path costs; the steps come in ``topological_order``."""
+    path_costs: dict[str, float] = {}
     for step in ordered:
-        ends[step.id] = cost(step) + max((ends[need] for need in step.needs), default=0.0)
-    return max(ends.values(), default=0.0)
+        path_costs[step.id] = cost(step) + max((path_costs[need] for need in step.needs), default=0.0)
+    return max(path_costs.values(), default=0.0)
 
 
-def edges(steps: Iterable[Step]) -> int:
+def edge_count(steps: Iterable[Step]) -> int:
     """How many there are."""
     return sum(len(step.needs) for step in steps)
 
 
-def _graph(steps: Iterable[Step]) -> "networkx.DiGraph[str]":
+def _digraph(steps: Iterable[Step]) -> "networkx.DiGraph[str]":
     import networkx
 
     graph: networkx.DiGraph[str] = networkx.DiGraph()

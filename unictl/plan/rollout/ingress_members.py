@@ -3,57 +3,66 @@
 from collections.abc import Iterator
 
 from unictl.instances.observed.host_state import LiveInstance
-from unictl.plan.context.context import Situation
-from unictl.plan.ingress.members import Roster, member
-from unictl.plan.model.step import Kind
-from unictl.plan.reconcile.classify import serving
-from unictl.plan.rollout.builder import Draft, step
+from unictl.plan.context.context import PlanContext
+from unictl.plan.ingress.members import ServiceMembers, member
+from unictl.plan.model.step import StepKind
+from unictl.plan.reconcile.classify import is_serving
+from unictl.plan.rollout.builder import StepBuilder, make_step
 
 
-def ingress_hosts(s: Situation) -> tuple[str, ...]:
+def ingress_hosts(context: PlanContext) -> tuple[str, ...]:
     """The hosts whose ingress is written: those that are to have one; of a fleet that goes, those that have one."""
-    if s.options.destroy:
-        return tuple(host for host, said in s.answered.items() if said.ingress.get("state", "absent") != "absent")
-    hosts = s.fleet.hosts
-    return tuple(host for host in s.answered if host in hosts and hosts[host].ingress and not hosts[host].lost)
+    if context.options.destroy:
+        return tuple(
+            host for host, survey in context.surveys.items() if survey.ingress.get("state", "absent") != "absent"
+        )
+    hosts = context.fleet.hosts
+    return tuple(host for host in context.surveys if host in hosts and hosts[host].ingress and not hosts[host].lost)
 
 
-def superfluous_ingresses(s: Situation) -> tuple[str, ...]:
+def superfluous_ingress_hosts(context: PlanContext) -> tuple[str, ...]:
     """Hosts of the fleet that have an ingress and are to have none."""
-    wanted = ingress_hosts(s)
-    has = (host for host, said in s.answered.items() if said.ingress.get("state") in ("running", "starting", "dead"))
-    return tuple(host for host in has if host not in wanted)
+    required_hosts = ingress_hosts(context)
+    running_hosts = (
+        host
+        for host, survey in context.surveys.items()
+        if survey.ingress.get("state") in ("running", "starting", "dead")
+    )
+    return tuple(host for host in running_hosts if host not in required_hosts)
 
 
-def stop_ingress(draft: Draft, host: str) -> str:
+def stop_ingress(builder: StepBuilder, host: str) -> str:
     """End the ingress of a host."""
-    return draft.add(step(f"join:{host}", Kind.JOIN, host, (), {"services": {}}, subject="ingress"))
+    return builder.add(make_step(f"join:{host}", StepKind.JOIN, host, (), {"services": {}}, subject="ingress"))
 
 
-def rosters(s: Situation) -> dict[str, Roster]:
+def initial_members(context: PlanContext) -> dict[str, ServiceMembers]:
     """Who is behind the ingress before the first step, by service: what runs and has passed its gate."""
-    goes = s.options.destroy
-    found = {name: Roster(name, service, s.endpoints, goes=goes) for name, service in s.fleet.services.items()}
-    for name, lives in sorted(s.lives.items()):
+    destroying = context.options.destroy
+    members_by_service = {
+        name: ServiceMembers(name, service, context.endpoints, being_removed=destroying)
+        for name, service in context.fleet.services.items()
+    }
+    for name, lives in sorted(context.live_by_name.items()):
         service = name.rpartition("-")[0]
-        if service not in found:
-            found[service] = Roster(service, None, s.endpoints)
-        for live in _once(s, lives):
-            found[service].join(live.host, member(s.fleet, live))
-    return found
+        if service not in members_by_service:
+            members_by_service[service] = ServiceMembers(service, None, context.endpoints)
+        for live in _serving_instances(context, lives):
+            members_by_service[service].join(live.host, member(context.fleet, live))
+    return members_by_service
 
 
-def _once(s: Situation, lives: tuple[LiveInstance, ...]) -> Iterator[LiveInstance]:
+def _serving_instances(context: PlanContext, lives: tuple[LiveInstance, ...]) -> Iterator[LiveInstance]:
     """Those that serve; a host that was declared lost and is back may show a key that lives elsewhere by now."""
     if len(lives) > 1:
-        lives = tuple(sorted(lives, key=lambda live: (_unwanted(s, live.host), live.host)))
+        lives = tuple(sorted(lives, key=lambda live: (_is_leaving(context, live.host), live.host)))
     keys: set[str] = set()
     for live in lives:
-        if serving(live) and live.forwards and live.key not in keys:
+        if is_serving(live) and live.forwards and live.key not in keys:
             keys.add(live.key)
             yield live
 
 
-def _unwanted(s: Situation, host: str) -> bool:
-    known = s.fleet.hosts.get(host)
-    return known is None or known.lost or known.drain
+def _is_leaving(context: PlanContext, host: str) -> bool:
+    declared_host = context.fleet.hosts.get(host)
+    return declared_host is None or declared_host.lost or declared_host.drain

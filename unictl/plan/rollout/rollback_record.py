@@ -9,53 +9,61 @@ from collections.abc import Mapping
 from typing import Any
 
 from unictl.fleet.model import Service
-from unictl.fleet.references import references
+from unictl.fleet.references import find_references
 from unictl.instances.desired.fingerprint import generation
-from unictl.instances.desired.instance import Located
-from unictl.instances.desired.spec import texts
-from unictl.instances.launch.document import anew
+from unictl.instances.desired.instance import PlacedInstance
+from unictl.instances.desired.spec import guest_texts
+from unictl.instances.launch import probes
+from unictl.instances.launch.document import relaunch_document
 from unictl.instances.observed.host_state import LiveInstance
-from unictl.plan.context.context import Situation
-from unictl.plan.ingress.members import Roster, member
-from unictl.plan.reconcile.classify import serving
-from unictl.plan.rollout import step_factory
-from unictl.plan.rollout.waves import Item, Wave, may_be_down
+from unictl.plan.context.context import PlanContext
+from unictl.plan.ingress.members import ServiceMembers, member
+from unictl.plan.reconcile.classify import is_serving
+from unictl.plan.rollout.waves import Wave, WaveItem, max_unavailable
 
 
-def describe(s: Situation, service: Service, wave: Wave, roster: Roster, olds: Mapping[str, LiveInstance]) -> Any:
-    """A wave for the plan: who is in it, and what takes it back. ``olds``: who each of them replaces.
+def build_wave_record(
+    context: PlanContext,
+    service: Service,
+    wave: Wave,
+    members: ServiceMembers,
+    predecessors: Mapping[str, LiveInstance],
+) -> Any:
+    """A wave for the plan: who is in it, and what takes it back. ``predecessors``: who each of them replaces.
 
-    Of ``undo``: ``revert``, whether it goes back where a later one fails; ``servers``, how the old ones stand behind an
-    ingress; ``remove``, the new generations; ``fresh``, those of them in whose place nothing was, ``found`` those
-    that are there already; ``back``, what is launched anew; ``stays``: who is new for good once it is done, and why;
-    ``down`` and ``beside``, how many are replaced at once; ``line``, all of it for people.
+    Of ``rollback_record``: ``revert``, whether it goes back where a later one fails; ``servers``, how the old ones
+    stand behind an ingress; ``remove``, the new generations; ``fresh_keys``, those of them in whose place nothing was,
+    ``found`` those that are there already; ``relaunches``, what is launched anew; ``irreversible``: who is new for good
+    once it is done, and why; ``down`` and ``beside``, how many are replaced at once; ``line``, all of it for people.
     """
-    back: list[dict[str, Any]] = []
-    stays: dict[str, str] = {}
-    fresh = [item.new.key for item in wave.items if item.new and item.name not in olds and service.kind != "job"]
+    relaunches: list[dict[str, Any]] = []
+    irreversible: dict[str, str] = {}
+    fresh_keys = [
+        item.new.key for item in wave.items if item.new and item.name not in predecessors and service.kind != "job"
+    ]
     # A job is not run again because something after it failed: what it did is done.
     for item in wave.items if service.kind != "job" else ():
-        old = olds.get(item.name)
+        old = predecessors.get(item.name)
         if old is not None and item.new is not None:
-            why = _barred(old, item.new)
-            if why:
-                stays[item.name] = why
-            elif _of_use(item, old):
-                back.append(_back(s, service, roster, item, old))
-    undo = {
+            reason = _irreversible_reason(old, item.new)
+            if reason:
+                irreversible[item.name] = reason
+            elif _is_worthwhile(item, old):
+                relaunches.append(_relaunch_entry(context, service, members, item, old))
+    record = {
         "revert": service.update.auto_revert,
         "servers": {
-            old.key: roster.rows(member(s.fleet, old))
+            old.key: members.servers_by_listener(member(context.fleet, old))
             for item in wave.items
-            if (old := olds.get(item.name)) and serving(old) and old.forwards
+            if (old := predecessors.get(item.name)) and is_serving(old) and old.forwards
         },
         "remove": [item.new.key for item in wave.items if item.new],
-        "fresh": fresh,
-        "found": _found(s, wave),
-        "back": back,
-        "stays": stays,
-        "down": max(1, may_be_down(service, 0)),
-        "beside": max(1, service.update.max_parallel.of(service.replicas, up=True)),
+        "fresh": fresh_keys,
+        "found": _existing_generations(context, wave),
+        "back": relaunches,
+        "stays": irreversible,
+        "down": max(1, max_unavailable(service, 0)),
+        "beside": max(1, service.update.max_parallel.of(service.replicas, round_up=True)),
     }
     return {
         "service": wave.service,
@@ -64,31 +72,36 @@ def describe(s: Situation, service: Service, wave: Wave, roster: Roster, olds: M
         "canary": wave.canary,
         "drain": service.update.drain,
         "progress_deadline": service.update.progress_deadline,
-        "with": sorted(_with(s, service)),
-        "undo": {**undo, "line": _line(wave, undo)},
+        "with": sorted(_related_services(context, service)),
+        "undo": {**record, "line": _summary(wave, record)},
     }
 
 
-def _found(s: Situation, wave: Wave) -> list[str]:
+def _existing_generations(context: PlanContext, wave: Wave) -> list[str]:
     """The new generations that an earlier apply recorded or launched."""
-    known = {live.key for item in wave.items for live in s.lives.get(item.name, ())}
-    return [item.new.key for item in wave.items if item.new and item.new.key in known]
+    live_keys = {live.key for item in wave.items for live in context.live_by_name.get(item.name, ())}
+    return [item.new.key for item in wave.items if item.new and item.new.key in live_keys]
 
 
-def _with(s: Situation, service: Service) -> set[str]:
+def _related_services(context: PlanContext, service: Service) -> set[str]:
     """The services it needs or is told the endpoints of: old and new of them may not go together."""
-    told = (ref.name.partition(".")[0] for text in texts(service) for ref in references(text) if ref.kind == "service")
-    return {name for name in (*service.needs, *told) if name in s.fleet.services and name != service.name}
+    referenced = (
+        reference.name.partition(".")[0]
+        for text in guest_texts(service)
+        for reference in find_references(text)
+        if reference.kind == "service"
+    )
+    return {name for name in (*service.needs, *referenced) if name in context.fleet.services and name != service.name}
 
 
-def _of_use(item: Item, old: LiveInstance) -> bool:
+def _is_worthwhile(item: WaveItem, old: LiveInstance) -> bool:
     """Whether taking it back can mean more than to remove the new one: not where old and new are the same, side by
     side, nor where the old one did not serve."""
     assert item.new is not None, item.name
-    return old.fingerprint != item.new.wished.fingerprint or (old in item.before and serving(old))
+    return old.fingerprint != item.new.wished.fingerprint or (old in item.stop_first and is_serving(old))
 
 
-def _barred(old: LiveInstance, new: Located) -> str:
+def _irreversible_reason(old: LiveInstance, new: PlacedInstance) -> str:
     """Why what ``old`` was cannot come back; empty where it can."""
     if old.name != new.wished.name:
         return "it has a new name"
@@ -98,39 +111,46 @@ def _barred(old: LiveInstance, new: Located) -> str:
         return "the old launch is not known"
     if not old.proven:
         return "the old one was never healthy"
-    lost = _lost_secrets(old.spec.get("secrets", {}), new.wished.spec.get("secrets", {}))
-    return f"secret {lost} has another version now" if lost else ""
+    changed_secret = _changed_secret(old.spec.get("secrets", {}), new.wished.spec.get("secrets", {}))
+    return f"secret {changed_secret} has another version now" if changed_secret else ""
 
 
-def _lost_secrets(old: Mapping[str, int], new: Mapping[str, int]) -> str:
+def _changed_secret(old: Mapping[str, int], new: Mapping[str, int]) -> str:
     """A secret of the old one whose value nobody can read any more."""
     return min((name for name, version in old.items() if new.get(name) != version), default="")
 
 
-def _back(s: Situation, service: Service, roster: Roster, item: Item, old: LiveInstance) -> dict[str, Any]:
+def _relaunch_entry(
+    context: PlanContext, service: Service, members: ServiceMembers, item: WaveItem, old: LiveInstance
+) -> dict[str, Any]:
     new = item.new
     assert new is not None, item.name
-    differs = old.fingerprint != new.wished.fingerprint
-    document = _document(old) if differs else dict(new.document)
-    launched = anew(document, s.fleet.owner, _launch(s, old, new, document["fingerprint"]))
-    there: LiveInstance | Located = old if differs else new
-    key = f"{launched['name']}.{launched['generation']}"
+    spec_differs = old.fingerprint != new.wished.fingerprint
+    base_document = _previous_document(old) if spec_differs else dict(new.document)
+    relaunched = relaunch_document(
+        base_document, context.fleet.owner, _unused_launch_number(context, old, new, base_document["fingerprint"])
+    )
+    template: LiveInstance | PlacedInstance = old if spec_differs else new
+    key = f"{relaunched['name']}.{relaunched['generation']}"
     return {
         "name": item.name,
         "new": new.key,
         "old": old.key,
-        "stop": old in item.before,
-        "differs": differs,
+        "stop": old in item.stop_first,
+        "differs": spec_differs,
         "key": key,
-        "host": there.host,
-        "document": launched,
-        "secrets": list(launched["run"]["secrets"]),
-        "proof": step_factory.proof(service, key, there.forwards),
-        "servers": {name: {**row, "name": key} for name, row in roster.rows(member(s.fleet, there)).items()},
+        "host": template.host,
+        "document": relaunched,
+        "secrets": list(relaunched["run"]["secrets"]),
+        "proof": probes.health_gate_data(service, key, template.forwards),
+        "servers": {
+            name: {**server, "name": key}
+            for name, server in members.servers_by_listener(member(context.fleet, template)).items()
+        },
     }
 
 
-def _document(old: LiveInstance) -> dict[str, Any]:
+def _previous_document(old: LiveInstance) -> dict[str, Any]:
     """The launch document that ``old`` was started from, of what its record says."""
     launched = old.launched or {}
     return {
@@ -149,35 +169,37 @@ def _document(old: LiveInstance) -> dict[str, Any]:
     }
 
 
-def _launch(s: Situation, old: LiveInstance, new: Located, fingerprint: str) -> int:
+def _unused_launch_number(context: PlanContext, old: LiveInstance, new: PlacedInstance, fingerprint: str) -> int:
     """A launch number that no record of the name has or will have by then."""
-    lives = s.lives.get(new.wished.name, ())
-    number = 1 + max(new.launch, old.launch, s.retired.get(old.name, 0), *(live.launch for live in lives))
-    used = {new.generation, *(live.generation for live in lives)}
-    while generation(fingerprint, number) in used:
+    lives = context.live_by_name.get(new.wished.name, ())
+    number = 1 + max(
+        new.launch, old.launch, context.retired_launches.get(old.name, 0), *(live.launch for live in lives)
+    )
+    used_generations = {new.generation, *(live.generation for live in lives)}
+    while generation(fingerprint, number) in used_generations:
         number += 1
     return number
 
 
-def _line(wave: Wave, undo: Mapping[str, Any]) -> str:
+def _summary(wave: Wave, record: Mapping[str, Any]) -> str:
     """``wave 2 of api: api-1 goes back to what api-1.7f3c9a1b is, launched anew beside the new one``."""
-    returning = [row for row in undo["back"] if row["differs"]]
+    reverted = [entry for entry in record["back"] if entry["differs"]]
     parts = []
-    if returning and undo["revert"]:
-        how = "once the new one has gone" if any(row["stop"] for row in returning) else "beside the new one"
-        parts.append(f"{_return(returning)}, launched anew {how}")
-    elif returning:
+    if reverted and record["revert"]:
+        timing = "once the new one has gone" if any(entry["stop"] for entry in reverted) else "beside the new one"
+        parts.append(f"{_revert_phrase(reverted)}, launched anew {timing}")
+    elif reverted:
         parts.append("stays as it is once it is done (auto_revert is false)")
-    parts += [f"{name} stays new once it is done: {why}" for name, why in undo["stays"].items()]
-    if undo["fresh"]:
-        parts.append(f"{len(undo['fresh'])} new removed")
-    if any(row["document"]["run"]["volumes"] for row in returning):
+    parts += [f"{name} stays new once it is done: {reason}" for name, reason in record["stays"].items()]
+    if record["fresh"]:
+        parts.append(f"{len(record['fresh'])} new removed")
+    if any(entry["document"]["run"]["volumes"] for entry in reverted):
         parts.append("the data in volumes is not turned back")
     return f"wave {wave.number} of {wave.service}: {'; '.join(parts) or 'the old ones stay'}"
 
 
-def _return(rows: list[dict[str, Any]]) -> str:
-    names = [str(row["name"]) for row in rows]
+def _revert_phrase(entries: list[dict[str, Any]]) -> str:
+    names = [str(entry["name"]) for entry in entries]
     if len(names) == 1:
-        return f"{names[0]} goes back to what {rows[0]['old']} is"
+        return f"{names[0]} goes back to what {entries[0]['old']} is"
     return f"{names[0]} to {names[-1]} ({len(names)}) go back to what they are now"

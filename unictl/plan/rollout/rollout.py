@@ -10,253 +10,310 @@ from dataclasses import dataclass
 from typing import Any
 
 from unictl.fleet.model import Service
-from unictl.instances.desired.instance import Located
+from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
-from unictl.plan.context.context import Situation
-from unictl.plan.ingress.members import Membership, Place, member, routed
+from unictl.plan.context.context import PlanContext
+from unictl.plan.ingress.members import MemberId, Membership, ingress_ports, member
 from unictl.plan.model.change import Action
-from unictl.plan.model.step import Kind
-from unictl.plan.reconcile.reconcile import Work
+from unictl.plan.model.step import StepKind
+from unictl.plan.reconcile.reconcile import InstanceChange
 from unictl.plan.rollout import step_factory, volume_handover
-from unictl.plan.rollout.builder import Draft, Ids, step
-from unictl.plan.rollout.ingress_members import ingress_hosts, rosters, stop_ingress, superfluous_ingresses
-from unictl.plan.rollout.rollback_record import describe
-from unictl.plan.rollout.service_order import by_needs, nearest
-from unictl.plan.rollout.waves import Item, Wave, making, unmaking, waves
+from unictl.plan.rollout.builder import StepBuilder, StepIds, make_step
+from unictl.plan.rollout.ingress_members import ingress_hosts, initial_members, stop_ingress, superfluous_ingress_hosts
+from unictl.plan.rollout.rollback_record import build_wave_record
+from unictl.plan.rollout.service_order import direct_needs, order_by_needs
+from unictl.plan.rollout.waves import Wave, WaveItem, plan_waves, removals, starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """The steps (not yet ordered), the waves as told, and the ingress before the first step and after the last.
 
-    ``tangled``: what it cannot do.
+    ``handover_conflicts``: what it cannot do.
     """
 
-    draft: Draft
+    builder: StepBuilder
     waves: tuple[Mapping[str, Any], ...]
-    before: Membership
-    after: Membership
-    ingresses: tuple[str, ...]
-    tangled: tuple[volume_handover.Tangle, ...] = ()
+    membership_before: Membership
+    membership_after: Membership
+    ingress_hosts: tuple[str, ...]
+    handover_conflicts: tuple[volume_handover.HandoverConflict, ...] = ()
 
 
-def rollout(s: Situation, works: Sequence[Work]) -> Rollout:
-    """Everything that is done about ``works``."""
-    return _Rollout(s, works).all()
+def plan_rollout(context: PlanContext, instance_changes: Sequence[InstanceChange]) -> Rollout:
+    """Everything that is done about ``instance_changes``."""
+    return _RolloutPlanner(context, instance_changes).build()
 
 
-class _Rollout:
+class _RolloutPlanner:
     """A rollout while it is being made: members per service as of the steps so far, and what stands for what."""
 
-    def __init__(self, s: Situation, works: Sequence[Work]):
-        self.s = s
-        self.draft = Draft()
-        self.ingresses = ingress_hosts(s)
-        self.files = step_factory.files(s.facts)
-        self.stops = superfluous_ingresses(s)
-        self.works: defaultdict[str, list[Work]] = defaultdict(list)
-        for work in works:
-            self.works[work.service].append(work)
-        self.rosters = rosters(s)
-        self.healthy: dict[str, Ids] = {}
-        self.ended: dict[str, Ids] = {}
-        self.early: dict[str, Ids] = {}
-        self.gone: dict[str, Ids] = {}
-        self.retired: dict[Place, str] = {}
-        self.holders = volume_handover.holders(s, works)
-        self.late = volume_handover.late(works, self.holders)
-        self.told: list[Mapping[str, Any]] = []
-        self.tangled: list[volume_handover.Tangle] = []
+    def __init__(self, context: PlanContext, instance_changes: Sequence[InstanceChange]):
+        self.context = context
+        self.builder = StepBuilder()
+        self.ingress_hosts = ingress_hosts(context)
+        self.image_files = step_factory.image_files(context.facts)
+        self.superfluous_hosts = superfluous_ingress_hosts(context)
+        self.changes_by_service: defaultdict[str, list[InstanceChange]] = defaultdict(list)
+        for instance_change in instance_changes:
+            self.changes_by_service[instance_change.service].append(instance_change)
+        self.members_by_service = initial_members(context)
+        self.healthy_ids: dict[str, StepIds] = {}
+        self.ended_ids: dict[str, StepIds] = {}
+        self.early_ids: dict[str, StepIds] = {}
+        self.gone_ids: dict[str, StepIds] = {}
+        self.retire_ids: dict[MemberId, str] = {}
+        self.holders_by_volume = volume_handover.volume_holders(context, instance_changes)
+        self.runs_after = volume_handover.handover_predecessors(instance_changes, self.holders_by_volume)
+        self.wave_records: list[Mapping[str, Any]] = []
+        self.handover_conflicts: list[volume_handover.HandoverConflict] = []
 
-    def all(self) -> Rollout:
-        before = self._membership()
-        order = by_needs(self.s.fleet, self.late)
-        extinct = tuple(sorted(name for name in self.works if name not in self.s.fleet.services))
-        going = {name: unmaking(self.works.get(name, ())) for name in (*order, *extinct)}
-        for name in (*order, *extinct):
-            self._make_way(name, going[name])
-        for name in order:
-            self._make(self.s.fleet.services[name])
-        self._unmake(order, extinct, going)
+    def build(self) -> Rollout:
+        membership_before = self._membership()
+        service_order = order_by_needs(self.context.fleet, self.runs_after)
+        removed_services = tuple(
+            sorted(name for name in self.changes_by_service if name not in self.context.fleet.services)
+        )
+        removals_by_service = {
+            name: removals(self.changes_by_service.get(name, ())) for name in (*service_order, *removed_services)
+        }
+        for name in (*service_order, *removed_services):
+            self._remove_early(name, removals_by_service[name])
+        for name in service_order:
+            self._add_service_waves(self.context.fleet.services[name])
+        self._remove_remaining(service_order, removed_services, removals_by_service)
         return Rollout(
-            draft=self.draft,
-            waves=tuple(self.told),
-            before=before,
-            after=self._membership(),
-            ingresses=self.ingresses,
-            tangled=tuple(each for each in self.tangled if (each.holder, each.host) in self.retired),
+            builder=self.builder,
+            waves=tuple(self.wave_records),
+            membership_before=membership_before,
+            membership_after=self._membership(),
+            ingress_hosts=self.ingress_hosts,
+            handover_conflicts=tuple(
+                conflict for conflict in self.handover_conflicts if (conflict.holder, conflict.host) in self.retire_ids
+            ),
         )
 
-    def _make(self, service: Service) -> None:
+    def _add_service_waves(self, service: Service) -> None:
         """All waves of a service, one after the other, once what it needs is healthy."""
-        items = making(self.works.get(service.name, ()))
+        items = starts(self.changes_by_service.get(service.name, ()))
         if not items:
             return
-        olds = {work.change.subject: work.change.old for work in self.works[service.name] if work.change.old}
-        ended = self._start(service)
-        joined: Ids = ()
-        for wave in waves(service, items, missing=self._missing(service)):
-            self.told.append(describe(self.s, service, wave, self.rosters[service.name], olds))
-            joined, ended = self._wave(service, wave, ended)
-        self.healthy[service.name] = joined
-        self.ended[service.name] = ended
+        predecessors = {
+            instance_change.change.subject: instance_change.change.old
+            for instance_change in self.changes_by_service[service.name]
+            if instance_change.change.old
+        }
+        end_ids = self._start_barrier(service)
+        join_ids: StepIds = ()
+        for wave in plan_waves(service, items, missing_replicas=self._missing_replicas(service)):
+            self.wave_records.append(
+                build_wave_record(self.context, service, wave, self.members_by_service[service.name], predecessors)
+            )
+            join_ids, end_ids = self._add_wave(service, wave, end_ids)
+        self.healthy_ids[service.name] = join_ids
+        self.ended_ids[service.name] = end_ids
 
-    def _start(self, service: Service) -> Ids:
+    def _start_barrier(self, service: Service) -> StepIds:
         """What stands before its first launch: the services it needs that this plan makes, as few as say it all."""
-        needs = nearest(self.s.fleet, service, self.healthy)
-        ends = [i for need in needs for i in self._healthy(need)]
-        return self.draft.barrier(f"start:{service.name}", (*self.early.get(service.name, ()), *ends), service.name)
+        needs = direct_needs(self.context.fleet, service, self.healthy_ids)
+        healthy_ids = [step_id for need in needs for step_id in self._healthy_barrier(need)]
+        return self.builder.add_barrier(
+            f"start:{service.name}", (*self.early_ids.get(service.name, ()), *healthy_ids), service.name
+        )
 
-    def _healthy(self, name: str) -> Ids:
+    def _healthy_barrier(self, name: str) -> StepIds:
         """What stands for "all that is made of a service is proven and joined"."""
-        return self.draft.barrier(f"healthy:{name}", self.healthy.get(name, ()), name)
+        return self.builder.add_barrier(f"healthy:{name}", self.healthy_ids.get(name, ()), name)
 
-    def _missing(self, service: Service) -> int:
-        return sum(work.change.action is Action.UNKNOWN for work in self.works.get(service.name, ()))
+    def _missing_replicas(self, service: Service) -> int:
+        return sum(
+            instance_change.change.action is Action.UNKNOWN
+            for instance_change in self.changes_by_service.get(service.name, ())
+        )
 
-    def _wave(self, service: Service, wave: Wave, needs: Ids) -> tuple[Ids, Ids]:
+    def _add_wave(self, service: Service, wave: Wave, needs: StepIds) -> tuple[StepIds, StepIds]:
         """One wave; what stands for "all proven and joined", and for its end."""
-        name, n = service.name, wave.number
-        brought = {i.name: step_factory.brought(self.draft, self.s, self.files, i.new) for i in wave.items if i.new}
-        clear = self._clear(wave, needs, brought)
-        proven = [self._started(service, wave, item, (*needs, *brought[item.name]), clear) for item in wave.items]
-        ready = self.draft.barrier(f"proven:{name}:{n}", proven, name, n)
+        name, number = service.name, wave.number
+        prerequisites = {
+            wave_item.name: step_factory.add_prerequisites(self.builder, self.context, self.image_files, wave_item.new)
+            for wave_item in wave.items
+            if wave_item.new
+        }
+        stop_ids = self._stop_predecessors(wave, needs, prerequisites)
+        gate_ids = [
+            self._start_instance(service, wave, item, (*needs, *prerequisites[item.name]), stop_ids)
+            for item in wave.items
+        ]
+        ready_ids = self.builder.add_barrier(f"proven:{name}:{number}", gate_ids, name, number)
         for item in wave.items:
             if item.new:
-                self.rosters[name].join(item.new.host, member(self.s.fleet, item.new))
-        joined = self._ingress(Kind.JOIN, name, n, ready)
-        return joined, self._finish(wave, joined)
+                self.members_by_service[name].join(item.new.host, member(self.context.fleet, item.new))
+        join_ids = self._write_ingresses(StepKind.JOIN, name, number, ready_ids)
+        return join_ids, self._retire_predecessors(wave, join_ids)
 
-    def _clear(self, wave: Wave, needs: Ids, brought: Mapping[str, Ids]) -> dict[str, Ids]:
+    def _stop_predecessors(
+        self, wave: Wave, needs: StepIds, prerequisites: Mapping[str, StepIds]
+    ) -> dict[str, StepIds]:
         """What goes before its successor is launched: out of the ingress, then down; by item."""
-        going = [(item, live) for item in wave.items for live in item.before]
-        if not going:
+        stopping = [(item, live) for item in wave.items for live in item.stop_first]
+        if not stopping:
             return {}
-        name, n = wave.service, wave.number
-        here = dict.fromkeys(i for item, _ in going for i in brought.get(item.name, ()))
-        staged = self.draft.barrier(f"staged:{name}:{n}", here, name, n)
-        left = self._leave(name, n, [live for _, live in going], (*needs, *staged))
-        found: dict[str, Ids] = {}
-        for item, live in going:
-            found[item.name] = (*found.get(item.name, ()), self._retire(live, name, n, left))
-        return found
+        name, number = wave.service, wave.number
+        prerequisite_ids = dict.fromkeys(
+            step_id for item, _ in stopping for step_id in prerequisites.get(item.name, ())
+        )
+        staged_ids = self.builder.add_barrier(f"staged:{name}:{number}", prerequisite_ids, name, number)
+        leave_ids = self._leave_ingresses(name, number, [live for _, live in stopping], (*needs, *staged_ids))
+        stop_ids: dict[str, StepIds] = {}
+        for item, live in stopping:
+            stop_ids[item.name] = (*stop_ids.get(item.name, ()), self._retire(live, name, number, leave_ids))
+        return stop_ids
 
-    def _started(self, service: Service, wave: Wave, item: Item, needs: Ids, clear: Mapping[str, Ids]) -> str:
-        new = item.new
-        assert new is not None, item.name
-        before = (*needs, *clear.get(item.name, ()), *self._freed(new, item))
-        if new.document:
-            before = (step_factory.launch(self.draft, new, wave.number, before),)
-        return step_factory.prove(self.draft, service, new, wave.number, before)
+    def _start_instance(
+        self, service: Service, wave: Wave, item: WaveItem, needs: StepIds, stop_ids: Mapping[str, StepIds]
+    ) -> str:
+        placed = item.new
+        assert placed is not None, item.name
+        step_needs = (*needs, *stop_ids.get(item.name, ()), *self._volume_releases(placed, item))
+        if placed.document:
+            step_needs = (step_factory.add_launch(self.builder, placed, wave.number, step_needs),)
+        return step_factory.add_health_gate(self.builder, service, placed, wave.number, step_needs)
 
-    def _freed(self, new: Located, item: Item) -> Ids:
+    def _volume_releases(self, placed: PlacedInstance, item: WaveItem) -> StepIds:
         """The end of whoever else holds its volumes and goes in this plan."""
-        own = {(live.key, live.host) for live in item.before}
-        found: list[str] = []
-        for volume in new.wished.volumes.values():
-            for key, host in self.holders.get(volume, ()):
-                if (key, host) in own:
+        predecessors = {(live.key, live.host) for live in item.stop_first}
+        release_ids: list[str] = []
+        for volume in placed.wished.volumes.values():
+            for key, host in self.holders_by_volume.get(volume, ()):
+                if (key, host) in predecessors:
                     continue
-                if (key, host) in self.retired:
-                    found.append(self.retired[key, host])
+                if (key, host) in self.retire_ids:
+                    release_ids.append(self.retire_ids[key, host])
                 else:
-                    self.tangled.append(volume_handover.Tangle(volume=volume, new=new, holder=key, host=host))
-        return tuple(found)
+                    self.handover_conflicts.append(
+                        volume_handover.HandoverConflict(volume=volume, new=placed, holder=key, host=host)
+                    )
+        return tuple(release_ids)
 
-    def _finish(self, wave: Wave, joined: Ids) -> Ids:
+    def _retire_predecessors(self, wave: Wave, join_ids: StepIds) -> StepIds:
         """The old ones leave and go."""
-        olds = [live for item in wave.items for live in item.after]
-        name, n = wave.service, wave.number
-        if not olds:
-            return self.draft.barrier(f"wave:{name}:{n}", joined, name, n)
-        left = self._leave(name, n, olds, joined)
-        retired = [self._retire(live, name, n, left) for live in olds]
-        return self.draft.barrier(f"wave:{name}:{n}", retired, name, n)
+        predecessors = [live for item in wave.items for live in item.stop_after]
+        name, number = wave.service, wave.number
+        if not predecessors:
+            return self.builder.add_barrier(f"wave:{name}:{number}", join_ids, name, number)
+        leave_ids = self._leave_ingresses(name, number, predecessors, join_ids)
+        retire_ids = [self._retire(live, name, number, leave_ids) for live in predecessors]
+        return self.builder.add_barrier(f"wave:{name}:{number}", retire_ids, name, number)
 
-    def _make_way(self, name: str, items: Sequence[Item]) -> None:
+    def _remove_early(self, name: str, items: Sequence[WaveItem]) -> None:
         """What goes first of all: twins of who stays, and who holds a volume that something new is to have."""
-        early = [live for item in items for live in item.after if item.ends or self._holds(live)]
-        if early:
-            self.early[name] = self._leave(name, 0, early, ())
-            for live in early:
-                self._retire(live, name, 0, self.early[name])
+        early_instances = [
+            live
+            for item in items
+            for live in item.stop_after
+            if item.completes_replacement or self._holds_required_volume(live)
+        ]
+        if early_instances:
+            self.early_ids[name] = self._leave_ingresses(name, 0, early_instances, ())
+            for live in early_instances:
+                self._retire(live, name, 0, self.early_ids[name])
 
-    def _holds(self, live: LiveInstance) -> bool:
-        return any((live.key, live.host) in self.holders.get(name, ()) for name in live.volumes)
+    def _holds_required_volume(self, live: LiveInstance) -> bool:
+        return any((live.key, live.host) in self.holders_by_volume.get(name, ()) for name in live.volumes)
 
-    def _unmake(self, order: Sequence[str], extinct: Sequence[str], going: Mapping[str, tuple[Item, ...]]) -> None:
+    def _remove_remaining(
+        self,
+        service_order: Sequence[str],
+        removed_services: Sequence[str],
+        removals_by_service: Mapping[str, tuple[WaveItem, ...]],
+    ) -> None:
         """What only goes, once all that stays is there; who needs another goes before it."""
-        made = [i for name in order for i in self._healthy(name)] if any(going[name] for name in extinct) else []
-        everything = self.draft.barrier("healthy:*", made)
-        for name in extinct:
-            self._go(name, going[name], (*self._ended(name), *everything))
-        needed_by = self._needed_by(going)
-        for name in reversed(order):
-            first = (i for who in needed_by.get(name, ()) for i in self._gone(who))
-            self._go(name, going[name], (*self._ended(name), *self.draft.barrier(f"unneeded:{name}", first, name)))
+        healthy_ids = (
+            [step_id for name in service_order for step_id in self._healthy_barrier(name)]
+            if any(removals_by_service[name] for name in removed_services)
+            else []
+        )
+        all_healthy = self.builder.add_barrier("healthy:*", healthy_ids)
+        for name in removed_services:
+            self._remove_service(name, removals_by_service[name], (*self._last_ids(name), *all_healthy))
+        dependents = self._dependents(removals_by_service)
+        for name in reversed(service_order):
+            dependents_gone = (
+                step_id for dependent in dependents.get(name, ()) for step_id in self._gone_barrier(dependent)
+            )
+            self._remove_service(
+                name,
+                removals_by_service[name],
+                (*self._last_ids(name), *self.builder.add_barrier(f"unneeded:{name}", dependents_gone, name)),
+            )
 
-    def _ended(self, name: str) -> Ids:
+    def _last_ids(self, name: str) -> StepIds:
         """What stands for all that was done about a service so far."""
-        return self.ended.get(name) or self.early.get(name, ())
+        return self.ended_ids.get(name) or self.early_ids.get(name, ())
 
-    def _needed_by(self, going: Mapping[str, tuple[Item, ...]]) -> Mapping[str, list[str]]:
-        found: defaultdict[str, list[str]] = defaultdict(list)
-        for name, service in sorted(self.s.fleet.services.items()):
-            for need in service.needs if going.get(name) else ():
-                found[need].append(name)
-        return found
+    def _dependents(self, removals_by_service: Mapping[str, tuple[WaveItem, ...]]) -> Mapping[str, list[str]]:
+        dependents: defaultdict[str, list[str]] = defaultdict(list)
+        for name, service in sorted(self.context.fleet.services.items()):
+            for need in service.needs if removals_by_service.get(name) else ():
+                dependents[need].append(name)
+        return dependents
 
-    def _go(self, name: str, items: Sequence[Item], needs: Ids) -> None:
-        olds = [live for item in items for live in item.after if (live.key, live.host) not in self.retired]
-        if not olds:
+    def _remove_service(self, name: str, items: Sequence[WaveItem], needs: StepIds) -> None:
+        instances = [live for item in items for live in item.stop_after if (live.key, live.host) not in self.retire_ids]
+        if not instances:
             return
-        n = 1 + sum(1 for wave in self.told if wave["service"] == name)
-        left = self._leave(name, n, olds, needs)
-        self.gone[name] = tuple(self._retire(live, name, n, left) for live in olds)
+        number = 1 + sum(1 for wave in self.wave_records if wave["service"] == name)
+        leave_ids = self._leave_ingresses(name, number, instances, needs)
+        self.gone_ids[name] = tuple(self._retire(live, name, number, leave_ids) for live in instances)
 
-    def _gone(self, name: str) -> Ids:
+    def _gone_barrier(self, name: str) -> StepIds:
         """What stands for the end of all that goes of a service."""
-        return self.draft.barrier(f"gone:{name}", self.gone.get(name, ()), name)
+        return self.builder.add_barrier(f"gone:{name}", self.gone_ids.get(name, ()), name)
 
-    def _leave(self, name: str, wave: int, olds: Sequence[LiveInstance], needs: Ids) -> Ids:
-        """Out of every ingress; what stands for that, or ``needs`` where no ingress knows them."""
-        for live in olds:
-            self.rosters[name].leave(live.host, live.key)
-        if not self.rosters[name].routed or not any(live.forwards for live in olds):
-            return self.draft.barrier(f"ready:{name}:{wave}", needs, name, wave)
-        left = self._ingress(Kind.LEAVE, name, wave, (*needs, *self._stop()))
-        return self.draft.barrier(f"left:{name}:{wave}", left, name, wave)
+    def _leave_ingresses(self, name: str, wave: int, instances: Sequence[LiveInstance], needs: StepIds) -> StepIds:
+        """Out of every ingress; what stands for that, or ``service_order`` where no ingress knows them."""
+        for live in instances:
+            self.members_by_service[name].leave(live.host, live.key)
+        if not self.members_by_service[name].is_routed or not any(live.forwards for live in instances):
+            return self.builder.add_barrier(f"ready:{name}:{wave}", needs, name, wave)
+        leave_ids = self._write_ingresses(StepKind.LEAVE, name, wave, (*needs, *self._stop_superfluous_ingresses()))
+        return self.builder.add_barrier(f"left:{name}:{wave}", leave_ids, name, wave)
 
-    def _ingress(self, kind: Kind, name: str, wave: int, needs: Ids) -> Ids:
-        """The ingress of every host as it is to be now, for one service; ``needs`` where it has no listeners."""
-        service = self.s.fleet.services.get(name)
-        joins_none = kind is Kind.JOIN and service is not None and not routed(service)
-        if not self.ingresses or joins_none:
+    def _write_ingresses(self, kind: StepKind, name: str, wave: int, needs: StepIds) -> StepIds:
+        """The ingress of every host as it is to be now, for one service.
+
+        ``service_order`` where it has no listeners.
+        """
+        service = self.context.fleet.services.get(name)
+        joins_none = kind is StepKind.JOIN and service is not None and not ingress_ports(service)
+        if not self.ingress_hosts or joins_none:
             return needs
-        rows = self.rosters[name].listeners()
-        data: dict[str, Any] = {"services": {name: rows}}
-        if kind is Kind.LEAVE:
-            data["drain"] = service.update.drain if service else step_factory.GRACE
-        return tuple(self._write(kind, host, name, wave, needs, data) for host in self.ingresses)
+        listeners = self.members_by_service[name].listeners()
+        data: dict[str, Any] = {"services": {name: listeners}}
+        if kind is StepKind.LEAVE:
+            data["drain"] = service.update.drain if service else step_factory.STOP_GRACE_MS
+        return tuple(self._write_ingress(kind, host, name, wave, needs, data) for host in self.ingress_hosts)
 
-    def _stop(self) -> Ids:
+    def _stop_superfluous_ingresses(self) -> StepIds:
         """The end of ingresses on hosts that are to have none: nobody goes while one of them may send to him."""
-        ends = (stop_ingress(self.draft, host) for host in self.stops)
-        return self.draft.barrier("stopped:ingress", ends)
+        ends = (stop_ingress(self.builder, host) for host in self.superfluous_hosts)
+        return self.builder.add_barrier("stopped:ingress", ends)
 
-    def _write(self, kind: Kind, host: str, name: str, wave: int, needs: Ids, data: Mapping[str, Any]) -> str:
-        id_ = f"{kind.value}:{host}:{name}:{wave}"
-        elsewhere = {f"join:{other}:{name}:{wave}" for other in self.ingresses if other != host}
-        needs = tuple(need for need in needs if need not in elsewhere)
-        id_ = self.draft.free(id_, "after")
-        return self.draft.add(step(id_, kind, host, needs, data, subject=name, service=name, wave=wave))
+    def _write_ingress(
+        self, kind: StepKind, host: str, name: str, wave: int, needs: StepIds, data: Mapping[str, Any]
+    ) -> str:
+        step_id = f"{kind.value}:{host}:{name}:{wave}"
+        sibling_ids = {f"join:{other_host}:{name}:{wave}" for other_host in self.ingress_hosts if other_host != host}
+        needs = tuple(need for need in needs if need not in sibling_ids)
+        step_id = self.builder.unused_id(step_id, "after")
+        return self.builder.add(make_step(step_id, kind, host, needs, data, subject=name, service=name, wave=wave))
 
-    def _retire(self, live: LiveInstance, name: str, wave: int, needs: Ids) -> str:
-        found = step_factory.retire(self.draft, self.s, live, name, wave, needs)
-        self.retired[live.key, live.host] = found
-        return found
+    def _retire(self, live: LiveInstance, name: str, wave: int, needs: StepIds) -> str:
+        step_id = step_factory.add_retirement(self.builder, self.context, live, name, wave, needs)
+        self.retire_ids[live.key, live.host] = step_id
+        return step_id
 
     def _membership(self) -> Membership:
         """The members of every service now. Of a fleet that goes, only of what is still there."""
-        rows = {name: roster.listeners() for name, roster in sorted(self.rosters.items())}
-        return {name: found for name, found in rows.items() if found}
+        listeners_by_service = {name: members.listeners() for name, members in sorted(self.members_by_service.items())}
+        return {name: listeners for name, listeners in listeners_by_service.items() if listeners}

@@ -5,50 +5,57 @@ from collections.abc import Container, Mapping
 from unictl.fleet.model import Fleet, Service
 
 
-def by_needs(fleet: Fleet, after: Mapping[str, Container[str]] = {}) -> tuple[str, ...]:
+def order_by_needs(fleet: Fleet, after: Mapping[str, Container[str]] = {}) -> tuple[str, ...]:
     """All services, those that are needed first; by name where nothing says more.
 
     ``after``: service -> others that it had better come after. Where needs bar that, they alone count.
     """
-    order = _ordered(fleet, after)
-    place = {name: n for n, name in enumerate(order)}
+    order = _depth_first_order(fleet, after)
+    index_by_name = {name: index for index, name in enumerate(order)}
     needs = (
-        (place[need], place[name]) for name, each in fleet.services.items() for need in each.needs if need in place
+        (index_by_name[need], index_by_name[name])
+        for name, service in fleet.services.items()
+        for need in service.needs
+        if need in index_by_name
     )
-    return order if not after or all(need < own for need, own in needs) else _ordered(fleet, {})
+    return order if not after or all(need < own_index for need, own_index in needs) else _depth_first_order(fleet, {})
 
 
-def _ordered(fleet: Fleet, after: Mapping[str, Container[str]]) -> tuple[str, ...]:
+def _depth_first_order(fleet: Fleet, after: Mapping[str, Container[str]]) -> tuple[str, ...]:
     order: dict[str, None] = {}
     entered: set[str] = set()
     for name in sorted(fleet.services):
-        ahead = [(name, False)]
-        while ahead:
-            each, ready = ahead.pop()
+        stack = [(name, False)]
+        while stack:
+            current, ready = stack.pop()
             if ready:
-                order[each] = None
-            elif each not in entered:
-                entered.add(each)
-                late = after.get(each, ())
-                needs = [one for one in fleet.services if one in fleet.services[each].needs or one in late]
-                ahead += [(each, True), *((need, False) for need in sorted(needs, reverse=True))]
+                order[current] = None
+            elif current not in entered:
+                entered.add(current)
+                predecessors = after.get(current, ())
+                needs = [
+                    candidate
+                    for candidate in fleet.services
+                    if candidate in fleet.services[current].needs or candidate in predecessors
+                ]
+                stack += [(current, True), *((need, False) for need in sorted(needs, reverse=True))]
     return tuple(order)
 
 
-def nearest(fleet: Fleet, service: Service, made: Container[str]) -> tuple[str, ...]:
-    """The services in ``made`` that it has to wait for itself: none that another of them waits for anyway."""
-    needs = {need for need in service.needs if need in made}
-    implied = {far for need in needs for far in _far(fleet, need, made)}
+def direct_needs(fleet: Fleet, service: Service, planned: Container[str]) -> tuple[str, ...]:
+    """The services in ``planned`` that it has to wait for itself: none that another of them waits for anyway."""
+    needs = {need for need in service.needs if need in planned}
+    implied = {transitive for need in needs for transitive in _transitive_needs(fleet, need, planned)}
     return tuple(sorted(needs - implied))
 
 
-def _far(fleet: Fleet, name: str, made: Container[str]) -> set[str]:
+def _transitive_needs(fleet: Fleet, name: str, planned: Container[str]) -> set[str]:
     """What ``name`` waits for itself, directly or through others that are made."""
-    found: set[str] = set()
-    ahead = [name]
-    while ahead:
-        for need in fleet.services[ahead.pop()].needs:
-            if need in made and need not in found:
-                found.add(need)
-                ahead.append(need)
-    return found
+    reachable: set[str] = set()
+    stack = [name]
+    while stack:
+        for need in fleet.services[stack.pop()].needs:
+            if need in planned and need not in reachable:
+                reachable.add(need)
+                stack.append(need)
+    return reachable

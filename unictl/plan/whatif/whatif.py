@@ -10,43 +10,53 @@ from dataclasses import dataclass, field, replace
 
 from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Fleet
-from unictl.fleet.names import closest, listed
-from unictl.fleet.references import references
-from unictl.instances.desired.instance import wish
-from unictl.instances.desired.spec import FleetFacts, texts
-from unictl.instances.observed.host_state import LiveInstance, Survey, World
-from unictl.instances.placement.explain import Refusal
-from unictl.plan.context.context import Situation, look
-from unictl.plan.context.scope import scope
-from unictl.plan.guards import budget, hosts
+from unictl.fleet.names import closest_match, join_names
+from unictl.fleet.references import find_references
+from unictl.instances.desired.instance import desired_instances
+from unictl.instances.desired.spec import FleetFacts, guest_texts
+from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
+from unictl.instances.placement.explain import PlacementRefusal
+from unictl.plan.context.context import PlanContext, build_context
+from unictl.plan.context.scope import resolve_scope
+from unictl.plan.guards import budget, protection
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.revision import Revision
-from unictl.plan.reconcile.classify import serving
-from unictl.plan.reconcile.reconcile import Difference, Work, difference
+from unictl.plan.reconcile.classify import is_serving
+from unictl.plan.reconcile.reconcile import InstanceChange, Reconciliation, reconcile
 
-_THERE = (Action.KEEP, Action.CREATE, Action.REPLACE, Action.MOVE)
+_RUNNING_ACTIONS = (Action.KEEP, Action.CREATE, Action.REPLACE, Action.MOVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Scenario:
     """What is supposed: hosts that are lost, services that are gone, services with another number of replicas."""
 
-    lose: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    scale: Mapping[str, int] = field(default_factory=dict)
+    lost_hosts: tuple[str, ...] = ()
+    removed_services: tuple[str, ...] = ()
+    replicas: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """``hv1 and hv2 are lost, cache is gone, api has 20 replicas``."""
-        lost = [f"{listed(self.lose)} {'is' if len(self.lose) == 1 else 'are'} lost"] if self.lose else []
-        gone = [f"{listed(self.without)} {'is' if len(self.without) == 1 else 'are'} gone"] if self.without else []
-        scaled = [f"{name} has {n} replica{'' if n == 1 else 's'}" for name, n in sorted(self.scale.items())]
-        return ", ".join([*lost, *gone, *scaled])
+        lost_phrases = (
+            [f"{join_names(self.lost_hosts)} {'is' if len(self.lost_hosts) == 1 else 'are'} lost"]
+            if self.lost_hosts
+            else []
+        )
+        removed_phrases = (
+            [f"{join_names(self.removed_services)} {'is' if len(self.removed_services) == 1 else 'are'} gone"]
+            if self.removed_services
+            else []
+        )
+        scaled_phrases = [
+            f"{name} has {count} replica{'' if count == 1 else 's'}" for name, count in sorted(self.replicas.items())
+        ]
+        return ", ".join([*lost_phrases, *removed_phrases, *scaled_phrases])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ServiceForecast:
     """A service before, at once, and once the change is applied: healthy instances, of ``before`` and ``wanted``.
 
     ``held``: instances that stay down until somebody decides; ``lacks``: services that it needs or was told of, of
@@ -64,13 +74,13 @@ class Standing:
     job: bool = False
 
     @property
-    def touched(self) -> bool:
+    def is_affected(self) -> bool:
         """Whether anything becomes of it at all."""
         return not (self.now == self.at_once == self.applied and self.before == self.wanted) or bool(self.lacks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class InstanceMove:
     """An instance that would stand elsewhere."""
 
     instance: str
@@ -80,7 +90,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
+class VolumeForecast:
     """What becomes of a volume: ``lost`` (with its host), ``begins-empty``, ``held`` (its user stays down),
     ``unused`` (nobody has it any more, and it stays)."""
 
@@ -92,23 +102,25 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What would be. ``unplaced``: why instances find no host, ``nearest``: what would have to change for them.
+class Prediction:
+    """What would be.
 
-    ``refused`` is what an apply of it would be refused for; ``ingresses`` are the hosts that still publish, of those
+    ``unplaced``: why instances find no host, ``smallest_changes``: what would have to change for them.
+
+    ``refusals`` is what an apply of it would be refused for; ``ingresses`` are the hosts that still publish, of those
     that do now. ``pending``: instances that differ from the fleet file anyway.
     """
 
-    question: Question
-    services: tuple[Standing, ...]
-    moves: tuple[Move, ...] = ()
+    scenario: Scenario
+    services: tuple[ServiceForecast, ...]
+    moves: tuple[InstanceMove, ...] = ()
     created: tuple[str, ...] = ()
     destroyed: tuple[str, ...] = ()
     unplaced: tuple[str, ...] = ()
-    shortfalls: tuple[Refusal, ...] = ()
-    nearest: Mapping[str, str] = field(default_factory=dict)
-    volumes: tuple[Fate, ...] = ()
-    refused: tuple[Finding, ...] = ()
+    shortfalls: tuple[PlacementRefusal, ...] = ()
+    smallest_changes: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[VolumeForecast, ...] = ()
+    refusals: tuple[Finding, ...] = ()
     ingresses: tuple[str, ...] = ()
     had_ingresses: tuple[str, ...] = ()
     silent: Mapping[str, str] = field(default_factory=dict)
@@ -116,152 +128,215 @@ class Answer:
     hosts: Mapping[str, str] = field(default_factory=dict)
 
 
-def checked(fleet: Fleet, question: Question) -> Question:
+def validate_scenario(fleet: Fleet, scenario: Scenario) -> Scenario:
     """The question as it stands; ValueError with a sentence where it names what the fleet does not have."""
-    known = (("host", question.lose, fleet.hosts), ("service", (*question.without, *question.scale), fleet.services))
-    for what, names, there in known:
+    groups = (
+        ("host", scenario.lost_hosts, fleet.hosts),
+        ("service", (*scenario.removed_services, *scenario.replicas), fleet.services),
+    )
+    for kind, names, existing in groups:
         for name in names:
-            if name not in there:
-                near = closest(name, there)
-                meant = (
-                    f", did you mean {near}?"
-                    if near
-                    else f": there {'are' if len(there) > 1 else 'is'} {listed(there)}"
-                    if there
+            if name not in existing:
+                suggestion = closest_match(name, existing)
+                hint = (
+                    f", did you mean {suggestion}?"
+                    if suggestion
+                    else f": there {'are' if len(existing) > 1 else 'is'} {join_names(existing)}"
+                    if existing
                     else ""
                 )
-                raise ValueError(f"there is no {what} {name!r}{meant}")
-    return question
+                raise ValueError(f"there is no {kind} {name!r}{hint}")
+    return scenario
 
 
-def supposed(fleet: Fleet, question: Question) -> Fleet:
+def apply_scenario(fleet: Fleet, scenario: Scenario) -> Fleet:
     """The fleet as the question has it."""
-    hosts = {name: replace(host, lost=host.lost or name in question.lose) for name, host in fleet.hosts.items()}
+    hosts = {name: replace(host, lost=host.lost or name in scenario.lost_hosts) for name, host in fleet.hosts.items()}
     services = {
-        name: replace(each, replicas=question.scale.get(name, each.replicas))
-        for name, each in fleet.services.items()
-        if name not in question.without
+        name: replace(service, replicas=scenario.replicas.get(name, service.replicas))
+        for name, service in fleet.services.items()
+        if name not in scenario.removed_services
     }
     return replace(fleet, hosts=hosts, services=services)
 
 
-def whatif(fleet: Fleet, facts: FleetFacts, endpoints: Mapping[str, int], world: World, question: Question) -> Answer:
-    """What would become of ``world`` under ``question``; ValueError where it names what is not there."""
-    after = supposed(fleet, checked(fleet, question))
-    left = {name: said for name, said in world.items() if name not in question.lose}
-    s = look(after, facts, endpoints, left, wished=wish(after, facts), options=PlanOptions())
-    found = difference(s, scope(s), locating=False)
-    return _Answering(fleet, world, question, s, found).answer()
+def predict(
+    fleet: Fleet, facts: FleetFacts, endpoints: Mapping[str, int], live_state: LiveState, scenario: Scenario
+) -> Prediction:
+    """What would become of ``live_state`` under ``scenario``; ValueError where it names what is not there."""
+    fleet_after = apply_scenario(fleet, validate_scenario(fleet, scenario))
+    remaining = {name: survey for name, survey in live_state.items() if name not in scenario.lost_hosts}
+    context = build_context(
+        fleet_after, facts, endpoints, remaining, desired=desired_instances(fleet_after, facts), options=PlanOptions()
+    )
+    reconciliation = reconcile(context, resolve_scope(context), locating=False)
+    return _Predictor(fleet, live_state, scenario, context, reconciliation).predict()
 
 
-class _Answering:
+class _Predictor:
     """One answer in the making."""
 
-    def __init__(self, fleet: Fleet, world: World, question: Question, s: Situation, found: Difference):
-        self.fleet, self.world, self.question, self.s, self.found = fleet, world, question, s, found
-        self.before: defaultdict[str, list[LiveInstance]] = defaultdict(list)
-        for said in world.values():
-            for live in said.instances if isinstance(said, Survey) else ():
-                self.before[live.name].append(live)
-        self.rows = [row for work in found.works for row in (work.change, *work.twins)]
-        self.places = {w.change.subject: w.change.to_host or w.change.host for w in found.works if _there(w.change)}
+    def __init__(
+        self,
+        fleet: Fleet,
+        live_state: LiveState,
+        scenario: Scenario,
+        context: PlanContext,
+        reconciliation: Reconciliation,
+    ):
+        self.fleet, self.live_state, self.scenario, self.context, self.reconciliation = (
+            fleet,
+            live_state,
+            scenario,
+            context,
+            reconciliation,
+        )
+        self.live_by_name: defaultdict[str, list[LiveInstance]] = defaultdict(list)
+        for survey in live_state.values():
+            for live in survey.instances if isinstance(survey, Survey) else ():
+                self.live_by_name[live.name].append(live)
+        self.changes = [
+            change
+            for instance_change in reconciliation.instance_changes
+            for change in (instance_change.change, *instance_change.other_generations)
+        ]
+        self.host_by_name = {
+            entry.change.subject: entry.change.to_host or entry.change.host
+            for entry in reconciliation.instance_changes
+            if _runs_afterwards(entry.change)
+        }
 
-    def answer(self) -> Answer:
-        works, placement = self.found.works, self.found.placement
-        standings = tuple(self._standings())
-        names = {work.change.subject for work in works if work.wished}
-        return Answer(
-            question=self.question,
-            services=standings,
-            moves=tuple(self._moves(works)),
-            created=tuple(c.subject for c in self.rows if c.action is Action.CREATE and c.subject not in self.before),
-            destroyed=budget.losses(self.rows),
+    def predict(self) -> Prediction:
+        instance_changes, placement = self.reconciliation.instance_changes, self.reconciliation.placement
+        forecasts = tuple(self._service_forecasts())
+        names = {instance_change.change.subject for instance_change in instance_changes if instance_change.desired}
+        return Prediction(
+            scenario=self.scenario,
+            services=forecasts,
+            moves=tuple(self._moves(instance_changes)),
+            created=tuple(
+                change.subject
+                for change in self.changes
+                if change.action is Action.CREATE and change.subject not in self.live_by_name
+            ),
+            destroyed=budget.destroyed_instances(self.changes),
             unplaced=tuple(name for name in placement.unplaced if name in names),
             shortfalls=placement.refusals,
-            nearest=placement.nearest,
-            volumes=tuple(self._fates()),
-            refused=tuple(self._refused()),
-            ingresses=tuple(self._ingresses(self.s.fleet)),
+            smallest_changes=placement.smallest_changes,
+            volumes=tuple(self._volume_forecasts()),
+            refusals=tuple(self._refusals()),
+            ingresses=tuple(self._ingresses(self.context.fleet)),
             had_ingresses=tuple(self._ingresses(self.fleet)),
-            silent=self.s.silent,
-            pending=sum(c.action is Action.REPLACE for c in self.rows),
-            hosts=dict(sorted(self.places.items())),
+            silent=self.context.unreachable,
+            pending=sum(change.action is Action.REPLACE for change in self.changes),
+            hosts=dict(sorted(self.host_by_name.items())),
         )
 
-    def _standings(self) -> Iterator[Standing]:
-        now, at_once = Counter[str](), Counter[str]()
-        wished = {w.name for w in self.s.wished}
-        for lives in self.before.values():
-            for live in lives[:1] if len(lives) == 1 else sorted(lives, key=lambda each: not serving(each))[:1]:
-                now[live.service] += self._healthy(live)
-                stays = live.host not in self.question.lose and live.name in wished
-                at_once[live.service] += stays and self._healthy(live)
-        applied = Counter(work.service for work in self.found.works if work.wished and _there(work.change))
-        held: defaultdict[str, list[str]] = defaultdict(list)
-        for work in self.found.works:
-            if work.wished and not _there(work.change):
-                held[work.service].append(work.change.subject)
+    def _service_forecasts(self) -> Iterator[ServiceForecast]:
+        healthy_now, healthy_at_once = Counter[str](), Counter[str]()
+        desired_names = {instance.name for instance in self.context.desired}
+        for lives in self.live_by_name.values():
+            for live in (
+                lives[:1] if len(lives) == 1 else sorted(lives, key=lambda candidate: not is_serving(candidate))[:1]
+            ):
+                healthy_now[live.service] += self._is_healthy(live)
+                stays = live.host not in self.scenario.lost_hosts and live.name in desired_names
+                healthy_at_once[live.service] += stays and self._is_healthy(live)
+        applied = Counter(
+            instance_change.service
+            for instance_change in self.reconciliation.instance_changes
+            if instance_change.desired and _runs_afterwards(instance_change.change)
+        )
+        held_by_service: defaultdict[str, list[str]] = defaultdict(list)
+        for instance_change in self.reconciliation.instance_changes:
+            if instance_change.desired and not _runs_afterwards(instance_change.change):
+                held_by_service[instance_change.service].append(instance_change.change.subject)
         for name, service in sorted(self.fleet.services.items()):
-            after = self.s.fleet.services.get(name)
-            yield Standing(
+            service_after = self.context.fleet.services.get(name)
+            yield ServiceForecast(
                 service=name,
                 before=service.replicas,
-                now=now[name],
-                at_once=at_once[name],
+                now=healthy_now[name],
+                at_once=healthy_at_once[name],
                 applied=applied[name],
-                wanted=after.replicas if after else 0,
-                held=tuple(held[name]),
-                lacks=tuple(other for other in self._needs(name) if now[other] and not at_once[other] and after),
+                wanted=service_after.replicas if service_after else 0,
+                held=tuple(held_by_service[name]),
+                lacks=tuple(
+                    dependency
+                    for dependency in self._dependencies(name)
+                    if healthy_now[dependency] and not healthy_at_once[dependency] and service_after
+                ),
                 job=service.kind == "job",
             )
 
-    def _healthy(self, live: LiveInstance) -> bool:
+    def _is_healthy(self, live: LiveInstance) -> bool:
         """Whether it serves; a job that ended well has done its work."""
         service = self.fleet.services.get(live.service)
         done = service is not None and (service.kind == "job" or service.activation is not None)
-        return serving(live) or (done and live.state == "ended" and (live.end or {}).get("verdict") == "clean")
+        return is_serving(live) or (done and live.state == "ended" and (live.end or {}).get("verdict") == "clean")
 
-    def _needs(self, name: str) -> tuple[str, ...]:
+    def _dependencies(self, name: str) -> tuple[str, ...]:
         """The services that one needs, or was told the endpoint of; a job that is done is not needed any more."""
         service, services = self.fleet.services[name], self.fleet.services
-        told = {r.name.partition(".")[0] for t in texts(service) for r in references(t) if r.kind == "service"}
-        there = (other for other in {*service.needs, *told} - {name} if other in services)
-        return tuple(sorted(other for other in there if services[other].kind != "job"))
+        referenced = {
+            reference.name.partition(".")[0]
+            for text in guest_texts(service)
+            for reference in find_references(text)
+            if reference.kind == "service"
+        }
+        dependencies = (dependency for dependency in {*service.needs, *referenced} - {name} if dependency in services)
+        return tuple(sorted(dependency for dependency in dependencies if services[dependency].kind != "job"))
 
-    def _moves(self, works: tuple[Work, ...]) -> Iterator[Move]:
-        for work in works:
-            old = [live.host for live in self.before.get(work.change.subject, ())]
-            to = self.places.get(work.change.subject)
-            if work.wished and old and to and to not in old:
-                yield Move(instance=work.change.subject, service=work.service, host=old[0], to_host=to)
+    def _moves(self, instance_changes: tuple[InstanceChange, ...]) -> Iterator[InstanceMove]:
+        for instance_change in instance_changes:
+            old_hosts = [live.host for live in self.live_by_name.get(instance_change.change.subject, ())]
+            new_host = self.host_by_name.get(instance_change.change.subject)
+            if instance_change.desired and old_hosts and new_host and new_host not in old_hosts:
+                yield InstanceMove(
+                    instance=instance_change.change.subject,
+                    service=instance_change.service,
+                    host=old_hosts[0],
+                    to_host=new_host,
+                )
 
-    def _fates(self) -> Iterator[Fate]:
-        wanted = {name: work for work in self.found.works if work.wished for name in work.wished.volumes.values()}
-        for host, said in sorted(self.world.items()):
-            for volume in sorted(said.volumes, key=lambda v: v.name) if isinstance(said, Survey) else ():
-                work = wanted.get(volume.name)
-                user = work.change.subject if work else volume.used_by.rpartition(".")[0]
-                if host in self.question.lose:
-                    what = "lost" if work is None else "begins-empty" if _there(work.change) else "held"
-                elif work is None:
-                    what = "unused"
+    def _volume_forecasts(self) -> Iterator[VolumeForecast]:
+        users = {
+            name: instance_change
+            for instance_change in self.reconciliation.instance_changes
+            if instance_change.desired
+            for name in instance_change.desired.volumes.values()
+        }
+        for host, survey in sorted(self.live_state.items()):
+            for volume in sorted(survey.volumes, key=lambda entry: entry.name) if isinstance(survey, Survey) else ():
+                instance_change = users.get(volume.name)
+                user = instance_change.change.subject if instance_change else volume.used_by.rpartition(".")[0]
+                if host in self.scenario.lost_hosts:
+                    outcome = (
+                        "lost"
+                        if instance_change is None
+                        else "begins-empty"
+                        if _runs_afterwards(instance_change.change)
+                        else "held"
+                    )
+                elif instance_change is None:
+                    outcome = "unused"
                 else:
                     continue
-                yield Fate(volume=volume.name, host=host, size=volume.size, what=what, instance=user)
+                yield VolumeForecast(volume=volume.name, host=host, size=volume.size, what=outcome, instance=user)
 
-    def _refused(self) -> Iterator[Finding]:
-        yield from hosts.protection(self.s, self.rows)
-        yield from budget.judged(self.s, self.rows, Revision(clean=True), whole=True)
+    def _refusals(self) -> Iterator[Finding]:
+        yield from protection.protected_instances(self.context, self.changes)
+        yield from budget.policy_findings(self.context, self.changes, Revision(clean=True), whole=True)
 
     def _ingresses(self, fleet: Fleet) -> Iterator[str]:
         if not any(service.publish for service in fleet.services.values()):
             return
         for name, host in sorted(fleet.hosts.items()):
-            if host.ingress and not host.lost and isinstance(self.world.get(name), Survey):
+            if host.ingress and not host.lost and isinstance(self.live_state.get(name), Survey):
                 yield name
 
 
-def _there(change: Change) -> bool:
+def _runs_afterwards(change: Change) -> bool:
     """Whether the instance is there and runs once the change is applied."""
-    held = change.action is Action.HELD and change.old is not None and serving(change.old)
-    return change.action in _THERE or held
+    is_held_serving = change.action is Action.HELD and change.old is not None and is_serving(change.old)
+    return change.action in _RUNNING_ACTIONS or is_held_serving

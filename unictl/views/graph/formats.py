@@ -4,64 +4,68 @@ import re
 from html import escape
 from itertools import pairwise
 
-from unictl.views.graph.layered_layout import Layout, layout
+from unictl.views.graph.layered_layout import Layout, arrange
 from unictl.views.graph.step_graph import Drawing, Node
 
-MERMAID_EDGES, MERMAID_LETTERS = 500, 50_000
+MERMAID_EDGES, MERMAID_CHARACTERS = 500, 50_000
 """What Mermaid draws where nobody has told it otherwise, as on a forge."""
 SVG_BOXES = 2_000
 """More boxes than that take seconds to lay out, and are no picture that somebody reads."""
 _FILLS = {"destroy": "#f3c9c5", "replace": "#f6e2b3", "create": "#cfe8cf", "adjust": "#cfe3ee", "": "#ececec"}
-_BOLD, _LETTER, _LINE, _PAD = 8.4, 7.4, 18.0, 12.0
+_BOLD_WIDTH, _LETTER_WIDTH, _LINE_HEIGHT, _PADDING = 8.4, 7.4, 18.0, 12.0
 
 
 class TooLarge(ValueError):
     """The drawing is more than what draws it takes; the text says how much more."""
 
 
-def mermaid(drawing: Drawing) -> str:
+def to_mermaid(drawing: Drawing) -> str:
     """A flowchart from left to right; TooLarge where Mermaid would refuse it."""
-    names = _names(drawing)
+    names = _node_names(drawing)
     lines = ["flowchart LR"]
-    lines += [f'  {names[node.id]}["{"<br/>".join(map(_entities, node.lines))}"]' for node in drawing.nodes]
-    lines += [f"  {names[one]} --> {names[two]}" for one, two in drawing.edges]
+    lines += [f'  {names[node.id]}["{"<br/>".join(map(_escape_mermaid, node.lines))}"]' for node in drawing.nodes]
+    lines += [f"  {names[start]} --> {names[target]}" for start, target in drawing.edges]
     for style, fill in _FILLS.items():
         styled = [names[node.id] for node in drawing.nodes if node.style == style]
         if styled:
             word = style or "other"
             lines += [f"  classDef {word} fill:{fill},stroke:#555,color:#111", f"  class {','.join(styled)} {word}"]
     text = "\n".join(lines) + "\n"
-    if len(drawing.edges) > MERMAID_EDGES or len(text) > MERMAID_LETTERS:
+    if len(drawing.edges) > MERMAID_EDGES or len(text) > MERMAID_CHARACTERS:
         raise TooLarge(f"{len(drawing.edges)} edges in {len(text)} characters, and Mermaid takes 500 in 50,000")
     return text
 
 
-def dot(drawing: Drawing) -> str:
+def to_dot(drawing: Drawing) -> str:
     """A digraph from left to right."""
-    names = _names(drawing)
+    names = _node_names(drawing)
     font = 'fontname="sans-serif"'
     lines = ["digraph plan {", "  rankdir=LR", f'  node [shape=box, style="rounded,filled", {font}]']
     for node in drawing.nodes:
         label = "\\n".join(re.sub(r'(["\\])', r"\\\1", line) for line in node.lines)
         lines.append(f'  {names[node.id]} [label="{label}", fillcolor="{_FILLS[node.style]}"]')
-    lines += [f"  {names[one]} -> {names[two]}" for one, two in drawing.edges]
+    lines += [f"  {names[start]} -> {names[target]}" for start, target in drawing.edges]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def svg(drawing: Drawing, *, alone: bool = True) -> str:
-    """A picture that needs nothing else; ``alone`` false leaves out the colours, for a page that has them.
+def to_svg(drawing: Drawing, *, with_style: bool = True) -> str:
+    """A picture that needs nothing else; ``with_style`` false leaves out the colours, for a page that has them.
 
     TooLarge where nobody would look at it.
     """
     if len(drawing.nodes) > SVG_BOXES:
         raise TooLarge(f"{len(drawing.nodes)} boxes, and a picture takes {SVG_BOXES}")
-    laid = layout({node.id: _size(node) for node in drawing.nodes}, drawing.edges)
-    size = f'width="{laid.width:.0f}" height="{laid.height:.0f}" viewBox="0 0 {laid.width:.0f} {laid.height:.0f}"'
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="img" aria-label="{_label(drawing)}" {size}>']
-    parts += [f"<style>{STYLE}</style>"] if alone else []
-    parts += [f'<path class="edge" d="{_path(laid.routes[edge])}"/>' for edge in drawing.edges]
-    parts += [_tip(laid, two) for _, two in dict.fromkeys(("", two) for _, two in drawing.edges)]
-    parts += [_box(node, laid) for node in drawing.nodes]
+    placed = arrange({node.id: _node_size(node) for node in drawing.nodes}, drawing.edges)
+    size = (
+        f'width="{placed.width:.0f}" height="{placed.height:.0f}" viewBox="0 0 {placed.width:.0f} {placed.height:.0f}"'
+    )
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="graph" role="img" aria-label="{_aria_label(drawing)}" {size}>'
+    ]
+    parts += [f"<style>{STYLE}</style>"] if with_style else []
+    parts += [f'<path class="edge" d="{_path_data(placed.routes[edge])}"/>' for edge in drawing.edges]
+    parts += [_arrow_tip(placed, target) for _, target in dict.fromkeys(("", target) for _, target in drawing.edges)]
+    parts += [_node_box(node, placed) for node in drawing.nodes]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -79,50 +83,54 @@ STYLE = """
 }"""
 
 
-def _names(drawing: Drawing) -> dict[str, str]:
+def _node_names(drawing: Drawing) -> dict[str, str]:
     """Names of our own for every node: what a service is called may be a word of the format."""
-    return {node.id: f"n{n}" for n, node in enumerate(drawing.nodes)}
+    return {node.id: f"n{index}" for index, node in enumerate(drawing.nodes)}
 
 
-def _entities(text: str) -> str:
+def _escape_mermaid(text: str) -> str:
     """A text in Mermaid's quotes: everything that is not surely a letter by its number."""
-    return re.sub(r"[^\w .,:+/=()-]", lambda found: f"#{ord(found[0])};", text)
+    return re.sub(r"[^\w .,:+/=()-]", lambda match: f"#{ord(match[0])};", text)
 
 
-def _label(drawing: Drawing) -> str:
+def _aria_label(drawing: Drawing) -> str:
     return f"{len(drawing.nodes)} boxes, {len(drawing.edges)} arrows: what waits for what"
 
 
-def _size(node: Node) -> tuple[float, float]:
-    name, *rest = node.lines
-    width = max(_BOLD * len(name), *(_LETTER * len(line) for line in rest), 0.0)
-    return (2 * _PAD + width, 2 * _PAD - 4 + _LINE * len(node.lines))
+def _node_size(node: Node) -> tuple[float, float]:
+    name, *other_lines = node.lines
+    width = max(_BOLD_WIDTH * len(name), *(_LETTER_WIDTH * len(line) for line in other_lines), 0.0)
+    return (2 * _PADDING + width, 2 * _PADDING - 4 + _LINE_HEIGHT * len(node.lines))
 
 
-def _path(points: tuple[tuple[float, float], ...]) -> str:
+def _path_data(points: tuple[tuple[float, float], ...]) -> str:
     """Curves between layers, straight across them; it ends where its tip begins."""
-    *rest, (end, level) = points
-    way = [*rest, (end - 7, level)]
-    text = [f"M{way[0][0]:.1f},{way[0][1]:.1f}"]
-    for n, ((x, y), (u, v)) in enumerate(pairwise(way)):
-        middle = (x + u) / 2
-        text.append(f"L{u:.1f},{v:.1f}" if n % 2 else f"C{middle:.1f},{y:.1f} {middle:.1f},{v:.1f} {u:.1f},{v:.1f}")
-    return " ".join(text)
+    *inner_points, (end, last_y) = points
+    route = [*inner_points, (end - 7, last_y)]
+    commands = [f"M{route[0][0]:.1f},{route[0][1]:.1f}"]
+    for index, ((start_x, start_y), (end_x, end_y)) in enumerate(pairwise(route)):
+        middle = (start_x + end_x) / 2
+        commands.append(
+            f"L{end_x:.1f},{end_y:.1f}"
+            if index % 2
+            else f"C{middle:.1f},{start_y:.1f} {middle:.1f},{end_y:.1f} {end_x:.1f},{end_y:.1f}"
+        )
+    return " ".join(commands)
 
 
-def _tip(laid: Layout, node: str) -> str:
+def _arrow_tip(placed: Layout, node: str) -> str:
     """One arrow's tip a box, however many arrows end there."""
-    box = laid.boxes[node]
-    x, y = box.x, box.y + box.height / 2
-    return f'<path class="tip" d="M{x:.1f},{y:.1f} l-8,-4 v8 z"/>'
+    box = placed.boxes[node]
+    tip_x, tip_y = box.x, box.y + box.height / 2
+    return f'<path class="tip" d="M{tip_x:.1f},{tip_y:.1f} l-8,-4 v8 z"/>'
 
 
-def _box(node: Node, laid: Layout) -> str:
-    box = laid.boxes[node.id]
-    words = "".join(
-        f'<text class="{"what" if n else "name"}" x="{box.x + _PAD:.1f}" y="{box.y + _PAD + 11 + n * _LINE:.1f}">'
-        f"{escape(line)}</text>"
-        for n, line in enumerate(node.lines)
-    )
+def _node_box(node: Node, placed: Layout) -> str:
+    box = placed.boxes[node.id]
+    words = ""
+    for index, line in enumerate(node.lines):
+        style_class = "what" if index else "name"
+        text_x, text_y = box.x + _PADDING, box.y + _PADDING + 11 + index * _LINE_HEIGHT
+        words += f'<text class="{style_class}" x="{text_x:.1f}" y="{text_y:.1f}">{escape(line)}</text>'
     shape = f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"/>'
     return f'<g class="{node.style or "other"}">{shape}{words}</g>'

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import Plan
-from unictl.views.html.elements import Html, element, raw, section, where
+from unictl.views.html.elements import Html, element, place_suffix, raw_markup, section
 from unictl.views.text import reasons
-from unictl.views.text.fold import Row, natural, place, values
-from unictl.views.text.layout import counted
+from unictl.views.text.fold import Row, field_values, origin_place
+from unictl.views.text.layout import count_of
+from unictl.views.text.sorting import natural_key
 
-_NAMES = {
+_ACTION_NAMES = {
     Action.DESTROY: "destroy",
     Action.REPLACE: "replace",
     Action.MOVE: "move",
@@ -19,7 +20,7 @@ _NAMES = {
     Action.UNKNOWN: "unknown",
     Action.HELD: "held",
 }
-_HEADS = {
+_ACTION_TITLES = {
     "destroy": "Destroyed",
     "replace": "Replaced",
     "move": "Moved",
@@ -28,21 +29,21 @@ _HEADS = {
     "unknown": "Unknown: left alone",
     "held": "Held: not done now",
 }
-MANY = 8
+FILTER_FROM = 8
 """From so many rows on there is a filter."""
 
 
-def changes(plan: Plan, shown: tuple[Row, ...]) -> Html:
+def changes_section(plan: Plan, shown: tuple[Row, ...]) -> Html:
     """The section of ``shown``, grouped by what is done."""
     if not shown:
         return Html("")
-    known = plan.facts.get("places", {})
-    places = known if isinstance(known, Mapping) else {}
+    recorded_places = plan.facts.get("places", {})
+    places = recorded_places if isinstance(recorded_places, Mapping) else {}
     groups: defaultdict[str, list[Html]] = defaultdict(list)
-    for row in shown:
-        name = _NAMES[row.first.action]
-        groups[name].append(_row(row, places, name))
-    filtered = element(
+    for folded_row in shown:
+        name = _ACTION_NAMES[folded_row.first.action]
+        groups[name].append(_row_article(folded_row, places, name))
+    filter_input = element(
         "input",
         type="search",
         id="filter",
@@ -51,53 +52,53 @@ def changes(plan: Plan, shown: tuple[Row, ...]) -> Html:
         hidden=True,
     )
     parts = (
-        element("div", element("h3", _HEADS[name], class_=f"head {name}"), *found, class_="group")
-        for name, found in groups.items()
+        element("div", element("h3", _ACTION_TITLES[name], class_=f"head {name}"), *articles, class_="group")
+        for name, articles in groups.items()
     )
-    rows_told = counted(len(shown), "row")
-    return section("Changes", rows_told, filtered if len(shown) >= MANY else None, *parts)
+    rows_note = count_of(len(shown), "row")
+    return section("Changes", rows_note, filter_input if len(shown) >= FILTER_FROM else None, *parts)
 
 
-def _row(row: Row, places: Mapping[str, str], style: str) -> Html:
-    first = row.first
-    head = element(
+def _row_article(folded_row: Row, places: Mapping[str, str], style: str) -> Html:
+    first = folded_row.first
+    headline = element(
         "p",
         element("span", first.symbol, class_="symbol"),
         " ",
-        element("b", row.label),
+        element("b", folded_row.label),
         " ",
-        element("span", row.amount, class_="amount"),
-        *where(place(first, places)),
+        element("span", folded_row.amount, class_="amount"),
+        *place_suffix(origin_place(first, places)),
         class_="what",
     )
     return element(
         "article",
-        head,
+        headline,
         element("p", reasons.sentence(first), " ", element("code", first.reason), class_="why"),
-        _fields(first.fields),
-        _who(row.changes) if len(row.changes) > 1 else None,
+        _field_list(first.fields),
+        _instances_by_host(folded_row.changes) if len(folded_row.changes) > 1 else None,
         class_=f"row {style}",
     )
 
 
-def _fields(fields: Iterable[Field]) -> Html | None:
-    cells = [_field(each) for each in fields]
+def _field_list(fields: Iterable[Field]) -> Html | None:
+    cells = [_field_item(changed_field) for changed_field in fields]
     return element("dl", *cells) if cells else None
 
 
-def _field(field: Field) -> Html:
-    old, new = values(field)
-    change = (element("del", old), raw(" → "), element("ins", new))
+def _field_item(field: Field) -> Html:
+    old, new = field_values(field)
+    change = (element("del", old), raw_markup(" → "), element("ins", new))
     return element("div", element("dt", field.path), element("dd", *change))
 
 
-def _who(changes: tuple[Change, ...]) -> Html:
+def _instances_by_host(changes: tuple[Change, ...]) -> Html:
     """The instances of a folded row, by host."""
     by_host: defaultdict[str, list[str]] = defaultdict(list)
-    for each in changes:
-        by_host[each.to_host or each.host].append(each.subject)
+    for change in changes:
+        by_host[change.to_host or change.host].append(change.subject)
     lines = (
-        element("li", element("b", host or "no host"), " ", ", ".join(sorted(names, key=natural)))
-        for host, names in sorted(by_host.items(), key=lambda item: natural(item[0]))
+        element("li", element("b", host or "no host"), " ", ", ".join(sorted(names, key=natural_key)))
+        for host, names in sorted(by_host.items(), key=lambda item: natural_key(item[0]))
     )
     return element("details", element("summary", f"All {len(changes)}, by host"), element("ul", *lines, class_="who"))

@@ -105,7 +105,7 @@ footer { color: var(--soft); font-size: .875rem; }
 }
 """
 
-SCRIPT = """
+FILTER_SCRIPT = """
 const box = document.getElementById("filter");
 box.hidden = false;
 box.addEventListener("input", () => {

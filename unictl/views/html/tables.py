@@ -4,23 +4,23 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from unictl.fleet.quantities import memory_text
+from unictl.fleet.quantities import format_memory
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
 from unictl.views.html.elements import Html, element, section, table
 from unictl.views.text import rollout
-from unictl.views.text.fold import natural
-from unictl.views.text.layout import counted
+from unictl.views.text.layout import count_of
+from unictl.views.text.sorting import natural_key
 
 
-def waves(plan: Plan) -> Html:
+def waves_section(plan: Plan) -> Html:
     """The waves of every service, each with what takes it back."""
     by_service: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for wave in plan.waves:
         by_service[str(wave["service"])].append(wave)
     cells = [
-        element("tr", element("th", name, scope="row"), element("td", *map(_wave, waves)))
-        for name, waves in sorted(by_service.items(), key=lambda item: natural(item[0]))
+        element("tr", element("th", name, scope="row"), element("td", *map(_wave_details, waves)))
+        for name, waves in sorted(by_service.items(), key=lambda item: natural_key(item[0]))
     ]
     if not cells:
         return Html("")
@@ -30,60 +30,63 @@ def waves(plan: Plan) -> Html:
     return section("Waves", note, table(("service", "waves"), cells))
 
 
-def _wave(wave: Mapping[str, Any]) -> Html:
+def _wave_details(wave: Mapping[str, Any]) -> Html:
     names = list(map(str, wave["instances"]))
-    undo = wave.get("undo", {})
-    told = f"{counted(len(names), 'instance')}{', canary' if wave.get('canary') else ''}"
-    back = str(undo.get("line", "")).rstrip(".")
+    rollback = wave.get("undo", {})
+    summary_text = f"{count_of(len(names), 'instance')}{', canary' if wave.get('canary') else ''}"
+    rollback_text = str(rollback.get("line", "")).rstrip(".")
     return element(
         "details",
-        element("summary", f"{wave['wave']}: {told}"),
+        element("summary", f"{wave['wave']}: {summary_text}"),
         element("p", ", ".join(names)),
-        element("p", f"If it fails: {back}.") if back else None,
+        element("p", f"If it fails: {rollback_text}.") if rollback_text else None,
         class_="wave",
     )
 
 
-def listens(plan: Plan) -> Html:
+def endpoints_section(plan: Plan) -> Html:
     """What listens where, the published ones first."""
-    ordered = sorted(plan.endpoints, key=lambda each: (each.kind == "endpoint", natural(each.service), each.number))
+    ordered = sorted(
+        plan.endpoints,
+        key=lambda endpoint: (endpoint.kind == "endpoint", natural_key(endpoint.service), endpoint.number),
+    )
     lines = [
         element(
             "tr",
             element(
                 "th",
-                f"{each.service}.{each.port}",
-                element("small", "published") if each.kind != "endpoint" else None,
+                f"{endpoint.service}.{endpoint.port}",
+                element("small", "published") if endpoint.kind != "endpoint" else None,
                 scope="row",
             ),
-            element("td", f"{each.address or '*'}:{each.number}"),
-            element("td", ", ".join(each.hosts)),
+            element("td", f"{endpoint.address or '*'}:{endpoint.number}"),
+            element("td", ", ".join(endpoint.hosts)),
         )
-        for each in ordered
+        for endpoint in ordered
     ]
     if not lines:
         return Html("")
     return section("Listens", "once this is applied", table(("service", "address", "on"), lines))
 
 
-def capacity(plan: Plan) -> Html:
+def capacity_section(plan: Plan) -> Html:
     """What the plan takes and gives back, by host, and what is left there at the tightest moment between."""
     starts: defaultdict[str, list[int]] = defaultdict(list)
-    ends: defaultdict[str, list[int]] = defaultdict(list)
-    for each in plan.changes:
-        if each.new and each.action in (Action.CREATE, Action.REPLACE, Action.MOVE):
-            starts[each.new.host].append(each.new.wished.memory + each.new.wished.overhead)
-        if each.old and each.action in (Action.DESTROY, Action.REPLACE, Action.MOVE):
-            ends[each.old.host].append(each.old.memory + each.old.overhead)
+    stops: defaultdict[str, list[int]] = defaultdict(list)
+    for change in plan.changes:
+        if change.new and change.action in (Action.CREATE, Action.REPLACE, Action.MOVE):
+            starts[change.new.host].append(change.new.wished.memory + change.new.wished.overhead)
+        if change.old and change.action in (Action.DESTROY, Action.REPLACE, Action.MOVE):
+            stops[change.old.host].append(change.old.memory + change.old.overhead)
     lines = [
         element(
             "tr",
             element("th", host, scope="row"),
-            element("td", _amount(starts[host])),
-            element("td", _amount(ends[host])),
-            element("td", rollout.free(plan.tightest[host]) if host in plan.tightest else ""),
+            element("td", _memory_text(starts[host])),
+            element("td", _memory_text(stops[host])),
+            element("td", rollout.free_memory(plan.tightest[host]) if host in plan.tightest else ""),
         )
-        for host in sorted({*starts, *ends, *plan.tightest}, key=natural)
+        for host in sorted({*starts, *stops, *plan.tightest}, key=natural_key)
     ]
     if not lines:
         return Html("")
@@ -91,5 +94,5 @@ def capacity(plan: Plan) -> Html:
     return section("Capacity", note, table(("host", "starts", "ends", "free"), lines))
 
 
-def _amount(sizes: list[int]) -> str:
-    return f"{counted(len(sizes), 'instance')}, {memory_text(sum(sizes))}" if sizes else "none"
+def _memory_text(sizes: list[int]) -> str:
+    return f"{count_of(len(sizes), 'instance')}, {format_memory(sum(sizes))}" if sizes else "none"

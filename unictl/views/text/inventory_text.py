@@ -1,114 +1,138 @@
 """The documents of `images` and `volumes` as lines of spans. Pure.
 
 An image is shown by the first 12 digits of its digest and its name in the lock file. Images of other fleets are
-shown
-too: they use space and explain why something is retained.
+shown too: they use space and explain why something is retained.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from unictl.views.text.fold import natural
-from unictl.views.text.layout import EMPTY, clean, counted, elide, one, some, table, wrap
+from unictl.views.text.layout import EMPTY, abbreviate, count_of, elide, format_table, sanitize, styled_line, wrap
+from unictl.views.text.sorting import natural_key
 from unictl.views.text.spans import Line
-from unictl.views.text.units import amount
+from unictl.views.text.units import byte_size
 
 Document = Mapping[str, Any]
-_SHORT = 12
+_DIGEST_DIGITS = 12
 
 
-def images(document: Document, width: int = 80) -> tuple[Line, ...]:
+def render_images(document: Document, width: int = 80) -> tuple[Line, ...]:
     """A row for every image, host by host; sentences for what is damaged; the last line counts."""
-    rows = sorted(document["images"], key=lambda row: (natural(row["host"]), not row["names"], row["names"]))
+    sorted_images = sorted(
+        document["images"], key=lambda image: (natural_key(image["host"]), not image["names"], image["names"])
+    )
     fleet = str(document["fleet"])
-    odd = any(row["state"] != "whole" for row in rows)
-    cells = [_image(row, odd) for row in rows]
-    told = [line for row in rows if row["state"] == "damaged" for line in wrap(_damage(row), width, 2, "error")]
-    head = ("HOST", "IMAGE", "DIGEST", *(["STATE"] if odd else []), "SIZE", "USED BY", "KEPT FOR")
-    size = sum(row["size"] for row in rows)
-    last = f"{fleet}: {counted(len(rows), 'image')}, {amount(size)}, on {_hosts(document)}."
-    return _blocks(_table(cells, head, width), told, _silent(document, width), (one(clean(last), "bold"),))
+    has_damage = any(image["state"] != "whole" for image in sorted_images)
+    cells = [_image_cells(image, has_damage) for image in sorted_images]
+    damage_lines = [
+        line
+        for image in sorted_images
+        if image["state"] == "damaged"
+        for line in wrap(_damage_sentence(image), width, 2, "error")
+    ]
+    header = ("HOST", "IMAGE", "DIGEST", *(["STATE"] if has_damage else []), "SIZE", "USED BY", "KEPT FOR")
+    size = sum(image["size"] for image in sorted_images)
+    last = f"{fleet}: {count_of(len(sorted_images), 'image')}, {byte_size(size)}, on {_hosts_text(document)}."
+    return _join_blocks(
+        _fit_table(cells, header, width),
+        damage_lines,
+        _unreachable_lines(document, width),
+        (styled_line(sanitize(last), "bold"),),
+    )
 
 
-def volumes(document: Document, width: int = 80) -> tuple[Line, ...]:
+def render_volumes(document: Document, width: int = 80) -> tuple[Line, ...]:
     """A row for every volume; the last line counts, and says how one that nobody has is deleted."""
-    rows = sorted(document["volumes"], key=lambda row: (natural(row["name"]), row["host"]))
+    sorted_volumes = sorted(document["volumes"], key=lambda volume: (natural_key(volume["name"]), volume["host"]))
     cells = [
         (
-            clean(row["name"]),
-            clean(row["host"]),
-            amount(row["size"]),
-            amount(row["allocated"]),
-            clean(row["used_by"] or "-"),
-            clean(row["protected"] or "nothing"),
+            sanitize(volume["name"]),
+            sanitize(volume["host"]),
+            byte_size(volume["size"]),
+            byte_size(volume["allocated"]),
+            sanitize(volume["used_by"] or "-"),
+            sanitize(volume["protected"] or "nothing"),
         )
-        for row in rows
+        for volume in sorted_volumes
     ]
-    free = [row["name"] for row in rows if not row["protected"]]
-    told = (
+    free = [volume["name"] for volume in sorted_volumes if not volume["protected"]]
+    delete_hint = (
         wrap(f"To delete {free[0]} and its data: unictl apply -allow-destroy volume:{free[0]}", width) if free else ()
     )
-    head = ("VOLUME", "HOST", "SIZE", "TAKES", "USED BY", "KEPT BECAUSE")
-    taken = sum(row["allocated"] for row in rows)
-    last = f"{document['fleet']}: {counted(len(rows), 'volume')}, {amount(taken)}, on {_hosts(document)}."
-    return _blocks(_table(cells, head, width), told, _silent(document, width), (one(clean(last), "bold"),))
-
-
-def _image(row: Document, odd: bool) -> tuple[str, ...]:
-    return (
-        clean(row["host"]),
-        clean(some(row["names"], 1) or "-"),
-        row["digest"][:_SHORT],
-        *([row["state"]] if odd else []),
-        amount(row["size"]),
-        clean(some([each["key"].partition(".")[0] for each in row["used"]], 1) or "-"),
-        clean(some([_revision(each) for each in row["kept"]], 1) or "-"),
+    header = ("VOLUME", "HOST", "SIZE", "TAKES", "USED BY", "KEPT BECAUSE")
+    taken = sum(volume["allocated"] for volume in sorted_volumes)
+    volume_count = count_of(len(sorted_volumes), "volume")
+    last = f"{document['fleet']}: {volume_count}, {byte_size(taken)}, on {_hosts_text(document)}."
+    return _join_blocks(
+        _fit_table(cells, header, width),
+        delete_hint,
+        _unreachable_lines(document, width),
+        (styled_line(sanitize(last), "bold"),),
     )
 
 
-def _damage(row: Document) -> str:
-    after = "the next apply brings it anew" if row["used"] else "nobody runs from it, and the next apply there drops it"
-    return f"{row['host']}: image {row['digest'][:_SHORT]} is damaged, its bytes are not those of its name: {after}."
+def _image_cells(image: Document, with_state: bool) -> tuple[str, ...]:
+    return (
+        sanitize(image["host"]),
+        sanitize(abbreviate(image["names"], 1) or "-"),
+        image["digest"][:_DIGEST_DIGITS],
+        *([image["state"]] if with_state else []),
+        byte_size(image["size"]),
+        sanitize(abbreviate([reference["key"].partition(".")[0] for reference in image["used"]], 1) or "-"),
+        sanitize(abbreviate([_revision_text(reference) for reference in image["kept"]], 1) or "-"),
+    )
 
 
-def _revision(kept: Document) -> str:
+def _damage_sentence(image: Document) -> str:
+    consequence = (
+        "the next apply brings it anew" if image["used"] else "nobody runs from it, and the next apply there drops it"
+    )
+    digest = image["digest"][:_DIGEST_DIGITS]
+    return f"{image['host']}: image {digest} is damaged, its bytes are not those of its name: {consequence}."
+
+
+def _revision_text(reference: Document) -> str:
     """The commit, or when it was applied where there is none."""
-    if kept["revision"]:
-        return str(kept["revision"])[:8]
-    return f"{datetime.fromtimestamp(kept.get('at') or 0, UTC):%m-%d %H:%M}Z"
+    if reference["revision"]:
+        return str(reference["revision"])[:8]
+    return f"{datetime.fromtimestamp(reference.get('at') or 0, UTC):%m-%d %H:%M}Z"
 
 
-def _table(cells: Sequence[tuple[str, ...]], head: tuple[str, ...], width: int) -> tuple[Line, ...]:
+def _fit_table(cells: Sequence[tuple[str, ...]], header: tuple[str, ...], width: int) -> tuple[Line, ...]:
     """Columns, the widest of them cut where a line does not hold them all."""
     if not cells:
         return ()
-    rows = [list(row) for row in (head, *cells)]
-    while (wide := _width(rows)) > width:
-        sizes = [max(len(row[n]) for row in rows) for n in range(len(head))]
-        most = sizes.index(max(sizes))
-        if sizes[most] <= 8:
+    all_rows = [list(table_row) for table_row in (header, *cells)]
+    while (wide := _table_width(all_rows)) > width:
+        sizes = [max(len(table_row[column]) for table_row in all_rows) for column in range(len(header))]
+        widest = sizes.index(max(sizes))
+        if sizes[widest] <= 8:
             break
-        for row in rows:
-            row[most] = elide(row[most], max(8, sizes[most] - (wide - width)))
-    return table(rows[1:], rows[0], indent=0)
+        for table_row in all_rows:
+            table_row[widest] = elide(table_row[widest], max(8, sizes[widest] - (wide - width)))
+    return format_table(all_rows[1:], all_rows[0], indent=0)
 
 
-def _width(rows: Sequence[Sequence[str]]) -> int:
-    return sum(max(len(row[n]) for row in rows) + 2 for n in range(len(rows[0]))) - 2
+def _table_width(all_rows: Sequence[Sequence[str]]) -> int:
+    return sum(max(len(table_row[column]) for table_row in all_rows) + 2 for column in range(len(all_rows[0]))) - 2
 
 
-def _hosts(document: Document) -> str:
+def _hosts_text(document: Document) -> str:
     silent = sum(1 for host in document["hosts"] if not host["reachable"])
-    return counted(len(document["hosts"]), "host") + (f", {silent} unreachable" if silent else "")
+    return count_of(len(document["hosts"]), "host") + (f", {silent} unreachable" if silent else "")
 
 
-def _silent(document: Document, width: int) -> Sequence[Line]:
-    found = [host for host in document["hosts"] if not host["reachable"]]
-    return [line for host in found for line in wrap(f"{host['name']}: {host['why']}", width, 2, "error")]
+def _unreachable_lines(document: Document, width: int) -> Sequence[Line]:
+    unreachable = [host for host in document["hosts"] if not host["reachable"]]
+    return [line for host in unreachable for line in wrap(f"{host['name']}: {host['why']}", width, 2, "error")]
 
 
-def _blocks(*blocks: Sequence[Line]) -> tuple[Line, ...]:
+def _join_blocks(*blocks: Sequence[Line]) -> tuple[Line, ...]:
     """The blocks that say something, an empty line between them."""
-    said = [block for block in blocks if block]
-    return tuple(line for n, block in enumerate(said) for line in (*block, *([EMPTY] if n < len(said) - 1 else [])))
+    filled_blocks = [block for block in blocks if block]
+    return tuple(
+        line
+        for index, block in enumerate(filled_blocks)
+        for line in (*block, *([EMPTY] if index < len(filled_blocks) - 1 else []))
+    )

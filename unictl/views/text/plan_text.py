@@ -1,8 +1,7 @@
 """A plan as lines of spans for a width. Pure.
 
 Destructive changes come first and are never folded; equal changes are one row; unchanged instances are not shown;
-the
-summary is always the last line. A thousand equal changes fit on a screen.
+the summary is always the last line. A thousand equal changes fit on a screen.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,14 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from unictl.plan.model.change import Field
 from unictl.plan.model.plan import Counts, Endpoint, Plan
 from unictl.views.text import problems, reasons, rollout
-from unictl.views.text.fold import Row, natural, place, rows, values
-from unictl.views.text.layout import EMPTY, clean, counted, elide, one, plain, some, wrap
+from unictl.views.text.fold import Row, field_values, fold_rows, origin_place
+from unictl.views.text.layout import EMPTY, abbreviate, count_of, elide, plain_text, sanitize, styled_line, wrap
+from unictl.views.text.sorting import natural_key
 from unictl.views.text.spans import Line, Span
-from unictl.views.text.styles import ACTIONS
+from unictl.views.text.styles import ACTION_STYLES
 
-NOTHING = "No changes. The hosts run what the fleet file says."
-_MOST_ENDPOINTS = 12
-_MOST_FIELDS = 12
+NO_CHANGES = "No changes. The hosts run what the fleet file says."
+_MAX_ENDPOINTS = 12
+_MAX_FIELDS = 12
 _INDENT = 6
 """Where what is said of a row begins: right of the symbols, left of the next row's columns."""
 _LEGEND = {
@@ -31,207 +31,254 @@ _LEGEND = {
 }
 
 
-def plan(plan: Plan, width: int = 80, *, verbose: bool = False, following: Iterable[str] = ()) -> tuple[Line, ...]:
-    """The plan as it is shown before it is applied; ``following`` comes before the summary, unbroken: it is copied."""
-    found = rows(plan.changes, expand=verbose)
-    told = [
-        *_block(rows_of(plan, found, width, verbose=verbose)),
-        *_block(endpoints(plan.endpoints, verbose=verbose) if plan.has_changes else ()),
-        *_block(rollout.tightest(plan, width, verbose=verbose)),
-        *_block(rollout.way_back(plan, width, verbose=verbose)),
-        *_block(notes(plan, width)),
-        *_block(relocked(plan, width)),
-        *_block(problems.text(plan.warnings, width=width, counting=False) if plan.warnings else ()),
-        *_block(_refused(plan, width)),
-        *_block(reached(plan, width) if verbose else ()),
-        *_block(one(clean(note)) for note in lasting(plan)),
-        *_block(one(clean(note)) for note in following),
+def render(plan: Plan, width: int = 80, *, verbose: bool = False, next_steps: Iterable[str] = ()) -> tuple[Line, ...]:
+    """The plan as it is shown before it is applied; ``next_steps`` comes before the summary, unbroken: it is copied."""
+    folded = fold_rows(plan.changes, expand=verbose)
+    blocks = [
+        *_with_blank_line(row_lines(plan, folded, width, verbose=verbose)),
+        *_with_blank_line(endpoint_lines(plan.endpoints, verbose=verbose) if plan.has_changes else ()),
+        *_with_blank_line(rollout.headroom_lines(plan, width, verbose=verbose)),
+        *_with_blank_line(rollout.rollback_lines(plan, width, verbose=verbose)),
+        *_with_blank_line(note_lines(plan, width)),
+        *_with_blank_line(lock_change_lines(plan, width)),
+        *_with_blank_line(problems.render(plan.warnings, width=width, counting=False) if plan.warnings else ()),
+        *_with_blank_line(_refusal_lines(plan, width)),
+        *_with_blank_line(query_cost_lines(plan, width) if verbose else ()),
+        *_with_blank_line(styled_line(sanitize(note)) for note in duration_sentences(plan)),
+        *_with_blank_line(styled_line(sanitize(note)) for note in next_steps),
     ]
-    head = [*_head(plan), *legend(found, width), EMPTY] if found else []
-    return (*head, *told, one(summary(plan), "bold"))
+    head = [*_head_lines(plan), *legend_lines(folded, width), EMPTY] if folded else []
+    return (*head, *blocks, styled_line(summary(plan), "bold"))
 
 
 def summary(plan: Plan) -> str:
     """The last line; greppable, and the same in every output."""
     quiet = not plan.has_changes and not plan.silent and plan.can_apply
-    return NOTHING if quiet and not any(_moving(plan.counts)) else counts(plan.counts)
+    return NO_CHANGES if quiet and not any(_change_counts(plan.counts)) else counts_text(plan.counts)
 
 
-def counts(counts: Counts) -> str:
+def counts_text(counts: Counts) -> str:
     """``Plan: 2 to add, 3 to replace, 1 to destroy, 4 to adjust, 41 unchanged.``"""
-    rare = "".join(f"{n} {word}, " for n, word in ((counts.unknown, "unknown"), (counts.held, "held")) if n)
+    rare = "".join(
+        f"{number} {word}, " for number, word in ((counts.unknown, "unknown"), (counts.held, "held")) if number
+    )
     return (
         f"Plan: {counts.add} to add, {counts.replace} to replace, {counts.destroy} to destroy, "
         f"{counts.adjust} to adjust, {rare}{counts.unchanged} unchanged."
     )
 
 
-def endpoints(endpoints: Iterable[Endpoint], *, verbose: bool = False) -> tuple[Line, ...]:
+def endpoint_lines(endpoints: Iterable[Endpoint], *, verbose: bool = False) -> tuple[Line, ...]:
     """What listens where, the published ones first."""
-    ordered = sorted(endpoints, key=lambda each: (each.kind == "endpoint", natural(each.service), each.number))
+    ordered = sorted(
+        endpoints, key=lambda endpoint: (endpoint.kind == "endpoint", natural_key(endpoint.service), endpoint.number)
+    )
     if not ordered:
         return ()
-    shown = ordered if verbose or len(ordered) <= _MOST_ENDPOINTS else ordered[: _MOST_ENDPOINTS - 1]
-    cells = [_listens(each) for each in shown]
-    left = max(len(name) for name, _, _ in cells)
-    right = max(len(address) for _, address, _ in cells)
-    lines = [one(f"  {name.ljust(left)}  {address.ljust(right)}  {hosts}".rstrip()) for name, address, hosts in cells]
-    rest = len(ordered) - len(shown)
-    more = [one(f"  and {rest} more (-verbose shows them)", "dim")] if rest else []
-    return (one("Listens:", "bold"), *lines, *more)
+    shown = ordered if verbose or len(ordered) <= _MAX_ENDPOINTS else ordered[: _MAX_ENDPOINTS - 1]
+    cells = [_endpoint_cells(endpoint) for endpoint in shown]
+    name_width = max(len(name) for name, _, _ in cells)
+    address_width = max(len(address) for _, address, _ in cells)
+    lines = [
+        styled_line(f"  {name.ljust(name_width)}  {address.ljust(address_width)}  {hosts}".rstrip())
+        for name, address, hosts in cells
+    ]
+    hidden_count = len(ordered) - len(shown)
+    more_lines = [styled_line(f"  and {hidden_count} more (-verbose shows them)", "dim")] if hidden_count else []
+    return (styled_line("Listens:", "bold"), *lines, *more_lines)
 
 
-def _listens(endpoint: Endpoint) -> tuple[str, str, str]:
+def _endpoint_cells(endpoint: Endpoint) -> tuple[str, str, str]:
     published = "" if endpoint.kind == "endpoint" else "published "
-    name = clean(f"{published}{endpoint.service}.{endpoint.port}")
-    hosts = f"on {some([clean(host) for host in endpoint.hosts])}" if endpoint.hosts else ""
-    return (name, f"{clean(endpoint.address) or '*'}:{endpoint.number}", hosts)
+    name = sanitize(f"{published}{endpoint.service}.{endpoint.port}")
+    hosts = f"on {abbreviate([sanitize(host) for host in endpoint.hosts])}" if endpoint.hosts else ""
+    return (name, f"{sanitize(endpoint.address) or '*'}:{endpoint.number}", hosts)
 
 
-def _block(lines: Iterable[Line]) -> tuple[Line, ...]:
+def _with_blank_line(lines: Iterable[Line]) -> tuple[Line, ...]:
     block = tuple(lines)
     return (*block, EMPTY) if block else ()
 
 
-def _moving(counts: Counts) -> tuple[int, ...]:
+def _change_counts(counts: Counts) -> tuple[int, ...]:
     return (counts.add, counts.replace, counts.destroy, counts.adjust, counts.unknown, counts.held)
 
 
-def _head(plan: Plan) -> tuple[Line, ...]:
-    commit = clean(plan.revision.commit)[:12]
+def _head_lines(plan: Plan) -> tuple[Line, ...]:
+    commit = sanitize(plan.revision.commit)[:12]
     changed = "" if plan.revision.clean else " with local changes"
-    return (one(f"Fleet {clean(plan.mark)}{f' at {commit}{changed}' if commit else ''}", "bold"),)
+    return (styled_line(f"Fleet {sanitize(plan.mark)}{f' at {commit}{changed}' if commit else ''}", "bold"),)
 
 
-def legend(found: Sequence[Row], width: int) -> tuple[Line, ...]:
+def legend_lines(folded: Sequence[Row], width: int) -> tuple[Line, ...]:
     """What the symbols mean that are used."""
-    used = {row.first.symbol: ACTIONS[row.first.action] for row in found}
-    spans = [(Span(symbol, used[symbol]), Span(f" {text}")) for symbol, text in _LEGEND.items() if symbol in used]
+    style_by_symbol = {folded_row.first.symbol: ACTION_STYLES[folded_row.first.action] for folded_row in folded}
+    spans = [
+        (Span(symbol, style_by_symbol[symbol]), Span(f" {text}"))
+        for symbol, text in _LEGEND.items()
+        if symbol in style_by_symbol
+    ]
     lines: list[Line] = [()]
     for pair in spans:
         joined = (*lines[-1], Span("   "), *pair) if lines[-1] else pair
-        if lines[-1] and len(plain(joined)) > width:
+        if lines[-1] and len(plain_text(joined)) > width:
             lines.append(pair)
         else:
             lines[-1] = joined
     return tuple(lines)
 
 
-def rows_of(plan: Plan, found: Sequence[Row], width: int, *, verbose: bool = False) -> tuple[Line, ...]:
+def row_lines(plan: Plan, folded: Sequence[Row], width: int, *, verbose: bool = False) -> tuple[Line, ...]:
     """Every row, then why; rows with the same reasons have them once, under the last."""
-    label = min(24, max((len(row.label) for row in found), default=0))
-    amount = min(34, max((len(row.amount) for row in found), default=0))
-    bodies = [_body(row, width, verbose) for row in found]
+    label = min(24, max((len(folded_row.label) for folded_row in folded), default=0))
+    amount = min(34, max((len(folded_row.amount) for folded_row in folded), default=0))
+    bodies = [_row_body_lines(folded_row, width, verbose) for folded_row in folded]
     lines: list[Line] = []
-    for n, row in enumerate(found):
-        lines += _line(row, _places(plan), width, label, amount)
-        followed = n + 1 < len(found) and bodies[n + 1] == bodies[n] and found[n + 1].first.action is row.first.action
-        lines += () if followed else bodies[n]
+    for index, folded_row in enumerate(folded):
+        lines += _row_head_lines(folded_row, _places_by_path(plan), width, label, amount)
+        is_repeated = (
+            index + 1 < len(folded)
+            and bodies[index + 1] == bodies[index]
+            and folded[index + 1].first.action is folded_row.first.action
+        )
+        lines += () if is_repeated else bodies[index]
     return tuple(lines)
 
 
-def _line(row: Row, places: Mapping[str, str], width: int, label: int, amount: int) -> tuple[Line, ...]:
+def _row_head_lines(
+    folded_row: Row, places: Mapping[str, str], width: int, label: int, amount: int
+) -> tuple[Line, ...]:
     """What, how many or where, the place in the fleet file: in columns; that on its own line if it must."""
-    style = ACTIONS[row.first.action]
-    left = (
-        Span(row.first.symbol.rjust(3), style),
-        Span(f" {row.label.ljust(label)}  ", style),
-        Span(f"{row.amount.ljust(amount)}  "),
+    style = ACTION_STYLES[folded_row.first.action]
+    columns = (
+        Span(folded_row.first.symbol.rjust(3), style),
+        Span(f" {folded_row.label.ljust(label)}  ", style),
+        Span(f"{folded_row.amount.ljust(amount)}  "),
     )
-    where = one(place(row.first, places), "dim")
-    fits = sum(len(span.text) for span in (*left, *where)) <= width
-    return ((*left, *where),) if fits else (left, (Span(" " * _INDENT), *where))
+    location = styled_line(origin_place(folded_row.first, places), "dim")
+    fits = sum(len(span.text) for span in (*columns, *location)) <= width
+    return ((*columns, *location),) if fits else (columns, (Span(" " * _INDENT), *location))
 
 
-def _body(row: Row, width: int, verbose: bool) -> tuple[Line, ...]:
+def _row_body_lines(folded_row: Row, width: int, verbose: bool) -> tuple[Line, ...]:
     """Why, in a sentence, with the code that machines know it by; then the fields in columns."""
-    on = f" On {some([clean(host) for host in row.hosts])}." if len(row.hosts) > 1 and row.crowded else ""
-    of = f" Of {some(list(map(clean, row.services)), most=6)}." if len(row.services) > 1 else ""
-    told = wrap(reasons.sentence(row.first) + of + on, width, _INDENT)
-    code = Span(f"({clean(row.first.reason)})", "dim")
-    fits = bool(told) and len(plain(told[-1])) + 1 + len(code.text) <= width
-    told = (*told[:-1], (*told[-1], Span(" "), code)) if fits else (*told, (Span(" " * _INDENT), code))
-    shown = (
-        row.first.fields if verbose or len(row.first.fields) <= _MOST_FIELDS else row.first.fields[: _MOST_FIELDS - 1]
+    hosts_note = (
+        f" On {abbreviate([sanitize(host) for host in folded_row.hosts])}."
+        if len(folded_row.hosts) > 1 and folded_row.has_many_hosts
+        else ""
     )
-    column = min(32, max((len(clean(each.path)) for each in shown), default=0))
-    rest = len(row.first.fields) - len(shown)
-    more = [one(f"{' ' * _INDENT}and {rest} more (-verbose shows them)", "dim")] if rest else []
-    return (*told, *(_field(each, width, column, verbose) for each in shown), *more)
+    services_note = (
+        f" Of {abbreviate(list(map(sanitize, folded_row.services)), most=6)}." if len(folded_row.services) > 1 else ""
+    )
+    sentence_lines = wrap(reasons.sentence(folded_row.first) + services_note + hosts_note, width, _INDENT)
+    code = Span(f"({sanitize(folded_row.first.reason)})", "dim")
+    fits = bool(sentence_lines) and len(plain_text(sentence_lines[-1])) + 1 + len(code.text) <= width
+    sentence_lines = (
+        (*sentence_lines[:-1], (*sentence_lines[-1], Span(" "), code))
+        if fits
+        else (*sentence_lines, (Span(" " * _INDENT), code))
+    )
+    shown = (
+        folded_row.first.fields
+        if verbose or len(folded_row.first.fields) <= _MAX_FIELDS
+        else folded_row.first.fields[: _MAX_FIELDS - 1]
+    )
+    column = min(32, max((len(sanitize(changed_field.path)) for changed_field in shown), default=0))
+    hidden_count = len(folded_row.first.fields) - len(shown)
+    more_lines = (
+        [styled_line(f"{' ' * _INDENT}and {hidden_count} more (-verbose shows them)", "dim")] if hidden_count else []
+    )
+    return (
+        *sentence_lines,
+        *(_field_line(changed_field, width, column, verbose) for changed_field in shown),
+        *more_lines,
+    )
 
 
-def _field(field: Field, width: int, column: int, verbose: bool) -> Line:
+def _field_line(field: Field, width: int, column: int, verbose: bool) -> Line:
     """``image.kernel  a1b2c3 -> d4e5f6``; what does not fit is left out of the middle, unless all is wanted."""
-    path, (old, new) = clean(field.path).ljust(column), values(field, whole=verbose)
+    path, (old, new) = sanitize(field.path).ljust(column), field_values(field, is_whole=verbose)
     room = max(24, width - _INDENT - len(path) - 6)
     if len(old) + len(new) > room and not verbose:
         half = room // 2
-        left = min(len(old), max(half, room - len(new)))
-        old, new = elide(old, left), elide(new, room - min(len(old), left))
+        old_size = min(len(old), max(half, room - len(new)))
+        old, new = elide(old, old_size), elide(new, room - min(len(old), old_size))
     return (Span(" " * _INDENT), Span(path, "bold"), Span(f"  {old} -> {new}"))
 
 
-def _places(plan: Plan) -> Mapping[str, str]:
+def _places_by_path(plan: Plan) -> Mapping[str, str]:
     """Where things were written, by dotted path: display only, so it travels in ``Plan.facts``."""
-    found = plan.facts.get("places", {})
-    return found if isinstance(found, Mapping) else {}
+    places = plan.facts.get("places", {})
+    return places if isinstance(places, Mapping) else {}
 
 
-def notes(plan: Plan, width: int) -> list[Line]:
+def note_lines(plan: Plan, width: int) -> list[Line]:
     """What the plan does not know, leaves out, or does to all of the fleet."""
-    silent = sorted(plan.silent.items(), key=lambda item: natural(item[0]))
-    alone = "What runs there is unknown and left alone."
-    told = [(f"{host} does not answer: {why.rstrip('.')}. {alone}", "warning") for host, why in silent]
+    unreachable = sorted(plan.silent.items(), key=lambda item: natural_key(item[0]))
+    consequence = "What runs there is unknown and left alone."
+    styled_notes = [
+        (f"{host} does not answer: {reason.rstrip('.')}. {consequence}", "warning") for host, reason in unreachable
+    ]
     if plan.partial:
-        rest = "The rest of the fleet is left as it is."
-        told.append((f"This plan is partial: {plan.partial.rstrip('.')}. {rest}", "warning"))
+        scope_note = "The rest of the fleet is left as it is."
+        styled_notes.append((f"This plan is partial: {plan.partial.rstrip('.')}. {scope_note}", "warning"))
     if plan.destroys_all and not plan.counts.held:
-        told.append((f"This takes down all of {plan.mark}.", "destroy"))
-    return [line for note, style in told for line in wrap(note, width, 0, style)]
+        styled_notes.append((f"This takes down all of {plan.mark}.", "destroy"))
+    return [line for note, style in styled_notes for line in wrap(note, width, 0, style)]
 
 
-def relocked(plan: Plan, width: int) -> tuple[Line, ...]:
+def lock_change_lines(plan: Plan, width: int) -> tuple[Line, ...]:
     """What ``fleet.lock`` was given when the plan was made; nothing where it was only read."""
-    words = written(plan)
-    return wrap(f"fleet.lock: {some([clean(each) for each in words], most=6)}; commit it", width, 0) if words else ()
+    words = lock_changes(plan)
+    return (
+        wrap(f"fleet.lock: {abbreviate([sanitize(word) for word in words], most=6)}; commit it", width, 0)
+        if words
+        else ()
+    )
 
 
-def written(plan: Plan) -> list[str]:
+def lock_changes(plan: Plan) -> list[str]:
     """What was written into ``fleet.lock`` when the plan was made, in words."""
     words = plan.facts.get("relocked")
-    return [str(each) for each in words] if isinstance(words, list) else []
+    return [str(word) for word in words] if isinstance(words, list) else []
 
 
-def lasting(plan: Plan) -> tuple[str, ...]:
+def duration_sentences(plan: Plan) -> tuple[str, ...]:
     """How long it may take, where earlier applies or its checks tell."""
     seconds = plan.facts.get("seconds")
     if not isinstance(seconds, int) or not plan.can_apply:
         return ()
-    told = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
+    duration_text = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
     match plan.facts.get("seconds_at_least"):
         case None:
-            return (f"Takes about {told}, as earlier applies did.",)
+            return (f"Takes about {duration_text}, as earlier applies did.",)
         case "checks":
-            return (f"Takes at least {told}: what starts has to stay healthy for that long.",)
+            return (f"Takes at least {duration_text}: what starts has to stay healthy for that long.",)
         case _:
-            return (f"Takes at least {told}; not all of its steps have been done before.",)
+            return (f"Takes at least {duration_text}; not all of its steps have been done before.",)
 
 
-def reached(plan: Plan, width: int = 80) -> tuple[Line, ...]:
+def query_cost_lines(plan: Plan, width: int = 80) -> tuple[Line, ...]:
     """What asking the hosts took: that it is one round trip each is a promise, so it is shown."""
-    asked: Mapping[str, Mapping[str, int]] = plan.facts.get("reached") or {}
-    if not asked:
+    costs_by_host: Mapping[str, Mapping[str, int]] = plan.facts.get("reached") or {}
+    if not costs_by_host:
         return ()
-    trips = sorted({each["round_trips"] for each in asked.values()})
-    told = counted(trips[0], "round trip") if len(trips) == 1 else f"{trips[0]} to {trips[-1]} round trips"
-    slowest = max(sorted(asked, key=natural), key=lambda host: asked[host]["took_ms"])
-    took = f"{asked[slowest]['took_ms'] / 1000:.2f} s"
-    many = f"{counted(len(asked), 'host')}, {told} each, the slowest {clean(slowest)} in {took}"
-    return wrap(f"Asked {many if len(asked) > 1 else f'{clean(slowest)}: {told}, {took}'}.", width, 0)
+    trips = sorted({cost["round_trips"] for cost in costs_by_host.values()})
+    trips_text = count_of(trips[0], "round trip") if len(trips) == 1 else f"{trips[0]} to {trips[-1]} round trips"
+    slowest = max(sorted(costs_by_host, key=natural_key), key=lambda host: costs_by_host[host]["took_ms"])
+    duration_text = f"{costs_by_host[slowest]['took_ms'] / 1000:.2f} s"
+    hosts_text = (
+        f"{count_of(len(costs_by_host), 'host')}, {trips_text} each, the slowest {sanitize(slowest)} in {duration_text}"
+    )
+    return wrap(
+        f"Asked {hosts_text if len(costs_by_host) > 1 else f'{sanitize(slowest)}: {trips_text}, {duration_text}'}.",
+        width,
+        0,
+    )
 
 
-def _refused(plan: Plan, width: int) -> tuple[Line, ...]:
+def _refusal_lines(plan: Plan, width: int) -> tuple[Line, ...]:
     if not plan.refusals:
         return ()
-    told = f"This plan is refused, for {counted(len(plan.refusals), 'reason')}; nothing was touched."
-    return (*problems.text(plan.refusals, width=width, counting=False), EMPTY, one(told, "error"))
+    sentence = f"This plan is refused, for {count_of(len(plan.refusals), 'reason')}; nothing was touched."
+    return (*problems.render(plan.refusals, width=width, counting=False), EMPTY, styled_line(sentence, "error"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from unictl.plan.model.change import Action, Change
 
-_WORDS: Mapping[str, str] = {
+_PHRASES: Mapping[str, str] = {
     "keep_because_unchanged": "nothing about it differs",
     "create_because_absent": "no host has it",
     "create_because_new": "no host has it",
@@ -69,7 +69,7 @@ _WORDS: Mapping[str, str] = {
     "held_because_no_host": "there is no host for it",
     "held_because_protected": "it is protected",
 }
-_VOLUME = "held_because_volume_on_"
+_VOLUME_PREFIX = "held_because_volume_on_"
 _VERBS = {
     Action.KEEP: "kept",
     Action.CREATE: "created",
@@ -82,19 +82,19 @@ _VERBS = {
 }
 
 
-def words(change: Change) -> str:
+def phrase(change: Change) -> str:
     """Why, as a piece of a sentence: ``the image changed``."""
-    if change.reason in _WORDS:
-        return _WORDS[change.reason]
-    if change.reason.startswith(_VOLUME):
-        return f"its volume is on {change.reason.removeprefix(_VOLUME)}"
-    _, because, rest = change.reason.partition("_because_")
-    return f"{_VERBS[change.action]} because of: {rest.replace('_', ' ')}" if because else change.reason
+    if change.reason in _PHRASES:
+        return _PHRASES[change.reason]
+    if change.reason.startswith(_VOLUME_PREFIX):
+        return f"its volume is on {change.reason.removeprefix(_VOLUME_PREFIX)}"
+    _, because, cause = change.reason.partition("_because_")
+    return f"{_VERBS[change.action]} because of: {cause.replace('_', ' ')}" if because else change.reason
 
 
 def sentence(change: Change) -> str:
     """Why, with what the change itself says of it, begun with a capital and ended with a full stop."""
-    parts = [words(change), *([change.detail.rstrip(".")] if change.detail else [])]
+    parts = [phrase(change), *([change.detail.rstrip(".")] if change.detail else [])]
     if change.order == "stop-first":
         parts.append(f"stop-first{': ' + change.order_reason.rstrip('.') if change.order_reason else ''}")
     joined = "; ".join(part for part in parts if part)

@@ -2,7 +2,7 @@
 
 from unictl.plan.model.change import Action
 
-ACTIONS = {
+ACTION_STYLES = {
     Action.DESTROY: "destroy",
     Action.REPLACE: "replace",
     Action.MOVE: "replace",

@@ -5,45 +5,50 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from unictl.views.text.layout import clean
+from unictl.views.text.layout import sanitize
 from unictl.views.text.spans import Line, Span
 
 # What YAML 1.2 reads as the same string without quotes; narrow on purpose: in doubt there are quotes.
 _BARE = re.compile(r"[A-Za-z_/$*][A-Za-z0-9_./@*+${}%-]*(?: [A-Za-z0-9_./@+-]+)*|[A-Za-z][A-Za-z0-9+]*://[\w@.:/-]*\w")
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
+_RESERVED_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
 
 
-def lines(document: Any, indent: int = 0) -> Iterator[Line]:
+def document_lines(document: Any, indent: int = 0) -> Iterator[Line]:
     """The document's lines: maps and lists in block form, empty ones and scalars on their key's line."""
     if isinstance(document, Mapping) and document:
         for key, value in document.items():
-            yield from _entry(indent, Span(f"{_scalar(str(key))}:", "bold"), value)
+            yield from _entry_lines(indent, Span(f"{_scalar_text(str(key))}:", "bold"), value)
     elif isinstance(document, list | tuple) and document:
         for value in document:
-            yield from _item(indent, value)
+            yield from _item_lines(indent, value)
     else:
-        yield (Span(" " * indent), Span(_scalar(document)))
+        yield (Span(" " * indent), Span(_scalar_text(document)))
 
 
-def _entry(indent: int, head: Span, value: Any) -> Iterator[Line]:
+def _entry_lines(indent: int, key_span: Span, value: Any) -> Iterator[Line]:
     if isinstance(value, Mapping | list | tuple) and value:
-        yield (Span(" " * indent), head)
-        yield from lines(value, indent + 2)
+        yield (Span(" " * indent), key_span)
+        yield from document_lines(value, indent + 2)
     else:
-        yield (Span(" " * indent), head, Span(f" {_scalar(value)}"))
+        yield (Span(" " * indent), key_span, Span(f" {_scalar_text(value)}"))
 
 
-def _item(indent: int, value: Any) -> Iterator[Line]:
+def _item_lines(indent: int, value: Any) -> Iterator[Line]:
     """A list's item: its first line begins where the dash ends."""
-    inner = list(lines(value, indent + 2))
+    inner = list(document_lines(value, indent + 2))
     first = inner[0][1:] if inner else (Span(""),)
     yield (Span(" " * indent), Span("- "), *first)
     yield from inner[1:]
 
 
-def _scalar(value: Any) -> str:
+def _scalar_text(value: Any) -> str:
     if isinstance(value, str):
-        bare = _BARE.fullmatch(value) and value.lower() not in _WORDS and value.isascii() and clean(value) == value
+        bare = (
+            _BARE.fullmatch(value)
+            and value.lower() not in _RESERVED_WORDS
+            and value.isascii()
+            and sanitize(value) == value
+        )
         return value if bare and not value.startswith("*") else json.dumps(value)
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)

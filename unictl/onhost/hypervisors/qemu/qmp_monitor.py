@@ -1,8 +1,7 @@
 """A connection to QEMU's monitor (QMP): why a guest ended, and whether a live process holds a dead guest.
 
 After an internal error QEMU stays up, paused: the process lives, the guest does not. So every STOP is followed by a
-query
-of the status. Nothing here ever pauses a guest: one that is paused is dead.
+query of the status. Nothing here ever pauses a guest: one that is paused is dead.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-    from ...platform.event_loop import Loop, Timer
+    from ...platform.event_loop import EventLoop, Timer
 
-FIRST, MOST = 0.01, 1.0
+FIRST_PAUSE, MAX_PAUSE = 0.01, 1.0
 """Seconds between two tries to connect: QEMU makes its socket some ten ms after its start."""
-DEAD = {
+DEAD_STATUSES = {
     "internal-error": "internal-error",
     "guest-panicked": "guest-panic",
     "io-error": "io-error",
@@ -31,25 +30,25 @@ DEAD = {
 LINE_LIMIT = 1 << 20
 
 
-class Monitor:
-    """One QMP connection. ``reason`` is the last one told; ``dead`` is called when the guest is beyond help."""
+class QmpMonitor:
+    """One QMP connection. ``reason`` is the last one told; ``on_dead`` is called when the guest is beyond help."""
 
-    def __init__(self, loop: Loop, path: str, dead: Callable[[str], None]):
+    def __init__(self, loop: EventLoop, path: str, on_dead: Callable[[str], None]):
         self.loop = loop
         self.path = path
-        self.dead = dead
+        self.on_dead = on_dead
         self.reason: str | None = None
         self._socket: socket.socket | None = None
         self._pending = b""
-        self._pause = FIRST
-        self._timer: Timer | None = loop.after(FIRST, self._connect)
+        self._pause = FIRST_PAUSE
+        self._timer: Timer | None = loop.call_later(FIRST_PAUSE, self._connect)
 
     def close(self) -> None:
         """Drop the connection and never try again."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._drop()
+        self._disconnect()
 
     def drain(self) -> None:
         """Read what is there; called once more when the process has ended."""
@@ -64,24 +63,24 @@ class Monitor:
             connection.connect(self.path)
         except OSError:
             connection.close()
-            self._again()
+            self._retry_later()
             return
-        self._socket, self._pending, self._pause = connection, b"", FIRST
+        self._socket, self._pending, self._pause = connection, b"", FIRST_PAUSE
         self.loop.watch(connection.fileno(), self.drain)
-        self._say("qmp_capabilities")
-        self._say("query-status")
+        self._send("qmp_capabilities")
+        self._send("query-status")
 
-    def _again(self) -> None:
-        self._timer = self.loop.after(self._pause, self._connect)
-        self._pause = min(self._pause * 1.5, MOST)
+    def _retry_later(self) -> None:
+        self._timer = self.loop.call_later(self._pause, self._connect)
+        self._pause = min(self._pause * 1.5, MAX_PAUSE)
 
-    def _drop(self) -> None:
+    def _disconnect(self) -> None:
         if self._socket is not None:
-            self.loop.forget(self._socket.fileno())
+            self.loop.unwatch(self._socket.fileno())
             self._socket.close()
             self._socket = None
 
-    def _say(self, command: str) -> None:
+    def _send(self, command: str) -> None:
         if self._socket is not None:
             try:
                 os.write(self._socket.fileno(), json.dumps({"execute": command}).encode() + b"\n")
@@ -98,30 +97,30 @@ class Monitor:
         except OSError:
             data = b""
         if not data:
-            self._drop()
-            self._again()
+            self._disconnect()
+            self._retry_later()
             return False
         *lines, self._pending = (self._pending + data)[-LINE_LIMIT:].split(b"\n")
         for line in lines:
-            self._hear(line)
+            self._handle_line(line)
         return True
 
-    def _hear(self, line: bytes) -> None:
+    def _handle_line(self, line: bytes) -> None:
         try:
-            told = json.loads(line)
+            message = json.loads(line)
         except ValueError:
             return
-        event = told.get("event")
+        event = message.get("event")
         if event == "SHUTDOWN":
-            self.reason = str(told.get("data", {}).get("reason") or self.reason)
+            self.reason = str(message.get("data", {}).get("reason") or self.reason)
         elif event == "GUEST_PANICKED":
             self.reason = "guest-panic"
         elif event == "STOP":
-            self._say("query-status")
-        elif isinstance(told.get("return"), dict):
-            self._status(told["return"])
+            self._send("query-status")
+        elif isinstance(message.get("return"), dict):
+            self._handle_status(message["return"])
 
-    def _status(self, told: dict[str, Any]) -> None:
-        if told.get("status") in DEAD and "running" in told:
-            self.reason = DEAD[told["status"]]
-            self.dead(self.reason)
+    def _handle_status(self, status: dict[str, Any]) -> None:
+        if status.get("status") in DEAD_STATUSES and "running" in status:
+            self.reason = DEAD_STATUSES[status["status"]]
+            self.on_dead(self.reason)

@@ -1,0 +1,29 @@
+"""Refuses plans whose steps need software that a host does not have. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from unictl.diagnostics.finding import Finding
+from unictl.plan.context.context import PlanContext
+from unictl.plan.model.step import StepKind
+from unictl.plan.rollout.rollout import Rollout
+
+
+def missing_capabilities(context: PlanContext, rollout: Rollout) -> Iterator[Finding]:
+    """What a host lacks of what its steps need."""
+    steps = rollout.builder.steps()
+    needed_codes: defaultdict[str, set[str]] = defaultdict(set)
+    for step in steps:
+        if step.kind is StepKind.LAUNCH:
+            needed_codes[step.host].add("no-qemu")
+        if step.kind is StepKind.JOIN and any(step.data["services"].values()):
+            needed_codes[step.host].add("no-haproxy")
+    for host, codes in sorted(needed_codes.items()):
+        for capability in context.surveys[host].missing_capabilities:
+            if capability.code in codes:
+                hint = capability.hint or (
+                    f"install it, or set `ingress: false` on {host}" if "haproxy" in capability.code else ""
+                )
+                yield Finding(
+                    path=("hosts", host), code=capability.code, summary=f"{host}: {capability.text}", hint=hint
+                )
