@@ -3,6 +3,7 @@ which of them may run at one time.
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _turn(item: pytest.Item) -> int:
     folders = ("lab", "operations", "onhost")
-    folder = item.path.parent.name
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
     return folders.index(folder) if folder in folders else len(folders)
 
 

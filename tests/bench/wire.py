@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
-from tests.hosts.line import environment
+from tests.hosts.slow_ssh import environment
 from tests.hosts.sshd import SSHD, sshd
 from tests.onhost.world import OWNER, World, short_folder
 from unictl.fleet.model import ConnectionAddress, Host

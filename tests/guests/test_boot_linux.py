@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests import debian
-from tests.guests.boots import boot
-from tests.guests.machine import QEMU, free_port, running
+from tests.guests import linux_guest
+from tests.guests.boot_samples import boot
+from tests.guests.qemu_runner import QEMU, free_port, running
 from unictl.guests.exit_rules import GuestExit, Verdict, classify_exit
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import ImageFacts
@@ -21,9 +21,9 @@ class Guest:
     """The files of a Linux guest and what they say of themselves."""
 
     def __init__(self, cache: Path):
-        kernel, modules = debian.kernel(cache)
+        kernel, modules = linux_guest.kernel(cache)
         initrd = cache / "initrd"
-        initrd.write_bytes(debian.initrd(modules, cache))
+        initrd.write_bytes(linux_guest.initrd(modules, cache))
         paths = {"kernel": kernel, "initrd": initrd}
         self.facts: dict[str, ImageFacts] = {role: identify(path.read_bytes()) for role, path in paths.items()}
         self.images = {self.facts[role].sha256: path for role, path in paths.items()}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests import synthetic
-from tests.guests.boots import boot
-from tests.guests.machine import QEMU, free_port, running
+from tests.guests import synthetic_images
+from tests.guests.boot_samples import boot
+from tests.guests.qemu_runner import QEMU, free_port, running
 from unictl.guests.command_words import MAX_COMMAND_LINE_BYTES
 from unictl.guests.exit_rules import Verdict, classify_exit
 from unictl.guests.identify import identify
@@ -39,7 +39,7 @@ def echo() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="uctl") as folder:
         Path(folder).chmod(0o755)
         path = Path(folder) / "echo.elf"
-        path.write_bytes(synthetic.echo(3))
+        path.write_bytes(synthetic_images.echo(3))
         yield path
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests import synthetic
-from tests.guests.boots import boot
-from tests.guests.machine import QEMU, running
+from tests.guests import synthetic_images
+from tests.guests.boot_samples import boot
+from tests.guests.qemu_runner import QEMU, running
 from unictl.guests.exit_rules import Verdict, classify_exit
 from unictl.guests.identify import identify
 from unictl.guests.unikraft import UNIKRAFT
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.real, pytest.mark.skipif(not QEMU, reason="no qemu-sys
 @pytest.mark.parametrize(("code", "verdict"), [(42, Verdict.CRASH), (41, Verdict.CLEAN)])
 def test_words_and_ends_on_its_machines(tmp_path: Path, machine_type: str, code: int, verdict: Verdict) -> None:
     path = tmp_path / "echo.elf"
-    path.write_bytes(synthetic.multiboot_echo(code))
+    path.write_bytes(synthetic_images.multiboot_echo(code))
     facts = identify(path.read_bytes())
     fields = {
         "name": "web-0",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guests.boots import boot
-from tests.guests.goldens import cases, check
+from tests.guests.boot_samples import boot
+from tests.guests.golden_cases import cases, check
 from unictl.guests.families import FAMILIES
 
 FOLDER = Path(__file__).with_name("cases")

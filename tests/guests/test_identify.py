@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.guests import debian, synthetic
+from tests.guests import linux_guest, synthetic_images
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import BOOT_PROTOCOLS, FILE_KINDS, ImageFacts
 from unictl.images.file_facts import read_file_facts
@@ -17,58 +17,62 @@ HELLO = Path(__file__).parents[2] / "playbooks/hello/hello.elf"
 
 @pytest.mark.parametrize("bits", [32, 64])
 def test_a_pvh_note_is_found_in_either_class(bits: int) -> None:
-    facts = identify(synthetic.elf(bits=bits, notes=(synthetic.PVH,)))
+    facts = identify(synthetic_images.elf(bits=bits, notes=(synthetic_images.PVH,)))
     assert (facts.kind, facts.protocols, facts.notes["xen.pvh"]) == (f"elf{bits}", ("pvh",), "0x100000")
 
 
 def test_another_owners_note_of_the_same_type_is_no_pvh_entry() -> None:
-    assert identify(synthetic.elf(notes=(("GNU", 18, b"\0\0\0\0"),))).protocols == ()
+    assert identify(synthetic_images.elf(notes=(("GNU", 18, b"\0\0\0\0"),))).protocols == ()
 
 
 @pytest.mark.parametrize("flags", [0, 1 << 16])
 def test_multiboot_with_and_without_load_addresses(flags: int) -> None:
-    facts = identify(synthetic.elf(bits=64, body=synthetic.multiboot(flags=flags)))
+    facts = identify(synthetic_images.elf(bits=64, body=synthetic_images.multiboot(flags=flags)))
     assert facts.protocols == ("multiboot",)
     assert facts.address_flag == bool(flags)
 
 
 def test_a_multiboot_magic_with_a_wrong_checksum_is_none() -> None:
-    assert identify(synthetic.elf(body=struct.pack("<III", 0x1BADB002, 0, 7))).protocols == ()
+    assert identify(synthetic_images.elf(body=struct.pack("<III", 0x1BADB002, 0, 7))).protocols == ()
 
 
 def test_a_multiboot_header_behind_the_first_8_kib_is_none() -> None:
-    assert identify(synthetic.elf(body=bytes(8192) + synthetic.multiboot())).protocols == ()
+    assert identify(synthetic_images.elf(body=bytes(8192) + synthetic_images.multiboot())).protocols == ()
 
 
 def test_a_bzimage_names_its_version_and_family() -> None:
-    facts = identify(synthetic.bzimage("6.1.0-26-cloud-amd64"))
+    facts = identify(synthetic_images.bzimage("6.1.0-26-cloud-amd64"))
     assert (facts.kind, facts.protocols, facts.family) == ("bzimage", ("linux",), "linux")
     assert facts.notes == {"linux.version": "6.1.0-26-cloud-amd64"}
 
 
 def test_an_uncompressed_linux_tells_its_family_by_xens_notes() -> None:
-    facts = identify(synthetic.elf(notes=(("Xen", 6, b"linux\0"), synthetic.PVH)))
+    facts = identify(synthetic_images.elf(notes=(("Xen", 6, b"linux\0"), synthetic_images.PVH)))
     assert (facts.family, facts.protocols) == ("linux", ("pvh",))
 
 
 def test_a_solo5_note_gives_target_and_abi() -> None:
     value = struct.pack("<IIII", 3, 2, 0, 0)
-    facts = identify(synthetic.elf(notes=(("Solo5", 0x31494241, value),), body=synthetic.multiboot(flags=1 << 16)))
+    facts = identify(
+        synthetic_images.elf(notes=(("Solo5", 0x31494241, value),), body=synthetic_images.multiboot(flags=1 << 16))
+    )
     assert facts.family == "mirage"
     assert facts.notes == {"solo5.target": "virtio", "solo5.abi": "2"}
 
 
 def test_unikraft_is_guessed_by_its_section() -> None:
-    facts = identify(synthetic.elf(bits=32, sections=(".text", ".uk_bootinfo"), body=synthetic.multiboot()))
+    facts = identify(
+        synthetic_images.elf(bits=32, sections=(".text", ".uk_bootinfo"), body=synthetic_images.multiboot())
+    )
     assert (facts.family, facts.kind) == ("unikraft", "elf32")
 
 
 @pytest.mark.parametrize(
     ("data", "kind", "protocols"),
     [
-        (synthetic.disk(), "disk", ("bios",)),
+        (synthetic_images.disk(), "disk", ("bios",)),
         (b"QFI\xfb" + bytes(600), "qcow2", ()),
-        (debian.cpio({"init": b"x"}), "cpio", ()),
+        (linux_guest.cpio({"init": b"x"}), "cpio", ()),
         (b"\x1f\x8b\x08" + bytes(20), "gzip", ()),
         (b"", "unknown", ()),
         (b"\x7fELF", "unknown", ()),
@@ -106,10 +110,14 @@ def test_facts_survive_their_plain_form(facts: ImageFacts) -> None:
 
 
 SEEDS = (
-    synthetic.elf(bits=32, notes=(synthetic.PVH, ("Solo5", 0x31494241, bytes(16))), sections=(".uk_bootinfo",)),
-    synthetic.elf(bits=64, notes=(synthetic.PVH, ("unictl", 1, b"plain")), sections=(".a",), body=bytes(64)),
-    synthetic.bzimage(),
-    synthetic.disk(),
+    synthetic_images.elf(
+        bits=32, notes=(synthetic_images.PVH, ("Solo5", 0x31494241, bytes(16))), sections=(".uk_bootinfo",)
+    ),
+    synthetic_images.elf(
+        bits=64, notes=(synthetic_images.PVH, ("unictl", 1, b"plain")), sections=(".a",), body=bytes(64)
+    ),
+    synthetic_images.bzimage(),
+    synthetic_images.disk(),
 )
 
 

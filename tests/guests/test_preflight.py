@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.guests import debian, synthetic
+from tests.guests import linux_guest, synthetic_images
 from unictl.fleet.model import MIB, File, Image, Service
 from unictl.fleet.references import parse_text
 from unictl.guests.families import FAMILIES
@@ -13,16 +13,16 @@ from unictl.guests.family import GuestFinding
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import ImageFacts
 
-PVH = identify(synthetic.elf(bits=32, notes=(synthetic.PVH,)))
-MULTIBOOT32 = identify(synthetic.elf(bits=32, body=synthetic.multiboot()))
-MULTIBOOT64 = identify(synthetic.elf(bits=64, body=synthetic.multiboot()))
-ADDRESSED64 = identify(synthetic.elf(bits=64, body=synthetic.multiboot(flags=1 << 16)))
-BOTH = identify(synthetic.elf(bits=32, notes=(synthetic.PVH,), body=synthetic.multiboot()))
-BARE = identify(synthetic.elf(bits=64))
-BZIMAGE = identify(synthetic.bzimage())
-VMLINUX = identify(synthetic.elf(notes=(("Xen", 6, b"linux\0"), synthetic.PVH)))
-CPIO = identify(debian.cpio({"init": b"x"}))
-DISK = identify(synthetic.disk())
+PVH = identify(synthetic_images.elf(bits=32, notes=(synthetic_images.PVH,)))
+MULTIBOOT32 = identify(synthetic_images.elf(bits=32, body=synthetic_images.multiboot()))
+MULTIBOOT64 = identify(synthetic_images.elf(bits=64, body=synthetic_images.multiboot()))
+ADDRESSED64 = identify(synthetic_images.elf(bits=64, body=synthetic_images.multiboot(flags=1 << 16)))
+BOTH = identify(synthetic_images.elf(bits=32, notes=(synthetic_images.PVH,), body=synthetic_images.multiboot()))
+BARE = identify(synthetic_images.elf(bits=64))
+BZIMAGE = identify(synthetic_images.bzimage())
+VMLINUX = identify(synthetic_images.elf(notes=(("Xen", 6, b"linux\0"), synthetic_images.PVH)))
+CPIO = identify(linux_guest.cpio({"init": b"x"}))
+DISK = identify(synthetic_images.disk())
 GOOD = {"plain": PVH, "linux": BZIMAGE, "unikraft": MULTIBOOT32}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import unictl.onhost
-from tests.hosts.line import environment
+from tests.hosts.slow_ssh import environment
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.fleet.model import ConnectionAddress, Host

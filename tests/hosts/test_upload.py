@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.hosts.line import environment
+from tests.hosts.slow_ssh import environment
 from tests.onhost.world import OWNER, World, short_folder
 from unictl.diagnostics.failure import Failure
 from unictl.fleet.model import ConnectionAddress, Host

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.guests.boots import boot
-from tests.guests.goldens import cases, check
+from tests.guests.boot_samples import boot
+from tests.guests.golden_cases import cases, check
 from unictl.guests.command_words import MAX_COMMAND_LINE_BYTES
 from unictl.guests.families import FAMILIES
 from unictl.guests.image_facts import ImageFacts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.server import Server, serving
+from tests.images.https_server import Server, serving
 from unictl.images import https
 from unictl.images.local_store import LocalStore
 

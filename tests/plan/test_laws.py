@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.plan import laws, laws_of_edits
+from tests.plan import edit_laws, laws
 from tests.plan.worlds import Story, stories
 
 LAWS = (
@@ -19,10 +19,10 @@ LAWS = (
     laws.never_more_down_than_allowed,
     laws.never_tighter_than_told,
     laws.a_failed_wave_goes_back,
-    laws_of_edits.a_new_host_moves_nobody,
-    laws_of_edits.there_and_back_is_where_it_was,
-    laws_of_edits.more_room_refuses_nobody,
-    laws_of_edits.a_question_is_answered_as_an_edit_is_planned,
+    edit_laws.a_new_host_moves_nobody,
+    edit_laws.there_and_back_is_where_it_was,
+    edit_laws.more_room_refuses_nobody,
+    edit_laws.a_question_is_answered_as_an_edit_is_planned,
     laws.of_a_host_that_falls_silent_nothing_is_claimed,
     laws.lost_is_not_absent,
     laws.destroy_takes_no_ingress_from_who_is_held,

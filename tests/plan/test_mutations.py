@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.plan import laws, laws_of_edits
+from tests.plan import edit_laws, laws
 from tests.plan.builders import fleet, service
 from tests.plan.worlds import Story, stories
 from unictl.fleet.model import MIB
@@ -156,13 +156,13 @@ def test_the_new_leaving_before_the_old_is_back_breaks_the_floor(monkeypatch: py
 def test_spreading_who_runs_over_a_new_host_breaks_that_it_moves_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     place = placement_place.place
     mutation = _set(reconcile, "place", lambda *given, **named: place(*given, **{**named, "rebalance": True}))
-    caught(laws_of_edits.a_new_host_moves_nobody, monkeypatch, mutation)
+    caught(edit_laws.a_new_host_moves_nobody, monkeypatch, mutation)
 
 
 def test_a_replacement_that_is_not_replaced_again_breaks_there_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
     drift = reconcile_drift.find_drift
     mutation = _set(decide, "find_drift", lambda s, wished, live: None if live.launch > 1 else drift(s, wished, live))
-    caught(laws_of_edits.there_and_back_is_where_it_was, monkeypatch, mutation)
+    caught(edit_laws.there_and_back_is_where_it_was, monkeypatch, mutation)
 
 
 def test_room_that_counts_against_who_has_it_breaks_that_more_of_it_refuses_nobody(
@@ -173,9 +173,9 @@ def test_room_that_counts_against_who_has_it_breaks_that_more_of_it_refuses_nobo
     def odd(*given: Any) -> Any:
         return {name: replace(room, memory=room.memory % (512 * MIB)) for name, room in rooms(*given).items()}
 
-    caught(laws_of_edits.more_room_refuses_nobody, monkeypatch, _set(place, "host_capacities", odd))
+    caught(edit_laws.more_room_refuses_nobody, monkeypatch, _set(place, "host_capacities", odd))
 
 
 def test_a_question_that_is_not_heard_breaks_that_it_is_answered_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     mutation = _set(whatif, "apply_scenario", lambda fleet, question: fleet)
-    caught(laws_of_edits.a_question_is_answered_as_an_edit_is_planned, monkeypatch, mutation)
+    caught(edit_laws.a_question_is_answered_as_an_edit_is_planned, monkeypatch, mutation)
