@@ -84,7 +84,7 @@ def run_volume_delete(world: World) -> None:
 
 def run_records(world: World) -> None:
     world.acquire()
-    world.do("ledger", append={"what": "apply"})
+    world.do("append-ledger", entry={"what": "apply"})
     world.do("remember", policy={"max_destroy": 1}, hosts=["a"])
     world.do("mark", key="web-0.0123abcd", protect=True, commit="feed")
 
@@ -135,7 +135,7 @@ def check_records(world: World) -> None:
     told = world.survey()
     assert (told["policy"], told["hosts"]) == ({"max_destroy": 1}, "a")
     assert told["instances"][0]["protect"] is True
-    assert world.do("ledger", read=0)["entries"][-1]["what"] == "apply"
+    assert world.do("read-ledger", limit=0)["entries"][-1]["what"] == "apply"
 
 
 SCENARIOS = {

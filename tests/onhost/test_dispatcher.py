@@ -55,8 +55,10 @@ def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pyte
     def broken(*_: Any) -> None:
         raise RuntimeError("s3cr3t in a message")
 
+    talk = Talk(world)
+    talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
     monkeypatch.setattr(dispatcher, "load_handler", lambda *_: broken)
-    told = Talk(world).answer(1, do="launch", instances=[], secrets={"pass": "s3cr3t"})["problem"]
+    told = talk.answer(2, do="launch", instances=[], secrets={"pass": "s3cr3t"})["problem"]
     assert told["kind"] == "failed"
     assert "test_dispatcher.py" in told["text"]
     assert "s3cr3t" not in json.dumps(told)

@@ -19,7 +19,7 @@ from unictl.onhost import dispatcher, errors
 from unictl.onhost.instances import instance_state, run_log
 from unictl.onhost.lease import fleet_lease
 from unictl.onhost.platform import processes
-from unictl.onhost.protocol import chunks
+from unictl.onhost.protocol import chunks, messages
 from unictl.onhost.storage import fenced_store, fleet_names, guarded_read, identifiers, layout, locks
 
 OWNER = "shop-5f0c2a"
@@ -74,8 +74,7 @@ class World:
     def do(self, name: str, data: bytes = b"", /, **ask: Any) -> dict[str, Any]:
         call = Call(self.connection, data)
         asked = fleet_names.resolve_request(self.root, {"owner": OWNER, **ask})
-        reply: dict[str, Any] = dispatcher.load_handler(*dispatcher.HANDLERS[name])(self.root, asked, call)
-        return reply
+        return dispatcher.call_handler(messages.MESSAGES[name], self.root, asked, call)  # type: ignore[arg-type]
 
     def acquire(self, **ask: Any) -> int:
         asked = {"mark": "shop", "id": "5f0c2a", "holder": {"user": "test"}, "wait": 5, **ask}

@@ -45,6 +45,7 @@ SURVEY_MODULES = (
     "platform.sockets",
     "protocol",
     "protocol.frames",
+    "protocol.messages",
     "protocol.request_context",
     "storage",
     "storage.apply_records",

@@ -200,11 +200,11 @@ class HostConnection:
 
     async def append_ledger(self, owner: str, entry: Document) -> int:
         """Write down what was applied; the lease token it bears."""
-        return int((await self._request("ledger", owner, append=dict(entry)))["token"])
+        return int((await self._request("append-ledger", owner, entry=dict(entry)))["token"])
 
     async def read_ledger(self, owner: str, limit: int) -> list[dict[str, Any]]:
         """The last n entries, oldest first; 0: all."""
-        entries: list[dict[str, Any]] = (await self._request("ledger", owner, read=limit))["entries"]
+        entries: list[dict[str, Any]] = (await self._request("read-ledger", owner, limit=limit))["entries"]
         return entries
 
     async def record_applied(

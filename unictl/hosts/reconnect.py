@@ -12,14 +12,8 @@ from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.hosts.conversation import ByteSink, Conversation, EventHandler
 from unictl.hosts.host import HostFailure, failure_from_problem
 from unictl.hosts.upload import Upload
+from unictl.onhost.protocol.messages import MESSAGES
 
-REPEATABLE_MESSAGES = frozenset(
-    (
-        *("survey", "health", "inventory"),
-        *("stage", "volume", "launch", "mark", "await", "ingress", "retire", "remember", "collect"),
-    )
-)
-"""What may be asked twice. A tail or the bytes of an image would come twice; a ledger would have two entries."""
 REACQUIRE_TIMEOUT = 15.0
 """Seconds in which the host side of a broken line ends what it has in hand, and lets go of the lease."""
 
@@ -73,7 +67,7 @@ class ReconnectingChannel:
                 request, event=event, upload=upload() if upload else None, sink=sink
             )
         except Unreachable:
-            if request["do"] not in REPEATABLE_MESSAGES or not await self._reconnect(first_conversation):
+            if not MESSAGES[request["do"]].repeatable or not await self._reconnect(first_conversation):
                 raise
             second_upload = upload() if upload else None
             reply = await self._conversation.send_request(request, event=event, upload=second_upload, sink=sink)

@@ -16,6 +16,7 @@ import time
 from . import errors
 from .platform import own_code
 from .protocol import frames
+from .protocol.messages import MESSAGES, Message
 from .protocol.request_context import RequestContext
 from .storage import atomic, fleet_names, identifiers, layout
 
@@ -25,31 +26,8 @@ if TYPE_CHECKING:
 
     from .lease.fleet_lease import Lease
 
-HANDLERS = {
-    "survey": ("handlers.survey", "survey"),
-    "lease": ("handlers.lease", "acquire"),
-    "release": ("handlers.lease", "release"),
-    "end-holder": ("handlers.lease", "end_holder"),
-    "stage": ("handlers.images", "stage"),
-    "volume": ("handlers.volumes", "change_volume"),
-    "launch": ("handlers.launch", "launch"),
-    "mark": ("handlers.marks", "mark"),
-    "await": ("handlers.health", "await_healthy"),
-    "health": ("handlers.health", "check_health"),
-    "ingress": ("handlers.ingress", "apply_config"),
-    "ingress-text": ("handlers.ingress", "read_config"),
-    "retire": ("handlers.retire", "retire"),
-    "tail": ("handlers.logs", "tail"),
-    "ledger": ("handlers.ledger", "append_or_read"),
-    "remember": ("handlers.ledger", "record_applied"),
-    "collect": ("handlers.garbage", "collect"),
-    "inventory": ("handlers.inventory", "list_inventory"),
-    "read": ("handlers.images", "read"),
-}
-CANCELLABLE = ("stage", "await", "health", "tail", "lease", "ingress")
-"""Of the rest, a cancel is ignored: they end by themselves, soon."""
-EXCLUSIVE = ("ingress", "ledger", "remember", "collect", "lease", "volume")
-"""One at a time of each of these."""
+    Handler = Callable[[layout.StoreLayout, dict[str, Any], RequestContext], dict[str, Any]]
+
 MAX_THREADS = 128
 DRAIN_SECONDS = 10.0
 """Seconds that messages in hand may take once the connection is gone; a retire also its grace."""
@@ -67,7 +45,6 @@ class Dispatcher:
         self.store_error: errors.HostError | None = None
         self.closed = threading.Event()
         self._write_lock = threading.Lock()
-        self._exclusive_locks = {name: threading.Lock() for name in EXCLUSIVE}
         self._key_locks: dict[str, threading.Lock] = {}
         self._key_locks_guard = threading.Lock()
         self._slots = threading.BoundedSemaphore(MAX_THREADS)
@@ -127,7 +104,7 @@ class Dispatcher:
             context = self.requests[stream]
             if kind in (frames.DATA, frames.DEFLATED):
                 context.data.put((kind, body))
-            elif kind == frames.CANCEL and context.request.get("do") in CANCELLABLE:
+            elif kind == frames.CANCEL and _is_cancellable(context):
                 context.cancel()
 
     def _add_part(self, stream: int, body: bytes) -> None:
@@ -174,31 +151,23 @@ class Dispatcher:
         return frames.encode_json({"problem": host_error.to_document()})
 
     def _call_handler(self, context: RequestContext) -> Any:
-        message = str(context.request.get("do"))
-        if message not in HANDLERS:
-            raise errors.HostError("unsupported", f"unknown request {message!r}")
-        handler = load_handler(*HANDLERS[message])
+        name = str(context.request.get("do"))
+        message = MESSAGES.get(name)
+        if message is None:
+            raise errors.HostError("unsupported", f"unknown request {name!r}")
         request = fleet_names.resolve_request(self.root, context.request)
-        needed_locks = self._locks_for(message, context.request)
+        needed_locks = self._locks_for(name, message, context.request)
         for lock in needed_locks:
             lock.acquire()
         try:
-            return handler(self.root, request, context)
+            return call_handler(message, self.root, request, context)
         finally:
             for lock in needed_locks:
                 lock.release()
 
-    def _locks_for(self, message: str, request: dict[str, Any]) -> list[threading.Lock]:
-        """What this request may not share: its kind, or the instances it changes. Sorted: no two wait in a circle."""
-        if message in EXCLUSIVE:
-            return [self._exclusive_locks[message]]
-        keys = []
-        if message == "launch":
-            keys = [f"{document['name']}.{document['generation']}" for document in request["instances"]]
-        elif message in ("retire", "mark"):
-            keys = [request["key"]]
-        elif message == "stage":
-            keys = [request["digest"]]
+    def _locks_for(self, name: str, message: Message, request: dict[str, Any]) -> list[threading.Lock]:
+        """What this request may not share: its kind, or what it changes. Sorted: no two wait in a circle."""
+        keys = [name] if message.exclusive else message.locked_keys(request)
         with self._key_locks_guard:
             return [self._key_locks.setdefault(key, threading.Lock()) for key in sorted(set(keys))]
 
@@ -206,13 +175,9 @@ class Dispatcher:
         """No new frames; what is in hand ends by its own rule; then the lease is free, with the process."""
         self.closed.set()
         open_requests = list(self.requests.values())
-        graces = [
-            float(context.request.get("grace", 10_000)) / 1000
-            for context in open_requests
-            if context.request.get("do") == "retire"
-        ]
+        graces = [float(context.request.get("grace") or 0) / 1000 for context in open_requests]
         for context in open_requests:
-            if context.request.get("do") in CANCELLABLE:
+            if _is_cancellable(context):
                 context.cancel()
         deadline = time.monotonic() + DRAIN_SECONDS + max(graces, default=0.0)
         while self.requests and time.monotonic() < deadline:
@@ -226,11 +191,29 @@ class Dispatcher:
             lease.beat()
 
 
-def load_handler(module: str, function: str) -> Callable[[layout.StoreLayout, dict[str, Any], RequestContext], Any]:
+def call_handler(
+    message: Message, root: layout.StoreLayout, request: dict[str, Any], context: RequestContext
+) -> dict[str, Any]:
+    """The handler's reply. One that needs a lease is given the store behind the fence of the lease, none without it."""
+    handler = load_handler(*message.handler)
+    if message.needs_lease:
+        # A survey needs no lease, and is not to load what belongs to one.
+        from .lease import fleet_lease
+
+        root = fleet_lease.require(request, context).root
+    return handler(root, request, context)
+
+
+def load_handler(module: str, function: str) -> Handler:
     """A handler, its module imported now and not before."""
     imported = __import__(f"{own_code.PACKAGE}.{module}", fromlist=[function])
-    handler: Callable[[layout.StoreLayout, dict[str, Any], RequestContext], Any] = getattr(imported, function)
+    handler: Handler = getattr(imported, function)
     return handler
+
+
+def _is_cancellable(context: RequestContext) -> bool:
+    message = MESSAGES.get(str(context.request.get("do")))
+    return message is not None and message.cancellable
 
 
 def _error_location(error: BaseException) -> str:

@@ -35,11 +35,11 @@ def test_a_staged_image_is_read_only_and_pinned(held: World) -> None:
 def test_an_interrupted_upload_is_resumed(held: World) -> None:
     call = Call(held.connection, IMAGE, stop_after=300_000)
     with pytest.raises(errors.HostError):
-        images.stage(held.root, ASK, call)
+        images.stage(held.writable, ASK, call)
     held.release()
     held.acquire()
     again = Call(held.connection, IMAGE)
-    images.stage(held.root, ASK, again)
+    images.stage(held.writable, ASK, again)
     assert again.pulled == [(327680, len(IMAGE) - 327680)]
     assert image(held).read_bytes() == IMAGE
 
@@ -48,7 +48,7 @@ def test_a_damaged_partial_is_pulled_once_more_from_the_beginning(held: World) -
     partial = Path(held.root.images) / f".partial-{SHA}"
     partial.write_bytes(b"\0" * 65536)
     call = Call(held.connection, IMAGE)
-    images.stage(held.root, ASK, call)
+    images.stage(held.writable, ASK, call)
     assert call.pulled == [(65536, len(IMAGE) - 65536), (0, len(IMAGE))]
     assert image(held).read_bytes() == IMAGE
 
@@ -239,21 +239,21 @@ def test_an_inventory_says_what_a_volume_takes_and_who_has_it(held: World) -> No
 
 
 def test_the_ledger_is_read_in_the_order_of_tokens_and_a_torn_line_is_ignored(held: World) -> None:
-    held.do("ledger", append={"what": "first"})
+    held.do("append-ledger", entry={"what": "first"})
     with Path(held.root.fleet(OWNER) + "/ledger.jsonl").open("ab") as file:
         file.write(b'{"token": 1, "wha')
     held.release()
     held.acquire()
-    held.do("ledger", append={"what": "second"})
-    entries = held.do("ledger", read=0)["entries"]
+    held.do("append-ledger", entry={"what": "second"})
+    entries = held.do("read-ledger", limit=0)["entries"]
     assert [(entry["token"], entry["what"]) for entry in entries] == [(1, "first"), (2, "second")]
-    assert [entry["what"] for entry in held.do("ledger", read=1)["entries"]] == ["second"]
+    assert [entry["what"] for entry in held.do("read-ledger", limit=1)["entries"]] == ["second"]
 
 
 def test_the_ledger_is_bounded(held: World) -> None:
     for number in range(50):
-        held.do("ledger", append={"n": number, "text": "x" * 100}, bound=4000)
-    entries = held.do("ledger", read=0)["entries"]
+        held.do("append-ledger", entry={"n": number, "text": "x" * 100}, bound=4000)
+    entries = held.do("read-ledger", limit=0)["entries"]
     assert Path(held.root.fleet(OWNER) + "/ledger.jsonl").stat().st_size < 4400
     assert entries[-1]["n"] == 49
 
@@ -261,8 +261,10 @@ def test_the_ledger_is_bounded(held: World) -> None:
 def test_a_survey_tells_how_long_the_last_complete_applies_took_from_the_end_of_the_ledger(held: World) -> None:
     assert held.do("survey")["applies"] == []
     for at in range(5):
-        held.do("ledger", append={"at": at, "end": "complete", "took": {"launch": [at, 1]}, "services": "x" * 20_000})
-        held.do("ledger", append={"at": at, "end": "failed", "took": {"launch": [9, 1]}})
+        held.do(
+            "append-ledger", entry={"at": at, "end": "complete", "took": {"launch": [at, 1]}, "services": "x" * 20_000}
+        )
+        held.do("append-ledger", entry={"at": at, "end": "failed", "took": {"launch": [9, 1]}})
     with Path(held.root.fleet(OWNER) + "/ledger.jsonl").open("ab") as file:
         file.write(b'{"token": 1, "wha')
     assert held.do("survey")["applies"] == [{"at": at, "took": {"launch": [at, 1]}} for at in (2, 3, 4)]
@@ -270,13 +272,13 @@ def test_a_survey_tells_how_long_the_last_complete_applies_took_from_the_end_of_
 
 def test_a_survey_tells_the_latest_word_of_the_gates_however_long_the_ledger_is(held: World) -> None:
     assert held.do("survey")["gates"] == []
-    held.do("ledger", append={"at": 1.0, "unhealthy": {"api": ["1:ab", "1:cd"]}})
-    held.do("ledger", append={"at": 2.0, "text": "x" * 100_000, "proved": {"api": ["1:ab"]}})
+    held.do("append-ledger", entry={"at": 1.0, "unhealthy": {"api": ["1:ab", "1:cd"]}})
+    held.do("append-ledger", entry={"at": 2.0, "text": "x" * 100_000, "proved": {"api": ["1:ab"]}})
     assert held.do("survey")["gates"] == [
         {"service": "api", "fingerprint": "1:cd", "at": 1.0, "healthy": False},
         {"service": "api", "fingerprint": "1:ab", "at": 2.0, "healthy": True},
     ]
-    held.do("ledger", append={"at": 3.0, "unhealthy": {"db": [f"1:{n}" for n in range(1000)]}})
+    held.do("append-ledger", entry={"at": 3.0, "unhealthy": {"db": [f"1:{n}" for n in range(1000)]}})
     told = held.do("survey")["gates"]
     assert len(told) == 256
     assert told[-1]["fingerprint"] == "1:999"
@@ -359,5 +361,7 @@ def test_a_similar_image_that_loses_bytes_while_it_is_used_does_no_harm(held: Wo
             os.truncate(image(held), 4096)
             return super().index()
 
-    images.stage(held.root, {"owner": OWNER, "digest": sha, "size": len(new), "like": [SHA]}, Cut(held.connection, new))
+    images.stage(
+        held.writable, {"owner": OWNER, "digest": sha, "size": len(new), "like": [SHA]}, Cut(held.connection, new)
+    )
     assert (Path(held.root.images) / sha).read_bytes() == new

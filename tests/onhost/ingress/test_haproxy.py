@@ -668,7 +668,7 @@ def test_a_cancelled_drain_returns_at_once(gate: Ingress, backends: Any) -> None
         call.cancelled.set()
         written = render(OWNER, [listener(port, new)])
         ask = {"owner": OWNER, "text": written, "hash": config_digest(written), "wait": 60_000}
-        assert ingress.apply_config(gate.world.root, ask, call) == {"changed": True, "drained": False}
+        assert ingress.apply_config(gate.world.writable, ask, call) == {"changed": True, "drained": False}
         old.gate.set()
 
 

@@ -65,8 +65,8 @@ def test_a_survey_reads_what_lies_in_a_store_of_format_1(old: World) -> None:
 def test_its_ledger_is_read_and_goes_on(old: World) -> None:
     token = old.acquire(owner=OLD, mark="hello", id="f0f0f0")
     assert token == 3
-    old.do("ledger", owner=OLD, append={"end": "complete"})
-    entries = old.do("ledger", owner=OLD, read=0)["entries"]
+    old.do("append-ledger", owner=OLD, entry={"end": "complete"})
+    entries = old.do("read-ledger", owner=OLD, limit=0)["entries"]
     assert [LedgerEntry.from_json(entry).end for entry in entries] == ["complete"] * 3
     assert [entry["token"] for entry in entries] == [1, 2, 3]
 

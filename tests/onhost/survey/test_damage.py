@@ -93,7 +93,7 @@ class Store:
         world.do("retire", owner=owner, key="old-0.0123abcd", grace=1000, keep=5)
         world.do("mark", owner=owner, key=KEY, protect=False, commit="c", proven=True)
         told = {"end": "complete", "took": {"launch": [5, 2]}, "unhealthy": {"web": ["1:x"]}}
-        world.do("ledger", owner=owner, append=told)
+        world.do("append-ledger", owner=owner, entry=told)
         world.do("remember", owner=owner, policy={"max_destroy": "20%"}, hosts=["here 0123"])
         world.do("collect", owner=owner, images=[self.sha], revision="r1")
         if owner == OTHER:
@@ -278,7 +278,7 @@ def _verbs(store: Store) -> dict[str, dict[str, Any]]:
         "volume": {"action": "create", "name": "orders", "size": 4096},
         "mark": {"key": "web-1.0123abcd", "protect": False, "commit": "c", "proven": True},
         "remember": {"policy": {"max_destroy": "20%"}, "hosts": ["here 0123"]},
-        "ledger": {"append": {"end": "complete", "took": {"launch": [5, 2]}, "unhealthy": {"web": ["1:x"]}}},
+        "append-ledger": {"entry": {"end": "complete", "took": {"launch": [5, 2]}, "unhealthy": {"web": ["1:x"]}}},
         "collect": {"images": [store.sha], "revision": "r1"},
     }
 

@@ -9,7 +9,6 @@ import time
 
 from ..images import image_store, integrity, retention
 from ..instances import claims, instance_state, retired_records
-from ..lease import fleet_lease
 from ..storage import fleet_names, guarded_read, layout, locks
 from ..systemd import unit_files, units
 
@@ -25,13 +24,12 @@ DAEMON_EXIT_TIMEOUT = 5.0
 """Seconds that a keeper without instances may take to end."""
 
 
-def collect(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def collect(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Prune; with ``fleet_destroyed`` also everything but retired records and volumes. Idempotent.
 
     ``removed_images`` are those of the ``revision`` that was applied; those of the last ``keep_images`` revisions stay.
     """
-    held_lease = fleet_lease.require(request, context)
-    root, owner, fleet_destroyed = held_lease.root, request["owner"], bool(request.get("end"))
+    owner, fleet_destroyed = request["owner"], bool(request.get("end"))
     if not fleet_destroyed:
         retention.retain_revision(
             root,

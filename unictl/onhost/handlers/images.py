@@ -12,7 +12,6 @@ import os
 from .. import errors
 from ..images import image_store, integrity
 from ..images.similar import ChunkIndex
-from ..lease import fleet_lease
 from ..protocol import frames
 from ..storage import atomic, guarded_read, layout, locks
 
@@ -28,13 +27,12 @@ _PROGRESS_BYTES = 1 << 20
 """Bytes between two words on how far it is."""
 
 
-def stage(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def stage(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
     """Have an image here, pulling what is missing; ``had`` when nothing was. ``like``: images it may be made from."""
-    held_lease = fleet_lease.require(request, context)
     digest, size = layout.checked_digest(request["digest"]), int(request["size"])
     # Who collects has either seen the pin, or removed by now what it did not see named.
     with locks.LockGuard(root.host_lock):
-        image_store.pin(held_lease.root, request["owner"], digest)
+        image_store.pin(root, request["owner"], digest)
     path = f"{root.images}/{digest}"
     if integrity.verify(root, digest):
         return {"had": True}
@@ -42,10 +40,10 @@ def stage(root: layout.StoreLayout, request: dict[str, Any], context: RequestCon
     lock = _lock_partial(partial, context)
     try:
         if integrity.verify(root, digest):
-            held_lease.root.remove_file(partial)
+            root.remove_file(partial)
             return {"had": True}
-        _fill_partial(held_lease.root, lock, digest, size, request.get("like") or (), context)
-        _publish(held_lease.root, lock, partial, path)
+        _fill_partial(root, lock, digest, size, request.get("like") or (), context)
+        _publish(root, lock, partial, path)
         integrity.remember_verified(root, digest)
     finally:
         os.close(lock)

@@ -15,7 +15,6 @@ import time
 
 from .. import errors
 from ..ingress import haproxy, ingress_ports, ingress_status
-from ..lease import fleet_lease
 from ..platform import privileges
 from ..storage import atomic, layout, locks
 from ..supervision import supervisor
@@ -43,14 +42,12 @@ STOP_TIMEOUT = 0.5
 """Seconds that one without sessions needs at most to end by itself."""
 
 
-def apply_config(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def apply_config(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
     """Put a text in force (none: stop the ingress), then wait at most ``wait`` ms for what drains.
 
     ``out``: nothing is done where none of these servers stands in what is in force. ``leaves``: it only takes servers
     away, which needs no port where none runs: whoever starts it next has the new text.
     """
-    held_lease = fleet_lease.require(request, context)
-    root = held_lease.root
     paths = haproxy.IngressPaths(root, request["owner"])
     wait = float(request.get("wait") or 0) / 1000
     atomic.make_dirs(os.path.dirname(paths.lock), 0o700)
@@ -60,7 +57,7 @@ def apply_config(root: layout.StoreLayout, request: dict[str, Any], context: Req
             return {"changed": False, "drained": True}
         if not request.get("text"):
             return _stop(root, paths, wait, context)
-        current, changed = _activate(root, paths, request, held_lease.descriptor)
+        current, changed = _activate(root, paths, request, context.lease.descriptor)
     supervisor.watch_ingress(root, request["owner"])
     return {"changed": changed, "drained": _drain(paths, current, wait, context)}
 

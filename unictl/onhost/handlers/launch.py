@@ -14,7 +14,6 @@ import time
 from .. import errors
 from ..images import integrity
 from ..instances import claims, conflicts, instance_state, launch_tokens, record_file
-from ..lease import fleet_lease
 from ..platform import privileges, programs, sockets
 from ..storage import atomic, identifiers, layout, locks
 from ..supervision import supervisor
@@ -32,10 +31,9 @@ SYNC_ALL_FROM = 16
 """Records from which on one sync of the whole file system is cheaper."""
 
 
-def launch(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def launch(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Start the instances of a list; one outcome each: {key, ok, adopted, problem?}."""
     owner, secrets = request["owner"], request.get("secrets") or {}
-    root = fleet_lease.require(request, context).root
     batch = LaunchBatch(root, owner, secrets)
     for document in request["instances"]:
         batch.classify(document)

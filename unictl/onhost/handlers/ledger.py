@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 
-from ..lease import fleet_lease
 from ..protocol import frames
 from ..storage import apply_records, atomic, fleet_names, guarded_read, layout
 
@@ -22,31 +21,27 @@ SIZE_LIMIT = 16 << 20
 MAX_GATES = 256
 
 
-def append_or_read(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-    """Append one entry, or read the last n."""
-    if "append" in request:
-        held_lease = fleet_lease.require(request, context)
-        _append_entry(
-            held_lease.root,
-            request["owner"],
-            held_lease.token,
-            request["append"],
-            int(request.get("bound") or SIZE_LIMIT),
-        )
-        _record_gates(held_lease.root, request["owner"], request["append"])
-        return {"token": held_lease.token}
-    return {"entries": read_entries(root, request["owner"])[-int(request.get("read") or 0) or None :]}
+def append(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+    """Append one entry; the token of the lease it was written under."""
+    owner, token, entry = request["owner"], context.lease.token, request["entry"]
+    _append_entry(root, owner, token, entry, int(request.get("bound") or SIZE_LIMIT))
+    _record_gates(root, owner, entry)
+    return {"token": token}
 
 
-def record_applied(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def read(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
+    """The last ``limit`` entries, oldest first; 0: all."""
+    return {"entries": read_entries(root, request["owner"])[-int(request.get("limit") or 0) or None :]}
+
+
+def record_applied(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """What was applied: policy and hosts, for the next plan to compare with; ``fleet``: what it is called now."""
-    held_lease = fleet_lease.require(request, context)
     for name in ("policy", "hosts"):
         path = f"{root.fleet(request['owner'])}/{name}.json"
         if name in request and guarded_read.read_or_note(None, guarded_read.read_json, path) != request[name]:
-            held_lease.root.write_atomic(path, frames.encode_json(request[name]))
+            root.write_atomic(path, frames.encode_json(request[name]))
     if "fleet" in request:
-        fleet_names.rename(held_lease.root, request["owner"], request["fleet"])
+        fleet_names.rename(root, request["owner"], request["fleet"])
     return {}
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 
 from .. import errors
-from ..lease import fleet_lease
 from ..protocol import frames
-from ..storage import guarded_read, layout
+from ..storage import guarded_read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..protocol.request_context import RequestContext
+    from ..storage.fenced_store import FencedStore
 
 
-def mark(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def mark(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Change what may change of a record: protection, the last commit that touched it, whether it passed its gate
     and by which kinds of check."""
-    root = fleet_lease.require(request, context).root
     directory = root.instance(request["owner"], request["key"])
     if not os.path.isdir(directory):
         raise errors.HostError("not-found", f"{request['key']} is not on this host", "plan again")

@@ -13,7 +13,6 @@ from .. import errors
 from ..images import image_store
 from ..instances import console_log, retired_records, run_log
 from ..instances.retired_records import instance_name
-from ..lease import fleet_lease
 from ..protocol import frames
 from ..storage import atomic, guarded_read, identifiers, layout
 from ..supervision import supervisor
@@ -26,10 +25,9 @@ if TYPE_CHECKING:
     from ..storage.fenced_store import FencedStore
 
 
-def retire(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def retire(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Stop one instance and move its record away; what is gone already is fine."""
-    held_lease = fleet_lease.require(request, context)
-    root, owner, key = held_lease.root, request["owner"], layout.safe_component(request["key"])
+    owner, key = request["owner"], layout.safe_component(request["key"])
     directory = root.instance(owner, key)
     existed = os.path.isdir(directory)
     if existed:

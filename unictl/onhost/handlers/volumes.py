@@ -10,7 +10,6 @@ import time
 
 from .. import errors
 from ..instances import claims
-from ..lease import fleet_lease
 from ..protocol import frames
 from ..storage import atomic, guarded_read, layout, locks
 
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
     from ..storage.fenced_store import FencedStore
 
 
-def change_volume(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+def change_volume(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Create (or grow) or delete one volume; both idempotent."""
-    root, owner = fleet_lease.require(request, context).root, request["owner"]
+    owner = request["owner"]
     if request["action"] == "create":
         return _create(root, owner, layout.safe_component(request["name"]), int(request["size"]))
     if request["action"] == "delete":
