@@ -31,7 +31,7 @@ ROWS = {
     "field": Field,
     "live": LiveInstance,
     "located": PlacedInstance,
-    "wished": DesiredInstance,
+    "desired": DesiredInstance,
     "step": Step,
 }
 ROWS |= {"endpoint": Endpoint, "problem": Diagnostic, "place": Place, "port": Port}

@@ -20,7 +20,7 @@ def test_a_complete_apply_names_commit_user_end_and_what_every_service_is_now() 
     made = from_report(plan, Report(done=plan.steps), at=12.5, user="ann@desk", plan_hash="ab", approval="cd")
     assert (made.end, made.user, made.commit, made.replace) == ("complete", "ann@desk", plan.revision.commit, 3)
     assert set(made.services) == {"counter", "front"}
-    assert made.services["front"] == tuple({change.new.wished.fingerprint for change in plan.changes if change.new})
+    assert made.services["front"] == tuple({change.new.desired.fingerprint for change in plan.changes if change.new})
 
 
 def test_what_failed_is_named_and_its_service_has_no_last_good_state() -> None:
@@ -49,7 +49,9 @@ def _failed(plan: Plan, code: str, **more: bool) -> Report:
 
 
 def _fronts(plan: Plan) -> tuple[str, ...]:
-    return tuple({change.new.wished.fingerprint for change in plan.changes if change.new and change.service == "front"})
+    return tuple(
+        {change.new.desired.fingerprint for change in plan.changes if change.new and change.service == "front"}
+    )
 
 
 def test_what_its_gate_found_unhealthy_is_kept_by_service() -> None:

@@ -34,7 +34,7 @@ def converged(story: Story) -> None:
 
 
 def whole(fleet: Fleet, sim: Simulator) -> None:
-    """Every wished instance is there once, and runs; nothing else is; volumes are there once."""
+    """Every desired instance is there once, and runs; nothing else is; volumes are there once."""
     wished = sorted(f"{name}-{n}" for name, each in fleet.services.items() for n in range(each.replicas))
     live = [each for said in sim.hosts.values() for each in said.instances]
     assert sorted(each.name for each in live) == wished
@@ -289,7 +289,7 @@ def a_failed_wave_goes_back(story: Story) -> None:
 def _stands(made: Plan, sim: Simulator, broken: Step, prints: dict[str, str]) -> None:
     assert sim.course is not None
     mixtures = {each.service: each for each in sim.course.service_outcomes()}
-    wished = {c.subject: c.new.wished.fingerprint for c in made.changes if c.new}
+    wished = {c.subject: c.new.desired.fingerprint for c in made.changes if c.new}
     wished |= {c.subject: c.old.fingerprint for c in made.changes if c.action is Action.KEEP and c.old}
     for mixture in mixtures.values():
         assert all(_runs(sim, name) == wished[name] for name in mixture.new), mixture
@@ -389,7 +389,7 @@ def of_a_host_that_falls_silent_nothing_is_claimed(story: Story) -> None:
     assert sim.course is not None
     ended = sim.course
     assert not [each.id for each in ended.steps.values() if each.undo and each.host in sim.deaf]
-    wished = {c.subject: c.new.wished.fingerprint for c in made.changes if c.new}
+    wished = {c.subject: c.new.desired.fingerprint for c in made.changes if c.new}
     wished |= {c.subject: c.old.fingerprint for c in made.changes if c.action is Action.KEEP and c.old}
     for mixture in ended.service_outcomes():
         assert set(mixture.unseen) <= sim.deaf

@@ -19,7 +19,7 @@ MAX_LEDGER_ENTRIES = 500
 def live_state(fleet: Fleet, connect: Connector, fingerprints: DesiredFingerprints | None = None) -> LiveState:
     """What every host of the fleet says of itself.
 
-    ``fingerprints``: instance name -> wished fingerprint, or what works it out while the hosts are being reached.
+    ``fingerprints``: instance name -> desired fingerprint, or what works it out while the hosts are being reached.
     """
     return asyncio.run(_query_live_state(fleet, connect, fingerprints or {}))
 

@@ -28,7 +28,7 @@ these. One that is dead costs no more, and one that is back is as fast as the ot
 
 Connector = Callable[[Host], Awaitable[Connection]]
 DesiredFingerprints = Mapping[str, str] | Callable[[], Mapping[str, str]]
-"""Instance name -> wished fingerprint; or what works that out, which is done while the hosts are being reached."""
+"""Instance name -> desired fingerprint; or what works that out, which is done while the hosts are being reached."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -48,7 +48,7 @@ class HostConnection:
     async def survey(
         self, owner: str, mark: str, fingerprints: Mapping[str, str], former_owner: str = ""
     ) -> dict[str, Any]:
-        """Everything a plan reads; whole specs only of names whose wished fingerprint differs. No lease needed.
+        """Everything a plan reads; whole specs only of names whose desired fingerprint differs. No lease needed.
 
         ``former_owner``: the owner that the fleet was before it was renamed; what is asked from here on means that one
         too.

@@ -123,7 +123,7 @@ def _completed_fingerprints(plan: Plan, report: Report) -> Mapping[str, tuple[st
         if change.service in report.unfinished or change.action in (Action.HELD, Action.UNKNOWN):
             continue
         if change.new:
-            by_service.setdefault(change.service, set()).add(change.new.wished.fingerprint)
+            by_service.setdefault(change.service, set()).add(change.new.desired.fingerprint)
         elif change.action is Action.KEEP and change.old:
             by_service.setdefault(change.service, set()).add(change.old.fingerprint)
     return _sorted_tuples(by_service)
@@ -131,7 +131,7 @@ def _completed_fingerprints(plan: Plan, report: Report) -> Mapping[str, tuple[st
 
 def _unhealthy_fingerprints(plan: Plan, report: Report) -> Mapping[str, tuple[str, ...]]:
     """What a gate found not healthy: what it never came to judge, or is of the way back, says nothing of it."""
-    fingerprints_by_key = {change.new.key: change.new.wished.fingerprint for change in plan.changes if change.new}
+    fingerprints_by_key = {change.new.key: change.new.desired.fingerprint for change in plan.changes if change.new}
     by_service: dict[str, set[str]] = {}
     for step, problem in report.failed:
         if problem.code == GATE_FAILED and not step.undo and step.data["key"] in fingerprints_by_key:

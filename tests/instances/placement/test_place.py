@@ -28,7 +28,7 @@ def placed(declared: Fleet, said: LiveState | None = None, **given: Any) -> Plac
 
 
 def on(declared: Fleet, *hosts: str, **given: Any) -> dict[str, Any]:
-    """The world in which the wished instances run on these hosts, in order."""
+    """The world in which the desired instances run on these hosts, in order."""
     pairs = zip(wished(declared), hosts, strict=False)
     return running(world(declared), *(live(each, host, **given) for each, host in pairs))
 

@@ -34,12 +34,12 @@ class DesiredInstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedInstance:
-    """A wished instance with everything decided: host, launch number, generation, forwards, resolved references.
+    """A desired instance with everything decided: host, launch number, generation, forwards, resolved references.
 
     ``document`` is the launch document the host side takes (``onhost.launch``), without any secret.
     """
 
-    wished: DesiredInstance
+    desired: DesiredInstance
     host: str
     launch: int
     generation: str
@@ -50,7 +50,7 @@ class PlacedInstance:
     @property
     def key(self) -> str:
         """``api-2.7f3c9a1b``."""
-        return f"{self.wished.name}.{self.generation}"
+        return f"{self.desired.name}.{self.generation}"
 
 
 def desired_instances(fleet: Fleet, facts: FleetFacts) -> tuple[DesiredInstance, ...]:

@@ -114,7 +114,7 @@ def _placed_instance(
     resolved = resolve_references(fleet, desired, host, endpoints)
     launch_data = launch_document(fleet, desired, launch, forwards, resolved, facts, commit=commit)
     return PlacedInstance(
-        wished=desired,
+        desired=desired,
         host=host,
         launch=launch,
         generation=generation_id,

@@ -21,7 +21,8 @@ class LiveInstance:
     run, if any, ``why`` what hinders the next. ``proven``: whether it passed its gate; ``checks``: the kinds of check
     that its service had by the last apply that looked; None where that is not known.
     ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant; ``launched`` how it was
-    started ({restart, run} of its launch document). That and the spec come only where its fingerprint is not as wished.
+    started ({restart, run} of its launch document). That and the spec come only where its fingerprint differs from the
+    desired one.
     """
 
     name: str

@@ -112,7 +112,7 @@ class Constraints:
         return is_unchanged and live.state not in _UNUSABLE_STATES and not forced
 
     def _rank(self, desired: DesiredInstance, live: LiveInstance) -> tuple[bool, bool, bool, int, str, str]:
-        """Of several generations, the one to stay with first: wished and proven, then the newest."""
+        """Of several generations, the one to stay with first: desired and proven, then the newest."""
         return (
             live.state in _UNUSABLE_STATES,
             live.fingerprint != desired.fingerprint,

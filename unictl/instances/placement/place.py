@@ -44,7 +44,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """One wished instance with what ties it down."""
+    """One desired instance with what ties it down."""
 
     desired: DesiredInstance
     service: Service

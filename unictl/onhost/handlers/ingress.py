@@ -33,7 +33,7 @@ MAX_CONNECTIONS = 10_000
 """Connections an ingress holds at most; fewer where the host's limit of open files is low."""
 MAX_THREADS = 4
 INTERIM_HASH = "interim"
-"""Stands for the hash while ports are let go of: it is never what is wished, so a killed run is made good."""
+"""Stands for the hash while ports are let go of: it is never what is desired, so a killed run is made good."""
 KILL_TIMEOUT = 2.0
 """Seconds that one told to end by SIGKILL has."""
 HARD_STOP_SECONDS = 1.5

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def survey(root: layout.StoreLayout, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
-    """Everything a plan reads of one host, for one owner. ``full``: instance or service -> fingerprint wished."""
+    """Everything a plan reads of one host, for one owner. ``full``: instance or service -> desired fingerprint."""
     owner = layout.safe_component(request["owner"])
     notes: guarded_read.Notes = []
     live_rows = instance_rows(root, owner, request.get("full") or {}, notes)
@@ -57,7 +57,7 @@ def survey(root: layout.StoreLayout, request: dict[str, Any], context: RequestCo
 def instance_rows(
     root: layout.StoreLayout, owner: str, desired_fingerprints: dict[str, str], notes: guarded_read.Notes | None = None
 ) -> list[dict[str, Any]]:
-    """Short rows of all live records; spec and launch only where the fingerprint is not the wished one."""
+    """Short rows of all live records; spec and launch only where the fingerprint is not the desired one."""
     is_supervised = bool(guarded_read.read_or_note(notes, instance_state.supervisor_alive, root, owner))
     return [instance_row.build_row(root, owner, key, desired_fingerprints, is_supervised) for key in root.keys(owner)]
 

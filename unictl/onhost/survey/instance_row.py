@@ -22,7 +22,7 @@ _MARK_FIELDS = ("protect", "commit", "proven", "checks")
 def build_row(
     root: layout.StoreLayout, owner: str, key: str, desired_fingerprints: dict[str, str], is_supervised: bool
 ) -> dict[str, Any]:
-    """A short one; spec and launch only where the fingerprint is not the wished one.
+    """A short one; spec and launch only where the fingerprint is not the desired one.
 
     ``retention``: its keeper lives.
     """

@@ -23,7 +23,7 @@ LiveByName = Mapping[str, tuple[LiveInstance, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanContext:
-    """``live_by_name`` are by wished name: a renamed instance stands under its new one.
+    """``live_by_name`` are by desired name: a renamed instance stands under its new one.
 
     ``lost_hosts`` hosts are declared dead, and not in ``live_state``; ``returned`` are those of them that answer.
 

@@ -44,7 +44,7 @@ class Scope:
         return ", ".join([" and ".join(parts)] * bool(parts) + [f"without {self.exclude}"] * bool(self.exclude.terms))
 
     def includes_desired(self, desired: DesiredInstance) -> bool:
-        """Whether a wished instance is planned."""
+        """Whether a desired instance is planned."""
         if self.is_whole:
             return True
         instances = self.context.live_by_name.get(desired.name, ())

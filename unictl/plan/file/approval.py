@@ -56,6 +56,6 @@ def unapproved_changes(plan: Plan, approved: Collection[str]) -> tuple[Change, .
 
 def _review_row(change: Change) -> tuple[str, ...]:
     old = change.old.fingerprint if change.old else ""
-    new = change.new.wished.fingerprint if change.new else ""
+    new = change.new.desired.fingerprint if change.new else ""
     host = f"{change.host}>{change.to_host}" if change.action is Action.MOVE else change.to_host or change.host
     return (change.subject, change.action.value, str(change.reason), old, new, host, change.order)

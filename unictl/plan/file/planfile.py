@@ -168,10 +168,10 @@ def _change_json(change: Change) -> dict[str, Any]:
 
 
 def _new_json(new: PlacedInstance) -> dict[str, Any]:
-    desired = _without_defaults(new.wished) | {"ports": [_without_defaults(port) for port in new.wished.ports]}
+    desired = _without_defaults(new.desired) | {"ports": [_without_defaults(port) for port in new.desired.ports]}
     if new.document:
         del desired["spec"]
-    return _without_defaults(new) | {"wished": desired, "document": new.key if new.document else None}
+    return _without_defaults(new) | {"desired": desired, "document": new.key if new.document else None}
 
 
 def _problem_json(problem: Diagnostic) -> dict[str, Any]:
@@ -243,12 +243,12 @@ def _decode_live(plain: Mapping[str, Any]) -> LiveInstance:
 
 def _decode_placed(plain: Mapping[str, Any], documents: Mapping[str, Any]) -> PlacedInstance:
     document = documents[plain["document"]] if plain["document"] else {}
-    spec = document.get("spec", plain["wished"].get("spec"))
-    ports = tuple(Port(**port) for port in plain["wished"]["ports"])
-    desired = DesiredInstance(**_known_fields(DesiredInstance, plain["wished"]) | {"spec": spec, "ports": ports})
+    spec = document.get("spec", plain["desired"].get("spec"))
+    ports = tuple(Port(**port) for port in plain["desired"]["ports"])
+    desired = DesiredInstance(**_known_fields(DesiredInstance, plain["desired"]) | {"spec": spec, "ports": ports})
     return PlacedInstance(
         **_known_fields(PlacedInstance, plain)
-        | {"wished": desired, "document": document, "forwards": tuple(plain["forwards"])}
+        | {"desired": desired, "document": document, "forwards": tuple(plain["forwards"])}
     )
 
 

@@ -28,7 +28,7 @@ def volume_findings(
     for host, survey in context.surveys.items():
         yield from _volumes_on_host(context, host, survey, change_by_volume, retired_keys)
     for item in rollout.handover_conflicts:
-        subject, service = item.new.wished.name, item.new.wished.service
+        subject, service = item.new.desired.name, item.new.desired.service
         text = f"{subject} is to have volume {item.volume}, which {item.holder} on {item.host} gives up only later"
         hint = f"apply once without the volume at {service}, then again with it"
         yield Finding(path=("services", service, "volumes"), code="volume-tangled", summary=text, hint=hint)

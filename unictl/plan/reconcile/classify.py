@@ -9,7 +9,7 @@ from unictl.instances.observed.host_state import LiveInstance
 
 
 class InstanceClass(Enum):
-    """A live instance next to a wished one; the last five need no live instance, or no wish."""
+    """A live instance next to a desired one; the last five need no live or no desired instance."""
 
     UNTAINTED = "untainted"
     UNSUPERVISED = "unsupervised"
@@ -51,7 +51,7 @@ def state_class(live: LiveInstance) -> str:
 
 
 def classify(live: LiveInstance, *, host: str, differs: bool, clean_exit_expected: bool = False) -> InstanceClass:
-    """The class of ``live``: ``host`` is where it is wished, ``differs`` whether it would be launched differently.
+    """The class of ``live``: ``host`` is where it is desired, ``differs`` whether it would be launched differently.
 
     ``clean_exit_expected``: a clean end is what its service is for (a job), or is idleness (started on request).
     """

@@ -30,7 +30,7 @@ RETRYING = "an earlier apply found it not healthy; it is tried again, as asked f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What is to be done about one wished instance.
+    """What is to be done about one desired instance.
 
     ``launch``: the launch number of what is started; 0 where nothing is. ``relaunched`` is the record that is started
     (again), ``adopted`` what runs already and only has to pass its gate. ``other_generations``: other generations,
@@ -128,7 +128,7 @@ def _sort_best_first(instances: tuple[LiveInstance, ...]) -> list[LiveInstance]:
 def _keep_or_check(
     context: PlanContext, desired: DesiredInstance, host: str, best: LiveInstance, classified: ClassifiedInstances
 ) -> Decision:
-    """One of the wished generation is there: kept where it is proven, else it has to pass its gate (again)."""
+    """One of the desired generation is there: kept where it is proven, else it has to pass its gate (again)."""
     other_generations = tuple(live for live, _ in classified if live is not best)
     if (best, InstanceClass.UNPROVEN) not in classified:
         return Decision(
@@ -207,7 +207,7 @@ def _replace_running(
 def _startable_record(
     context: PlanContext, desired: DesiredInstance, host: str, classified: ClassifiedInstances
 ) -> LiveInstance | None:
-    """What was recorded as it is wished, where it is wished, and does not run: it only has to be started."""
+    """What was recorded as it is desired, where it is desired, and does not run: it only has to be started."""
     candidates = (
         (live, instance_class)
         for live, instance_class in classified

@@ -33,14 +33,14 @@ class InstanceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """All works: of wished instances in their order, then of surplus ones by name; and what placement said."""
+    """All works: of desired instances in their order, then of surplus ones by name; and what placement said."""
 
     instance_changes: tuple[InstanceChange, ...]
     placement: Placement
 
 
 def reconcile(context: PlanContext, scope: Scope, *, locating: bool = True) -> Reconciliation:
-    """What differs between live and wished, within ``scope``.
+    """What differs between live and desired, within ``scope``.
 
     Without ``locating`` hosts are chosen and nothing else: no port, no address, so no ``new`` in a change.
     """
@@ -258,7 +258,7 @@ def _adopted_instance(decision: Decision) -> PlacedInstance | None:
     if live is None:
         return None
     return PlacedInstance(
-        wished=decision.desired,
+        desired=decision.desired,
         host=live.host,
         launch=live.launch,
         generation=live.generation,

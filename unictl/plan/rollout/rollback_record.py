@@ -98,20 +98,20 @@ def _is_worthwhile(item: WaveItem, old: LiveInstance) -> bool:
     """Whether taking it back can mean more than to remove the new one: not where old and new are the same, side by
     side, nor where the old one did not serve."""
     assert item.new is not None, item.name
-    return old.fingerprint != item.new.wished.fingerprint or (old in item.stop_first and is_serving(old))
+    return old.fingerprint != item.new.desired.fingerprint or (old in item.stop_first and is_serving(old))
 
 
 def _irreversible_reason(old: LiveInstance, new: PlacedInstance) -> str:
     """Why what ``old`` was cannot come back; empty where it can."""
-    if old.name != new.wished.name:
+    if old.name != new.desired.name:
         return "it has a new name"
-    if old.fingerprint == new.wished.fingerprint:
+    if old.fingerprint == new.desired.fingerprint:
         return "" if new.document else "it is what it was"
     if old.state == "damaged" or not old.launched or not old.spec:
         return "the old launch is not known"
     if not old.proven:
         return "the old one was never healthy"
-    changed_secret = _changed_secret(old.spec.get("secrets", {}), new.wished.spec.get("secrets", {}))
+    changed_secret = _changed_secret(old.spec.get("secrets", {}), new.desired.spec.get("secrets", {}))
     return f"secret {changed_secret} has another version now" if changed_secret else ""
 
 
@@ -125,7 +125,7 @@ def _relaunch_entry(
 ) -> dict[str, Any]:
     new = item.new
     assert new is not None, item.name
-    spec_differs = old.fingerprint != new.wished.fingerprint
+    spec_differs = old.fingerprint != new.desired.fingerprint
     base_document = _previous_document(old) if spec_differs else dict(new.document)
     relaunched = relaunch_document(
         base_document, context.fleet.owner, _unused_launch_number(context, old, new, base_document["fingerprint"])
@@ -171,7 +171,7 @@ def _previous_document(old: LiveInstance) -> dict[str, Any]:
 
 def _unused_launch_number(context: PlanContext, old: LiveInstance, new: PlacedInstance, fingerprint: str) -> int:
     """A launch number that no record of the name has or will have by then."""
-    lives = context.live_by_name.get(new.wished.name, ())
+    lives = context.live_by_name.get(new.desired.name, ())
     number = 1 + max(
         new.launch, old.launch, context.retired_launches.get(old.name, 0), *(live.launch for live in lives)
     )

@@ -183,7 +183,7 @@ class _RolloutPlanner:
         """The end of whoever else holds its volumes and goes in this plan."""
         predecessors = {(live.key, live.host) for live in item.stop_first}
         release_ids: list[str] = []
-        for volume in placed.wished.volumes.values():
+        for volume in placed.desired.volumes.values():
             for key, host in self.holders_by_volume.get(volume, ()):
                 if (key, host) in predecessors:
                     continue

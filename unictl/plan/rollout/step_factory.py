@@ -41,7 +41,7 @@ def add_prerequisites(
     """What must lie on the host before ``placed`` is launched there: images it lacks, volumes that nobody has."""
     run = placed.document.get("run", {})
     missing_digests = [digest for digest in run.get("images", ()) if digest not in context.surveys[placed.host].images]
-    missing_volumes = sorted(name for name in placed.wished.volumes.values() if name not in context.volume_hosts)
+    missing_volumes = sorted(name for name in placed.desired.volumes.values() if name not in context.volume_hosts)
     return (
         *(
             builder.add(stage_step(files, placed.host, digest, _similar_images(context, placed, run)))
@@ -55,7 +55,7 @@ def _similar_images(context: PlanContext, placed: PlacedInstance, run: Mapping[s
     """Images on the host that a new one may resemble: those its service runs from there now."""
     survey = context.surveys[placed.host]
     running_digests = {
-        digest for live in survey.instances if live.service == placed.wished.service for digest in live.images
+        digest for live in survey.instances if live.service == placed.desired.service for digest in live.images
     }
     return sorted((running_digests & survey.images) - set(run.get("images", ())))
 
@@ -71,7 +71,7 @@ def stage_step(files: Mapping[str, ImageFile], host: str, digest: str, similar: 
 
 
 def _add_volume(builder: StepBuilder, context: PlanContext, placed: PlacedInstance, name: str) -> str:
-    data = {"volume": name, "size": volume_size(context, placed.wished.service, name)}
+    data = {"volume": name, "size": volume_size(context, placed.desired.service, name)}
     subject = f"volume:{name}"
     return builder.add(
         make_step(
@@ -81,7 +81,7 @@ def _add_volume(builder: StepBuilder, context: PlanContext, placed: PlacedInstan
             (),
             data,
             subject=subject,
-            service=placed.wished.service,
+            service=placed.desired.service,
         )
     )
 
@@ -118,7 +118,7 @@ def add_health_gate(
 def _instance_step(
     step_id: str, kind: StepKind, placed: PlacedInstance, wave: int, needs: Iterable[str], data: Mapping[str, Any]
 ) -> Any:
-    service = placed.wished.service
+    service = placed.desired.service
     return make_step(step_id, kind, placed.host, needs, data, subject=placed.key, service=service, wave=wave)
 
 

@@ -83,7 +83,7 @@ def removals(instance_changes: Iterable[InstanceChange]) -> tuple[WaveItem, ...]
 def _wave_item(instance_change: InstanceChange, placed: PlacedInstance) -> WaveItem:
     change = instance_change.change
     predecessors = (*((change.old,) if change.old else ()), *_destroyed_instances(instance_change.other_generations))
-    volumes = set(placed.wished.volumes.values())
+    volumes = set(placed.desired.volumes.values())
     is_stop_first = change.order == "stop-first"
     stop_first = tuple(live for live in predecessors if is_stop_first or _is_down(live) or volumes & set(live.volumes))
     stop_after = tuple(live for live in predecessors if live not in stop_first)

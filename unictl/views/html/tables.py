@@ -75,7 +75,7 @@ def capacity_section(plan: Plan) -> Html:
     stops: defaultdict[str, list[int]] = defaultdict(list)
     for change in plan.changes:
         if change.new and change.action in (Action.CREATE, Action.REPLACE, Action.MOVE):
-            starts[change.new.host].append(change.new.wished.memory + change.new.wished.overhead)
+            starts[change.new.host].append(change.new.desired.memory + change.new.desired.overhead)
         if change.old and change.action in (Action.DESTROY, Action.REPLACE, Action.MOVE):
             stops[change.old.host].append(change.old.memory + change.old.overhead)
     lines = [
