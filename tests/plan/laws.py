@@ -295,11 +295,11 @@ def _stands(made: Plan, sim: Simulator, broken: Step, prints: dict[str, str]) ->
         assert all(_runs(sim, name) == wished[name] for name in mixture.new), mixture
         assert all(_runs(sim, name) == prints[name] for name in mixture.old if name in prints), mixture
         assert not any(_runs(sim, name) for name in mixture.down), mixture
-    waves = [row for row in made.waves if row["service"] == broken.service]
-    names = {name for row in waves for name in row["instances"]}
+    waves = [row for row in made.waves if row.service == broken.service]
+    names = {name for row in waves for name in row.instances}
     for name in names:
         assert len({live.key for live in sim.lives(name) if live.proven and is_running(live)}) <= 1, name
-    bound = any(row["undo"]["stays"] or not row["undo"]["revert"] for row in waves)
+    bound = any(row.rollback.irreversible or not row.rollback.reverts_after_later_failure for row in waves)
     kept = any(c.service == broken.service and c.action is Action.KEEP for c in made.changes)
     if broken.service in mixtures and not bound and not kept:
         assert not mixtures[broken.service].is_mixed, mixtures[broken.service]

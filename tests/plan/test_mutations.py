@@ -141,8 +141,8 @@ def test_new_ones_of_a_failed_wave_that_stay_break_the_way_back(monkeypatch: pyt
 def test_the_new_leaving_before_the_old_is_back_breaks_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     def hasty(self: Any, wave: Any) -> None:
         new = wave.new_hosts()
-        rows = [row for row in wave.record["undo"]["back"] if row["differs"]]
-        self._remove_generations(wave, {row["new"]: new[row["new"]] for row in rows})
+        rows = wave.record.rollback.reverted
+        self._remove_generations(wave, {row.new_key: new[row.new_key] for row in rows})
         self._relaunch(wave, rows)
 
     caught(

@@ -7,7 +7,9 @@ from unictl.diagnostics.diagnostic import Diagnostic, Severity
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import Endpoint, Plan
 from unictl.plan.model.revision import Revision
+from unictl.plan.model.rollback import RollbackRecord
 from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.wave import WaveRecord
 
 OLD, NEW = "sha256:" + "a1b2c3d4" * 8, "sha256:" + "d4e5f6a7" * 8
 IMAGE = Field(path="image.kernel", old=OLD, new=NEW)
@@ -120,6 +122,14 @@ def others() -> tuple[Change, ...]:
         ),
         Change(action=Action.HELD, subject="job-0", service="job", host="hv1", reason="held_because_volume_on_hv1"),
     )
+
+
+def wave(service: str, instances: tuple[str, ...] = (), summary: str = "", **more: Any) -> WaveRecord:
+    """A wave that nothing but its new generations takes back."""
+    rollback = RollbackRecord(
+        old_servers={}, remove=(), additions=(), already_present=(), relaunch=(), irreversible={}, summary=summary
+    )
+    return WaveRecord(service=service, number=1, instances=instances, rollback=rollback, **more)
 
 
 def plan(changes: Iterable[Change] = (), **more: Any) -> Plan:

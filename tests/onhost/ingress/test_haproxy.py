@@ -27,7 +27,8 @@ from unictl.onhost.platform import privileges, processes
 from unictl.onhost.storage import atomic, guarded_read, layout
 from unictl.onhost.supervision import daemon_client
 from unictl.plan.ingress.config_diff import parse_facts
-from unictl.plan.ingress.haproxy_config import Listener, Server, config_digest, render
+from unictl.plan.ingress.haproxy_config import config_digest, render
+from unictl.plan.model.ingress import Listener, Server
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="needs HAProxy")
 

@@ -182,3 +182,11 @@ def test_the_approval_hash_moves_with_what_is_done_and_with_overrides() -> None:
 
 def test_what_is_kept_needs_no_approval() -> None:
     assert reviewed_rows(cases.CASES["converged_fleet_keeps_everything"]()) == ()
+
+
+def test_the_waves_and_their_rollback_come_back_as_records() -> None:
+    made = cases.hello_again()
+    waves = planfile.load(planfile.dump(made)).waves
+    assert waves == made.waves
+    assert any(wave.rollback.reverted for wave in waves)
+    assert all(isinstance(instance.servers, dict) for wave in waves for instance in wave.rollback.relaunch)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from unictl.fleet.model import Probe
-from unictl.plan.ingress.haproxy_config import Listener, Server, config_digest, ingress_check, proxy_mode, render
+from unictl.plan.ingress.haproxy_config import config_digest, ingress_check, proxy_mode, render
+from unictl.plan.model.ingress import Listener, Server
 
 OWNER = "shop@staging-5f0c2a"
 HTTP = Probe(kind="http", path="/healthz", interval=500, timeout=2000)

@@ -4,8 +4,8 @@ from tests.plan.builders import HTTP, empty, endpoints, fleet, plan, published, 
 from tests.plan.simulator import simulate
 from unictl.fleet.model import Port, Probe
 from unictl.plan.ingress import members
-from unictl.plan.ingress.haproxy_config import Listener
 from unictl.plan.ingress.members import Member, ServiceMembers
+from unictl.plan.model.ingress import Listener
 from unictl.plan.model.step import StepKind
 
 

@@ -11,7 +11,7 @@ from unictl.plan.model.step import StepKind
 
 
 def _sizes(made: Plan) -> list[int]:
-    return [len(wave["instances"]) for wave in made.waves]
+    return [len(wave.instances) for wave in made.waves]
 
 
 def _rolled(replicas: int, **update: object) -> Plan:
@@ -47,37 +47,33 @@ def test_a_first_create_is_one_wave_whatever_the_update_says() -> None:
 
 
 def test_a_wave_says_what_takes_it_back_and_in_one_line_for_people() -> None:
-    first = _rolled(2, order=Order.STOP_FIRST).waves[0]["undo"]
-    (row,) = first["back"]
-    assert first["remove"] == [row["new"]]
-    assert row["stop"]
-    assert {row["old"], row["new"], row["key"]} == {f"api-0.{key.partition('.')[2]}" for key in _keys(row)}
-    assert len({row["old"], row["new"], row["key"]}) == 3
-    assert row["document"]["launch"] == 3
-    line = f"wave 1 of api: api-0 goes back to what {row['old']} is, launched anew once the new one has gone"
-    assert first["line"] == line
-
-
-def _keys(row: dict[str, object]) -> list[str]:
-    return [str(row[name]) for name in ("old", "new", "key")]
+    first = _rolled(2, order=Order.STOP_FIRST).waves[0].rollback
+    (row,) = first.relaunch
+    keys = {row.old_key, row.new_key, row.key}
+    assert first.remove == (row.new_key,)
+    assert row.stops_first
+    assert {key.partition(".")[0] for key in keys} == {"api-0"} and len(keys) == 3
+    assert row.document["launch"] == 3
+    line = f"wave 1 of api: api-0 goes back to what {row.old_key} is, launched anew once the new one has gone"
+    assert first.summary == line
 
 
 def test_what_comes_back_is_launched_as_it_was_and_names_its_own_generation_only() -> None:
-    (row,) = _rolled(1).waves[0]["undo"]["back"]
-    document = row["document"]
+    (row,) = _rolled(1).waves[0].rollback.relaunch
+    document = row.document
     text = repr(document["run"])
-    assert row["key"] in document["run"]["argv"]
-    assert row["old"].partition(".")[2] not in text
+    assert row.key in document["run"]["argv"]
+    assert row.old_key.partition(".")[2] not in text
     assert document["generation"] in document["run"]["config"]
     assert "--new" not in text
-    assert row["proof"]["key"] == row["key"]
-    assert row["proof"]["probes"][0]["port"] == document["run"]["forwards"][0]["host"]
+    assert row.health_gate["key"] == row.key
+    assert row.health_gate["probes"][0]["port"] == document["run"]["forwards"][0]["host"]
 
 
 def test_a_wave_that_is_not_to_go_back_says_so() -> None:
-    undo = _rolled(1, auto_revert=False).waves[0]["undo"]
-    assert not undo["revert"]
-    assert "auto_revert is false" in undo["line"]
+    undo = _rolled(1, auto_revert=False).waves[0].rollback
+    assert not undo.reverts_after_later_failure
+    assert "auto_revert is false" in undo.summary
 
 
 def test_every_probe_is_asked_at_its_forward_for_as_long_as_the_longest_wants() -> None:

@@ -106,7 +106,7 @@ def test_nothing_that_a_fleet_file_holds_becomes_markup() -> None:
         silent={CANARY: CANARY},
         partial=CANARY,
         steps=(replace(samples.STEP, subject=f"{CANARY}.x", service=CANARY, host=CANARY, id=CANARY),),
-        waves=({"service": CANARY, "wave": 1, "instances": [CANARY], "canary": True, "undo": {"line": CANARY}},),
+        waves=(samples.wave(CANARY, (CANARY,), CANARY, is_canary=True),),
         endpoints=(Endpoint(kind="endpoint", service=CANARY, port=CANARY, address=CANARY, number=1, hosts=(CANARY,)),),
         facts={"places": {CANARY: CANARY}},
     )
@@ -136,7 +136,7 @@ def test_every_wave_says_what_takes_it_back() -> None:
     made = cases.hello_again()
     text = Reader(page.render(made)).text
     for wave in made.waves:
-        assert f"If it fails: {wave['undo']['line']}." in text
+        assert f"If it fails: {wave.rollback.summary}." in text
 
 
 def test_memory_is_counted_by_host() -> None:

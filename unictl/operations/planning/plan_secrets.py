@@ -16,9 +16,7 @@ from unictl.secrets.secret_values import SecretValues, read_secrets
 def read_plan_secrets(plan: Plan, environment: Mapping[str, str]) -> SecretValues:
     """Every secret that something new is to be told, on the way forth or back."""
     needed_names = {name for step in plan.steps if step.kind is StepKind.LAUNCH for name in step.data["secrets"]}
-    needed_names |= {
-        name for wave in plan.waves for instance_row in wave["undo"]["back"] for name in instance_row["secrets"]
-    }
+    needed_names |= {name for wave in plan.waves for instance in wave.rollback.relaunch for name in instance.secrets}
     declared_secrets: Mapping[str, Mapping[str, str]] = plan.facts.get("secrets", {})
     needed_secrets = {
         name: Secret(name=name, env=declared_secrets[name]["env"], file=declared_secrets[name]["file"])

@@ -25,6 +25,7 @@ from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import FORMAT_VERSION, Endpoint, Plan
 from unictl.plan.model.revision import Revision
 from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.wave import WaveRecord
 
 _HASHED_FIELDS = ({each.name for each in fields(Plan)} | {"servers", "remembered"}) - {"facts", "tightest", "warnings"}
 _MAJOR, _MINOR = (int(part) for part in FORMAT_VERSION.split("."))
@@ -84,6 +85,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "remembered": remembered,
         "membership": {host: servers.pack(services) for host, services in plan.membership.items()},
         "servers": servers.servers,
+        "waves": [wave.to_json() for wave in plan.waves],
         "endpoints": [asdict(endpoint) for endpoint in plan.endpoints],
         "refusals": [_problem_json(problem) for problem in plan.refusals],
         "warnings": [_problem_json(problem) for problem in plan.warnings],
@@ -193,7 +195,7 @@ def _decode_plan(plain: Mapping[str, Any]) -> Plan:
             "endpoints": tuple(Endpoint(**entry | {"hosts": tuple(entry["hosts"])}) for entry in plain["endpoints"]),
             "secrets": tuple(plain["secrets"]),
             "overrides": tuple(plain.get("overrides", ())),
-            "waves": tuple(plain["waves"]),
+            "waves": tuple(WaveRecord.from_json(entry) for entry in plain["waves"]),
             "tightest": {host: _decode_headroom(entry) for host, entry in plain.get("tightest", {}).items()},
             "refusals": tuple(_decode_problem(entry) for entry in plain["refusals"]),
             "warnings": tuple(_decode_problem(entry) for entry in plain["warnings"]),

@@ -7,13 +7,13 @@ configuration with HAProxy; this module decides which values may appear in it.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 from urllib.parse import quote
 
 from unictl.fleet.model import Probe
 from unictl.fleet.quantities import format_duration
+from unictl.plan.model.ingress import Listener, Server
 
 MAX_CONFIG_BYTES = 15 << 20
 """Bytes of text that a host can be told in one request."""
@@ -55,32 +55,6 @@ _TCP_OPTIONS = """\
     timeout client 1h
     timeout server 1h
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """One healthy instance: ``name`` is its key. ``check_port`` where its check asks another port than ``port``."""
-
-    name: str
-    address: str
-    port: int
-    check_port: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """An address that leads to a service's port: an endpoint (``bind`` 127.0.0.1) or a published port (``*``).
-
-    ``servers`` may be empty: it still listens, and answers 503 in mode http. ``drain`` is in ms.
-    """
-
-    name: str
-    bind: str
-    port: int
-    servers: tuple[Server, ...] = ()
-    mode: Literal["http", "tcp"] = "tcp"
-    check: Probe | None = None
-    drain: int = 10_000
 
 
 def ingress_check(health: Iterable[Probe]) -> Probe | None:

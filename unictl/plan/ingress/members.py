@@ -14,7 +14,7 @@ from unictl.fleet.model import Fleet, Port, Probe, Service
 from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.ingress import haproxy_config
-from unictl.plan.ingress.haproxy_config import Listener, Server
+from unictl.plan.model.ingress import Listener, Server
 
 LOOPBACK = "127.0.0.1"
 _WILDCARD_ADDRESSES = (None, "", "0.0.0.0")
@@ -102,12 +102,10 @@ class ServiceMembers:
         templates = self._orphaned_listeners() if self._is_orphaned else self._templates
         return [{**template, "servers": self._servers_on_port(port)} for port, template in templates]
 
-    def servers_by_listener(self, member: Member) -> dict[str, Mapping[str, Any]]:
+    def servers_by_listener(self, member: Member) -> dict[str, Server]:
         """How a member stands in the listeners of its ports: listener -> server."""
         ports = {template["name"]: port for port, template in self._templates}
-        return {
-            name: _server_json(member, port, self._checked_port) for name, port in ports.items() if port in member.ports
-        }
+        return {name: _server(member, port, self._checked_port) for name, port in ports.items() if port in member.ports}
 
     def _servers_on_port(self, port: str) -> list[dict[str, Any]]:
         return [
@@ -119,9 +117,8 @@ class ServiceMembers:
     def _cached_server(self, member_id: MemberId, port: str) -> dict[str, Any]:
         server = self._server_cache.get((member_id, port))
         if server is None:
-            server = self._server_cache[member_id, port] = _server_json(
-                self._members[member_id], port, self._checked_port
-            )
+            server = _server(self._members[member_id], port, self._checked_port).to_json()
+            self._server_cache[member_id, port] = server
         return server
 
     def _orphaned_listeners(self) -> list[tuple[str, dict[str, Any]]]:
@@ -224,11 +221,12 @@ def decode_listener(listener: Mapping[str, Any]) -> Listener:
     )
 
 
-def _server_json(member: Member, port: str, checked_port: str) -> dict[str, Any]:
+def _server(member: Member, port: str, checked_port: str) -> Server:
     address, number = member.ports[port]
     _, check_number = member.ports.get(checked_port, ("", 0))
-    server = {"name": member.key, "address": address, "port": number}
-    return {**server, "check_port": check_number} if check_number and check_number != number else server
+    return Server(
+        name=member.key, address=address, port=number, check_port=0 if check_number == number else check_number
+    )
 
 
 def _probe_json(check: Probe | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from unictl.diagnostics.diagnostic import Problems, errors
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.revision import Revision
 from unictl.plan.model.step import Step
+from unictl.plan.model.wave import WaveRecord
 
 FORMAT_VERSION = "1.2"
 
@@ -72,7 +73,7 @@ class Plan:
     partial: str = ""
     destroys_all: bool = False
     overrides: tuple[str, ...] = ()
-    waves: tuple[Mapping[str, Any], ...] = ()
+    waves: tuple[WaveRecord, ...] = ()
     tightest: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -11,19 +11,20 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from unictl.plan.model.rollback import RollbackInstance, ServerByListener
 from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.wave import WaveRecord
 from unictl.plan.rollout.builder import StepBuilder, StepIds
 from unictl.plan.rollout.step_factory import STOP_GRACE_MS
 
 _INGRESS_KINDS = (StepKind.JOIN, StepKind.LEAVE)
-Record = Mapping[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
 class WaveProgress:
-    """One wave as far as it came: its row in the plan, its steps, and which of these had begun or ended well."""
+    """How far one wave came: its record in the plan, its steps, and which of these had begun or ended well."""
 
-    record: Record
+    record: WaveRecord
     steps: list[Step] = field(default_factory=list)
     started: Container[str]
     succeeded: Container[str]
@@ -77,10 +78,10 @@ def instance_key(step: Step) -> str:
 
 
 def waves_in_reverse(
-    waves: Iterable[Record], steps: Iterable[Step], begun: Container[str], done: Container[str]
+    waves: Iterable[WaveRecord], steps: Iterable[Step], begun: Container[str], done: Container[str]
 ) -> list[WaveProgress]:
     """The waves of one service, the last one first."""
-    by_number = {int(record["wave"]): WaveProgress(record=record, started=begun, succeeded=done) for record in waves}
+    by_number = {record.number: WaveProgress(record=record, started=begun, succeeded=done) for record in waves}
     for step in steps:
         if step.wave in by_number and step.kind is not StepKind.BARRIER and not step.undo:
             by_number[step.wave].steps.append(step)
@@ -97,12 +98,12 @@ def rollback_steps(
     """
     is_partial, unreachable_hosts = unreachable_hosts is not None, unreachable_hosts or frozenset()
     builder = _RollbackBuilder([host for host in ingresses if host not in unreachable_hosts], unreachable_hosts)
-    has_reverts = any(entry["differs"] for wave in waves for entry in wave.record["undo"]["back"])
+    has_reverts = any(wave.record.rollback.reverted for wave in waves)
     for wave in (wave for wave in waves if wave.was_started):
         if not wave.is_complete:
             if not (is_partial and wave.has_started(StepKind.JOIN)):
                 builder.undo_failed_wave(wave)
-        elif wave.record["undo"]["revert"] and has_reverts and not is_partial:
+        elif wave.record.rollback.reverts_after_later_failure and has_reverts and not is_partial:
             builder.undo_completed_wave(wave)
     return builder.builder.steps()
 
@@ -120,12 +121,16 @@ class _RollbackBuilder:
     def undo_failed_wave(self, wave: WaveProgress) -> None:
         """The wave that failed: who left an ingress already is back there, its new ones go, and what had to go before
         them is launched anew."""
-        record, new_hosts = wave.record["undo"], wave.new_hosts()
+        record, new_hosts = wave.record.rollback, wave.new_hosts()
         if wave.has_started(StepKind.LEAVE):
             self._join_ingresses(
-                wave, [entry for key, entry in record["servers"].items() if not wave.is_retiring(key)], self.last_ids
+                wave,
+                [servers for key, servers in record.old_servers.items() if not wave.is_retiring(key)],
+                self.last_ids,
             )
-        uncovered = {_instance_name(key) for key in wave.retired_keys() if wave.is_retiring(key)} & set(record["stays"])
+        uncovered = {_instance_name(key) for key in wave.retired_keys() if wave.is_retiring(key)} & set(
+            record.irreversible
+        )
         proven_keys = {key for key in new_hosts if _instance_name(key) in uncovered and wave.has_passed_gate(key)}
         new_hosts = {
             key: host
@@ -134,50 +139,52 @@ class _RollbackBuilder:
         }
         # What an earlier apply launched may be behind an ingress already, whatever is known of it.
         self._remove_generations(
-            wave, new_hosts, joined=wave.has_started(StepKind.JOIN) or bool(set(new_hosts) & set(record["found"]))
+            wave,
+            new_hosts,
+            joined=wave.has_started(StepKind.JOIN) or bool(set(new_hosts) & set(record.already_present)),
         )
         relaunches = [
-            entry
-            for entry in record["back"]
-            if wave.is_retiring(entry["old"]) and entry["host"] not in self.unreachable_hosts
+            instance
+            for instance in record.relaunch
+            if wave.is_retiring(instance.old_key) and instance.host not in self.unreachable_hosts
         ]
-        for batch in _chunks(relaunches, int(record["down"])):
+        for batch in _chunks(relaunches, record.max_down):
             self._relaunch(wave, batch)
 
     def undo_completed_wave(self, wave: WaveProgress) -> None:
         """A wave that was done: who was something else becomes that again; who was nothing goes."""
-        record, new_hosts = wave.record["undo"], wave.new_hosts()
-        reverts = [entry for entry in record["back"] if entry["differs"]]
-        create_first = [entry for entry in reverts if not entry["stop"]]
-        for batch in _chunks(create_first, int(record["beside"])):
+        record, new_hosts = wave.record.rollback, wave.new_hosts()
+        create_first = [instance for instance in record.reverted if not instance.stops_first]
+        stop_first = [instance for instance in record.reverted if instance.stops_first]
+        for batch in _chunks(create_first, record.max_beside):
             self._relaunch(wave, batch)
-            self._remove_generations(wave, {entry["new"]: new_hosts[entry["new"]] for entry in batch})
-        for batch in _chunks([entry for entry in reverts if entry["stop"]], int(record["down"])):
-            self._remove_generations(wave, {entry["new"]: new_hosts[entry["new"]] for entry in batch})
+            self._remove_generations(wave, {instance.new_key: new_hosts[instance.new_key] for instance in batch})
+        for batch in _chunks(stop_first, record.max_down):
+            self._remove_generations(wave, {instance.new_key: new_hosts[instance.new_key] for instance in batch})
             self._relaunch(wave, batch)
-        self._remove_generations(wave, {key: new_hosts[key] for key in record["fresh"] if key in new_hosts})
+        self._remove_generations(wave, {key: new_hosts[key] for key in record.additions if key in new_hosts})
 
-    def _relaunch(self, wave: WaveProgress, entries: Sequence[Record]) -> None:
+    def _relaunch(self, wave: WaveProgress, instances: Sequence[RollbackInstance]) -> None:
         """Launch what was, prove it, put it behind every ingress."""
         gate_ids = []
-        for entry in entries:
-            data = {"document": entry["document"], "secrets": entry["secrets"]}
+        for instance in instances:
+            data = {"document": instance.document, "secrets": list(instance.secrets)}
             launch_id = self._add_step(
-                wave, f"launch:{entry['key']}", StepKind.LAUNCH, entry["host"], self.last_ids, data, entry["key"]
+                wave, f"launch:{instance.key}", StepKind.LAUNCH, instance.host, self.last_ids, data, instance.key
             )
             gate_ids.append(
                 self._add_step(
                     wave,
-                    f"prove:{entry['key']}",
+                    f"prove:{instance.key}",
                     StepKind.PROVE,
-                    entry["host"],
+                    instance.host,
                     (launch_id,),
-                    entry["proof"],
-                    entry["key"],
+                    instance.health_gate,
+                    instance.key,
                 )
             )
         ready_ids = self._add_barrier(gate_ids)
-        self._join_ingresses(wave, [entry["servers"] for entry in entries], ready_ids)
+        self._join_ingresses(wave, [instance.servers for instance in instances], ready_ids)
 
     def _remove_generations(self, wave: WaveProgress, keys: Mapping[str, str], *, joined: bool = True) -> None:
         """Out of every ingress, then down."""
@@ -188,7 +195,7 @@ class _RollbackBuilder:
             self._write_ingresses(
                 wave,
                 StepKind.LEAVE,
-                {"swap": {wave.record["service"]: swap}, "drain": wave.record["drain"]},
+                {"swap": {wave.record.service: swap}, "drain": wave.record.drain},
                 self.last_ids,
             )
         data = {"grace": STOP_GRACE_MS, "keep": 5}
@@ -198,19 +205,19 @@ class _RollbackBuilder:
         ]
         self.last_ids = self._add_barrier(retire_ids)
 
-    def _join_ingresses(self, wave: WaveProgress, servers: Iterable[Mapping[str, Any]], needs: StepIds) -> None:
+    def _join_ingresses(self, wave: WaveProgress, servers: Iterable[ServerByListener], needs: StepIds) -> None:
         servers_by_listener: defaultdict[str, list[Any]] = defaultdict(list)
-        for server_entry in servers:
-            for listener, server in server_entry.items():
-                servers_by_listener[listener].append(server)
+        for instance_servers in servers:
+            for listener, server in instance_servers.items():
+                servers_by_listener[listener].append(server.to_json())
         self.last_ids = needs
         if servers_by_listener:
             swap = {"in": dict(servers_by_listener), "out": []}
-            self._write_ingresses(wave, StepKind.JOIN, {"swap": {wave.record["service"]: swap}}, needs)
+            self._write_ingresses(wave, StepKind.JOIN, {"swap": {wave.record.service: swap}}, needs)
 
-    def _write_ingresses(self, wave: WaveProgress, kind: StepKind, data: Record, needs: StepIds) -> None:
+    def _write_ingresses(self, wave: WaveProgress, kind: StepKind, data: Mapping[str, Any], needs: StepIds) -> None:
         """One ingress step a host; nothing where the service is behind none."""
-        service = wave.record["service"]
+        service = wave.record.service
         self.counter += 1
         step_ids = [
             self._add_step(wave, f"{kind.value}:{host}:{service}:{self.counter}", kind, host, needs, data, service)
@@ -219,7 +226,14 @@ class _RollbackBuilder:
         self.last_ids = self._add_barrier(step_ids) if step_ids else needs
 
     def _add_step(
-        self, wave: WaveProgress, step_id: str, kind: StepKind, host: str, needs: StepIds, data: Record, subject: str
+        self,
+        wave: WaveProgress,
+        step_id: str,
+        kind: StepKind,
+        host: str,
+        needs: StepIds,
+        data: Mapping[str, Any],
+        subject: str,
     ) -> str:
         record = wave.record
         return self.builder.add(
@@ -228,8 +242,8 @@ class _RollbackBuilder:
                 kind=kind,
                 host=host,
                 subject=subject,
-                service=record["service"],
-                wave=record["wave"],
+                service=record.service,
+                wave=record.number,
                 undo=True,
                 data=data,
                 needs=needs,
@@ -249,5 +263,5 @@ def _instance_name(key: str) -> str:
     return key.partition(".")[0]
 
 
-def _chunks(entries: Sequence[Record], size: int) -> list[Sequence[Record]]:
-    return [entries[start : start + size] for start in range(0, len(entries), max(1, size))]
+def _chunks(instances: Sequence[RollbackInstance], size: int) -> list[Sequence[RollbackInstance]]:
+    return [instances[start : start + size] for start in range(0, len(instances), max(1, size))]

@@ -133,7 +133,7 @@ class RolloutTracker:
 
     def service_outcomes(self) -> tuple[ServiceOutcome, ...]:
         """How it stands with every service of which a step failed or never began; nothing where all is done."""
-        services = {record["service"]: None for record in self.plan.waves}
+        services = dict.fromkeys(record.service for record in self.plan.waves)
         is_complete = {name: all(wave.is_complete for wave in self._wave_progress(name)) for name in services}
         outcomes = [self._service_outcome(name) for name in services if not is_complete[name]]
         return tuple(
@@ -145,12 +145,12 @@ class RolloutTracker:
 
     def _inconsistent_services(self, service: str, is_complete: Mapping[str, bool]) -> set[str]:
         """The services that are done, differ from before, and have to do with one that is as before."""
-        pairs = {(record["service"], related) for record in self.plan.waves for related in record["with"]}
+        pairs = {(record.service, related) for record in self.plan.waves for related in record.related_services}
         related = {second if first == service else first for first, second in pairs if service in (first, second)}
         return {name for name in related if is_complete.get(name) and self._spec_differs(name)}
 
     def _spec_differs(self, service: str) -> bool:
-        return any(entry["differs"] for wave in self._wave_progress(service) for entry in wave.record["undo"]["back"])
+        return any(wave.record.rollback.reverted for wave in self._wave_progress(service))
 
     def _service_outcome(self, service: str) -> ServiceOutcome:
         changes = [change for change in self.plan.changes if change.service == service]
@@ -159,23 +159,29 @@ class RolloutTracker:
         previous: set[str] = set()
         down: set[str] = set()
         for wave in self._wave_progress(service):
-            record = wave.record["undo"]
+            record = wave.record.rollback
             new_hosts = {
                 key: host for key, host in wave.new_hosts().items() if f"back:retire:{key}" not in self.succeeded
             }
             present = {key.partition(".")[0]: host for key, host in new_hosts.items()}
             hosts_by_name |= present
             updated |= present.keys()
-            for entry in record["back"]:
-                has_previous = f"back:prove:{entry['key']}" in self.succeeded or not wave.is_retiring(entry["old"])
-                if entry["name"] not in present:
-                    (down if not has_previous else previous if entry["differs"] else updated).add(entry["name"])
+            for instance in record.relaunch:
+                if instance.name in present:
+                    continue
+                has_previous = f"back:prove:{instance.key}" in self.succeeded or not wave.is_retiring(instance.old_key)
+                if not has_previous:
+                    down.add(instance.name)
+                elif instance.spec_differs:
+                    previous.add(instance.name)
+                else:  # The same specification under another generation: as planned.
+                    updated.add(instance.name)
             stopped = {
                 step.data["key"].partition(".")[0]
                 for step in wave.steps
                 if step.kind is StepKind.RETIRE and step.id in self.started
             }
-            for name in record["stays"]:
+            for name in record.irreversible:
                 if name not in present:
                     (down if name in stopped else previous).add(name)
         updated |= (
@@ -194,7 +200,7 @@ class RolloutTracker:
         )
 
     def _wave_progress(self, service: str) -> list[WaveProgress]:
-        records = [record for record in self.plan.waves if record["service"] == service]
+        records = [record for record in self.plan.waves if record.service == service]
         return waves_in_reverse(records, self._steps_by_service[service], self.started, self.succeeded)
 
     def _ingress_hosts(self, service: str) -> tuple[str, ...]:

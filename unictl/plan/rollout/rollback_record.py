@@ -5,7 +5,8 @@ which are free once that is gone. It needs no more capacity than the rollout: th
 old, here the old runs beside the new, never more of them at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from unictl.fleet.model import Service
@@ -18,6 +19,8 @@ from unictl.instances.launch.document import relaunch_document
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import ServiceMembers, member
+from unictl.plan.model.rollback import RollbackInstance, RollbackRecord
+from unictl.plan.model.wave import WaveRecord
 from unictl.plan.reconcile.classify import is_serving
 from unictl.plan.rollout.waves import Wave, WaveItem, max_unavailable
 
@@ -28,59 +31,85 @@ def build_wave_record(
     wave: Wave,
     members: ServiceMembers,
     predecessors: Mapping[str, LiveInstance],
-) -> Any:
-    """A wave for the plan: who is in it, and what takes it back. ``predecessors``: who each of them replaces.
+) -> WaveRecord:
+    """A wave for the plan: the instances in it, and what takes it back.
 
-    Of ``rollback_record``: ``revert``, whether it goes back where a later one fails; ``servers``, how the old ones
-    stand behind an ingress; ``remove``, the new generations; ``fresh_keys``, those of them in whose place nothing was,
-    ``found`` those that are there already; ``relaunches``, what is launched anew; ``irreversible``: who is new for good
-    once it is done, and why; ``down`` and ``beside``, how many are replaced at once; ``line``, all of it for people.
+    ``predecessors``: instance name -> the live instance that it replaces.
     """
-    relaunches: list[dict[str, Any]] = []
-    irreversible: dict[str, str] = {}
-    fresh_keys = [
-        item.new.key for item in wave.items if item.new and item.name not in predecessors and service.kind != "job"
-    ]
-    # A job is not run again because something after it failed: what it did is done.
-    for item in wave.items if service.kind != "job" else ():
-        old = predecessors.get(item.name)
-        if old is not None and item.new is not None:
-            reason = _irreversible_reason(old, item.new)
-            if reason:
-                irreversible[item.name] = reason
-            elif _is_worthwhile(item, old):
-                relaunches.append(_relaunch_entry(context, service, members, item, old))
-    record = {
-        "revert": service.update.auto_revert,
-        "servers": {
+    return WaveRecord(
+        service=wave.service,
+        number=wave.number,
+        instances=tuple(item.name for item in wave.items),
+        is_canary=wave.canary,
+        drain=service.update.drain,
+        progress_deadline=service.update.progress_deadline,
+        related_services=tuple(sorted(_related_services(context, service))),
+        rollback=_rollback_record(context, service, wave, members, predecessors),
+    )
+
+
+def _rollback_record(
+    context: PlanContext,
+    service: Service,
+    wave: Wave,
+    members: ServiceMembers,
+    predecessors: Mapping[str, LiveInstance],
+) -> RollbackRecord:
+    relaunch, irreversible = _replaced_instances(context, service, wave, members, predecessors)
+    record = RollbackRecord(
+        reverts_after_later_failure=service.update.auto_revert,
+        old_servers={
             old.key: members.servers_by_listener(member(context.fleet, old))
             for item in wave.items
             if (old := predecessors.get(item.name)) and is_serving(old) and old.forwards
         },
-        "remove": [item.new.key for item in wave.items if item.new],
-        "fresh": fresh_keys,
-        "found": _existing_generations(context, wave),
-        "back": relaunches,
-        "stays": irreversible,
-        "down": max(1, max_unavailable(service, 0)),
-        "beside": max(1, service.update.max_parallel.of(service.replicas, round_up=True)),
-    }
-    return {
-        "service": wave.service,
-        "wave": wave.number,
-        "instances": [item.name for item in wave.items],
-        "canary": wave.canary,
-        "drain": service.update.drain,
-        "progress_deadline": service.update.progress_deadline,
-        "with": sorted(_related_services(context, service)),
-        "undo": {**record, "line": _summary(wave, record)},
-    }
+        remove=tuple(item.new.key for item in wave.items if item.new),
+        additions=_additions(service, wave, predecessors),
+        already_present=_existing_generations(context, wave),
+        relaunch=tuple(relaunch),
+        irreversible=irreversible,
+        max_down=max(1, max_unavailable(service, 0)),
+        max_beside=max(1, service.update.max_parallel.of(service.replicas, round_up=True)),
+    )
+    return replace(record, summary=_summary(wave, record))
 
 
-def _existing_generations(context: PlanContext, wave: Wave) -> list[str]:
+def _replaced_instances(
+    context: PlanContext,
+    service: Service,
+    wave: Wave,
+    members: ServiceMembers,
+    predecessors: Mapping[str, LiveInstance],
+) -> tuple[list[RollbackInstance], dict[str, str]]:
+    """What a rollback launches again, and by name why the others stay new."""
+    relaunch: list[RollbackInstance] = []
+    irreversible: dict[str, str] = {}
+    if service.kind == "job":
+        # A job is not run again because something after it failed: what it did is done.
+        return relaunch, irreversible
+    for item in wave.items:
+        old = predecessors.get(item.name)
+        if old is None or item.new is None:
+            continue
+        reason = _irreversible_reason(old, item.new)
+        if reason:
+            irreversible[item.name] = reason
+        elif _is_worthwhile(item, old):
+            relaunch.append(_rollback_instance(context, service, members, item, old))
+    return relaunch, irreversible
+
+
+def _additions(service: Service, wave: Wave, predecessors: Mapping[str, LiveInstance]) -> tuple[str, ...]:
+    """The new generations that replace nothing; a finished job is not removed."""
+    if service.kind == "job":
+        return ()
+    return tuple(item.new.key for item in wave.items if item.new and item.name not in predecessors)
+
+
+def _existing_generations(context: PlanContext, wave: Wave) -> tuple[str, ...]:
     """The new generations that an earlier apply recorded or launched."""
     live_keys = {live.key for item in wave.items for live in context.live_by_name.get(item.name, ())}
-    return [item.new.key for item in wave.items if item.new and item.new.key in live_keys]
+    return tuple(item.new.key for item in wave.items if item.new and item.new.key in live_keys)
 
 
 def _related_services(context: PlanContext, service: Service) -> set[str]:
@@ -120,9 +149,9 @@ def _changed_secret(old: Mapping[str, int], new: Mapping[str, int]) -> str:
     return min((name for name, version in old.items() if new.get(name) != version), default="")
 
 
-def _relaunch_entry(
+def _rollback_instance(
     context: PlanContext, service: Service, members: ServiceMembers, item: WaveItem, old: LiveInstance
-) -> dict[str, Any]:
+) -> RollbackInstance:
     new = item.new
     assert new is not None, item.name
     spec_differs = old.fingerprint != new.desired.fingerprint
@@ -132,22 +161,21 @@ def _relaunch_entry(
     )
     template: LiveInstance | PlacedInstance = old if spec_differs else new
     key = f"{relaunched['name']}.{relaunched['generation']}"
-    return {
-        "name": item.name,
-        "new": new.key,
-        "old": old.key,
-        "stop": old in item.stop_first,
-        "differs": spec_differs,
-        "key": key,
-        "host": template.host,
-        "document": relaunched,
-        "secrets": list(relaunched["run"]["secrets"]),
-        "proof": probes.health_gate_data(service, key, template.forwards),
-        "servers": {
-            name: {**server, "name": key}
-            for name, server in members.servers_by_listener(member(context.fleet, template)).items()
-        },
-    }
+    servers = members.servers_by_listener(member(context.fleet, template))
+    return RollbackInstance(
+        name=item.name,
+        key=key,
+        new_key=new.key,
+        old_key=old.key,
+        spec_differs=spec_differs,
+        stops_first=old in item.stop_first,
+        host=template.host,
+        document=relaunched,
+        secrets=tuple(relaunched["run"]["secrets"]),
+        health_gate=probes.health_gate_data(service, key, template.forwards),
+        # It runs on the host and ports of its template, under its own name.
+        servers={listener: replace(server, name=key) for listener, server in servers.items()},
+    )
 
 
 def _previous_document(old: LiveInstance) -> dict[str, Any]:
@@ -181,25 +209,25 @@ def _unused_launch_number(context: PlanContext, old: LiveInstance, new: PlacedIn
     return number
 
 
-def _summary(wave: Wave, record: Mapping[str, Any]) -> str:
+def _summary(wave: Wave, record: RollbackRecord) -> str:
     """``wave 2 of api: api-1 goes back to what api-1.7f3c9a1b is, launched anew beside the new one``."""
-    reverted = [entry for entry in record["back"] if entry["differs"]]
     parts = []
-    if reverted and record["revert"]:
-        timing = "once the new one has gone" if any(entry["stop"] for entry in reverted) else "beside the new one"
-        parts.append(f"{_revert_phrase(reverted)}, launched anew {timing}")
-    elif reverted:
+    if record.reverted and record.reverts_after_later_failure:
+        stops_first = any(instance.stops_first for instance in record.reverted)
+        timing = "once the new one has gone" if stops_first else "beside the new one"
+        parts.append(f"{_revert_phrase(record.reverted)}, launched anew {timing}")
+    elif record.reverted:
         parts.append("stays as it is once it is done (auto_revert is false)")
-    parts += [f"{name} stays new once it is done: {reason}" for name, reason in record["stays"].items()]
-    if record["fresh"]:
-        parts.append(f"{len(record['fresh'])} new removed")
-    if any(entry["document"]["run"]["volumes"] for entry in reverted):
+    parts += [f"{name} stays new once it is done: {reason}" for name, reason in record.irreversible.items()]
+    if record.additions:
+        parts.append(f"{len(record.additions)} new removed")
+    if any(instance.document["run"]["volumes"] for instance in record.reverted):
         parts.append("the data in volumes is not turned back")
     return f"wave {wave.number} of {wave.service}: {'; '.join(parts) or 'the old ones stay'}"
 
 
-def _revert_phrase(entries: list[dict[str, Any]]) -> str:
-    names = [str(entry["name"]) for entry in entries]
-    if len(names) == 1:
-        return f"{names[0]} goes back to what {entries[0]['old']} is"
-    return f"{names[0]} to {names[-1]} ({len(names)}) go back to what they are now"
+def _revert_phrase(reverted: Sequence[RollbackInstance]) -> str:
+    first, last = reverted[0], reverted[-1]
+    if len(reverted) == 1:
+        return f"{first.name} goes back to what {first.old_key} is"
+    return f"{first.name} to {last.name} ({len(reverted)}) go back to what they are now"

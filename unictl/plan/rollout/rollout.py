@@ -16,6 +16,7 @@ from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import MemberId, Membership, ingress_ports, member
 from unictl.plan.model.change import Action
 from unictl.plan.model.step import StepKind
+from unictl.plan.model.wave import WaveRecord
 from unictl.plan.reconcile.reconcile import InstanceChange
 from unictl.plan.rollout import step_factory, volume_handover
 from unictl.plan.rollout.builder import StepBuilder, StepIds, make_step
@@ -33,7 +34,7 @@ class Rollout:
     """
 
     builder: StepBuilder
-    waves: tuple[Mapping[str, Any], ...]
+    waves: tuple[WaveRecord, ...]
     membership_before: Membership
     membership_after: Membership
     ingress_hosts: tuple[str, ...]
@@ -65,7 +66,7 @@ class _RolloutPlanner:
         self.retire_ids: dict[MemberId, str] = {}
         self.holders_by_volume = volume_handover.volume_holders(context, instance_changes)
         self.runs_after = volume_handover.handover_predecessors(instance_changes, self.holders_by_volume)
-        self.wave_records: list[Mapping[str, Any]] = []
+        self.wave_records: list[WaveRecord] = []
         self.handover_conflicts: list[volume_handover.HandoverConflict] = []
 
     def build(self) -> Rollout:
@@ -262,7 +263,7 @@ class _RolloutPlanner:
         instances = [live for item in items for live in item.stop_after if (live.key, live.host) not in self.retire_ids]
         if not instances:
             return
-        number = 1 + sum(1 for wave in self.wave_records if wave["service"] == name)
+        number = 1 + sum(1 for wave in self.wave_records if wave.service == name)
         leave_ids = self._leave_ingresses(name, number, instances, needs)
         self.gone_ids[name] = tuple(self._retire(live, name, number, leave_ids) for live in instances)
 

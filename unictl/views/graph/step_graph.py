@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.wave import WaveRecord
 from unictl.views.graph.layered_layout import assign_layers, transitive_reduction
 from unictl.views.text.layout import abbreviate, count_of, elide, sanitize
 from unictl.views.text.sorting import natural_key
@@ -146,7 +147,7 @@ def _build_nodes(plan: Plan, members: Mapping[NodeKey, Sequence[Step]]) -> tuple
             for service in {member_service for member_service, _ in members}
         }
     )
-    waves = {str(wave["service"]) + f":{wave['wave']}": wave for wave in plan.waves}
+    waves = {_node_id((wave.service, wave.number)): wave for wave in plan.waves}
     return tuple(
         _build_node(key, node_steps, changes, last_waves[key[0]], waves) for key, node_steps in members.items()
     )
@@ -157,7 +158,7 @@ def _build_node(
     steps: Sequence[Step],
     changes: Mapping[str, Change],
     last_wave: int,
-    waves: Mapping[str, Mapping[str, object]],
+    waves: Mapping[str, WaveRecord],
 ) -> Node:
     service = key[0]
     if service.startswith(":"):
@@ -176,14 +177,15 @@ def _build_node(
     return Node(id=_node_id(key), lines=lines, style=style)
 
 
-def _wave_lines(key: NodeKey, last_wave: int, waves: Mapping[str, Mapping[str, object]]) -> list[str]:
+def _wave_lines(key: NodeKey, last_wave: int, waves: Mapping[str, WaveRecord]) -> list[str]:
     """Which wave of how many, or how many there are."""
     service, number = key
     if number == 0 and last_wave:
         return ["makes way first"]
     if last_wave > 1:
-        return [f"wave {number} of {last_wave}{', canary' if waves.get(_node_id(key), {}).get('canary') else ''}"]
-    count = sum(wave["service"] == service for wave in waves.values())
+        wave = waves.get(_node_id(key))
+        return [f"wave {number} of {last_wave}{', canary' if wave and wave.is_canary else ''}"]
+    count = sum(wave.service == service for wave in waves.values())
     return [count_of(count, "wave")] if count > 1 else []
 
 

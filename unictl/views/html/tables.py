@@ -1,12 +1,11 @@
 """The tables of the page: waves, endpoints, and memory used on each host. Pure."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
 
 from unictl.fleet.quantities import format_memory
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
+from unictl.plan.model.wave import WaveRecord
 from unictl.views.html.elements import Html, element, section, table
 from unictl.views.text import rollout
 from unictl.views.text.layout import count_of
@@ -15,9 +14,9 @@ from unictl.views.text.sorting import natural_key
 
 def waves_section(plan: Plan) -> Html:
     """The waves of every service, each with what takes it back."""
-    by_service: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    by_service: defaultdict[str, list[WaveRecord]] = defaultdict(list)
     for wave in plan.waves:
-        by_service[str(wave["service"])].append(wave)
+        by_service[wave.service].append(wave)
     cells = [
         element("tr", element("th", name, scope="row"), element("td", *map(_wave_details, waves)))
         for name, waves in sorted(by_service.items(), key=lambda item: natural_key(item[0]))
@@ -30,15 +29,13 @@ def waves_section(plan: Plan) -> Html:
     return section("Waves", note, table(("service", "waves"), cells))
 
 
-def _wave_details(wave: Mapping[str, Any]) -> Html:
-    names = list(map(str, wave["instances"]))
-    rollback = wave.get("undo", {})
-    summary_text = f"{count_of(len(names), 'instance')}{', canary' if wave.get('canary') else ''}"
-    rollback_text = str(rollback.get("line", "")).rstrip(".")
+def _wave_details(wave: WaveRecord) -> Html:
+    summary_text = f"{count_of(len(wave.instances), 'instance')}{', canary' if wave.is_canary else ''}"
+    rollback_text = wave.rollback.summary.rstrip(".")
     return element(
         "details",
-        element("summary", f"{wave['wave']}: {summary_text}"),
-        element("p", ", ".join(names)),
+        element("summary", f"{wave.number}: {summary_text}"),
+        element("p", ", ".join(wave.instances)),
         element("p", f"If it fails: {rollback_text}.") if rollback_text else None,
         class_="wave",
     )

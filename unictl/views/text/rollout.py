@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from unictl.plan.model.plan import Plan
+from unictl.plan.model.rollback import RollbackInstance
+from unictl.plan.model.wave import WaveRecord
 from unictl.views.text.layout import abbreviate, count_of, sanitize, styled_line, wrap
 from unictl.views.text.sorting import natural_key
 from unictl.views.text.spans import Line
@@ -13,13 +14,12 @@ from unictl.views.text.units import byte_size
 _MAX_SERVICES = 6
 _MAX_TIGHT_HOSTS = 3
 """So many lines say what is free, the tightest first; hosts with at least half free are only counted."""
-Wave = Mapping[str, Any]
 
 
 def rollback_lines(plan: Plan, width: int = 80, *, verbose: bool = False) -> tuple[Line, ...]:
     """What happens to each service of which a wave fails; ``verbose``: of every wave."""
-    services = sorted({wave["service"] for wave in plan.waves}, key=natural_key)
-    waves = {name: [wave for wave in plan.waves if wave["service"] == name] for name in services}
+    services = sorted({wave.service for wave in plan.waves}, key=natural_key)
+    waves = {name: [wave for wave in plan.waves if wave.service == name] for name in services}
     sentences = [
         (name, sentence) for name, service_waves in waves.items() if (sentence := _rollback_sentence(service_waves))
     ]
@@ -27,7 +27,7 @@ def rollback_lines(plan: Plan, width: int = 80, *, verbose: bool = False) -> tup
         return ()
     headline = styled_line("If a wave fails:", "bold")
     if verbose:
-        lines = [wave["undo"]["line"] for name, _ in sentences for wave in waves[name]]
+        lines = [wave.rollback.summary for name, _ in sentences for wave in waves[name]]
         return (headline, *(line for text in lines for line in wrap(sanitize(text), width, 2)))
     label = min(24, max(len(name) for name, _ in sentences))
     service_lines = [f"{sanitize(name).ljust(label)}  {sanitize(text)}" for name, text in sentences[:_MAX_SERVICES]]
@@ -69,33 +69,33 @@ def _free_share(headroom: Mapping[str, int]) -> float:
     return headroom["memory"] / max(1, headroom["of"])
 
 
-def _rollback_sentence(waves: Sequence[Wave]) -> str:
+def _rollback_sentence(waves: Sequence[WaveRecord]) -> str:
     """``goes back to what runs now (generation 13954e66, commit d001e0d2)``, and what does not; empty for a service
     that only grows or stays what it is."""
-    rollbacks = [wave["undo"] for wave in waves]
-    rollback_instances = [instance for rollback in rollbacks for instance in rollback["back"] if instance["differs"]]
-    irreversible = {name: reason for rollback in rollbacks for name, reason in rollback["stays"].items()}
+    rollbacks = [wave.rollback for wave in waves]
+    reverted = [instance for rollback in rollbacks for instance in rollback.reverted]
+    irreversible = {name: reason for rollback in rollbacks for name, reason in rollback.irreversible.items()}
     parts = []
-    if rollback_instances and all(rollback["revert"] for rollback in rollbacks):
-        parts.append(f"goes back to what runs now ({_generations_phrase(rollback_instances)})")
-    elif rollback_instances:
+    if reverted and all(rollback.reverts_after_later_failure for rollback in rollbacks):
+        parts.append(f"goes back to what runs now ({_generations_phrase(reverted)})")
+    elif reverted:
         parts.append("its new ones go; waves that are done stay (auto_revert is false)")
     if irreversible:
         name, reason = min(irreversible.items(), key=lambda item: natural_key(item[0]))
         verb_phrase = f" and {len(irreversible) - 1} more stay" if len(irreversible) > 1 else " stays"
         parts.append(f"{name}{verb_phrase} new once done: {reason}")
-    if any(instance["document"]["run"]["volumes"] for instance in rollback_instances):
+    if any(instance.document["run"]["volumes"] for instance in reverted):
         parts.append("the data in volumes is not turned back")
     return "; ".join(parts)
 
 
-def _generations_phrase(instances: Sequence[Mapping[str, Any]]) -> str:
+def _generations_phrase(instances: Sequence[RollbackInstance]) -> str:
     """Which those are, and the commit where they are all of one; a ``+`` says that the files differed from it."""
-    names = sorted((str(instance["old"]) for instance in instances), key=natural_key)
+    names = sorted((instance.old_key for instance in instances), key=natural_key)
     generations = {name.rpartition(".")[2] for name in names}
     generation_text = (
         f"generation {generations.pop()}" if len(generations) == 1 else f"{names[0]} and {len(names) - 1} more"
     )
-    commits = {str(instance["document"].get("commit") or "") for instance in instances}
+    commits = {str(instance.document.get("commit") or "") for instance in instances}
     commit = commits.pop() if len(commits) == 1 else ""
     return f"{generation_text}, commit {commit[:8]}{'+' if commit.endswith('+') else ''}" if commit else generation_text
