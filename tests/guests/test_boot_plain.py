@@ -11,13 +11,12 @@ import pytest
 from tests.guests import synthetic_images
 from tests.guests.boot_samples import boot
 from tests.guests.qemu_runner import QEMU, free_port, running
-from unictl.guests.command_words import MAX_COMMAND_LINE_BYTES
 from unictl.guests.exit_rules import Verdict, classify_exit
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import ImageFacts
 from unictl.guests.plain import PLAIN
 from unictl.hypervisors.launch import Forward
-from unictl.hypervisors.qemu import build_launch
+from unictl.hypervisors.qemu import LINE_LIMIT, build_launch
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not QEMU, reason="no qemu-system-x86_64 here")]
 HELLO = Path(__file__).parents[2] / "playbooks/hello/hello.elf"
@@ -66,7 +65,7 @@ def test_a_guest_reads_its_words_and_its_code_comes_back(echo: Path, wrap: tuple
 def test_the_longest_command_line_arrives_whole(echo: Path) -> None:
     facts, images = facts_of(echo)
     empty = len(PLAIN.command_line(boot({"name": "api-0", "args": ["x"]}))) - 1
-    handed = boot({"name": "api-0", "args": ["x" * (MAX_COMMAND_LINE_BYTES - empty - 1) + "y"]})
+    handed = boot({"name": "api-0", "args": ["x" * (LINE_LIMIT.size - empty - 1) + "y"]})
     with running(build_launch(PLAIN, facts, handed), images) as machine:
         machine.ended()
     assert machine.console.startswith(PLAIN.command_line(handed) + " virtio_mmio")

@@ -141,15 +141,6 @@ def test_characters_no_quoting_can_carry(family: str, text: str) -> None:
     assert {f.path for f in found} == {("services", "api", "args", 1), ("services", "api", "environment", "KEY")}
 
 
-def test_a_literal_token_of_the_launch_document_is_refused() -> None:
-    found = findings("plain", args=(parse_text("{secret:token}"), parse_text("{run}"), parse_text("{harmless}")))
-    assert [f.code for f in found] == ["reserved-token", "reserved-token"]
-
-
-def test_a_command_line_that_no_configuration_file_carries() -> None:
-    assert codes("plain", args=(parse_text("x" * 1100),)) == ["command-line-too-long"]
-
-
 @pytest.mark.parametrize("key", ["A-B", "1A", "A.B", "", "A B"])
 def test_names_that_are_no_variables(key: str) -> None:
     assert codes("plain", environment={key: parse_text("x")}) == ["bad-variable"]

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from tests.guests.boot_samples import boot
 from tests.guests.golden_cases import cases, check
-from unictl.guests.command_words import MAX_COMMAND_LINE_BYTES
 from unictl.guests.families import FAMILIES
 from unictl.guests.image_facts import ImageFacts
 from unictl.guests.plain import PLAIN
 from unictl.hypervisors.drivers import DEFAULT_HYPERVISOR, DRIVERS
 from unictl.hypervisors.launch import Forward, Launch
-from unictl.hypervisors.qemu import build_launch, find_refusals, process_uuid
+from unictl.hypervisors.qemu import LINE_LIMIT, build_launch, find_refusals, process_uuid
 
 FOLDER = Path(__file__).with_name("cases")
 KERNEL = {"kernel": ImageFacts(sha256="a" * 64, size=1)}
@@ -58,7 +57,7 @@ def test_secrets_are_named_and_stay_tokens() -> None:
 @pytest.mark.parametrize(("extra", "fits"), [(0, True), (1, False)])
 def test_the_longest_command_line_fills_a_line_of_qemus_file(extra: int, fits: bool) -> None:
     empty = len(PLAIN.command_line(boot({"name": "api-0", "args": ["x"]}))) - 1
-    handed = boot({"name": "api-0", "args": ["x" * (MAX_COMMAND_LINE_BYTES - empty + extra)]})
+    handed = boot({"name": "api-0", "args": ["x" * (LINE_LIMIT.size - empty + extra)]})
     assert [finding.code for finding in find_refusals(PLAIN, KERNEL, handed)] == (
         [] if fits else ["command-line-too-long"]
     )

@@ -1,11 +1,12 @@
 """Words on a guest's command line: quoting, and the texts that no quoting can express. Pure.
 
-Two parsers stand between the fleet file and the guest: QEMU's configuration file (no double quote, no control
-character, one line of at most 1023 bytes) and the guest's own splitting into words.
+Two parsers stand between the fleet file and the guest: the hypervisor's (QEMU's configuration file carries no double
+quote, no control character, and one line of at most 1023 bytes) and the guest's own splitting into words.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Service
@@ -13,11 +14,18 @@ from unictl.fleet.references import Text, canonical_text
 from unictl.guests.family import Boot, GuestFinding
 
 SECRET_TOKEN = re.compile(r"\{secret:([a-z0-9-]+)\}")
-_RESERVED = re.compile(r"\{(?:qemu|accel|cpu|run|console|config|image:[^}]*|volume:[^}]*|secret:[^}]*)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MAX_COMMAND_LINE_BYTES = 1012
-"""Bytes of a command line: QEMU reads its configuration file in lines of 1023 bytes (measured, 7.2), 11 are its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineLimit:
+    """How long a guest's command line may be under one hypervisor."""
+
+    # Bytes.
+    size: int
+    # What cannot carry more, as users know it.
+    carrier: str
 
 
 def quote_word(word: str) -> str:
@@ -44,14 +52,16 @@ def command_texts(service: Service) -> Iterator[tuple[DocumentPath, Text]]:
 
 
 def check_characters(service: Service, *, refused: str, spaces: bool = True) -> tuple[GuestFinding, ...]:
-    """Texts that the command line cannot carry: any character of ``refused``, control characters, tokens, spaces."""
+    """Texts that the guest's command line cannot carry: any character of ``refused``, control characters, spaces."""
     findings: list[GuestFinding] = []
     for key, text in command_texts(service):
-        literal = "".join(part for part in text if isinstance(part, str))
-        findings.extend(_check_literal(key, literal, refused, spaces))
+        findings.extend(_check_literal(key, _literal_text(text), refused, spaces))
     findings.extend(_check_variable_names(service))
-    findings.extend(_check_length(service))
     return tuple(findings)
+
+
+def _literal_text(text: Text) -> str:
+    return "".join(part for part in text if isinstance(part, str))
 
 
 def _check_literal(key: DocumentPath, literal: str, refused: str, spaces: bool) -> Iterator[GuestFinding]:
@@ -62,13 +72,6 @@ def _check_literal(key: DocumentPath, literal: str, refused: str, spaces: bool) 
         reasons.append("this guest's command line cannot carry a space inside a word")
     hint = "keep it out of the command line: put the text into a file or a volume of the guest"
     yield from (GuestFinding(code="unsafe-character", path=key, summary=reason, hint=hint) for reason in reasons)
-    if match := _RESERVED.search(literal):
-        yield GuestFinding(
-            code="reserved-token",
-            path=key,
-            summary=f"{match[0]} is a token of unictl's own launch documents",
-            hint="write it in another way; a secret is written ${secret.NAME}",
-        )
 
 
 def _check_variable_names(service: Service) -> Iterator[GuestFinding]:
@@ -82,21 +85,34 @@ def _check_variable_names(service: Service) -> Iterator[GuestFinding]:
             )
 
 
-def _check_length(service: Service) -> Iterator[GuestFinding]:
+def check_reserved_tokens(service: Service, tokens: Sequence[str]) -> Iterator[GuestFinding]:
+    """Texts that a host would take for tokens of the launch document; ``tokens`` are regular expressions."""
+    reserved = re.compile(r"\{(?:" + "|".join(tokens) + r")\}")
+    for key, text in command_texts(service):
+        if match := reserved.search(_literal_text(text)):
+            yield GuestFinding(
+                code="reserved-token",
+                path=key,
+                summary=f"{match[0]} is a token of unictl's own launch documents",
+                hint="write it in another way; a secret is written ${secret.NAME}",
+            )
+
+
+def check_written_length(service: Service, limit: LineLimit | None) -> Iterator[GuestFinding]:
+    """A command line that is too long as it is written, whatever its references turn out to be."""
     total = sum(len(canonical_text(text).encode()) + 1 for _, text in command_texts(service))
-    if total > MAX_COMMAND_LINE_BYTES:
-        yield too_long_finding(("services", service.name, "args"), total)
+    yield from check_line_length(service.name, total, limit)
 
 
-def too_long_finding(key: DocumentPath, length: int) -> GuestFinding:
-    """The refusal of a command line of ``length`` bytes."""
-    return GuestFinding(
-        code="command-line-too-long",
-        path=key,
-        summary=f"the guest's command line takes {length} bytes; "
-        f"QEMU's configuration file carries at most {MAX_COMMAND_LINE_BYTES}",
-        hint="put long texts into a file or a volume of the guest and pass its name",
-    )
+def check_line_length(service: str, length: int, limit: LineLimit | None) -> Iterator[GuestFinding]:
+    """A command line of ``length`` bytes that is longer than the hypervisor can carry."""
+    if limit is not None and length > limit.size:
+        yield GuestFinding(
+            code="command-line-too-long",
+            path=("services", service, "args"),
+            summary=f"the guest's command line takes {length} bytes; {limit.carrier} carries at most {limit.size}",
+            hint="put long texts into a file or a volume of the guest and pass its name",
+        )
 
 
 def check_arguments(service: Service, *, empty: bool = True, dashes: bool = True) -> Iterator[GuestFinding]:

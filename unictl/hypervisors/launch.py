@@ -1,15 +1,18 @@
 """A Launch: everything a host needs to start one guest, as a value with path tokens. Pure.
 
-The control side decides, the host only substitutes (architecture rule 6). Tokens in ``argv`` and ``config``:
+The control side decides, the host only substitutes. Tokens in ``argv`` and ``config``:
 
-    {qemu}            the hypervisor's binary on that host
-    {accel} {cpu}     chosen at each start from the boot's probe
     {run}             the instance's run folder (sockets)
-    {console}         QEMU's character device ``console``: its own output, or a socket where a keeper listens
     {config}          the 0600 file that holds ``config`` (guest command line: never in argv)
     {image:SHA256}    a file of the content store
     {volume:NAME}     the data file of a volume
     {secret:NAME}     only in ``config``: the value, substituted on the host
+
+A hypervisor has further ones, which its driver names on both sides. QEMU's:
+
+    {qemu}            its binary on that host
+    {accel} {cpu}     chosen at each start from the boot's probe
+    {console}         its character device ``console``: its own output, or a socket where a supervisor listens
 """
 
 from dataclasses import dataclass
@@ -17,6 +20,9 @@ from functools import lru_cache
 from typing import Any
 
 from unictl.guests.exit_rules import ExitRule
+
+SHARED_TOKENS = ("run", "config", "image:[^}]*", "volume:[^}]*", "secret:[^}]*")
+"""The tokens that every hypervisor's launch documents may hold, as regular expressions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +41,8 @@ class Launch:
     """What is run: argv and boot file with tokens, the exit table, and what it takes of the host (bytes, cores).
 
     ``forbidden_characters`` are characters that no secret's value may hold where it is put into ``config``, beside
-    control characters; ``max_line_bytes`` is how many bytes a line of ``config`` may have once they stand in it.
+    control characters; ``max_line_bytes`` is how many bytes a line of ``config`` may have once they stand in it, 0 for
+    any number.
     """
 
     hypervisor: str
@@ -47,7 +54,7 @@ class Launch:
     forwards: tuple[Forward, ...] = ()
     secrets: tuple[str, ...] = ()
     forbidden_characters: str = '"'
-    max_line_bytes: int = 1023
+    max_line_bytes: int = 0
     memory: int = 0
     overhead: int = 0
     cpus: int = 1

@@ -11,13 +11,18 @@ from ipaddress import IPv4Address, IPv4Interface
 from uuid import NAMESPACE_URL, uuid5
 
 from unictl.fleet.model import MIB
-from unictl.guests.command_words import MAX_COMMAND_LINE_BYTES, secret_names, too_long_finding
+from unictl.guests.command_words import LineLimit, check_line_length, secret_names
 from unictl.guests.family import Boot, Devices, GuestFamily, GuestFinding, Nic, PartFacts
+from unictl.hypervisors.driver import HypervisorDriver
 from unictl.hypervisors.launch import Forward, Launch
 
 OVERHEAD = 32 * MIB
 """What a QEMU process takes besides its guest's memory: 12 MiB proportional, 33 MiB resident, whatever the guest's own
 size (measured, QEMU 7.2, microvm, 100 instances)."""
+
+MAX_CONFIG_LINE_BYTES = 1023
+"""Bytes of a line of its configuration file: QEMU reads no longer ones (measured, 7.2)."""
+LINE_LIMIT = LineLimit(size=MAX_CONFIG_LINE_BYTES - len('append = ""'), carrier="QEMU's configuration file")
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -33,9 +38,7 @@ def find_refusals(family: GuestFamily, facts: PartFacts, boot: Boot) -> tuple[Gu
 
 
 def _command_line_refusals(boot: Boot, line: str) -> tuple[GuestFinding, ...]:
-    findings: list[GuestFinding] = []
-    if len(line.encode()) > MAX_COMMAND_LINE_BYTES:
-        findings.append(too_long_finding(("services", boot.service, "args"), len(line.encode())))
+    findings = [*check_line_length(boot.service, len(line.encode()), LINE_LIMIT)]
     if '"' in line or not line.isprintable():
         findings.append(
             GuestFinding(
@@ -56,7 +59,7 @@ def build_launch(family: GuestFamily, facts: PartFacts, boot: Boot, forwards: Se
         raise ValueError(finding.summary)
     devices = family.devices(boot)
     return Launch(
-        hypervisor="qemu",
+        hypervisor=QEMU.name,
         argv=(
             *_process_arguments(boot),
             *_machine_arguments(boot, devices),
@@ -72,6 +75,7 @@ def build_launch(family: GuestFamily, facts: PartFacts, boot: Boot, forwards: Se
         forwards=tuple(forwards),
         secrets=secret_names(line),
         forbidden_characters=family.refused,
+        max_line_bytes=MAX_CONFIG_LINE_BYTES,
         memory=boot.memory,
         overhead=OVERHEAD,
         cpus=boot.cpus,
@@ -179,3 +183,15 @@ def _config_file(facts: PartFacts, line: str) -> str:
     if line and lines:
         lines.append(f'append = "{line}"')
     return "\n".join(("[machine]", *lines, "")) if lines else ""
+
+
+QEMU = HypervisorDriver(
+    name="qemu",
+    overhead=OVERHEAD,
+    line_limit=LINE_LIMIT,
+    tokens=("qemu", "accel", "cpu", "console"),
+    missing_code="no-qemu",
+    identity=process_uuid,
+    refusals=find_refusals,
+    launch=build_launch,
+)

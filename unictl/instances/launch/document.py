@@ -11,10 +11,10 @@ from unictl.fleet.model import Fleet, Image, Network, Service
 from unictl.fleet.references import Reference, Text
 from unictl.guests.families import FAMILIES
 from unictl.guests.family import Boot, Disk, GuestFamily, Nic
-from unictl.hypervisors.drivers import DRIVERS, HypervisorDriver
+from unictl.hypervisors.driver import HypervisorDriver
+from unictl.hypervisors.drivers import DRIVERS
 from unictl.hypervisors.launch import Forward
 from unictl.hypervisors.network import mac_address
-from unictl.hypervisors.qemu import process_uuid
 from unictl.instances.desired.fingerprint import generation
 from unictl.instances.desired.instance import DesiredInstance, hypervisor_for
 from unictl.instances.desired.networks import guest_addresses, networks_of
@@ -71,7 +71,11 @@ def relaunch_document(document: Mapping[str, Any], owner: str, launch: int) -> d
     """
     old, new = document["generation"], generation(document["fingerprint"], launch)
     name = document["name"]
-    replacements = {old: new, process_uuid(owner, f"{name}.{old}"): process_uuid(owner, f"{name}.{new}")}
+    replacements = {old: new}
+    driver = DRIVERS.get(document["run"]["hypervisor"])
+    # A record may be of a hypervisor that only another unictl has a driver for: its process then keeps its identity.
+    if driver is not None:
+        replacements[driver.identity(owner, f"{name}.{old}")] = driver.identity(owner, f"{name}.{new}")
     words = re.compile("|".join(rf"(?<![\w]){re.escape(word)}(?![\w])" for word in replacements))
 
     def replace_words(text: str) -> str:

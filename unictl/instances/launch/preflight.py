@@ -6,9 +6,11 @@ from dataclasses import replace
 from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Fleet, Image, Service
 from unictl.fleet.names import closest_match, join_names
+from unictl.guests.command_words import check_reserved_tokens, check_written_length
 from unictl.guests.families import FAMILIES
-from unictl.guests.family import PartFacts
+from unictl.guests.family import GuestFinding, PartFacts
 from unictl.hypervisors.drivers import DRIVERS
+from unictl.hypervisors.launch import SHARED_TOKENS
 from unictl.instances.desired.instance import desired_instances, hypervisor_for
 from unictl.instances.desired.networks import guest_addresses, networks_of
 from unictl.instances.desired.spec import FleetFacts
@@ -40,6 +42,7 @@ def _check_service(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterato
         *_check_hypervisor(service),
         *_check_networks(fleet, service),
         *_check_family(service, image, facts[image.name]),
+        *_check_command_texts(service),
     ]
     yield from findings or _check_resolved_launch(fleet, service, facts)
 
@@ -54,14 +57,26 @@ def _check_family(service: Service, image: Image, facts: PartFacts) -> Iterator[
     if family is None:
         yield _unsupported(("images", image.name, "guest"), "guest", image.guest, FAMILIES)
         return
-    for finding in family.preflight(service, image, facts, machine_for(service, family)):
-        yield finding.path, finding.code, finding.summary, finding.hint
+    yield from map(_preflight_row, family.preflight(service, image, facts, machine_for(service, family)))
 
 
 def _check_hypervisor(service: Service) -> Iterator[PreflightFinding]:
     name = hypervisor_for(service)
     if name not in DRIVERS:
         yield _unsupported(("services", service.name, "hypervisor"), "hypervisor", name, DRIVERS)
+
+
+def _check_command_texts(service: Service) -> Iterator[PreflightFinding]:
+    driver = DRIVERS.get(hypervisor_for(service))
+    # Without a driver nothing is known of its launch documents.
+    if driver is None:
+        return
+    yield from map(_preflight_row, check_reserved_tokens(service, (*driver.tokens, *SHARED_TOKENS)))
+    yield from map(_preflight_row, check_written_length(service, driver.line_limit))
+
+
+def _preflight_row(finding: GuestFinding) -> PreflightFinding:
+    return finding.path, finding.code, finding.summary, finding.hint
 
 
 def _check_networks(fleet: Fleet, service: Service) -> Iterator[PreflightFinding]:
@@ -82,8 +97,7 @@ def _check_resolved_launch(fleet: Fleet, service: Service, facts: FleetFacts) ->
     family = FAMILIES[fleet.images[service.image].guest]
     for item in desired:
         guest_boot = build_boot(fleet, item, "0" * 8, resolve_references(fleet, item, host, endpoints))
-        for finding in driver_for(service).refusals(family, facts[service.image], guest_boot):
-            yield finding.path, finding.code, finding.summary, finding.hint
+        yield from map(_preflight_row, driver_for(service).refusals(family, facts[service.image], guest_boot))
 
 
 def _unsupported(path: DocumentPath, kind: str, name: str, supported: Collection[str]) -> PreflightFinding:

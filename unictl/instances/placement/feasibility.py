@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from unictl.fleet.model import Fleet, Host, Service
 from unictl.fleet.selection import host_labels, select_hosts
+from unictl.hypervisors.drivers import DRIVERS
 from unictl.instances.desired.instance import hypervisor_for
 from unictl.instances.observed.host_state import LiveState, Survey
 
@@ -88,14 +89,10 @@ def _exclusion(host: Host, live_state: LiveState, require: Mapping[str, str], hy
 
 def _hypervisor_exclusion(host: Host, survey: Survey, hypervisor: str) -> HostExclusion | None:
     if hypervisor not in survey.hypervisors:
-        remedy = next(
-            (
-                f" ({lack.hint})"
-                for lack in survey.missing_capabilities
-                if lack.code == f"no-{hypervisor}" and lack.hint
-            ),
-            "",
-        )
+        driver = DRIVERS.get(hypervisor)
+        missing_code = driver.missing_code if driver else ""
+        hints = [lack.hint for lack in survey.missing_capabilities if lack.code == missing_code and lack.hint]
+        remedy = f" ({hints[0]})" if hints else ""
         return HostExclusion(dimension="hypervisor", text=f"has no {hypervisor}{remedy}")
     if host.hypervisors and hypervisor not in host.hypervisors:
         return HostExclusion(dimension="hypervisor", text=f"allows no {hypervisor} (hosts.{host.name}.hypervisors)")

@@ -1,9 +1,11 @@
 """Refuses plans whose steps need software that a host does not have. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from unictl.diagnostics.finding import Finding
+from unictl.hypervisors.drivers import DRIVERS
 from unictl.plan.context.context import PlanContext
 from unictl.plan.model.step import StepKind
 from unictl.plan.rollout.rollout import Rollout
@@ -15,7 +17,7 @@ def missing_capabilities(context: PlanContext, rollout: Rollout) -> Iterator[Fin
     needed_codes: defaultdict[str, set[str]] = defaultdict(set)
     for step in steps:
         if step.kind is StepKind.LAUNCH:
-            needed_codes[step.host].add("no-qemu")
+            needed_codes[step.host] |= _launch_codes(step.data["document"])
         if step.kind is StepKind.JOIN and any(step.data["services"].values()):
             needed_codes[step.host].add("no-haproxy")
     for host, codes in sorted(needed_codes.items()):
@@ -27,3 +29,9 @@ def missing_capabilities(context: PlanContext, rollout: Rollout) -> Iterator[Fin
                 yield Finding(
                     path=("hosts", host), code=capability.code, summary=f"{host}: {capability.text}", hint=hint
                 )
+
+
+def _launch_codes(document: Mapping[str, Any]) -> set[str]:
+    """The codes of what a host must not lack to run a launch document: its hypervisor."""
+    driver = DRIVERS.get(document["run"]["hypervisor"])
+    return {driver.missing_code} if driver else set()
