@@ -1,6 +1,7 @@
 """The house stands as it was drawn: the ladder, the doors, purity, no circles, and taste that can be scripted."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,35 +140,190 @@ def test_the_host_side_speaks_python_3_9(path: Path) -> None:
     assert ast.parse(path.read_text(), feature_version=(3, 9))
 
 
-FENCED = {"rename", "replace", "unlink", "remove", "rmdir", "removedirs", "link", "symlink", "truncate"}
-UNFENCED = {"write", "write_cache", "append", "remove_file", "remove_tree", "remove_atomically"}
-"""Of ``atomic``; ``fenced_store`` has the same behind the fence of a lease."""
-DOOR = {"atomic", "fenced_store"}
+def imported_names(tree: ast.AST, path: Path) -> dict[str, str]:
+    """Local name -> dotted name of what an import anywhere in the file bound it to."""
+    package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
+    bound = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, (base, node.module)))
+            for alias in node.names:
+                bound[alias.asname or alias.name] = f"{module}.{alias.name}"
+    return bound
+
+
+def used_names(path: Path) -> set[str]:
+    """The dotted names that a file uses, resolved through its imports, whatever they are called there."""
+    tree = ast.parse(path.read_text())
+    bound = imported_names(tree, path)
+    used = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in bound:
+            used.add(f"{bound[node.value.id]}.{node.attr}")
+        elif isinstance(node, ast.Name) and node.id in bound:
+            used.add(bound[node.id])
+    return used
+
+
+def shelf(module: str) -> str:
+    """The folder of a room that a module lies in (``storage`` of onhost, ``hypervisors`` for all below it), or the
+    module itself where it lies at the room's top."""
+    parts = module.split(".")
+    return parts[2] if len(parts) > 2 else ""
+
+
+SHELVES = {
+    "onhost": "errors protocol storage platform systemd network lease hypervisors instances images ingress survey "
+    "supervision health handlers dispatcher __main__",
+    "plan": "model context ingress reconcile rollout guards progress estimates file whatif planner",
+    "instances": "observed desired launch placement",
+    "views": "text graph html markdown status_document documents",
+    "operations": "request package_data planning setup inspecting",
+}
+"""The folders of the rooms that have some, and modules beside them, in order: each imports only what is left of it."""
+
+
+@pytest.mark.parametrize("name", SHELVES)
+def test_every_folder_of_a_room_is_on_its_shelf(name: str) -> None:
+    there = {shelf(name_of(path)) for path in (PACKAGE / name).rglob("*.py")} - {""}
+    assert there <= set(SHELVES[name].split())
+
+
+@pytest.mark.parametrize("name", SHELVES)
+def test_a_folder_of_a_room_imports_only_folders_to_its_left(name: str) -> None:
+    order = SHELVES[name].split()
+    inside = [(a, b) for a, b in graph().edges if room(a) == room(b) == name and shelf(a) and shelf(b)]
+    assert len(inside) > 10
+    assert [f"{a} -> {b}" for a, b in inside if order.index(shelf(a)) < order.index(shelf(b))] == []
+
+
+def test_no_folder_holds_more_modules_than_a_person_keeps_in_mind() -> None:
+    folders = {path.parent for path in modules()}
+    counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("[!_]*.py"))) for folder in folders}
+    assert {folder: count for folder, count in counts.items() if count > 20} == {}
+
+
+ONE_STEM_IN_SEVERAL_ROOMS = {
+    "apply",
+    "capabilities",
+    "fleet_tests",
+    "formats",
+    "hosts",
+    "ingress",
+    "inventory",
+    "launch",
+    "layout",
+    "network",
+    "place",
+    "preflight",
+    "rollout",
+    "units",
+    "volumes",
+    "whatif",
+}
+"""Each names one thing at several levels (its model, its use case, its view), or is a guard or handler of it."""
+
+
+def test_a_module_has_a_name_of_its_own() -> None:
+    rooms: dict[str, set[str]] = {}
+    for path in modules():
+        rooms.setdefault(path.stem, set()).add(room(name_of(path)))
+    shared = {stem for stem, names in rooms.items() if len(names) > 1}
+    assert shared - {"__init__", "__main__"} <= ONE_STEM_IN_SEVERAL_ROOMS
+
+
+ROLES = {"found", "told", "said", "made", "known", "way", "wished", "each", "kept", "given", "asked", "wanted"}
+"""Words that name a role in a sentence and not a thing: no signature has one."""
+
+
+def test_no_signature_names_a_role_instead_of_a_thing() -> None:
+    wrong = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+                public = [node.name] if not node.name.startswith("_") else []
+                names = (*public, *(argument.arg for argument in arguments))
+                bad = [name for name in names if set(name.strip("_").split("_")) & ROLES]
+                wrong += [f"{name_of(path)}:{node.lineno} {name}" for name in bad]
+    assert wrong == []
+
+
+FENCED = {
+    f"os.{name}"
+    for name in ["rename", "replace", "unlink", "remove", "rmdir", "removedirs", "link", "symlink", "truncate"]
+}
+ATOMIC = "unictl.onhost.storage.atomic"
+UNFENCED = {
+    f"{ATOMIC}.{name}" for name in ["write", "write_cache", "append", "remove_file", "remove_tree", "remove_atomically"]
+}
+"""``fenced_store`` has the same behind the fence of a lease."""
+BARE = {
+    "unictl.onhost.instances.run_log": "facts of a run, written by whoever supervises it",
+    "unictl.onhost.instances.console_log": "consoles, likewise",
+    "unictl.onhost.images.integrity": "a cache of which images were verified",
+}
 NEEDS_NO_LEASE = {
-    "start_instance", "systemd_daemon", "daemon", "supervised_process", "console", "run_log", "console_log",
-    # ... who looks after what runs
-    "daemon_client",  # the supervisor's socket, under the supervisor's own lock
-    "fence", "lease",  # the token itself, and who holds it
-    "accelerator", "own_code", "host_facts",  # what can be found out again
-}  # fmt: skip
+    "unictl.onhost.supervision": "looks after what runs, lease or not; its socket lies under a lock of its own",
+    "unictl.onhost.instances.run_log": "facts of a run",
+    "unictl.onhost.instances.console_log": "consoles",
+    "unictl.onhost.storage": "the fence itself, and the token",
+    "unictl.onhost.handlers.lease": "who holds the lease",
+    "unictl.onhost.hypervisors": "which accelerator works: it can be found out again",
+    "unictl.onhost.survey": "the hypervisor's version: likewise",
+    "unictl.onhost.platform.own_code": "which code the supervisor runs",
+}
 
 
-def calls_of(path: Path, module: str, names: set[str]) -> bool:
-    """Whether a file uses one of these names of a module."""
-    return any(
-        isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and (node.value.id, node.attr) in {(module, name) for name in names}
-        for node in ast.walk(ast.parse(path.read_text()))
-    )
+def test_files_of_a_store_are_renamed_and_removed_by_its_storage_only() -> None:
+    users = {name_of(path) for path in host_side() if used_names(path) & FENCED}
+    assert "unictl.onhost.storage.fenced_store" in users
+    assert {name for name in users if shelf(name) != "storage"} == set(BARE)
 
 
 def test_what_a_lease_allows_is_changed_only_behind_its_fence() -> None:
-    bare = {p.stem for p in host_side() if calls_of(p, "os", FENCED)}
-    assert bare - DOOR == {"run_log", "console_log", "integrity"}  # consoles and facts of a run; a cache
-    past = {p.stem for p in host_side() if calls_of(p, "atomic", UNFENCED)}
-    assert past - DOOR == NEEDS_NO_LEASE
-    assert not any(set(imports(p)) & {"shutil", "pathlib", "tempfile"} for p in host_side())
+    users = {name_of(path) for path in host_side() if used_names(path) & UNFENCED}
+    excused = {
+        name: [place for place in NEEDS_NO_LEASE if name == place or name.startswith(place + ".")] for name in users
+    }
+    assert [name for name, places in excused.items() if not places] == []
+    assert {place for places in excused.values() for place in places} == set(NEEDS_NO_LEASE)
+
+
+def test_no_host_side_module_has_another_way_to_change_files() -> None:
+    assert not any({*imports(path)} & {"shutil", "pathlib", "tempfile"} for path in host_side())
+
+
+STARTS_PROGRAMS = {"systemd", "network", "hypervisors", "ingress", "survey", "platform", "supervision"}
+
+
+def test_programs_are_started_on_a_host_by_few_folders_only() -> None:
+    users = {shelf(name_of(path)) for path in host_side() if "subprocess" in imports(path)}
+    assert users <= STARTS_PROGRAMS
+
+
+def test_every_file_that_a_docstring_names_is_in_the_repository() -> None:
+    named = {
+        (name_of(path), word)
+        for path in modules()
+        for word in re.findall(r"[\w/.-]+\.(?:md|py|json|yaml)\b", " ".join(docstrings(path)))
+        if word.endswith(".md") or word.startswith(("unictl/", "tests/", "schemas/", "playbooks/", "docs/"))
+    }
+    assert {(module, word) for module, word in named if not (ROOT / word).exists()} == set()
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """Every text that stands as a statement of its own: docstrings, and notes under constants."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
 
 
 def test_nothing_prints_outside_the_command_line() -> None:

@@ -44,7 +44,7 @@ def script() -> int:
 
 
 def main(argv: Sequence[str], environment: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
-    """Run one command; the exit code says how it went (design.md, section 9)."""
+    """Run one command; the exit code says how it went."""
     try:
         return _answer_without_parser(list(argv), stdout) or _run_command(
             list(argv), environment, stdin, stdout, stderr

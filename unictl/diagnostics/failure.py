@@ -10,7 +10,7 @@
       RolledBack            8   the change was undone
       Interrupted         130   run the same command again
 
-An exit code is never reused for two meanings (design.md, section 9).
+An exit code is never reused for two meanings.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from typing import ClassVar
 from unictl.diagnostics.diagnostic import Problems
 
 PRECEDENCE = (130, 3, 7, 6, 4, 1, 8, 5, 2, 0)
-"""When several hold, the first of these is the process's exit code (design.md, section 9)."""
+"""When several hold, the first of these is the process's exit code."""
 
 
 def exit_code(codes: Iterable[int]) -> int:

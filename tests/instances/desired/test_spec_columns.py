@@ -1,4 +1,4 @@
-"""Exactly the keys of column F enter the launch spec (language.md): the column, transcribed, and one change a key."""
+"""Exactly the keys of column F enter the launch spec: the column, transcribed, and one change a key."""
 
 from dataclasses import fields, replace
 from typing import Any

@@ -60,7 +60,7 @@ class Change:
 
     @property
     def symbol(self) -> str:
-        """The row's mark (design.md, section 9)."""
+        """The row's mark."""
         if self.action in (Action.REPLACE, Action.MOVE):
             return "-/+" if self.order == "stop-first" else "+/-"
         return _SYMBOLS[self.action]
