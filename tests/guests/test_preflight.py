@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.guests import linux_guest, synthetic_images
+from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import MIB, File, Image, Service
 from unictl.fleet.references import parse_text
 from unictl.guests.families import FAMILIES
-from unictl.guests.family import GuestFinding
 from unictl.guests.identify import identify
 from unictl.guests.image_facts import ImageFacts
 
@@ -26,9 +26,7 @@ DISK = identify(synthetic_images.disk())
 GOOD = {"plain": PVH, "linux": BZIMAGE, "unikraft": MULTIBOOT32}
 
 
-def findings(
-    family: str, *, machine: str = "", version: str = "", parts: Any = None, **service: Any
-) -> list[GuestFinding]:
+def findings(family: str, *, machine: str = "", version: str = "", parts: Any = None, **service: Any) -> list[Finding]:
     """What the family says of a service of one image."""
     facts: dict[str, ImageFacts] = {"kernel": GOOD[family]} if parts is None else parts
     chosen = FAMILIES[family]

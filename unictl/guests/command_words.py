@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Service
 from unictl.fleet.references import Text, canonical_text
-from unictl.guests.family import Boot, GuestFinding
+from unictl.guests.family import Boot
 
 SECRET_TOKEN = re.compile(r"\{secret:([a-z0-9-]+)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -51,9 +52,9 @@ def command_texts(service: Service) -> Iterator[tuple[DocumentPath, Text]]:
         yield ("services", service.name, "environment", key), text
 
 
-def check_characters(service: Service, *, refused: str, spaces: bool = True) -> tuple[GuestFinding, ...]:
+def check_characters(service: Service, *, refused: str, spaces: bool = True) -> tuple[Finding, ...]:
     """Texts that the guest's command line cannot carry: any character of ``refused``, control characters, spaces."""
-    findings: list[GuestFinding] = []
+    findings: list[Finding] = []
     for key, text in command_texts(service):
         findings.extend(_check_literal(key, _literal_text(text), refused, spaces))
     findings.extend(_check_variable_names(service))
@@ -64,20 +65,20 @@ def _literal_text(text: Text) -> str:
     return "".join(part for part in text if isinstance(part, str))
 
 
-def _check_literal(key: DocumentPath, literal: str, refused: str, spaces: bool) -> Iterator[GuestFinding]:
+def _check_literal(key: DocumentPath, literal: str, refused: str, spaces: bool) -> Iterator[Finding]:
     reasons = [f"a {char} cannot stand on this guest's command line" for char in sorted(set(literal) & set(refused))]
     if _CONTROL.search(literal):
         reasons.append("a line break or control character cannot stand on a command line")
     if not spaces and " " in literal:
         reasons.append("this guest's command line cannot carry a space inside a word")
     hint = "keep it out of the command line: put the text into a file or a volume of the guest"
-    yield from (GuestFinding(code="unsafe-character", path=key, summary=reason, hint=hint) for reason in reasons)
+    yield from (Finding(code="unsafe-character", path=key, summary=reason, hint=hint) for reason in reasons)
 
 
-def _check_variable_names(service: Service) -> Iterator[GuestFinding]:
+def _check_variable_names(service: Service) -> Iterator[Finding]:
     for key in service.environment:
         if not _VARIABLE.fullmatch(key):
-            yield GuestFinding(
+            yield Finding(
                 code="bad-variable",
                 path=("services", service.name, "environment", key),
                 summary=f"{key!r} is no name of an environment variable",
@@ -85,12 +86,12 @@ def _check_variable_names(service: Service) -> Iterator[GuestFinding]:
             )
 
 
-def check_reserved_tokens(service: Service, tokens: Sequence[str]) -> Iterator[GuestFinding]:
+def check_reserved_tokens(service: Service, tokens: Sequence[str]) -> Iterator[Finding]:
     """Texts that a host would take for tokens of the launch document; ``tokens`` are regular expressions."""
     reserved = re.compile(r"\{(?:" + "|".join(tokens) + r")\}")
     for key, text in command_texts(service):
         if match := reserved.search(_literal_text(text)):
-            yield GuestFinding(
+            yield Finding(
                 code="reserved-token",
                 path=key,
                 summary=f"{match[0]} is a token of unictl's own launch documents",
@@ -98,16 +99,16 @@ def check_reserved_tokens(service: Service, tokens: Sequence[str]) -> Iterator[G
             )
 
 
-def check_written_length(service: Service, limit: LineLimit | None) -> Iterator[GuestFinding]:
+def check_written_length(service: Service, limit: LineLimit | None) -> Iterator[Finding]:
     """A command line that is too long as it is written, whatever its references turn out to be."""
     total = sum(len(canonical_text(text).encode()) + 1 for _, text in command_texts(service))
     yield from check_line_length(service.name, total, limit)
 
 
-def check_line_length(service: str, length: int, limit: LineLimit | None) -> Iterator[GuestFinding]:
+def check_line_length(service: str, length: int, limit: LineLimit | None) -> Iterator[Finding]:
     """A command line of ``length`` bytes that is longer than the hypervisor can carry."""
     if limit is not None and length > limit.size:
-        yield GuestFinding(
+        yield Finding(
             code="command-line-too-long",
             path=("services", service, "args"),
             summary=f"the guest's command line takes {length} bytes; {limit.carrier} carries at most {limit.size}",
@@ -115,7 +116,7 @@ def check_line_length(service: str, length: int, limit: LineLimit | None) -> Ite
         )
 
 
-def check_arguments(service: Service, *, empty: bool = True, dashes: bool = True) -> Iterator[GuestFinding]:
+def check_arguments(service: Service, *, empty: bool = True, dashes: bool = True) -> Iterator[Finding]:
     """Arguments that would get lost: empty ones, ones that begin with a space, and ``--`` itself, where those count."""
     for index, text in enumerate(service.args):
         written = canonical_text(text)
@@ -128,4 +129,4 @@ def check_arguments(service: Service, *, empty: bool = True, dashes: bool = True
             reason = "an argument '--' ends this guest's command line"
         if reason:
             key: DocumentPath = ("services", service.name, "args", index)
-            yield GuestFinding(code="lost-argument", path=key, summary=reason, hint="write it in another way")
+            yield Finding(code="lost-argument", path=key, summary=reason, hint="write it in another way")

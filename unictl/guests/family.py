@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from unictl.diagnostics.place import DocumentPath
+from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Image, Service
 from unictl.guests.exit_rules import ExitRule
 from unictl.guests.image_facts import ImageFacts
@@ -82,16 +82,6 @@ class Devices:
     defaults: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuestFinding:
-    """Something a family cannot do. ``path`` is a path in the fleet: ``("services", "api", "memory")``."""
-
-    code: str
-    path: DocumentPath
-    summary: str
-    hint: str = ""
-
-
 class GuestFamily(Protocol):
     """What every guest family answers. ``machines``: QEMU machine types it runs on, the default first.
 
@@ -110,7 +100,7 @@ class GuestFamily(Protocol):
     @property
     def refused(self) -> str: ...
 
-    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[GuestFinding, ...]:
+    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[Finding, ...]:
         """Everything that cannot work, found before anything is touched; empty where it fits."""
 
     def command_line(self, boot: Boot) -> str:

@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
+from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import MIB, Image, Service
 from unictl.guests.command_words import check_arguments, check_characters, environment_assignments
 from unictl.guests.exit_rules import ExitRule, Verdict
-from unictl.guests.family import Boot, Devices, GuestFinding, Nic, PartFacts
+from unictl.guests.family import Boot, Devices, Nic, PartFacts
 from unictl.guests.preflight import (
     check_disks,
     check_family,
@@ -63,7 +64,7 @@ class Linux:
         *CODE_EXIT_RULES,
     )
 
-    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[GuestFinding, ...]:
+    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[Finding, ...]:
         """A bzImage, or a vmlinux with PVH entry; an initrd that is an archive; words the kernel's parser can carry."""
         kernel = facts.get("kernel")
         bzimage = kernel is not None and "linux" in kernel.protocols
@@ -123,11 +124,11 @@ def _address_words(nic: Nic, hostname: str) -> list[str]:
     return [*words, f"unictl_dns={nic.dns}"] if nic.dns else words
 
 
-def _check_kernel_words(service: Service) -> Iterator[GuestFinding]:
+def _check_kernel_words(service: Service) -> Iterator[Finding]:
     """Variables the kernel would take for itself, and more words than it hands on (it panics: Too many boot vars)."""
     for key in service.environment:
         if key in _KERNEL_PARAMETERS or key.startswith("unictl_"):
-            yield GuestFinding(
+            yield Finding(
                 code="kernel-parameter",
                 path=("services", service.name, "environment", key),
                 summary=f"{key!r} does not reach init: it is a word of the kernel's or of unictl's own",
@@ -139,7 +140,7 @@ def _check_kernel_words(service: Service) -> Iterator[GuestFinding]:
     )
     for name, count, limit in counted:
         if count > limit:
-            yield GuestFinding(
+            yield Finding(
                 code="too-many-words",
                 path=("services", service.name, name),
                 summary=f"{count} words: Linux hands at most {limit} to init",

@@ -17,10 +17,11 @@ before those of the command line: the way out where QEMU's 1012 bytes are too fe
 
 from dataclasses import dataclass
 
+from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import MIB, Image, Service
 from unictl.guests.command_words import check_characters, environment_assignments, quote_word
 from unictl.guests.exit_rules import ExitRule, Verdict
-from unictl.guests.family import Boot, Devices, GuestFinding, PartFacts
+from unictl.guests.family import Boot, Devices, PartFacts
 from unictl.guests.preflight import (
     check_disks,
     check_family,
@@ -54,7 +55,7 @@ class Plain:
         *CODE_EXIT_RULES,
     )
 
-    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[GuestFinding, ...]:
+    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[Finding, ...]:
         """Kernel with a PVH note and no multiboot header, ``microvm``, 4 MiB to 3 GiB, one network, seven volumes."""
         return (
             *check_machine(self.name, self.machines, service, machine),

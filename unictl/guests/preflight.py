@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
+from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Image, Service
 from unictl.fleet.quantities import format_memory
-from unictl.guests.family import GuestFinding, PartFacts
+from unictl.guests.family import PartFacts
 
 _FILE_ROLES = ("kernel", "initrd", "disk")
 
 
-def check_machine(family: str, machines: Sequence[str], service: Service, machine: str) -> Iterator[GuestFinding]:
+def check_machine(family: str, machines: Sequence[str], service: Service, machine: str) -> Iterator[Finding]:
     """A machine type the family does not run on."""
     if machine not in machines:
-        yield GuestFinding(
+        yield Finding(
             code="machine-not-supported",
             path=("services", service.name, "machine"),
             summary=f"{family} guests do not run on QEMU's machine {machine!r}",
@@ -21,10 +22,10 @@ def check_machine(family: str, machines: Sequence[str], service: Service, machin
         )
 
 
-def check_kernel(image: Image, facts: PartFacts, *, optional: Sequence[str] = ()) -> Iterator[GuestFinding]:
+def check_kernel(image: Image, facts: PartFacts, *, optional: Sequence[str] = ()) -> Iterator[Finding]:
     """No kernel, or a file that the family has no use for."""
     if "kernel" not in facts:
-        yield GuestFinding(
+        yield Finding(
             code="kernel-missing",
             path=("images", image.name, "kernel"),
             summary=f"image {image.name!r} has no kernel, and {image.guest} guests boot from one",
@@ -32,7 +33,7 @@ def check_kernel(image: Image, facts: PartFacts, *, optional: Sequence[str] = ()
         )
     for role in _FILE_ROLES:
         if role in facts and role != "kernel" and role not in optional:
-            yield GuestFinding(
+            yield Finding(
                 code="file-not-used",
                 path=("images", image.name, role),
                 summary=f"{image.guest} guests take no {role}",
@@ -43,20 +44,20 @@ def check_kernel(image: Image, facts: PartFacts, *, optional: Sequence[str] = ()
 _PVH_HINT = "link an ELF note of owner Xen and type 18 that holds the 32-bit entry address"
 
 
-def check_pvh(key: DocumentPath, facts: PartFacts, hint: str = _PVH_HINT) -> Iterator[GuestFinding]:
+def check_pvh(key: DocumentPath, facts: PartFacts, hint: str = _PVH_HINT) -> Iterator[Finding]:
     """A kernel that QEMU would not boot by PVH: without the note, or with a header that QEMU prefers to it."""
     kernel = facts.get("kernel")
     if kernel is None:
         return
     if "pvh" not in kernel.protocols:
-        yield GuestFinding(
+        yield Finding(
             code="wrong-boot-protocol",
             path=key,
             summary=f"this kernel ({_describe_kernel(kernel.kind, kernel.protocols)}) has no PVH entry",
             hint=hint,
         )
     elif "multiboot" in kernel.protocols:
-        yield GuestFinding(
+        yield Finding(
             code="wrong-boot-protocol",
             path=key,
             summary="this kernel has a multiboot header too, which QEMU prefers to its PVH entry",
@@ -64,21 +65,21 @@ def check_pvh(key: DocumentPath, facts: PartFacts, hint: str = _PVH_HINT) -> Ite
         )
 
 
-def check_multiboot(key: DocumentPath, facts: PartFacts) -> Iterator[GuestFinding]:
+def check_multiboot(key: DocumentPath, facts: PartFacts) -> Iterator[Finding]:
     """A kernel that QEMU does not boot by multiboot 1: no header, or a 64-bit ELF that gives no load addresses."""
     kernel = facts.get("kernel")
     if kernel is None:
         return
     if "multiboot" not in kernel.protocols:
         description = _describe_kernel(kernel.kind, kernel.protocols)
-        yield GuestFinding(
+        yield Finding(
             code="wrong-boot-protocol",
             path=key,
             summary=f"this kernel ({description}) has no multiboot header in its first 8 KiB",
             hint="take the build for QEMU (its name ends in _qemu-x86_64), not the one for Firecracker or Xen",
         )
     elif kernel.kind == "elf64" and not kernel.address_flag:
-        yield GuestFinding(
+        yield Finding(
             code="wrong-boot-protocol",
             path=key,
             summary="a 64-bit multiboot kernel without load addresses in its header: QEMU refuses it",
@@ -92,10 +93,10 @@ def _describe_kernel(kind: str, protocols: Sequence[str]) -> str:
 
 def check_file_kind(
     image: Image, facts: PartFacts, role: str, kinds: Sequence[str], expected: str
-) -> Iterator[GuestFinding]:
+) -> Iterator[Finding]:
     """A file in the place of another: a kernel given as initrd."""
     if role in facts and facts[role].kind not in kinds:
-        yield GuestFinding(
+        yield Finding(
             code="wrong-file",
             path=("images", image.name, role),
             summary=f"this {role} is {facts[role].kind}, not {expected}",
@@ -103,10 +104,10 @@ def check_file_kind(
         )
 
 
-def check_files(family: str, service: Service) -> Iterator[GuestFinding]:
+def check_files(family: str, service: Service) -> Iterator[Finding]:
     """Files put into the guest, which no family here does yet; never ignored silently."""
     if service.files:
-        yield GuestFinding(
+        yield Finding(
             code="files-not-supported",
             path=("services", service.name, "files"),
             summary=f"files are not put into {family} guests yet",
@@ -116,19 +117,19 @@ def check_files(family: str, service: Service) -> Iterator[GuestFinding]:
 
 def check_memory(
     service: Service, *, minimum: int, maximum: int | None = None, explanation: str = ""
-) -> Iterator[GuestFinding]:
+) -> Iterator[Finding]:
     """Memory outside of what the family boots with, or in parts of a KiB."""
     key: DocumentPath = ("services", service.name, "memory")
     size_text = format_memory(service.memory)
     if service.memory < minimum:
-        yield GuestFinding(
+        yield Finding(
             code="too-little-memory",
             path=key,
             summary=f"{size_text} is less than this guest boots with{explanation}",
             hint=f"give it {format_memory(minimum)} or more",
         )
     if maximum is not None and service.memory > maximum:
-        yield GuestFinding(
+        yield Finding(
             code="too-much-memory",
             path=key,
             summary=f"{size_text} is more than this guest can use{explanation}",
@@ -136,13 +137,13 @@ def check_memory(
         )
     if service.memory % 1024:
         summary = f"{size_text} is no whole number of KiB"
-        yield GuestFinding(code="odd-memory", path=key, summary=summary, hint="write a whole number of MiB")
+        yield Finding(code="odd-memory", path=key, summary=summary, hint="write a whole number of MiB")
 
 
-def check_single_network(family: str, service: Service) -> Iterator[GuestFinding]:
+def check_single_network(family: str, service: Service) -> Iterator[Finding]:
     """More networks than the family's command line can describe."""
     if len(service.network) > 1:
-        yield GuestFinding(
+        yield Finding(
             code="too-many-networks",
             path=("services", service.name, "network"),
             summary=f"{family} guests take one network, not {len(service.network)}",
@@ -150,10 +151,10 @@ def check_single_network(family: str, service: Service) -> Iterator[GuestFinding
         )
 
 
-def check_disks(family: str, service: Service, limit: int) -> Iterator[GuestFinding]:
+def check_disks(family: str, service: Service, limit: int) -> Iterator[Finding]:
     """More volumes than the family's machine has slots for."""
     if len(service.volumes) > limit:
-        yield GuestFinding(
+        yield Finding(
             code="too-many-volumes",
             path=("services", service.name, "volumes"),
             summary=f"{family} guests take at most {limit} volumes, not {len(service.volumes)}",
@@ -161,11 +162,11 @@ def check_disks(family: str, service: Service, limit: int) -> Iterator[GuestFind
         )
 
 
-def check_family(family: str, image: Image, facts: PartFacts) -> Iterator[GuestFinding]:
+def check_family(family: str, image: Image, facts: PartFacts) -> Iterator[Finding]:
     """A kernel that was evidently built for another family."""
     kernel = facts.get("kernel")
     if kernel is not None and kernel.family and kernel.family != family:
-        yield GuestFinding(
+        yield Finding(
             code="other-family",
             path=("images", image.name, "guest"),
             summary=f"this kernel is a {kernel.family} guest by its own notes, not {family}",

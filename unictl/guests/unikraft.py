@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
+from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import MIB, Image, Service
 from unictl.guests.command_words import (
     check_arguments,
@@ -25,7 +26,7 @@ from unictl.guests.command_words import (
     quote_word,
 )
 from unictl.guests.exit_rules import ExitRule, Verdict
-from unictl.guests.family import Boot, Devices, GuestFinding, Nic, PartFacts
+from unictl.guests.family import Boot, Devices, Nic, PartFacts
 from unictl.guests.preflight import (
     check_family,
     check_file_kind,
@@ -61,7 +62,7 @@ class Unikraft:
         ExitRule(verdict=Verdict.CLEAN, status=0),
     )
 
-    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[GuestFinding, ...]:
+    def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[Finding, ...]:
         """A multiboot kernel built for QEMU, ``pc`` or ``q35``, at least 4 MiB, a version that can be read."""
         return (
             *check_machine(self.name, self.machines, service, machine),
@@ -127,17 +128,17 @@ def _rootfs_words(version: tuple[int, int, int]) -> list[str]:
     return _list_words("vfs.fstab", ["initrd0:/:extract"]) if version >= _FSTAB_VERSION else ["vfs.rootfs=initrd"]
 
 
-def _check_version(image: Image, service: Service) -> Iterator[GuestFinding]:
+def _check_version(image: Image, service: Service) -> Iterator[Finding]:
     version = _parse_version(image.version)
     if image.version and version is None:
-        yield GuestFinding(
+        yield Finding(
             code="bad-version",
             path=("images", image.name, "version"),
             summary=f"{image.version!r} is no version of Unikraft",
             hint='write it as in "0.17", or leave it out for 0.16.1 and later',
         )
     if version and version < _ENVIRONMENT_VERSION and service.environment:
-        yield GuestFinding(
+        yield Finding(
             code="no-environment",
             path=("services", service.name, "environment"),
             summary=f"Unikraft {image.version} takes no environment on its command line; 0.13 and later do",
@@ -147,12 +148,12 @@ def _check_version(image: Image, service: Service) -> Iterator[GuestFinding]:
         yield from check_single_network(f"unikraft {image.version}", service)
 
 
-def _check_list_values(service: Service) -> Iterator[GuestFinding]:
+def _check_list_values(service: Service) -> Iterator[Finding]:
     """A value that ends in ``]`` would end the list of variables (parser.c)."""
     for key, text in command_texts(service):
         last = text[-1] if text else ""
         if key[2] == "environment" and isinstance(last, str) and last.endswith("]"):
-            yield GuestFinding(
+            yield Finding(
                 code="unsafe-character",
                 path=key,
                 summary="a variable's value cannot end with ']': Unikraft reads it as the end of the list",

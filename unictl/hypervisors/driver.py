@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from unictl.diagnostics.finding import Finding
 from unictl.guests.command_words import LineLimit
-from unictl.guests.family import Boot, GuestFamily, GuestFinding, PartFacts
+from unictl.guests.family import Boot, GuestFamily, PartFacts
 from unictl.hypervisors.launch import Forward, Launch
 
 
@@ -25,6 +26,6 @@ class HypervisorDriver:
     # (owner, key) -> the word in argv that names the process of one generation, by which a host recognises it.
     identity: Callable[[str, str], str]
     # What only shows once every reference but the secrets is resolved.
-    refusals: Callable[[GuestFamily, PartFacts, Boot], tuple[GuestFinding, ...]]
+    refusals: Callable[[GuestFamily, PartFacts, Boot], tuple[Finding, ...]]
     # How a boot is run.
     launch: Callable[[GuestFamily, PartFacts, Boot, Sequence[Forward]], Launch]

@@ -10,9 +10,10 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface
 from uuid import NAMESPACE_URL, uuid5
 
+from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import MIB
 from unictl.guests.command_words import LineLimit, check_line_length, secret_names
-from unictl.guests.family import Boot, Devices, GuestFamily, GuestFinding, Nic, PartFacts
+from unictl.guests.family import Boot, Devices, GuestFamily, Nic, PartFacts
 from unictl.hypervisors.driver import HypervisorDriver
 from unictl.hypervisors.launch import Forward, Launch
 
@@ -32,16 +33,16 @@ def process_uuid(owner: str, key: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"unictl:{owner}/{key}"))
 
 
-def find_refusals(family: GuestFamily, facts: PartFacts, boot: Boot) -> tuple[GuestFinding, ...]:
+def find_refusals(family: GuestFamily, facts: PartFacts, boot: Boot) -> tuple[Finding, ...]:
     """What only shows once every reference but the secrets is resolved: a line the configuration file cannot carry."""
     return _command_line_refusals(boot, family.command_line(_complete_boot(family, facts, boot)))
 
 
-def _command_line_refusals(boot: Boot, line: str) -> tuple[GuestFinding, ...]:
+def _command_line_refusals(boot: Boot, line: str) -> tuple[Finding, ...]:
     findings = [*check_line_length(boot.service, len(line.encode()), LINE_LIMIT)]
     if '"' in line or not line.isprintable():
         findings.append(
-            GuestFinding(
+            Finding(
                 code="unsafe-character",
                 path=("services", boot.service, "args"),
                 summary=f"{boot.name}'s command line holds a double quote or a control character",

@@ -14,24 +14,24 @@ def test_the_hello_fleet_has_no_findings() -> None:
 
 def test_a_familys_finding_comes_with_its_place() -> None:
     found = check_launches(fleet(service(memory=1 * MIB)), FACTS)
-    assert [(path, code) for path, code, _, _ in found] == [(("services", "api", "memory"), "too-little-memory")]
-    assert all(text and hint for _, _, text, hint in found)
+    assert [(each.path, each.code) for each in found] == [(("services", "api", "memory"), "too-little-memory")]
+    assert all(each.summary and each.hint for each in found)
 
 
 def test_a_family_or_hypervisor_that_there_is_no_support_for_yet_is_said_to_be_so() -> None:
     declared = fleet(service(image="odd", hypervisor="qemo"), images={"odd": Image(name="odd", guest="rumprun")})
     found = check_launches(declared, {"odd": {"kernel": KERNEL}})
-    assert [(path, code, text) for path, code, text, _ in found] == [
+    assert [(each.path, each.code, each.summary) for each in found] == [
         (("services", "api", "hypervisor"), "hypervisor-not-supported", "hypervisor 'qemo' is not supported yet"),
         (("images", "odd", "guest"), "guest-not-supported", "guest 'rumprun' is not supported yet"),
     ]
-    assert found[0][3] == "did you mean qemu?"
+    assert found[0].hint == "did you mean qemu?"
 
 
 def test_a_network_that_there_is_no_support_for_yet_is_said_to_be_so() -> None:
     networks = {"back": Network(name="back", mode="vxlan"), "tiny": Network(name="tiny", subnet="10.0.0.0/30")}
     declared = fleet(service(network=("back",)), service("web", network=("tiny",)), networks=networks)
-    assert [(path, code) for path, code, _, _ in check_launches(declared, FACTS)] == [
+    assert [(each.path, each.code) for each in check_launches(declared, FACTS)] == [
         (("networks", "back", "mode"), "network-not-supported"),
         (("networks", "tiny", "subnet"), "network-not-supported"),
     ]
@@ -53,14 +53,14 @@ def test_a_command_line_that_only_grows_too_long_once_resolved_is_found_before_a
     texts = tuple(parse_text("${service.api.h}") for _ in range(61))
     ports = (Port(name="h", number=80),)
     found = check_launches(fleet(service(args=texts, ports=ports)), FACTS)
-    assert [(path, code) for path, code, _, _ in found] == [(("services", "api", "args"), "command-line-too-long")]
+    assert [(each.path, each.code) for each in found] == [(("services", "api", "args"), "command-line-too-long")]
     assert check_launches(fleet(service(args=texts[:40], ports=ports)), FACTS) == ()
 
 
 def test_what_two_services_have_in_common_is_said_once() -> None:
     bad = {"hello": {"kernel": replace(KERNEL, protocols=("multiboot",))}}
     found = check_launches(fleet(service("one"), service("two")), bad)
-    assert [(path, code) for path, code, _, _ in found] == [(("images", "hello", "kernel"), "wrong-boot-protocol")]
+    assert [(each.path, each.code) for each in found] == [(("images", "hello", "kernel"), "wrong-boot-protocol")]
 
 
 def test_an_image_that_was_not_resolved_is_somebody_elses_problem() -> None:

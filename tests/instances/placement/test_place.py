@@ -50,7 +50,7 @@ def tight(memory: int, **given: Any) -> Any:
 def test_the_hello_fleet_stands_on_its_one_host() -> None:
     found = placed(hello())
     assert set(found.hosts.values()) == {"here"} and len(found.hosts) == 4
-    assert found.refusals == () and found.unplaced == ()
+    assert found.shortfalls == () and found.unplaced == ()
 
 
 def test_replicas_spread_over_hosts() -> None:
@@ -130,7 +130,7 @@ def test_a_service_apart_from_itself_has_one_on_a_host() -> None:
     declared = fleet(service(replicas=3, placement=Placement(apart_from=("api",))), hosts=("hv1", "hv2"))
     found = placed(declared)
     assert counts(found) == [1, 1] and found.unplaced == ("api-2",)
-    assert {(r.instance, r.host, r.dimension) for r in found.refusals} == {
+    assert {(r.instance, r.host, r.dimension) for r in found.shortfalls} == {
         ("api-2", "hv1", "apart_from"),
         ("api-2", "hv2", "apart_from"),
     }
@@ -161,7 +161,7 @@ def test_a_new_volume_needs_room_on_the_disk() -> None:
     said = world(declared, hv1=survey("hv1", disk_free=GIB), hv2=survey("hv2", disk_free=11 * GIB))
     assert placed(declared, said).hosts == {"db-0": "hv2"}
     full = world(declared, hv1=survey("hv1", disk_free=GIB), hv2=survey("hv2", disk_free=2 * GIB))
-    assert [(r.dimension, r.need, r.free) for r in placed(declared, full).refusals] == [
+    assert [(r.dimension, r.need, r.free) for r in placed(declared, full).shortfalls] == [
         ("disk", 10 * GIB, GIB),
         ("disk", 10 * GIB, 2 * GIB),
     ]
@@ -181,7 +181,7 @@ def test_an_instance_does_not_begin_on_a_drained_host_and_not_without_its_volume
     declared = with_volume(Host(name="hv1", address="10.9.0.1", drain=True), "hv2")
     found = placed(declared, world(declared, hv1=survey("hv1", **holding("data"))))
     assert found.hosts == {} and found.unplaced == ("db-0",)
-    assert [r.text for r in found.refusals] == [
+    assert [r.finding.summary for r in found.shortfalls] == [
         "hv1 is being drained, where volume data is, and volumes never move by themselves"
     ]
 
@@ -196,7 +196,7 @@ def test_volumes_on_two_hosts_cannot_meet() -> None:
     volumes = {name: Volume(name=name, size=MIB) for name in ("data", "log")}
     declared = fleet(service("db", volumes={"a": "data", "b": "log"}), hosts=("hv1", "hv2"), volumes=volumes)
     said = world(declared, hv1=survey("hv1", **holding("data")), hv2=survey("hv2", **holding("log")))
-    assert [r.text for r in placed(declared, said).refusals] == [
+    assert [r.finding.summary for r in placed(declared, said).shortfalls] == [
         "db-0: its volumes are on hv1 and on hv2, and one host must have all"
     ]
 
@@ -245,10 +245,10 @@ def test_a_refusal_names_host_dimension_and_shortfall_and_the_nearest_way_out() 
     declared = fleet(service(memory=64 * MIB, replicas=4), hosts=(tight(300 * MIB),))
     found = placed(declared)
     assert found.unplaced == ("api-3",)
-    assert [(r.instance, r.host, r.dimension, r.need, r.free) for r in found.refusals] == [
+    assert [(r.instance, r.host, r.dimension, r.need, r.free) for r in found.shortfalls] == [
         ("api-3", "hv1", "memory", 96 * MIB, 12 * MIB)
     ]
-    assert found.refusals[0].text == (
+    assert found.shortfalls[0].finding.summary == (
         "hv1 has 12MiB of memory free, api-3 needs 96MiB (64MiB and 32MiB for its hypervisor)"
     )
     assert found.smallest_changes == {"api-3": "3 of 4 replicas fit; the nearest for api-3 is hv1: 84MiB more memory"}
@@ -263,12 +263,12 @@ def test_the_nearest_way_out_may_be_less_memory() -> None:
 
 def test_many_that_find_no_host_are_explained_once() -> None:
     found = placed(fleet(service(memory=GIB, replicas=50), hosts=("hv1", "hv2")))
-    assert len(found.unplaced) == 50 - len(found.hosts) and len(found.refusals) == 2
+    assert len(found.unplaced) == 50 - len(found.hosts) and len(found.shortfalls) == 2
 
 
 def test_no_host_at_all_is_said_in_words() -> None:
     declared = fleet(service(placement=Placement(hosts="gpu*")), hosts=("hv1",))
-    assert [r.text for r in placed(declared).refusals] == ["api-0: placement.hosts 'gpu*' selects no host"]
+    assert [r.finding.summary for r in placed(declared).shortfalls] == ["api-0: placement.hosts 'gpu*' selects no host"]
 
 
 def test_every_barred_host_is_named_with_its_reason() -> None:
@@ -280,7 +280,7 @@ def test_every_barred_host_is_named_with_its_reason() -> None:
     )
     declared = fleet(service(), hosts=hosts)
     said = world(declared, hv3=survey("hv3", hypervisors={}))
-    assert [r.text for r in placed(declared, said).refusals] == [
+    assert [r.finding.summary for r in placed(declared, said).shortfalls] == [
         "hv1 is being drained",
         "hv2 is declared lost",
         "hv3 has no qemu",
@@ -346,7 +346,7 @@ def test_ports_of_the_ingress_that_others_hold_are_refused() -> None:
     )
     said = world(declared, hv1=survey("hv1", claims=claims))
     found = placed(declared, said, endpoints={"api.http": 20000})
-    assert [r.text for r in found.refusals] == [
+    assert [r.finding.summary for r in found.shortfalls] == [
         "services.api.publish needs port 8080 of hv1, which another program holds",
         "the endpoint api.http needs port 20000 of hv1, which x-0.1 of fleet blog-1 holds",
     ]
@@ -357,11 +357,11 @@ def test_a_host_without_ingress_may_have_its_ports_taken() -> None:
     hosts = (Host(name="hv1", address="10.9.0.1", ingress=False), "hv2")
     declared = fleet(service(ports=HTTP, publish=(Publication(port=80, to="http"),)), hosts=hosts)
     claims = (Claim(kind="port", owner="", holder="", port=80),)
-    assert placed(declared, world(declared, hv1=survey("hv1", claims=claims))).refusals == ()
+    assert placed(declared, world(declared, hv1=survey("hv1", claims=claims))).shortfalls == ()
 
 
 def test_ports_for_forwards_can_run_out() -> None:
     declared = fleet(service(ports=HTTP), hosts=("hv1",))
     claims = tuple(Claim(kind="port", owner="", holder="", port=port) for port in range(10_000, 20_000))
     found = placed(declared, world(declared, hv1=survey("hv1", claims=claims)))
-    assert [(r.dimension, r.need, r.free) for r in found.refusals] == [("ports", 1, 0)]
+    assert [(r.dimension, r.need, r.free) for r in found.shortfalls] == [("ports", 1, 0)]

@@ -198,7 +198,7 @@ def test_everyone_is_placed_or_refused_and_nobody_stands_where_they_may_not(case
     wished = desired_instances(declared, FACTS)
     found = place(declared, wished, said)
     assert sorted([*found.hosts, *found.unplaced, *found.unknown]) == sorted(w.name for w in wished)
-    assert {r.instance.rpartition("-")[0] for r in found.refusals} == {n.rpartition("-")[0] for n in found.unplaced}
+    assert {r.instance.rpartition("-")[0] for r in found.shortfalls} == {n.rpartition("-")[0] for n in found.unplaced}
     for each in wished:
         host = found.hosts.get(each.name)
         if host and declared.services[each.service].placement.hosts and each.name not in found.held_reasons:

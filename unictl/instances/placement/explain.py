@@ -1,7 +1,6 @@
 """Explains why an instance finds no host, and the smallest change that would help. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from unictl.fleet.model import MIB, Service
 from unictl.instances.desired.instance import DesiredInstance
@@ -9,78 +8,57 @@ from unictl.instances.placement.capacity import Need, Shortage
 from unictl.instances.placement.constraints import Constraint
 from unictl.instances.placement.feasibility import Feasibility
 from unictl.instances.placement.host_pool import HostPool
+from unictl.instances.placement.shortfall import Shortfall, build_shortfall
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacementRefusal:
-    """Why ``instance`` is not on ``host``.
-
-    ``dimension`` is memory, cpus, disk, ports, apart_from, volume, hosts, or a word of ``feasibility.HostExclusion``;
-    ``need`` and ``free`` are in bytes for memory and disk, else counts, and 0 where nothing is measured. ``host`` is
-    empty where no host is concerned, ``instance`` a service's name where the ingress lacks a port of it.
-    """
-
-    instance: str
-    host: str
-    dimension: str
-    need: int = 0
-    free: int = 0
-    text: str = ""
-
-
-def explain_refusals(
+def explain_shortfalls(
     host_pool: HostPool, desired: DesiredInstance, feasibility: Feasibility, constraint: Constraint, need: Need
-) -> Iterator[PlacementRefusal]:
+) -> Iterator[Shortfall]:
     """Every host that was thought of, with each dimension in which it falls short."""
-    name = desired.name
+    name, service = desired.name, desired.service
     if constraint.conflict:
-        yield PlacementRefusal(instance=name, host="", dimension="volume", text=f"{name}: {constraint.conflict}")
+        yield build_shortfall(name, service, "", "volume", f"{name}: {constraint.conflict}")
         return
     hosts = (constraint.host,) if constraint.volume else (*feasibility.allowed, *feasibility.excluded)
     for host in hosts:
-        yield from _host_refusals(host_pool, desired, feasibility, constraint, need, host)
+        yield from _host_shortfalls(host_pool, desired, feasibility, constraint, need, host)
     if not hosts:
-        selector = host_pool.fleet.services[desired.service].placement.hosts
+        selector = host_pool.fleet.services[service].placement.hosts
         text = f"placement.hosts {selector!r} selects no host" if selector else "the fleet has no host"
-        yield PlacementRefusal(instance=name, host="", dimension="hosts", text=f"{name}: {text}")
+        yield build_shortfall(name, service, "", "hosts", f"{name}: {text}")
 
 
-def _host_refusals(
+def _host_shortfalls(
     host_pool: HostPool,
     desired: DesiredInstance,
     feasibility: Feasibility,
     constraint: Constraint,
     need: Need,
     host: str,
-) -> Iterator[PlacementRefusal]:
+) -> Iterator[Shortfall]:
     service = host_pool.fleet.services[desired.service]
     if host not in feasibility.members:
-        yield _excluded_refusal(desired, feasibility, constraint, host)
+        yield _excluded_shortfall(desired, feasibility, constraint, host)
         return
     for shortage in host_pool.capacities[host].shortages(need, service.placement.cpu_ratio):
         text = _shortage_text(desired, host, shortage)
-        yield PlacementRefusal(
-            instance=desired.name,
-            host=host,
-            dimension=shortage.dimension,
-            need=shortage.need,
-            free=shortage.free,
-            text=text,
+        yield build_shortfall(
+            desired.name, service.name, host, shortage.dimension, text, need=shortage.need, free=shortage.free
         )
     conflicting = host_pool.conflicting_service(service.name, host)
     if conflicting:
         text = f"{host} has {conflicting}, which {service.name} must be apart from"
-        yield PlacementRefusal(instance=desired.name, host=host, dimension="apart_from", text=text)
+        yield build_shortfall(desired.name, service.name, host, "apart_from", text)
 
 
-def _excluded_refusal(
+def _excluded_shortfall(
     desired: DesiredInstance, feasibility: Feasibility, constraint: Constraint, host: str
-) -> PlacementRefusal:
+) -> Shortfall:
     exclusion = feasibility.excluded.get(host)
     reason = exclusion.text if exclusion else "is not among placement.hosts"
     suffix = f", where volume {constraint.volume} is, and volumes never move by themselves" if constraint.volume else ""
     dimension = exclusion.dimension if exclusion else "hosts"
-    return PlacementRefusal(instance=desired.name, host=host, dimension=dimension, text=f"{host} {reason}{suffix}")
+    return build_shortfall(desired.name, desired.service, host, dimension, f"{host} {reason}{suffix}")
 
 
 def _shortage_text(desired: DesiredInstance, host: str, shortage: Shortage) -> str:

@@ -13,18 +13,19 @@ from unictl.instances.desired.instance import DesiredInstance
 from unictl.instances.observed.host_state import LiveState
 from unictl.instances.placement.capacity import HostCapacity, Need, host_capacities, volume_sizes
 from unictl.instances.placement.constraints import Constraint, Constraints, build_constraints, must_stop_first
-from unictl.instances.placement.explain import PlacementRefusal, explain_refusals, smallest_change
+from unictl.instances.placement.explain import explain_shortfalls, smallest_change
 from unictl.instances.placement.feasibility import Feasibilities, Feasibility
 from unictl.instances.placement.host_pool import HostPool
 from unictl.instances.placement.port_conflicts import find_port_conflicts
 from unictl.instances.placement.rebalance import rebalance_moves
+from unictl.instances.placement.shortfall import Shortfall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """``hosts``: instance -> host, of all that have one; who lacks one is in ``unplaced`` or in ``unknown``.
 
-    ``refusals`` explain the first unplaced instance of each service, by host and dimension, and ports that an ingress
+    ``shortfalls`` explain the first unplaced instance of each service, by host and dimension, and ports that an ingress
     cannot have; ``smallest_changes`` says of those instances what would have to change at least. ``held_reasons``:
     instances that stay where they should not because a volume is there, with why. ``unknown`` are instances that no
     host shows while a host is silent: they may be there, so they are neither placed nor refused. ``rebalanced``:
@@ -33,7 +34,7 @@ class Placement:
     """
 
     hosts: Mapping[str, str]
-    refusals: tuple[PlacementRefusal, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
     unplaced: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     held_reasons: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +85,7 @@ def place(
     rebalanced = placer.rebalance() if rebalance else frozenset()
     return Placement(
         hosts=dict(sorted(placer.hosts.items())),
-        refusals=(*placer.refusals, *find_port_conflicts(fleet, live_state, endpoints or {})),
+        shortfalls=(*placer.shortfalls, *find_port_conflicts(fleet, live_state, endpoints or {})),
         unplaced=tuple(sorted(placer.unplaced)),
         unknown=tuple(sorted(placer.unknown)),
         held_reasons=placer.held_reasons,
@@ -113,7 +114,7 @@ class _Placer:
     hosts: dict[str, str] = field(default_factory=dict)
     held_reasons: dict[str, str] = field(default_factory=dict)
     smallest_changes: dict[str, str] = field(default_factory=dict)
-    refusals: list[PlacementRefusal] = field(default_factory=list)
+    shortfalls: list[Shortfall] = field(default_factory=list)
     settled: dict[str, list[_Candidate]] = field(default_factory=dict)
     unplaced: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -247,7 +248,9 @@ class _Placer:
         if first.service.name in self.explained and not first.constraint.volume:
             return
         self.explained.add(first.service.name)
-        self.refusals.extend(explain_refusals(self.host_pool, first.desired, first.feasibility, first.constraint, need))
+        self.shortfalls.extend(
+            explain_shortfalls(self.host_pool, first.desired, first.feasibility, first.constraint, need)
+        )
         placed = sum(self.host_pool.counts.get(first.service.name, {}).values())
         text = smallest_change(self.host_pool, first.desired, first.feasibility, need, placed)
         if text and not first.constraint.volume:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from unictl.fleet.model import Fleet
 from unictl.instances.observed.host_state import LiveState, Survey
-from unictl.instances.placement.explain import PlacementRefusal
+from unictl.instances.placement.shortfall import Shortfall, build_shortfall
 
 _REACHES_LOOPBACK = ("", "*", "0.0.0.0", "::", "127.0.0.1", "::1")
 
@@ -12,9 +12,7 @@ RequiredPorts = Mapping[int, list[tuple[str, str, bool]]]
 """Port -> (service, what it is for, whether on loopback only)."""
 
 
-def find_port_conflicts(
-    fleet: Fleet, live_state: LiveState, endpoints: Mapping[str, int]
-) -> Iterator[PlacementRefusal]:
+def find_port_conflicts(fleet: Fleet, live_state: LiveState, endpoints: Mapping[str, int]) -> Iterator[Shortfall]:
     """Published ports and endpoints that others, or a forward of this fleet, hold on a host that runs an ingress."""
     required_ports = _required_ports(fleet, endpoints)
     for name, survey in sorted(live_state.items()):
@@ -23,14 +21,14 @@ def find_port_conflicts(
             yield from _host_conflicts(name, survey, required_ports)
 
 
-def _host_conflicts(host: str, survey: Survey, required_ports: RequiredPorts) -> Iterator[PlacementRefusal]:
+def _host_conflicts(host: str, survey: Survey, required_ports: RequiredPorts) -> Iterator[Shortfall]:
     reported = set()
     for port, bind, holder in _taken_ports(survey):
         for service, purpose, loopback in required_ports.get(port, ()):
             if (bind in _REACHES_LOOPBACK or not loopback) and (port, service) not in reported:
                 reported.add((port, service))
                 text = f"{purpose} needs port {port} of {host}, which {holder} holds"
-                yield PlacementRefusal(instance=service, host=host, dimension="ports", need=port, text=text)
+                yield build_shortfall(service, service, host, "ports", text, need=port)
 
 
 def _required_ports(fleet: Fleet, endpoints: Mapping[str, int]) -> RequiredPorts:

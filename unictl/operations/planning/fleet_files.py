@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from unictl.diagnostics.finding import Findings
-    from unictl.diagnostics.place import DocumentPath as Where
     from unictl.images.lock_file import FactsByImage, LockFile
 
 
@@ -154,19 +153,6 @@ def diagnose(findings: Findings, files: FleetFiles) -> Problems:
             source=resolve.source_line(resolve.nearest_place(finding.path, files.loaded.places), files.texts),
         )
         for finding in findings
-    )
-
-
-def diagnose_rows(problem_rows: Iterable[tuple[Where, str, str, str]], files: FleetFiles) -> Problems:
-    return tuple(
-        Diagnostic(
-            code=code,
-            summary=text,
-            hint=hint,
-            place=resolve.nearest_place(path, files.loaded.places),
-            source=resolve.source_line(resolve.nearest_place(path, files.loaded.places), files.texts),
-        )
-        for path, code, text, hint in problem_rows
     )
 
 

@@ -93,7 +93,5 @@ def _preflight_problems(fleet: Fleet, facts: FactsByImage, files: fleet_files.Fl
 
     unsupported_findings = find_unsupported(fleet)
     unsupported_paths = {finding.path for finding in unsupported_findings}
-    problem_rows = (
-        problem_row for problem_row in check_launches(fleet, facts) if problem_row[0] not in unsupported_paths
-    )
-    return (*fleet_files.diagnose_rows(problem_rows, files), *fleet_files.diagnose(unsupported_findings, files))
+    launch_findings = (finding for finding in check_launches(fleet, facts) if finding.path not in unsupported_paths)
+    return fleet_files.diagnose((*launch_findings, *unsupported_findings), files)

@@ -27,7 +27,7 @@ from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.revision import Revision
 from unictl.plan.reconcile.reconcile import reconcile
 from unictl.plan.whatif.assumed_world import converged_world
-from unictl.plan.whatif.whatif import Scenario, apply_scenario, predict
+from unictl.plan.whatif.whatif import Prediction, Scenario, apply_scenario, predict
 
 _NO_LOSS = FailureScenario(description="", hosts=())
 _ANY_HOST = HostLoss(any="host")
@@ -126,7 +126,9 @@ def _check_healthy_count(case: _FleetTestCase, selector: str, service: Service, 
 def _more_replicas_hint(case: _FleetTestCase, service: Service, total: int) -> str:
     if total < service.replicas:
         unplaced = [
-            refusal.text for refusal in case.placement.refusals if refusal.instance.rpartition("-")[0] == service.name
+            shortfall.finding.summary
+            for shortfall in case.placement.shortfalls
+            if shortfall.instance.rpartition("-")[0] == service.name
         ]
         return f"{service.replicas - total} of them find no host: {unplaced[0]}" if unplaced else ""
     if service.replicas == 1:
@@ -151,11 +153,10 @@ def _check_fits(case: _FleetTestCase) -> Iterator[Finding]:
 
 
 def _unplaced_after(case: _FleetTestCase, host_loss: FailureScenario) -> tuple[tuple[str, ...], str]:
-    placement = case.placement
-    if not host_loss.hosts:
-        return placement.unplaced, placement.refusals[0].text if placement.refusals else ""
-    prediction = predict(case.fleet, case.facts, {}, case.live_state, Scenario(lost_hosts=host_loss.hosts))
-    return prediction.unplaced, prediction.shortfalls[0].text if prediction.shortfalls else ""
+    result: Placement | Prediction = case.placement
+    if host_loss.hosts:
+        result = predict(case.fleet, case.facts, {}, case.live_state, Scenario(lost_hosts=host_loss.hosts))
+    return result.unplaced, result.shortfalls[0].finding.summary if result.shortfalls else ""
 
 
 def _check_apart(case: _FleetTestCase) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from unictl.fleet.references import find_references
 from unictl.instances.desired.instance import desired_instances
 from unictl.instances.desired.spec import FleetFacts, guest_texts
 from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
-from unictl.instances.placement.explain import PlacementRefusal
+from unictl.instances.placement.shortfall import Shortfall
 from unictl.plan.context.context import PlanContext, build_context
 from unictl.plan.context.scope import resolve_scope
 from unictl.plan.guards import budget, protection
@@ -117,7 +117,7 @@ class Prediction:
     created: tuple[str, ...] = ()
     destroyed: tuple[str, ...] = ()
     unplaced: tuple[str, ...] = ()
-    shortfalls: tuple[PlacementRefusal, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
     smallest_changes: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[VolumeForecast, ...] = ()
     refusals: tuple[Finding, ...] = ()
@@ -221,7 +221,7 @@ class _Predictor:
             ),
             destroyed=budget.destroyed_instances(self.changes),
             unplaced=tuple(name for name in placement.unplaced if name in names),
-            shortfalls=placement.refusals,
+            shortfalls=placement.shortfalls,
             smallest_changes=placement.smallest_changes,
             volumes=tuple(self._volume_forecasts()),
             refusals=tuple(self._refusals()),

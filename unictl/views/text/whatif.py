@@ -90,7 +90,7 @@ def to_document(prediction: Prediction, basis: str, format_version: str) -> dict
                 "free": shortfall.free,
             }
             | ({"short": shortfall.need - shortfall.free} if shortfall.need else {})
-            | {"text": shortfall.text}
+            | {"text": shortfall.finding.summary}
             for shortfall in prediction.shortfalls
         ],
         "nearest": dict(prediction.smallest_changes),
@@ -205,7 +205,7 @@ def _unplaced_lines(prediction: Prediction, width: int, *, verbose: bool) -> tup
         return ()
     names = abbreviate(sorted(map(sanitize, prediction.unplaced), key=natural_key), most=6)
     lines = [*wrap(f"Would find no host: {names}", width, 0, "error")]
-    reasons = [sanitize(shortfall.text) for shortfall in prediction.shortfalls]
+    reasons = [sanitize(shortfall.finding.summary) for shortfall in prediction.shortfalls]
     for reason in reasons if verbose else reasons[:6]:
         lines += wrap(reason, width, 2)
     if len(reasons) > 6 and not verbose:
