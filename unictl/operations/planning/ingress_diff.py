@@ -13,6 +13,7 @@ from unictl.execution import queries
 from unictl.hosts.connector import connect_host
 from unictl.instances.observed.host_state import LiveState, Survey
 from unictl.plan.ingress import config_diff, members
+from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.reason import Reason
 
@@ -27,10 +28,11 @@ def with_config_differences(base_plan: Plan, fleet: Fleet, world: LiveState) -> 
     if not hosts:
         return base_plan
     live_configs = queries.ingress_configs(fleet, connect_host, hosts)
+    adjusting_ids = {step_ids.whole_ingress_id(host) for host in live_configs}
     desired_configs = {
         step.host: members.render_config(base_plan.owner, step.data["services"])
         for step in base_plan.steps
-        if step.id in {f"join:{host}" for host in live_configs}
+        if step.id in adjusting_ids
     }
     changes = (
         _with_differences(change_entry, live_configs, desired_configs, world)

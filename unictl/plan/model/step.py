@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from unictl.plan.model.step_ids import StepId, StepIds
+
 
 class StepKind(Enum):
     """The step kinds.
@@ -48,7 +50,7 @@ class Step:
     failed.
     """
 
-    id: str
+    id: StepId
     kind: StepKind
     host: str = ""
     subject: str = ""
@@ -56,4 +58,4 @@ class Step:
     wave: int = 0
     undo: bool = False
     data: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
+    needs: StepIds = ()

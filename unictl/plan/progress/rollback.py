@@ -11,10 +11,12 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from unictl.plan.model import step_ids
 from unictl.plan.model.rollback import RollbackInstance, ServerByListener
 from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.step_ids import StepId, StepIds
 from unictl.plan.model.wave import WaveRecord
-from unictl.plan.rollout.builder import StepBuilder, StepIds
+from unictl.plan.rollout.builder import StepBuilder
 from unictl.plan.rollout.step_factory import STOP_GRACE_MS
 
 _INGRESS_KINDS = (StepKind.JOIN, StepKind.LEAVE)
@@ -170,12 +172,18 @@ class _RollbackBuilder:
         for instance in instances:
             data = {"document": instance.document, "secrets": list(instance.secrets)}
             launch_id = self._add_step(
-                wave, f"launch:{instance.key}", StepKind.LAUNCH, instance.host, self.last_ids, data, instance.key
+                wave,
+                step_ids.launch_id(instance.key),
+                StepKind.LAUNCH,
+                instance.host,
+                self.last_ids,
+                data,
+                instance.key,
             )
             gate_ids.append(
                 self._add_step(
                     wave,
-                    f"prove:{instance.key}",
+                    step_ids.health_gate_id(instance.key),
                     StepKind.PROVE,
                     instance.host,
                     (launch_id,),
@@ -200,7 +208,9 @@ class _RollbackBuilder:
             )
         data = {"grace": STOP_GRACE_MS, "keep": 5}
         retire_ids = [
-            self._add_step(wave, f"retire:{key}", StepKind.RETIRE, host, self.last_ids, {**data, "key": key}, key)
+            self._add_step(
+                wave, step_ids.retire_id(key), StepKind.RETIRE, host, self.last_ids, {**data, "key": key}, key
+            )
             for key, host in keys.items()
         ]
         self.last_ids = self._add_barrier(retire_ids)
@@ -219,26 +229,27 @@ class _RollbackBuilder:
         """One ingress step a host; nothing where the service is behind none."""
         service = wave.record.service
         self.counter += 1
-        step_ids = [
-            self._add_step(wave, f"{kind.value}:{host}:{service}:{self.counter}", kind, host, needs, data, service)
+        make_id = step_ids.join_id if kind is StepKind.JOIN else step_ids.leave_id
+        ingress_ids = [
+            self._add_step(wave, make_id(host, service, self.counter), kind, host, needs, data, service)
             for host in self.ingresses
         ]
-        self.last_ids = self._add_barrier(step_ids) if step_ids else needs
+        self.last_ids = self._add_barrier(ingress_ids) if ingress_ids else needs
 
     def _add_step(
         self,
         wave: WaveProgress,
-        step_id: str,
+        forward_id: StepId,
         kind: StepKind,
         host: str,
         needs: StepIds,
         data: Mapping[str, Any],
         subject: str,
-    ) -> str:
+    ) -> StepId:
         record = wave.record
         return self.builder.add(
             Step(
-                id=f"back:{step_id}",
+                id=step_ids.rollback_id(forward_id),
                 kind=kind,
                 host=host,
                 subject=subject,
@@ -250,13 +261,13 @@ class _RollbackBuilder:
             )
         )
 
-    def _add_barrier(self, needs: Iterable[str]) -> StepIds:
+    def _add_barrier(self, needs: Iterable[StepId]) -> StepIds:
         ids = tuple(needs)
         if len(ids) <= 1:
             return ids
         self.counter += 1
-        name = f"back:barrier:{self.counter}:{ids[0]}"
-        return (self.builder.add(Step(id=name, kind=StepKind.BARRIER, subject=name, undo=True, needs=ids)),)
+        barrier_id = step_ids.rollback_barrier_id(self.counter, ids[0])
+        return (self.builder.add(Step(id=barrier_id, kind=StepKind.BARRIER, subject=barrier_id, undo=True, needs=ids)),)
 
 
 def _instance_name(key: str) -> str:

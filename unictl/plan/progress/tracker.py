@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepKind
@@ -161,7 +162,9 @@ class RolloutTracker:
         for wave in self._wave_progress(service):
             record = wave.record.rollback
             new_hosts = {
-                key: host for key, host in wave.new_hosts().items() if f"back:retire:{key}" not in self.succeeded
+                key: host
+                for key, host in wave.new_hosts().items()
+                if step_ids.rollback_id(step_ids.retire_id(key)) not in self.succeeded
             }
             present = {key.partition(".")[0]: host for key, host in new_hosts.items()}
             hosts_by_name |= present
@@ -169,7 +172,8 @@ class RolloutTracker:
             for instance in record.relaunch:
                 if instance.name in present:
                     continue
-                has_previous = f"back:prove:{instance.key}" in self.succeeded or not wave.is_retiring(instance.old_key)
+                relaunch_gate_id = step_ids.rollback_id(step_ids.health_gate_id(instance.key))
+                has_previous = relaunch_gate_id in self.succeeded or not wave.is_retiring(instance.old_key)
                 if not has_previous:
                     down.add(instance.name)
                 elif instance.spec_differs:

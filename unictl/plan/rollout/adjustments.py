@@ -11,9 +11,11 @@ from unictl.plan.context import last_applied, rename
 from unictl.plan.context.context import PlanContext
 from unictl.plan.context.scope import Scope
 from unictl.plan.ingress import members
+from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.reason import Reason
 from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.step_ids import StepId
 from unictl.plan.reconcile import health_checks
 from unictl.plan.reconcile.classify import is_running
 from unictl.plan.reconcile.reconcile import InstanceChange
@@ -108,7 +110,7 @@ def _adjust_ingress(context: PlanContext, rollout: Rollout, host: str, expected_
         yield _held_ingress_change(context, host)
         return
     data = {"services": rollout.membership_after}
-    rollout.builder.add(make_step(f"join:{host}", StepKind.JOIN, host, (), data, subject="ingress"))
+    rollout.builder.add(make_step(step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), data, subject="ingress"))
     fields = _member_fields(context, rollout, host) if state == "running" else None
     renamed = bool(context.fleet.former_owner) and live_digest == members.config_digest(
         context.fleet.former_owner, rollout.membership_after
@@ -204,7 +206,12 @@ def _delete_volume(builder: StepBuilder, host: str, name: str, used_by: str) -> 
     ]
     builder.add(
         make_step(
-            f"delete:{host}:{name}", StepKind.DELETE, host, retire_ids, {"volume": name}, subject=f"volume:{name}"
+            step_ids.delete_id(host, name),
+            StepKind.DELETE,
+            host,
+            retire_ids,
+            {"volume": name},
+            subject=f"volume:{name}",
         )
     )
     return Change(action=Action.DESTROY, subject=f"volume:{name}", reason=Reason.VOLUME_NAMED, host=host)
@@ -229,8 +236,8 @@ def record_last_applied(context: PlanContext, builder: StepBuilder) -> Iterator[
         if host not in context.fleet.hosts or not is_outdated:
             continue
         if host in final_steps or survey.policy is not None or host in renamed_hosts:
-            needs = builder.add_barrier(f"done:{host}", (*final_steps.get(host, ()), *drain_ids))
-            builder.add(make_step(f"remember:{host}", StepKind.REMEMBER, host, needs, data, subject="policy"))
+            needs = builder.add_barrier(step_ids.done_barrier_id(host), (*final_steps.get(host, ()), *drain_ids))
+            builder.add(make_step(step_ids.remember_id(host), StepKind.REMEMBER, host, needs, data, subject="policy"))
         if host in renamed_hosts:
             field = Field(path="name", old=survey.naming.owner, new=context.fleet.owner)
             yield replace(_adjustment("fleet", Reason.FLEET_RENAMED, host, fields=(field,)), origin=("fleet", "was"))
@@ -246,13 +253,13 @@ def _occupied_hosts(context: PlanContext, builder: StepBuilder) -> set[str]:
     return launch_hosts | {host for host, key in live_keys if (host, key) not in retired_keys}
 
 
-def _drain_retirements(context: PlanContext, builder: StepBuilder) -> list[str]:
+def _drain_retirements(context: PlanContext, builder: StepBuilder) -> list[StepId]:
     """The ends of what leaves drained hosts: before them nobody may say that such a host may go."""
     drained = {name for name, host in context.fleet.hosts.items() if host.drain}
     return [step.id for step in builder.steps() if step.kind is StepKind.RETIRE and step.host in drained]
 
 
-def _final_steps(builder: StepBuilder) -> Mapping[str, list[str]]:
+def _final_steps(builder: StepBuilder) -> Mapping[str, list[StepId]]:
     """By host, its steps that no other step of it needs."""
     steps_by_host: defaultdict[str, list[Step]] = defaultdict(list)
     for step in builder.steps():
@@ -283,7 +290,12 @@ def close_hosts(context: PlanContext, rollout: Rollout) -> Iterator[Change]:
             continue
         builder.add(
             make_step(
-                f"close:{host}", StepKind.CLOSE, host, builder.add_barrier(f"done:{host}", final_ids), {}, subject=host
+                step_ids.close_id(host),
+                StepKind.CLOSE,
+                host,
+                builder.add_barrier(step_ids.done_barrier_id(host), final_ids),
+                {},
+                subject=host,
             )
         )
         if has_listener:

@@ -74,7 +74,7 @@ def critical_path(steps: Sequence[Step], cost: Callable[[Step], float]) -> tuple
     import networkx
 
     graph = _digraph(steps)
-    by_id = {step.id: step for step in steps}
+    by_id: dict[str, Step] = {step.id: step for step in steps}
     for source, target in graph.edges:
         graph.edges[source, target]["weight"] = cost(by_id[source])
     return tuple(by_id[step_id] for step_id in networkx.dag_longest_path(graph))

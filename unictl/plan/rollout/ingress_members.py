@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import ServiceMembers, member
+from unictl.plan.model import step_ids
 from unictl.plan.model.step import StepKind
+from unictl.plan.model.step_ids import StepId
 from unictl.plan.reconcile.classify import is_serving
 from unictl.plan.rollout.builder import StepBuilder, make_step
 
@@ -31,9 +33,11 @@ def superfluous_ingress_hosts(context: PlanContext) -> tuple[str, ...]:
     return tuple(host for host in running_hosts if host not in required_hosts)
 
 
-def stop_ingress(builder: StepBuilder, host: str) -> str:
+def stop_ingress(builder: StepBuilder, host: str) -> StepId:
     """End the ingress of a host."""
-    return builder.add(make_step(f"join:{host}", StepKind.JOIN, host, (), {"services": {}}, subject="ingress"))
+    return builder.add(
+        make_step(step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), {"services": {}}, subject="ingress")
+    )
 
 
 def initial_members(context: PlanContext) -> dict[str, ServiceMembers]:

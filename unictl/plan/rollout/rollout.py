@@ -14,12 +14,14 @@ from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import MemberId, Membership, ingress_ports, member
+from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
 from unictl.plan.model.step import StepKind
+from unictl.plan.model.step_ids import StepId, StepIds
 from unictl.plan.model.wave import WaveRecord
 from unictl.plan.reconcile.reconcile import InstanceChange
 from unictl.plan.rollout import step_factory, volume_handover
-from unictl.plan.rollout.builder import StepBuilder, StepIds, make_step
+from unictl.plan.rollout.builder import StepBuilder, make_step
 from unictl.plan.rollout.ingress_members import ingress_hosts, initial_members, stop_ingress, superfluous_ingress_hosts
 from unictl.plan.rollout.rollback_record import build_wave_record
 from unictl.plan.rollout.service_order import direct_needs, order_by_needs
@@ -63,7 +65,7 @@ class _RolloutPlanner:
         self.ended_ids: dict[str, StepIds] = {}
         self.early_ids: dict[str, StepIds] = {}
         self.gone_ids: dict[str, StepIds] = {}
-        self.retire_ids: dict[MemberId, str] = {}
+        self.retire_ids: dict[MemberId, StepId] = {}
         self.holders_by_volume = volume_handover.volume_holders(context, instance_changes)
         self.runs_after = volume_handover.handover_predecessors(instance_changes, self.holders_by_volume)
         self.wave_records: list[WaveRecord] = []
@@ -119,12 +121,12 @@ class _RolloutPlanner:
         needs = direct_needs(self.context.fleet, service, self.healthy_ids)
         healthy_ids = [step_id for need in needs for step_id in self._healthy_barrier(need)]
         return self.builder.add_barrier(
-            f"start:{service.name}", (*self.early_ids.get(service.name, ()), *healthy_ids), service.name
+            step_ids.start_barrier_id(service.name), (*self.early_ids.get(service.name, ()), *healthy_ids), service.name
         )
 
     def _healthy_barrier(self, name: str) -> StepIds:
         """What stands for "all that is made of a service is proven and joined"."""
-        return self.builder.add_barrier(f"healthy:{name}", self.healthy_ids.get(name, ()), name)
+        return self.builder.add_barrier(step_ids.healthy_barrier_id(name), self.healthy_ids.get(name, ()), name)
 
     def _missing_replicas(self, service: Service) -> int:
         return sum(
@@ -145,7 +147,7 @@ class _RolloutPlanner:
             self._start_instance(service, wave, item, (*needs, *prerequisites[item.name]), stop_ids)
             for item in wave.items
         ]
-        ready_ids = self.builder.add_barrier(f"proven:{name}:{number}", gate_ids, name, number)
+        ready_ids = self.builder.add_barrier(step_ids.proven_barrier_id(name, number), gate_ids, name, number)
         for item in wave.items:
             if item.new:
                 self.members_by_service[name].join(item.new.host, member(self.context.fleet, item.new))
@@ -163,7 +165,7 @@ class _RolloutPlanner:
         prerequisite_ids = dict.fromkeys(
             step_id for item, _ in stopping for step_id in prerequisites.get(item.name, ())
         )
-        staged_ids = self.builder.add_barrier(f"staged:{name}:{number}", prerequisite_ids, name, number)
+        staged_ids = self.builder.add_barrier(step_ids.staged_barrier_id(name, number), prerequisite_ids, name, number)
         leave_ids = self._leave_ingresses(name, number, [live for _, live in stopping], (*needs, *staged_ids))
         stop_ids: dict[str, StepIds] = {}
         for item, live in stopping:
@@ -172,7 +174,7 @@ class _RolloutPlanner:
 
     def _start_instance(
         self, service: Service, wave: Wave, item: WaveItem, needs: StepIds, stop_ids: Mapping[str, StepIds]
-    ) -> str:
+    ) -> StepId:
         placed = item.new
         assert placed is not None, item.name
         step_needs = (*needs, *stop_ids.get(item.name, ()), *self._volume_releases(placed, item))
@@ -183,7 +185,7 @@ class _RolloutPlanner:
     def _volume_releases(self, placed: PlacedInstance, item: WaveItem) -> StepIds:
         """The end of whoever else holds its volumes and goes in this plan."""
         predecessors = {(live.key, live.host) for live in item.stop_first}
-        release_ids: list[str] = []
+        release_ids: list[StepId] = []
         for volume in placed.desired.volumes.values():
             for key, host in self.holders_by_volume.get(volume, ()):
                 if (key, host) in predecessors:
@@ -201,10 +203,10 @@ class _RolloutPlanner:
         predecessors = [live for item in wave.items for live in item.stop_after]
         name, number = wave.service, wave.number
         if not predecessors:
-            return self.builder.add_barrier(f"wave:{name}:{number}", join_ids, name, number)
+            return self.builder.add_barrier(step_ids.wave_barrier_id(name, number), join_ids, name, number)
         leave_ids = self._leave_ingresses(name, number, predecessors, join_ids)
         retire_ids = [self._retire(live, name, number, leave_ids) for live in predecessors]
-        return self.builder.add_barrier(f"wave:{name}:{number}", retire_ids, name, number)
+        return self.builder.add_barrier(step_ids.wave_barrier_id(name, number), retire_ids, name, number)
 
     def _remove_early(self, name: str, items: Sequence[WaveItem]) -> None:
         """What goes first of all: twins of who stays, and who holds a volume that something new is to have."""
@@ -234,7 +236,7 @@ class _RolloutPlanner:
             if any(removals_by_service[name] for name in removed_services)
             else []
         )
-        all_healthy = self.builder.add_barrier("healthy:*", healthy_ids)
+        all_healthy = self.builder.add_barrier(step_ids.ALL_HEALTHY, healthy_ids)
         for name in removed_services:
             self._remove_service(name, removals_by_service[name], (*self._last_ids(name), *all_healthy))
         dependents = self._dependents(removals_by_service)
@@ -245,7 +247,10 @@ class _RolloutPlanner:
             self._remove_service(
                 name,
                 removals_by_service[name],
-                (*self._last_ids(name), *self.builder.add_barrier(f"unneeded:{name}", dependents_gone, name)),
+                (
+                    *self._last_ids(name),
+                    *self.builder.add_barrier(step_ids.unneeded_barrier_id(name), dependents_gone, name),
+                ),
             )
 
     def _last_ids(self, name: str) -> StepIds:
@@ -269,16 +274,16 @@ class _RolloutPlanner:
 
     def _gone_barrier(self, name: str) -> StepIds:
         """What stands for the end of all that goes of a service."""
-        return self.builder.add_barrier(f"gone:{name}", self.gone_ids.get(name, ()), name)
+        return self.builder.add_barrier(step_ids.gone_barrier_id(name), self.gone_ids.get(name, ()), name)
 
     def _leave_ingresses(self, name: str, wave: int, instances: Sequence[LiveInstance], needs: StepIds) -> StepIds:
         """Out of every ingress; what stands for that, or ``service_order`` where no ingress knows them."""
         for live in instances:
             self.members_by_service[name].leave(live.host, live.key)
         if not self.members_by_service[name].is_routed or not any(live.forwards for live in instances):
-            return self.builder.add_barrier(f"ready:{name}:{wave}", needs, name, wave)
+            return self.builder.add_barrier(step_ids.ready_barrier_id(name, wave), needs, name, wave)
         leave_ids = self._write_ingresses(StepKind.LEAVE, name, wave, (*needs, *self._stop_superfluous_ingresses()))
-        return self.builder.add_barrier(f"left:{name}:{wave}", leave_ids, name, wave)
+        return self.builder.add_barrier(step_ids.left_barrier_id(name, wave), leave_ids, name, wave)
 
     def _write_ingresses(self, kind: StepKind, name: str, wave: int, needs: StepIds) -> StepIds:
         """The ingress of every host as it is to be now, for one service.
@@ -298,18 +303,20 @@ class _RolloutPlanner:
     def _stop_superfluous_ingresses(self) -> StepIds:
         """The end of ingresses on hosts that are to have none: nobody goes while one of them may send to him."""
         ends = (stop_ingress(self.builder, host) for host in self.superfluous_hosts)
-        return self.builder.add_barrier("stopped:ingress", ends)
+        return self.builder.add_barrier(step_ids.SUPERFLUOUS_INGRESSES_STOPPED, ends)
 
     def _write_ingress(
         self, kind: StepKind, host: str, name: str, wave: int, needs: StepIds, data: Mapping[str, Any]
-    ) -> str:
-        step_id = f"{kind.value}:{host}:{name}:{wave}"
-        sibling_ids = {f"join:{other_host}:{name}:{wave}" for other_host in self.ingress_hosts if other_host != host}
+    ) -> StepId:
+        make_id = step_ids.join_id if kind is StepKind.JOIN else step_ids.leave_id
+        sibling_ids = {
+            step_ids.join_id(other_host, name, wave) for other_host in self.ingress_hosts if other_host != host
+        }
         needs = tuple(need for need in needs if need not in sibling_ids)
-        step_id = self.builder.unused_id(step_id, "after")
+        step_id = self.builder.unused_id(make_id(host, name, wave), "after")
         return self.builder.add(make_step(step_id, kind, host, needs, data, subject=name, service=name, wave=wave))
 
-    def _retire(self, live: LiveInstance, name: str, wave: int, needs: StepIds) -> str:
+    def _retire(self, live: LiveInstance, name: str, wave: int, needs: StepIds) -> StepId:
         step_id = step_factory.add_retirement(self.builder, self.context, live, name, wave, needs)
         self.retire_ids[live.key, live.host] = step_id
         return step_id

@@ -10,8 +10,10 @@ from unictl.instances.desired.spec import FleetFacts
 from unictl.instances.launch import probes
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
+from unictl.plan.model import step_ids
 from unictl.plan.model.step import Step, StepKind
-from unictl.plan.rollout.builder import StepBuilder, StepIds, make_step
+from unictl.plan.model.step_ids import StepId, StepIds
+from unictl.plan.rollout.builder import StepBuilder, make_step
 
 STOP_GRACE_MS = 10_000
 """How long a guest has to end by itself, in ms, before it is made to."""
@@ -67,15 +69,15 @@ def stage_step(files: Mapping[str, ImageFile], host: str, digest: str, similar: 
     data: dict[str, Any] = {"digest": digest, "size": file.size if file else 0}
     if similar:
         data["like"] = list(similar)
-    return make_step(f"stage:{host}:{digest[:16]}", StepKind.STAGE, host, (), data, subject=subject)
+    return make_step(step_ids.stage_id(host, digest), StepKind.STAGE, host, (), data, subject=subject)
 
 
-def _add_volume(builder: StepBuilder, context: PlanContext, placed: PlacedInstance, name: str) -> str:
+def _add_volume(builder: StepBuilder, context: PlanContext, placed: PlacedInstance, name: str) -> StepId:
     data = {"volume": name, "size": volume_size(context, placed.desired.service, name)}
     subject = f"volume:{name}"
     return builder.add(
         make_step(
-            f"volume:{placed.host}:{name}",
+            step_ids.volume_id(placed.host, name),
             StepKind.VOLUME,
             placed.host,
             (),
@@ -93,19 +95,19 @@ def volume_size(context: PlanContext, service: str, name: str) -> int:
     return context.fleet.volumes[base].size if base in context.fleet.volumes else 0
 
 
-def add_launch(builder: StepBuilder, placed: PlacedInstance, wave: int, needs: Iterable[str]) -> str:
+def add_launch(builder: StepBuilder, placed: PlacedInstance, wave: int, needs: Iterable[StepId]) -> StepId:
     """Start a guest."""
     data = {"document": placed.document, "secrets": list(placed.document.get("run", {}).get("secrets", ()))}
-    return builder.add(_instance_step(f"launch:{placed.key}", StepKind.LAUNCH, placed, wave, needs, data))
+    return builder.add(_instance_step(step_ids.launch_id(placed.key), StepKind.LAUNCH, placed, wave, needs, data))
 
 
 def add_health_gate(
-    builder: StepBuilder, service: Service, placed: PlacedInstance, wave: int, needs: Iterable[str]
-) -> str:
+    builder: StepBuilder, service: Service, placed: PlacedInstance, wave: int, needs: Iterable[StepId]
+) -> StepId:
     """Wait until it is healthy; of a job, until it has ended well."""
     return builder.add(
         _instance_step(
-            f"prove:{placed.key}",
+            step_ids.health_gate_id(placed.key),
             StepKind.PROVE,
             placed,
             wave,
@@ -116,31 +118,42 @@ def add_health_gate(
 
 
 def _instance_step(
-    step_id: str, kind: StepKind, placed: PlacedInstance, wave: int, needs: Iterable[str], data: Mapping[str, Any]
-) -> Any:
+    step_id: StepId,
+    kind: StepKind,
+    placed: PlacedInstance,
+    wave: int,
+    needs: Iterable[StepId],
+    data: Mapping[str, Any],
+) -> Step:
     service = placed.desired.service
     return make_step(step_id, kind, placed.host, needs, data, subject=placed.key, service=service, wave=wave)
 
 
 def add_retirement(
-    builder: StepBuilder, context: PlanContext, live: LiveInstance, service: str, wave: int, needs: Iterable[str]
-) -> str:
+    builder: StepBuilder, context: PlanContext, live: LiveInstance, service: str, wave: int, needs: Iterable[StepId]
+) -> StepId:
     """Take a generation down."""
     host = context.fleet.hosts.get(live.host)
     data = {"key": live.key, "grace": STOP_GRACE_MS, "keep": host.keep.retired if host else 5}
-    step_id = builder.unused_id(f"retire:{live.key}", live.host)
+    step_id = builder.unused_id(step_ids.retire_id(live.key), live.host)
     return builder.add(
         make_step(step_id, StepKind.RETIRE, live.host, needs, data, subject=live.key, service=service, wave=wave)
     )
 
 
-def add_mark(builder: StepBuilder, live: LiveInstance, *, protect: bool, checks: Sequence[str] | None = None) -> str:
+def add_mark(builder: StepBuilder, live: LiveInstance, *, protect: bool, checks: Sequence[str] | None = None) -> StepId:
     """Note on a record what may change of it."""
     data: dict[str, Any] = {"key": live.key, "protect": protect, "commit": live.commit}
     if checks is not None:
         data["checks"] = list(checks)
     return builder.add(
         make_step(
-            f"mark:{live.key}", StepKind.MARK, live.host, (), data, subject=f"marks:{live.name}", service=live.service
+            step_ids.mark_id(live.key),
+            StepKind.MARK,
+            live.host,
+            (),
+            data,
+            subject=f"marks:{live.name}",
+            service=live.service,
         )
     )

@@ -200,7 +200,7 @@ def _skipped_lines(report: Report, width: int) -> tuple[Line, ...]:
     for step, cause in report.skipped:
         causes.setdefault(cause, []).append(step)
     lines: list[Line] = []
-    failed = {step.id: describe_failure(step) for step, _ in report.failed}
+    failed: dict[str, str] = {step.id: describe_failure(step) for step, _ in report.failed}
     for cause, steps in causes.items():
         names = _subjects_text([step for step in steps if step.kind is not StepKind.BARRIER])
         reason_text = (
