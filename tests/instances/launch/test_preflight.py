@@ -40,13 +40,15 @@ def test_a_network_that_there_is_no_support_for_yet_is_said_to_be_so() -> None:
 def test_a_literal_token_of_the_launch_document_is_refused() -> None:
     texts = tuple(map(parse_text, ("{secret:token}", "{run}", "{accel}", "{harmless}")))
     found = check_launches(fleet(service(args=texts)), FACTS)
-    assert [(path[-1], code) for path, code, _, _ in found] == [(index, "reserved-token") for index in range(3)]
+    assert [(each.path[-1], each.code) for each in found] == [(index, "reserved-token") for index in range(3)]
 
 
 def test_a_command_line_that_qemus_configuration_file_does_not_carry() -> None:
     found = check_launches(fleet(service(args=(parse_text("x" * 1100),))), FACTS)
-    assert [(path, code) for path, code, _, _ in found] == [(("services", "api", "args"), "command-line-too-long")]
-    assert found[0][2] == ("the guest's command line takes 1101 bytes; QEMU's configuration file carries at most 1012")
+    assert [(each.path, each.code) for each in found] == [(("services", "api", "args"), "command-line-too-long")]
+    assert found[0].summary == (
+        "the guest's command line takes 1101 bytes; QEMU's configuration file carries at most 1012"
+    )
 
 
 def test_a_command_line_that_only_grows_too_long_once_resolved_is_found_before_any_host_is_asked() -> None:
