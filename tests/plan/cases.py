@@ -22,6 +22,7 @@ from tests.plan.worlds import applied
 from unictl.fleet.model import MIB, Fleet, Policy, Port, Probe, Update, Volume
 from unictl.fleet.quantities import Share
 from unictl.instances.observed.host_state import Claim
+from unictl.instances.observed.survey_facts import OtherStore
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import StepKind
 
@@ -330,7 +331,7 @@ def other_store_of_the_same_machine_is_refused() -> Plan:
     one = two_hosts()
     sim = applied(one)
     fresh = replace(sim.hosts["hv1"], host_id="f" * 32, instances=(), policy=None, hosts=None, root="/home/ops/unictl")
-    sim.hosts = {"hv1": replace(fresh, other_stores=({"root": "/var/lib/unictl", "id": "a" * 32},))}
+    sim.hosts = {"hv1": replace(fresh, other_stores=(OtherStore(root="/var/lib/unictl", id="a" * 32),))}
     return plan(replace(one, hosts={"hv1": one.hosts["hv1"]}), sim.world())
 
 
@@ -343,7 +344,8 @@ def other_store_is_the_one_refusal_though_what_it_holds_is_in_the_way() -> Plan:
         for port in (80, 81, *endpoints(one).values())
     )
     fresh = replace(survey("hv1", host_id="f" * 32, root="/home/ops/unictl"), claims=held)
-    sim.hosts["hv1"] = replace(fresh, other_stores=({"root": "/var/lib/unictl", "id": sim.hosts["hv1"].host_id},))
+    store = OtherStore(root="/var/lib/unictl", id=sim.hosts["hv1"].host_id)
+    sim.hosts["hv1"] = replace(fresh, other_stores=(store,))
     return plan(one, sim.world())
 
 

@@ -17,12 +17,53 @@ A hypervisor has further ones, which its driver names on both sides. QEMU's:
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from unictl.guests.exit_rules import ExitRule
 
 SHARED_TOKENS = ("run", "config", "image:[^}]*", "volume:[^}]*", "secret:[^}]*")
 """The tokens that every hypervisor's launch documents may hold, as regular expressions."""
+
+
+class ForwardRow(TypedDict):
+    """A Forward as it is written in launch documents, records and surveys."""
+
+    name: str
+    guest: int
+    host: int
+    bind: str
+    udp: bool
+
+
+class ExitRuleRow(TypedDict):
+    """An ExitRule as it is written in launch documents: only the conditions it has."""
+
+    verdict: str
+    status: NotRequired[int]
+    signal: NotRequired[int]
+    reason: NotRequired[str]
+    console: NotRequired[str]
+    code: NotRequired[int]
+    odd: NotRequired[bool]
+
+
+class RunSection(TypedDict):
+    """A Launch as it is written in a launch document, under ``run``."""
+
+    hypervisor: str
+    argv: list[str]
+    config: str
+    exits: list[ExitRuleRow]
+    images: list[str]
+    volumes: list[str]
+    forwards: list[ForwardRow]
+    secrets: list[str]
+    # Characters that no secret may hold, and the longest line of ``config`` in bytes.
+    refused: str
+    longest: int
+    memory: int
+    overhead: int
+    cpus: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +100,7 @@ class Launch:
     overhead: int = 0
     cpus: int = 1
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> RunSection:
         """The JSON form that travels to the host and stands in its record."""
         return {
             "hypervisor": self.hypervisor,
@@ -88,13 +129,13 @@ class Launch:
 
 
 @lru_cache(maxsize=64)
-def _exit_rules_json(exits: tuple[ExitRule, ...]) -> tuple[dict[str, Any], ...]:
+def _exit_rules_json(exits: tuple[ExitRule, ...]) -> tuple[ExitRuleRow, ...]:
     """A family has one table for all its guests: it is written once."""
     return tuple(map(_exit_rule_json, exits))
 
 
-def _exit_rule_json(rule: ExitRule) -> dict[str, Any]:
-    plain: dict[str, Any] = {"verdict": rule.verdict.value}
+def _exit_rule_json(rule: ExitRule) -> ExitRuleRow:
+    plain: ExitRuleRow = {"verdict": rule.verdict.value}
     for key in ("status", "signal", "reason", "console", "code"):
         value = getattr(rule, key)
         if value is not None:

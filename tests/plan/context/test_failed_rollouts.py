@@ -1,8 +1,6 @@
 """What failed its gate is not tried again by itself, for as long as nobody has found it healthy."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -12,6 +10,7 @@ from tests.plan.simulator import Simulator
 from tests.plan.worlds import applied
 from unictl.fleet.model import Fleet
 from unictl.instances.desired.instance import desired_instances
+from unictl.instances.observed.survey_facts import GateResult
 from unictl.plan.context import failed_rollouts
 from unictl.plan.file import approval
 from unictl.plan.model.change import Action
@@ -26,11 +25,11 @@ def _print(fleet: Fleet, name: str = "api-0") -> str:
     return next(each.fingerprint for each in desired_instances(fleet, builders.facts(fleet)) if each.name == name)
 
 
-def _told(at: float, *, healthy: bool, service: str = "api") -> Mapping[str, Any]:
-    return {"service": service, "fingerprint": _print(NEW), "at": at, "healthy": healthy}
+def _told(at: float, *, healthy: bool, service: str = "api") -> GateResult:
+    return GateResult(service=service, fingerprint=_print(NEW), at=at, healthy=healthy)
 
 
-def _gates(sim: Simulator, host: str, *rows: Mapping[str, Any]) -> None:
+def _gates(sim: Simulator, host: str, *rows: GateResult) -> None:
     sim.hosts[host] = replace(sim.hosts[host], gates=rows)
 
 

@@ -7,10 +7,9 @@ a newer scheme replaces nothing. The functions of a scheme never change once rel
 import json
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
-from typing import Any
 
 from unictl.fleet.quantities import format_duration, format_memory
-from unictl.instances.desired.spec import DEFAULTS, NETWORK_DEFAULTS
+from unictl.instances.desired.spec import DEFAULTS, NETWORK_DEFAULTS, LaunchSpec
 
 SCHEME = "1"
 
@@ -21,12 +20,12 @@ _FORMATTERS: Mapping[str, Callable[[int], str]] = {
 }
 
 
-def canonical_bytes(spec: Mapping[str, Any]) -> bytes:
+def canonical_bytes(spec: Mapping[str, object]) -> bytes:
     """The one JSON form of a spec: keys sorted, no spaces, ASCII."""
     return json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
-def fingerprint(spec: Mapping[str, Any], scheme: str = SCHEME) -> str:
+def fingerprint(spec: Mapping[str, object], scheme: str = SCHEME) -> str:
     """``1:<sha256 hex>``; ValueError for a scheme this unictl does not know."""
     digest = _SCHEMES.get(scheme)
     if digest is None:
@@ -35,7 +34,7 @@ def fingerprint(spec: Mapping[str, Any], scheme: str = SCHEME) -> str:
     return f"{scheme}:{digest(spec)}"
 
 
-def matches_fingerprint(spec: Mapping[str, Any], recorded: str) -> bool:
+def matches_fingerprint(spec: Mapping[str, object], recorded: str) -> bool:
     """Whether ``spec`` is what a record's fingerprint stands for, under the record's scheme. ValueError as above."""
     return fingerprint(spec, recorded.partition(":")[0]) == recorded
 
@@ -46,8 +45,8 @@ def generation(fingerprint: str, launch: int) -> str:
 
 
 def field_differences(
-    old_spec: Mapping[str, Any] | None, new_spec: Mapping[str, Any] | None
-) -> tuple[tuple[str, Any, Any], ...]:
+    old_spec: LaunchSpec | None, new_spec: LaunchSpec | None
+) -> tuple[tuple[str, object, object], ...]:
     """(path, old, new) for each leaf that differs, by path: ``args[0]``, ``memory``, ``image.kernel``.
 
     A field at its default stands in no spec, and is named with its default; None is a field that one side lacks.
@@ -60,12 +59,12 @@ def field_differences(
     return tuple((path, _format_value(path, old.get(path)), _format_value(path, new.get(path))) for path in paths)
 
 
-def _with_defaults(spec: Mapping[str, Any]) -> dict[str, Any]:
-    completed = {**DEFAULTS, **spec}
-    return {**completed, "network": [{**NETWORK_DEFAULTS, **network} for network in completed["network"]]}
+def _with_defaults(spec: LaunchSpec) -> dict[str, object]:
+    networks = spec.get("network", DEFAULTS["network"])
+    return {**DEFAULTS, **spec, "network": [{**NETWORK_DEFAULTS, **network} for network in networks]}
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))
@@ -82,13 +81,13 @@ def _reading_order(path: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(word), "") if word.isdecimal() and word.isascii() else (-1, word) for word in words)
 
 
-def _format_value(path: str, value: Any) -> Any:
+def _format_value(path: str, value: object) -> object:
     text = _FORMATTERS.get(path)
     return text(value) if text and isinstance(value, int) else value
 
 
-def _scheme_1(spec: Mapping[str, Any]) -> str:
+def _scheme_1(spec: Mapping[str, object]) -> str:
     return sha256(canonical_bytes(spec)).hexdigest()
 
 
-_SCHEMES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"1": _scheme_1}
+_SCHEMES: Mapping[str, Callable[[Mapping[str, object]], str]] = {"1": _scheme_1}

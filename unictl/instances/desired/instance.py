@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from unictl.fleet.model import Fleet, Port, Service
 from unictl.fleet.names import instance_name
 from unictl.hypervisors.drivers import DEFAULT_HYPERVISOR, DRIVERS
+from unictl.hypervisors.launch import ForwardRow, RunSection
 from unictl.instances.desired.fingerprint import fingerprint
-from unictl.instances.desired.spec import FleetFacts, launch_spec, volume_names
+from unictl.instances.desired.spec import FleetFacts, LaunchSpec, launch_spec, volume_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class DesiredInstance:
     name: str
     service: str
     ordinal: int
-    spec: Mapping[str, Any]
+    spec: LaunchSpec
     fingerprint: str
     memory: int
     overhead: int
@@ -32,20 +33,38 @@ class DesiredInstance:
     protect: bool = False
 
 
+class LaunchDocument(TypedDict, total=False):
+    """The launch document of one instance: what a host starts it from, and writes into its record."""
+
+    name: str
+    generation: str
+    service: str
+    ordinal: int
+    launch: int
+    fingerprint: str
+    spec: LaunchSpec
+    # What the references of its spec mean on its host.
+    resolved: dict[str, str]
+    commit: str
+    protect: bool
+    restart: str
+    run: RunSection
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedInstance:
     """A desired instance with everything decided: host, launch number, generation, forwards, resolved references.
 
-    ``document`` is the launch document the host side takes (``onhost.launch``), without any secret.
+    ``document`` is the launch document the host side takes, without any secret; empty for an instance that is kept.
     """
 
     desired: DesiredInstance
     host: str
     launch: int
     generation: str
-    forwards: tuple[Mapping[str, Any], ...]
+    forwards: tuple[ForwardRow, ...]
     resolved: Mapping[str, str]
-    document: Mapping[str, Any]
+    document: LaunchDocument
 
     @property
     def key(self) -> str:

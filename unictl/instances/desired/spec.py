@@ -6,7 +6,7 @@ key that a later unictl adds, with a default, changes no fingerprint.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 from unictl.fleet.model import MIB, File, Fleet, Image, Network, OnRequestActivation, Port, Service
 from unictl.fleet.references import Reference, Text, canonical_text, find_references, substitute_references
@@ -19,7 +19,49 @@ FleetFacts = Mapping[str, PartFacts]
 What a service's ``files`` take from the repository stands under ``file_key(source)``, part ``content``.
 """
 
-DEFAULTS: Mapping[str, Any] = {
+
+class NetworkSpec(TypedDict, total=False):
+    """One network of a spec: what is not at its default."""
+
+    mode: str
+    subnet: str
+    gateway: str
+    dns: str
+    bridge: str
+    vni: int
+    mtu: int
+
+
+class OnRequestSpec(TypedDict):
+    idle: int
+    start_timeout: NotRequired[int]
+
+
+class LaunchSpec(TypedDict, total=False):
+    """The canonical launch spec of an instance; a field at its default is left out."""
+
+    # Guest family, version, and the digest of each part.
+    image: dict[str, str]
+    kind: str
+    hypervisor: str
+    machine: str
+    memory: int
+    cpus: int
+    network: list[NetworkSpec]
+    args: list[str]
+    environment: dict[str, str]
+    # Path in the guest -> {secret: name} or {sha256: digest}.
+    files: dict[str, dict[str, str]]
+    # Device -> volume.
+    volumes: dict[str, str]
+    ports: dict[str, int | str]
+    restart: str
+    activation: str | dict[str, OnRequestSpec]
+    # Name -> version.
+    secrets: dict[str, int]
+
+
+DEFAULTS: LaunchSpec = {
     "kind": "service",
     "hypervisor": "",
     "machine": "",
@@ -38,16 +80,22 @@ DEFAULTS: Mapping[str, Any] = {
 """What scheme 1 leaves out. Written out here and not read from the model: where the language's default changes, the
 new one enters the spec, since something else is launched then."""
 
-NETWORK_DEFAULTS: Mapping[str, Any] = {"mode": "user", "subnet": "10.0.2.0/24", "bridge": "", "vni": None, "mtu": None}
+NETWORK_DEFAULTS: Mapping[str, str | None] = {
+    "mode": "user",
+    "subnet": "10.0.2.0/24",
+    "bridge": "",
+    "vni": None,
+    "mtu": None,
+}
 """The same for each network; gateway and dns have defaults that follow from mode and subnet."""
 
 _START_TIMEOUT = 5000
 _FLEET_NAME = Reference("fleet", "name")
 
 
-def launch_spec(fleet: Fleet, service: Service, ordinal: int, facts: FleetFacts) -> dict[str, Any]:
+def launch_spec(fleet: Fleet, service: Service, ordinal: int, facts: FleetFacts) -> LaunchSpec:
     """The canonical spec of one replica; KeyError where ``facts`` lack the image or a file."""
-    spec = {
+    spec: LaunchSpec = {
         "image": image_spec(fleet.images[service.image], facts),
         "kind": service.kind,
         "hypervisor": service.hypervisor,
@@ -64,22 +112,24 @@ def launch_spec(fleet: Fleet, service: Service, ordinal: int, facts: FleetFacts)
         "activation": _activation_spec(service.activation),
         "secrets": {name: fleet.secrets[name].version for name in secret_names(service)},
     }
-    return {key: value for key, value in spec.items() if key not in DEFAULTS or value != DEFAULTS[key]}
+    defaults: Mapping[str, object] = DEFAULTS
+    remaining = {key: value for key, value in spec.items() if key not in defaults or value != defaults[key]}
+    return cast(LaunchSpec, remaining)
 
 
-def image_spec(image: Image, facts: FleetFacts) -> dict[str, Any]:
+def image_spec(image: Image, facts: FleetFacts) -> dict[str, str]:
     """Family, version where one is named, and the digest of each part; the image's own name is none of the guest's."""
-    spec: dict[str, Any] = {"guest": image.guest}
+    spec = {"guest": image.guest}
     if image.version:
         spec["version"] = image.version
     return spec | {part: fact.sha256 for part, fact in facts[image.name].items()}
 
 
-def network_spec(network: Network) -> dict[str, Any]:
+def network_spec(network: Network) -> NetworkSpec:
     """The F fields of a network that are not at their default."""
     defaults = {**NETWORK_DEFAULTS, "gateway": default_gateway(network), "dns": default_dns(network)}
     spec = {key: getattr(network, key) for key in defaults}
-    return {key: value for key, value in spec.items() if value not in ("", None, defaults[key])}
+    return cast(NetworkSpec, {key: value for key, value in spec.items() if value not in ("", None, defaults[key])})
 
 
 def volume_names(service: Service, ordinal: int) -> dict[str, str]:
@@ -128,10 +178,10 @@ def _file_spec(file: File, facts: FleetFacts) -> dict[str, str]:
     return {"sha256": facts[file_key(file.source)]["content"].sha256}
 
 
-def _activation_spec(activation: OnRequestActivation | None) -> Any:
+def _activation_spec(activation: OnRequestActivation | None) -> str | dict[str, OnRequestSpec]:
     if activation is None:
         return "always"
-    request = {"idle": activation.idle}
+    request: OnRequestSpec = {"idle": activation.idle}
     if activation.start_timeout != _START_TIMEOUT:
         request["start_timeout"] = activation.start_timeout
     return {"on_request": request}

@@ -5,7 +5,6 @@ References are resolved; a secret stays the token ``{secret:NAME}`` that only th
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from unictl.fleet.model import Fleet, Image, Network, Service
 from unictl.fleet.references import Reference, Text
@@ -16,7 +15,7 @@ from unictl.hypervisors.drivers import DRIVERS
 from unictl.hypervisors.launch import Forward
 from unictl.hypervisors.network import mac_address
 from unictl.instances.desired.fingerprint import generation
-from unictl.instances.desired.instance import DesiredInstance, hypervisor_for
+from unictl.instances.desired.instance import DesiredInstance, LaunchDocument, hypervisor_for
 from unictl.instances.desired.networks import guest_addresses, networks_of
 from unictl.instances.desired.spec import FleetFacts
 
@@ -40,7 +39,7 @@ def launch_document(
     facts: FleetFacts,
     *,
     commit: str = "",
-) -> dict[str, Any]:
+) -> LaunchDocument:
     """The launch document. KeyError or ValueError where ``preflight`` has findings; ask it first."""
     service = fleet.services[desired.service]
     image = fleet.images[service.image]
@@ -63,7 +62,7 @@ def launch_document(
     }
 
 
-def relaunch_document(document: Mapping[str, Any], owner: str, launch: int) -> dict[str, Any]:
+def relaunch_document(document: LaunchDocument, owner: str, launch: int) -> LaunchDocument:
     """The same launch once more, under another launch number: what names its generation names the new one.
 
     A document is all there is of a launch whose image nobody has the facts of any more. It names its generation as a

@@ -9,6 +9,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from unictl.hypervisors.launch import ForwardRow
+from unictl.instances.desired.spec import LaunchSpec
+from unictl.instances.observed import survey_facts
+from unictl.instances.observed.survey_facts import (
+    AcceleratorChoice,
+    ApplyDurations,
+    DamagedFile,
+    GateResult,
+    HypervisorProgram,
+    IngressStatus,
+    LaunchedAs,
+    LeaseHolder,
+    OtherStore,
+    RememberedPolicy,
+    RunEnd,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveInstance:
@@ -21,8 +38,7 @@ class LiveInstance:
     run, if any, ``why`` what hinders the next. ``proven``: whether it passed its gate; ``checks``: the kinds of check
     that its service had by the last apply that looked; None where that is not known.
     ``spec`` is the canonical launch spec in its record, ``resolved`` what its references meant; ``launched`` how it was
-    started ({restart, run} of its launch document). That and the spec come only where its fingerprint differs from the
-    desired one.
+    started. That and the spec come only where its fingerprint differs from the desired one.
     """
 
     name: str
@@ -39,13 +55,13 @@ class LiveInstance:
     memory: int = 0
     overhead: int = 0
     cpus: int = 1
-    forwards: tuple[Mapping[str, Any], ...] = ()
+    forwards: tuple[ForwardRow, ...] = ()
     volumes: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
-    spec: Mapping[str, Any] | None = None
+    spec: LaunchSpec | None = None
     resolved: Mapping[str, str] | None = None
-    launched: Mapping[str, Any] | None = None
-    end: Mapping[str, Any] | None = None
+    launched: LaunchedAs | None = None
+    end: RunEnd | None = None
     starts: int = 0
     health: str = ""
     proven: bool = True
@@ -136,14 +152,10 @@ class FleetNaming:
 class Survey:
     """What one host said. ``host`` is its name in the fleet file; sizes in bytes.
 
-    ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more. ``other_stores`` are
-    other stores {root, id} of that machine with something of this fleet. How it was asked: ``skew`` is how far its
-    clock is ahead of this machine's (seconds, 0 where the way there may explain it), ``took`` the seconds from nothing
-    to the answer, ``round_trips`` the requests that took, ``notes`` what on the way there was lost and made again.
-    ``applies``: of the last complete ones {at, took: kind of step -> (median milliseconds, how many), staged: (bytes,
-    milliseconds) of images}. ``gates``: what they said last, of what ever failed one: {service, fingerprint, at,
-    healthy}. ``damaged_files``: files of its store that are not what they have to be: {path, text, hint, bars},
-    ``bars`` where an apply of this fleet would have to write there and cannot.
+    ``images`` lie there whole; of the ``damaged`` the bytes are not those of their name any more. How it was asked:
+    ``skew`` is how far its clock is ahead of this machine's (seconds, 0 where the way there may explain it), ``took``
+    the seconds from nothing to the answer, ``round_trips`` the requests that took, ``notes`` what on the way there was
+    lost and made again. ``applies``: the last complete ones. ``gates``: the last results of what ever failed one.
     """
 
     host: str
@@ -157,8 +169,8 @@ class Survey:
     disk_free: int
     user: str = ""
     supervision: str = "detached"
-    hypervisors: Mapping[str, Mapping[str, Any]]
-    accelerator: Mapping[str, Any] | None = None
+    hypervisors: Mapping[str, HypervisorProgram]
+    accelerator: AcceleratorChoice | None = None
     missing_capabilities: tuple[MissingCapability, ...] = ()
     instances: tuple[LiveInstance, ...] = ()
     retired: Mapping[str, int]
@@ -166,17 +178,17 @@ class Survey:
     images: frozenset[str] = frozenset()
     damaged: frozenset[str] = frozenset()
     claims: tuple[Claim, ...] = ()
-    ingress: Mapping[str, Any]
-    lease: Mapping[str, Any] | None = None
-    policy: Mapping[str, Any] | None = None
+    ingress: IngressStatus
+    lease: LeaseHolder | None = None
+    policy: RememberedPolicy | None = None
     hosts: tuple[str, ...] | None = None
     naming: FleetNaming = FleetNaming()
     namesakes: tuple[str, ...] = ()
-    other_stores: tuple[Mapping[str, Any], ...] = ()
+    other_stores: tuple[OtherStore, ...] = ()
     leftovers: int = 0
-    applies: tuple[Mapping[str, Any], ...] = ()
-    gates: tuple[Mapping[str, Any], ...] = ()
-    damaged_files: tuple[Mapping[str, Any], ...] = ()
+    applies: tuple[ApplyDurations, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    damaged_files: tuple[DamagedFile, ...] = ()
     skew: float = 0.0
     took: float = 0.0
     round_trips: int = 0
@@ -219,7 +231,7 @@ def decode_survey(host: str, reply: Mapping[str, Any]) -> Survey:
         disk_free=facts["disk_free"],
         user=facts.get("user", ""),
         supervision=facts.get("supervision", "detached"),
-        hypervisors=facts["hypervisors"],
+        hypervisors=survey_facts.decode_hypervisors(facts["hypervisors"]),
         accelerator=facts.get("accelerator"),
         missing_capabilities=tuple(_decode_capability(capability) for capability in facts["lacks"]),
         instances=tuple(_decode_instance(host, entry) for entry in reply["instances"]),
@@ -237,11 +249,11 @@ def decode_survey(host: str, reply: Mapping[str, Any]) -> Survey:
         hosts=None if reply.get("hosts") is None else _split_lines(reply["hosts"]),
         naming=_decode_naming(reply.get("name", {})),
         namesakes=tuple(reply.get("namesakes", ())),
-        other_stores=tuple(reply.get("elsewhere", ())),
+        other_stores=tuple(map(survey_facts.decode_other_store, reply.get("elsewhere", ()))),
         leftovers=reply.get("leftovers", 0),
-        applies=tuple(reply.get("applies", ())),
-        gates=tuple(reply.get("gates", ())),
-        damaged_files=tuple(reply.get("spoiled", ())),
+        applies=tuple(map(survey_facts.decode_apply_durations, reply.get("applies", ()))),
+        gates=tuple(map(survey_facts.decode_gate_result, reply.get("gates", ()))),
+        damaged_files=tuple(map(survey_facts.decode_damaged_file, reply.get("spoiled", ()))),
     )
 
 

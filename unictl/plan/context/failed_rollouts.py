@@ -22,7 +22,7 @@ def failed_fingerprints(surveys: Iterable[Survey]) -> FailedFingerprints:
     surveys = tuple(surveys)
     latest_results: dict[tuple[str, str], tuple[float, bool]] = {}
     for gate in (gate for item in surveys for gate in item.gates):
-        subject, result = (gate["service"], gate["fingerprint"]), (float(gate["at"]), bool(gate["healthy"]))
+        subject, result = (gate.service, gate.fingerprint), (gate.at, gate.healthy)
         latest_results[subject] = max(result, latest_results.get(subject, result))
     unhealthy = {subject for subject, (_, healthy) in latest_results.items() if not healthy}
     if unhealthy:

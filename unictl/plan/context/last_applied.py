@@ -11,10 +11,11 @@ from typing import Any
 from unictl.fleet.model import Policy
 from unictl.fleet.quantities import Share, parse_share
 from unictl.instances.observed.host_state import RememberedHost, Survey, parse_remembered_host
+from unictl.instances.observed.survey_facts import RememberedPolicy
 from unictl.plan.context.context import PlanContext
 
 
-def policy_json(policy: Policy) -> dict[str, Any]:
+def policy_json(policy: Policy) -> RememberedPolicy:
     """A policy as hosts remember it."""
     return {
         "max_destroy": str(policy.max_destroy),
@@ -67,21 +68,21 @@ def _remembered_hosts(context: PlanContext) -> Iterator[tuple[RememberedHost, st
                     yield parse_remembered_host(host_text), host
 
 
-def is_outdated(survey: Survey, policy: Mapping[str, Any], hosts: tuple[str, ...]) -> bool:
+def is_outdated(survey: Survey, policy: RememberedPolicy, hosts: tuple[str, ...]) -> bool:
     """Whether a host remembers something else, or nothing."""
     return survey.policy != policy or survey.hosts != hosts
 
 
 def effective_policies(context: PlanContext) -> tuple[Policy, ...]:
     """The policies that rule: the new one, and every one that a host remembers. All have to agree."""
-    remembered: list[Mapping[str, Any]] = []
+    remembered: list[RememberedPolicy] = []
     for survey in context.surveys.values():
         if survey.policy and survey.policy not in remembered:
             remembered.append(survey.policy)
     return (context.fleet.policy, *map(_decode_policy, remembered))
 
 
-def _decode_policy(document: Mapping[str, Any]) -> Policy:
+def _decode_policy(document: RememberedPolicy) -> Policy:
     return Policy(
         max_destroy=_decode_share(document.get("max_destroy")) or Policy().max_destroy,
         max_changes=_decode_share(document.get("max_changes")),

@@ -6,9 +6,9 @@ Kinds of steps without a history count only what the fleet file declares: how lo
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from unictl.instances.observed.host_state import LiveState, Survey
+from unictl.instances.observed.survey_facts import ApplyDurations
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.rollout import graph
 
@@ -80,26 +80,26 @@ class _StepCosts:
         return usual
 
 
-def _last_applies(live_state: LiveState) -> Iterator[Mapping[str, Any]]:
+def _last_applies(live_state: LiveState) -> Iterator[ApplyDurations]:
     recorded = (entry for survey in live_state.values() if isinstance(survey, Survey) for entry in survey.applies)
     # Every host that an apply touched keeps the same entry.
-    by_time = {float(entry["at"]): entry for entry in recorded}
+    by_time = {entry.at: entry for entry in recorded}
     return (by_time[timestamp] for timestamp in sorted(by_time)[-_APPLIES_CONSIDERED:])
 
 
-def _seconds_by_kind(applies: Sequence[Mapping[str, Any]]) -> Mapping[str, float]:
+def _seconds_by_kind(applies: Sequence[ApplyDurations]) -> Mapping[str, float]:
     """The mean of the last applies' medians, each with the weight of its count."""
     seconds: defaultdict[str, float] = defaultdict(float)
     counts: defaultdict[str, int] = defaultdict(int)
     for entry in applies:
-        for kind, (median, count) in entry["took"].items():
+        for kind, (median, count) in entry.took.items():
             seconds[kind] += median / 1000 * count
             counts[kind] += count
     return {kind: seconds[kind] / counts[kind] for kind in sorted(counts) if counts[kind]}
 
 
-def _seconds_per_byte(applies: Sequence[Mapping[str, Any]]) -> float:
+def _seconds_per_byte(applies: Sequence[ApplyDurations]) -> float:
     """Seconds that a byte of an image took."""
-    staged = [entry.get("staged") or (0, 0) for entry in applies]
+    staged = [entry.staged for entry in applies]
     size = sum(byte_count for byte_count, _ in staged)
     return sum(milliseconds for _, milliseconds in staged) / 1000 / size if size >= _MIN_STAGED_BYTES else 0.0

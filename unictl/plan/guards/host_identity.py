@@ -26,7 +26,7 @@ def wrong_store(context: PlanContext) -> dict[str, str]:
     other_stores = (
         (name, other_store) for name, survey in context.surveys.items() for other_store in survey.other_stores
     )
-    return {name: str(other_store["root"]) for name, other_store in other_stores if other_store["id"] not in host_ids}
+    return {name: other_store.root for name, other_store in other_stores if other_store.id not in host_ids}
 
 
 def _changed_hosts(context: PlanContext) -> Iterator[Finding]:

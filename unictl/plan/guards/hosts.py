@@ -60,13 +60,13 @@ def _damaged_files(context: PlanContext) -> Iterator[Finding]:
     """Files on hosts that are not what they have to be, this fleet's or another's."""
     for name, survey in context.surveys.items():
         for damaged_file in survey.damaged_files:
-            severity = Severity.ERROR if damaged_file["bars"] else Severity.WARNING
-            text = f"{name}: {damaged_file['text']}"
+            severity = Severity.ERROR if damaged_file.blocks_apply else Severity.WARNING
+            text = f"{name}: {damaged_file.text}"
             yield Finding(
                 path=("hosts", name),
                 code="spoiled-file",
                 summary=text,
-                hint=str(damaged_file["hint"]),
+                hint=damaged_file.hint,
                 severity=severity,
             )
 

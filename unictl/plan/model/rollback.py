@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from unictl.instances.desired.instance import LaunchDocument
+from unictl.instances.launch.probes import HealthGate
 from unictl.plan.model.ingress import Server
 
 ServerByListener = Mapping[str, Server]
@@ -27,11 +29,11 @@ class RollbackInstance:
     stops_first: bool
     """Whether the new one has to go before the old one can run again."""
     host: str
-    document: Mapping[str, Any]
+    document: LaunchDocument
     """Its launch document."""
     secrets: tuple[str, ...]
     """The names of the secrets that it is given."""
-    health_gate: Mapping[str, Any]
+    health_gate: HealthGate
     """The health gate that it has to pass."""
     servers: ServerByListener
     """How it stands behind an ingress once it is healthy."""

@@ -7,12 +7,11 @@ old, here the old runs beside the new, never more of them at once.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from unictl.fleet.model import Service
 from unictl.fleet.references import find_references
 from unictl.instances.desired.fingerprint import generation
-from unictl.instances.desired.instance import PlacedInstance
+from unictl.instances.desired.instance import LaunchDocument, PlacedInstance
 from unictl.instances.desired.spec import guest_texts
 from unictl.instances.launch import probes
 from unictl.instances.launch.document import relaunch_document
@@ -155,7 +154,7 @@ def _rollback_instance(
     new = item.new
     assert new is not None, item.name
     spec_differs = old.fingerprint != new.desired.fingerprint
-    base_document = _previous_document(old) if spec_differs else dict(new.document)
+    base_document = _previous_document(old) if spec_differs else new.document
     relaunched = relaunch_document(
         base_document, context.fleet.owner, _unused_launch_number(context, old, new, base_document["fingerprint"])
     )
@@ -178,9 +177,10 @@ def _rollback_instance(
     )
 
 
-def _previous_document(old: LiveInstance) -> dict[str, Any]:
+def _previous_document(old: LiveInstance) -> LaunchDocument:
     """The launch document that ``old`` was started from, of what its record says."""
     launched = old.launched or {}
+    assert old.spec is not None, old.key
     return {
         "name": old.name,
         "generation": old.generation,

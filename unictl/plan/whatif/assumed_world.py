@@ -13,6 +13,7 @@ from unictl.hypervisors.drivers import DRIVERS
 from unictl.instances.desired.fingerprint import generation
 from unictl.instances.desired.instance import DesiredInstance, hypervisor_for
 from unictl.instances.observed.host_state import LiveInstance, LiveState, LiveVolume, Survey
+from unictl.instances.observed.survey_facts import HypervisorProgram
 from unictl.instances.placement.capacity import volume_sizes
 from unictl.instances.placement.place import Placement, place
 
@@ -52,7 +53,7 @@ def _assumed_survey(fleet: Fleet, host: Host) -> Survey:
         memory_free=host.memory or UNLIMITED_BYTES,
         cpus=host.cpus or _UNLIMITED_CPUS,
         disk_free=UNLIMITED_BYTES,
-        hypervisors={name: {} for name in sorted(hypervisors)},
+        hypervisors={name: HypervisorProgram() for name in sorted(hypervisors)},
         retired={},
         ingress={"state": "running" if host.ingress else "absent", "hash": ""},
     )
