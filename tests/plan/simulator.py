@@ -134,15 +134,14 @@ class Simulator:
 
     def behind(self, host: str) -> set[str]:
         """The keys that an ingress sends to."""
-        rows = (row for rows in self.ingress.get(host, {}).values() for row in rows)
-        return {server["name"] for row in rows for server in row["servers"]}
+        return members.server_names(self.ingress.get(host, {}))
 
     def sends(self, host: str, live: LiveInstance) -> bool:
         """Whether an ingress sends to this one; one of the same key may run on another host."""
-        rows = (row for rows in self.ingress.get(host, {}).values() for row in rows)
-        servers = [server for row in rows for server in row["servers"] if server["name"] == live.key]
-        binds = {(f.get("bind") or server["address"], int(f["host"])) for f in live.forwards for server in servers}
-        return any((server["address"], server["port"]) in binds for server in servers)
+        listeners = members.all_listeners(self.ingress.get(host, {}))
+        servers = [server for listener in listeners for server in listener.servers if server.name == live.key]
+        binds = {(f.get("bind") or server.address, int(f["host"])) for f in live.forwards for server in servers}
+        return any((server.address, server.port) in binds for server in servers)
 
     def answering(self, service: str) -> int:
         """How many instances of a service serve, and are behind every ingress there is."""
@@ -285,7 +284,7 @@ class Simulator:
 
     def _ingress(self, plan: Plan, host: str, services: Mapping[str, Any]) -> None:
         text = members.render_config(plan.owner, services)
-        self.ingress[host] = {name: list(rows) for name, rows in services.items()}
+        self.ingress[host] = dict(services)
         if not text:
             del self.ingress[host]
         digest = members.config_digest(plan.owner, services)

@@ -11,6 +11,7 @@ from typing import Any
 
 from unictl.hosts.host import HostConnectionProtocol as Connection
 from unictl.plan.ingress import members
+from unictl.plan.model.ingress import Listeners, Membership, ServerSwap
 from unictl.plan.model.step import Step, StepKind
 
 
@@ -18,7 +19,7 @@ from unictl.plan.model.step import Step, StepKind
 class _HostQueue:
     """One host's ingress: its membership in force, and what waits to be put there."""
 
-    services: dict[str, Any]
+    services: dict[str, Listeners]
     waiting: list[tuple[Step, asyncio.Future[str]]] = field(default_factory=list)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -26,7 +27,7 @@ class _HostQueue:
 class IngressBatcher:
     """The ingresses of one apply."""
 
-    def __init__(self, owner: str, base: Mapping[str, Mapping[str, Any]]):
+    def __init__(self, owner: str, base: Mapping[str, Membership]):
         self._owner = owner
         self._queues = {host: _HostQueue(services=dict(services)) for host, services in base.items()}
 
@@ -75,7 +76,7 @@ def _leaving_keys(batch: Sequence[tuple[Step, Any]]) -> list[str]:
 
     What could not be joined (a port is taken) need not leave: then writing it would fail for the same reason.
     """
-    swaps = [swap for step, _ in batch for swap in step.data.get("swap", {}).values()]
-    if len(swaps) < len(batch) or any(swap["in"] for swap in swaps):
+    swaps: list[ServerSwap] = [swap for step, _ in batch for swap in step.data.get("swap", {}).values()]
+    if len(swaps) < len(batch) or any(swap.joining for swap in swaps):
         return []
-    return [key for swap in swaps for key in swap["out"]]
+    return [key for swap in swaps for key in swap.leaving]

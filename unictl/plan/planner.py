@@ -37,8 +37,9 @@ from unictl.plan.guards import (
     protection,
     volumes,
 )
-from unictl.plan.ingress.members import Membership, ingress_ports
+from unictl.plan.ingress.members import ingress_ports
 from unictl.plan.model.change import Action, Change
+from unictl.plan.model.ingress import Membership
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Endpoint, Plan
 from unictl.plan.model.revision import Revision

@@ -20,8 +20,8 @@ from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.estimates.headroom import HEADROOM_FIELDS
 from unictl.plan.file.approval import approval_hash
-from unictl.plan.ingress.members import Membership
 from unictl.plan.model.change import Action, Change, Field
+from unictl.plan.model.ingress import Listener, Membership, Server
 from unictl.plan.model.plan import FORMAT_VERSION, Endpoint, Plan
 from unictl.plan.model.revision import Revision
 from unictl.plan.model.step import Step, StepKind
@@ -84,7 +84,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "steps": [_step_json(step, servers, remembered) for step in plan.steps],
         "remembered": remembered,
         "membership": {host: servers.pack(services) for host, services in plan.membership.items()},
-        "servers": servers.servers,
+        "servers": servers.to_json(),
         "waves": [wave.to_json() for wave in plan.waves],
         "endpoints": [asdict(endpoint) for endpoint in plan.endpoints],
         "refusals": [_problem_json(problem) for problem in plan.refusals],
@@ -105,32 +105,36 @@ class _ServerTable:
     """The servers of all ingress steps, each once: a listing of a thousand members is a thousand small numbers."""
 
     def __init__(self) -> None:
-        self.servers: list[Mapping[str, Any]] = []
+        self._servers: list[Server] = []
         self._number_by_identity: dict[int, int] = {}
 
-    def pack(self, services: Membership) -> dict[str, Any]:
+    def to_json(self) -> list[dict[str, Any]]:
+        """All of them, by number."""
+        return [server.to_json() for server in self._servers]
+
+    def pack(self, membership: Membership) -> dict[str, Any]:
         """The listeners with numbers for servers."""
         return {
-            name: [{**listener, "servers": self._numbers_of(listener["servers"])} for listener in listeners]
-            for name, listeners in services.items()
+            service: [listener.to_json(self._numbers_of(listener.servers)) for listener in listeners]
+            for service, listeners in membership.items()
         }
 
-    def _numbers_of(self, servers: Iterable[Mapping[str, Any]]) -> list[int]:
+    def _numbers_of(self, servers: Iterable[Server]) -> list[int]:
         return [self._number_of(server) for server in servers]
 
-    def _number_of(self, server: Mapping[str, Any]) -> int:
-        # By identity: a rollout makes one row a member, and a loaded plan's rows come from one table.
+    def _number_of(self, server: Server) -> int:
+        # By identity: a rollout makes one server a member, and a loaded plan's servers come from one table.
         number = self._number_by_identity.get(id(server))
         if number is None:
-            number = self._number_by_identity[id(server)] = len(self.servers)
-            self.servers.append(server)
+            number = self._number_by_identity[id(server)] = len(self._servers)
+            self._servers.append(server)
         return number
 
 
-def _unpack_services(services: Membership, servers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _decode_membership(plain: Mapping[str, Any], servers: Sequence[Server]) -> Membership:
     return {
-        name: [{**listener, "servers": [servers[number] for number in listener["servers"]]} for listener in listeners]
-        for name, listeners in services.items()
+        service: tuple(Listener.from_json(listener, servers) for listener in listeners)
+        for service, listeners in plain.items()
     }
 
 
@@ -181,7 +185,7 @@ def _problem_json(problem: Diagnostic) -> dict[str, Any]:
 
 
 def _decode_plan(plain: Mapping[str, Any]) -> Plan:
-    servers = plain["servers"]
+    servers = tuple(Server.from_json(entry) for entry in plain["servers"])
     steps = tuple(_decode_step(entry, servers, plain.get("remembered", {})) for entry in plain["steps"])
     documents = {step.subject: step.data["document"] for step in steps if step.kind is StepKind.LAUNCH}
     values = {item.name: plain[item.name] for item in fields(Plan) if item.name in plain}
@@ -191,7 +195,7 @@ def _decode_plan(plain: Mapping[str, Any]) -> Plan:
             "revision": Revision(**plain["revision"]),
             "changes": tuple(_decode_change(entry, documents) for entry in plain["changes"]),
             "steps": steps,
-            "membership": {host: _unpack_services(item, servers) for host, item in plain["membership"].items()},
+            "membership": {host: _decode_membership(item, servers) for host, item in plain["membership"].items()},
             "endpoints": tuple(Endpoint(**entry | {"hosts": tuple(entry["hosts"])}) for entry in plain["endpoints"]),
             "secrets": tuple(plain["secrets"]),
             "overrides": tuple(plain.get("overrides", ())),
@@ -208,10 +212,10 @@ def _decode_headroom(plain: Mapping[str, Any]) -> Mapping[str, int]:
     return {name: index(plain[name]) for name in HEADROOM_FIELDS}
 
 
-def _decode_step(plain: Mapping[str, Any], servers: Sequence[Mapping[str, Any]], remembered: Mapping[str, Any]) -> Step:
+def _decode_step(plain: Mapping[str, Any], servers: Sequence[Server], remembered: Mapping[str, Any]) -> Step:
     data = plain.get("data", remembered if plain["kind"] == StepKind.REMEMBER.value else {})
     if "services" in data:
-        data = {**data, "services": _unpack_services(data["services"], servers)}
+        data = {**data, "services": _decode_membership(data["services"], servers)}
     return Step(
         **_known_fields(Step, plain)
         | {"kind": StepKind(plain["kind"]), "needs": tuple(plain.get("needs", ())), "data": data}

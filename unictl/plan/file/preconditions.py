@@ -53,6 +53,6 @@ def required_ports(steps: Iterable[Step]) -> Mapping[str, tuple[int, ...]]:
             entries = step.data["document"]["run"].get("forwards", ())
             ports_by_host.setdefault(step.host, set()).update(int(entry["host"]) for entry in entries)
         elif step.kind is StepKind.JOIN:
-            listening = (entry["port"] for entries in step.data["services"].values() for entry in entries)
+            listening = (listener.port for listeners in step.data["services"].values() for listener in listeners)
             ports_by_host.setdefault(step.host, set()).update(listening)
     return {host: tuple(sorted(ports)) for host, ports in ports_by_host.items()}

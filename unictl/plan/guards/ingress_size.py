@@ -16,14 +16,7 @@ def ingress_too_long(context: PlanContext, rollout: Rollout, ingress_hosts: Sequ
     merged_membership = members.merged(rollout.membership_before, rollout.membership_after)
     length = len(members.render_config(context.fleet.owner, merged_membership))
     if length > haproxy_config.MAX_CONFIG_BYTES:
-        instance_count = len(
-            {
-                server["name"]
-                for listeners in merged_membership.values()
-                for listener in listeners
-                for server in listener["servers"]
-            }
-        )
+        instance_count = len(members.server_names(merged_membership))
         text = (
             f"the ingress of {join_names(sorted(ingress_hosts))} would lead to {instance_count} instances, "
             f"old and new: its configuration is {length / 1e6:.1f} MB, "

@@ -9,7 +9,8 @@ from unictl.fleet.names import join_names
 from unictl.instances.observed.host_state import Claim
 from unictl.plan.context.context import PlanContext
 from unictl.plan.guards import host_identity
-from unictl.plan.ingress.members import Membership, ingress_ports
+from unictl.plan.ingress.members import ingress_ports
+from unictl.plan.model.ingress import Membership
 
 LOW_PORTS = "low-ports"
 
@@ -30,10 +31,10 @@ def privileged_ports(
         )
         for service, listeners in sorted(membership_after.items()):
             for listener in listeners:
-                if listener["port"] < first_allowed_port:
-                    hosts_by_listener[
-                        service, listener["name"], listener["bind"], listener["port"], first_allowed_port
-                    ].append(host)
+                if listener.port < first_allowed_port:
+                    hosts_by_listener[service, listener.name, listener.bind, listener.port, first_allowed_port].append(
+                        host
+                    )
     for (service, name, bind, port, first_allowed_port), hosts in hosts_by_listener.items():
         yield _privileged_port(context, service, name, bind, port, first_allowed_port, hosts)
 
@@ -67,7 +68,7 @@ def _privileged_port(
 def ports_in_use(context: PlanContext, membership_after: Membership, ingress_hosts: Sequence[str]) -> Iterator[Finding]:
     """Ports that the ingress is to listen on, and somebody else holds: one for each host and holder."""
     listeners_by_address = {
-        (listener["bind"], listener["port"]): (name, listener)
+        (listener.bind, listener.port): (name, listener)
         for name, listeners in membership_after.items()
         for listener in listeners
     }
@@ -77,7 +78,7 @@ def ports_in_use(context: PlanContext, membership_after: Membership, ingress_hos
             if claim.kind == "port":
                 for (bind, port), (name, listener) in listeners_by_address.items():
                     if port == claim.port and _binds_overlap(bind, claim.bind):
-                        taken_by_holder[_holder(claim)][port] = (name, listener["name"], bind)
+                        taken_by_holder[_holder(claim)][port] = (name, listener.name, bind)
         for holder, taken_ports in sorted(taken_by_holder.items()):
             yield _port_in_use(context, host, holder, taken_ports)
 

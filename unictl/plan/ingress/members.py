@@ -1,4 +1,4 @@
-"""Members of an ingress: the listeners of a service for a set of instances, and their JSON form. Pure.
+"""Members of an ingress: the listeners of a service for a set of instances. Pure.
 
 A plan stores membership as values and never as configuration text. The configuration of a host is composed from the
 membership before the first step and the steps done since, so a failed branch cannot corrupt the text of another
@@ -6,28 +6,23 @@ one.
 """
 
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from unictl.fleet.model import Fleet, Port, Probe, Service
+from unictl.fleet.model import Fleet, Port, Service
 from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.ingress import haproxy_config
-from unictl.plan.model.ingress import Listener, Server
+from unictl.plan.model.ingress import Listener, Listeners, Membership, Server, ServerSwap
 
 LOOPBACK = "127.0.0.1"
 _WILDCARD_ADDRESSES = (None, "", "0.0.0.0")
 _MAX_SECTION_BYTES, _MAX_LINE_BYTES = 1200, 200
 """Bytes of a section without instances, and of the line of one, at most."""
-_PROBE_DEFAULTS = {field.name: field.default for field in fields(Probe)}
-
-Listeners = Sequence[Mapping[str, Any]]
-"""The listeners of one service in their JSON form."""
 MemberId = tuple[str, str]
 """An instance's key, and its host: two hosts may show one key."""
-Membership = Mapping[str, Listeners]
-"""Listeners by service."""
+_ListenerTemplate = tuple[str, Listener]
+"""The name of a port, and a listener that leads to it, still without its servers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +74,7 @@ class ServiceMembers:
         self._checked_port = _checked_port(service) if service else ""
         self._members: dict[MemberId, Member] = {}
         self._sorted_ids: list[MemberId] = []
-        self._server_cache: dict[tuple[MemberId, str], dict[str, Any]] = {}
+        self._server_cache: dict[tuple[MemberId, str], Server] = {}
 
     def join(self, host: str, member: Member) -> None:
         """One more; nobody sends to a job."""
@@ -95,69 +90,67 @@ class ServiceMembers:
         if self._members.pop((key, host), None) is not None:
             self._sorted_ids.remove((key, host))
 
-    def listeners(self) -> list[dict[str, Any]]:
+    def listeners(self) -> Listeners:
         """Every listener, endpoints and published, with who is a member now; there even when nobody answers."""
         if self._is_being_removed and not self._members:
-            return []
+            return ()
         templates = self._orphaned_listeners() if self._is_orphaned else self._templates
-        return [{**template, "servers": self._servers_on_port(port)} for port, template in templates]
+        return tuple(replace(template, servers=self._servers_on_port(port)) for port, template in templates)
 
     def servers_by_listener(self, member: Member) -> dict[str, Server]:
         """How a member stands in the listeners of its ports: listener -> server."""
-        ports = {template["name"]: port for port, template in self._templates}
+        ports = {template.name: port for port, template in self._templates}
         return {name: _server(member, port, self._checked_port) for name, port in ports.items() if port in member.ports}
 
-    def _servers_on_port(self, port: str) -> list[dict[str, Any]]:
-        return [
+    def _servers_on_port(self, port: str) -> tuple[Server, ...]:
+        return tuple(
             self._cached_server(member_id, port)
             for member_id in self._sorted_ids
             if port in self._members[member_id].ports
-        ]
+        )
 
-    def _cached_server(self, member_id: MemberId, port: str) -> dict[str, Any]:
+    def _cached_server(self, member_id: MemberId, port: str) -> Server:
         server = self._server_cache.get((member_id, port))
         if server is None:
-            server = _server(self._members[member_id], port, self._checked_port).to_json()
+            server = _server(self._members[member_id], port, self._checked_port)
             self._server_cache[member_id, port] = server
         return server
 
-    def _orphaned_listeners(self) -> list[tuple[str, dict[str, Any]]]:
+    def _orphaned_listeners(self) -> list[_ListenerTemplate]:
         ports = sorted({port for member in self._members.values() for port in member.ports})
         names = ((port, f"{self._name}.{port}") for port in ports)
-        defaults = {"bind": LOOPBACK, "mode": "tcp", "check": None, "drain": 10_000}
         return [
-            (port_name, {"name": listener_name, "port": self._endpoints[listener_name], **defaults})
+            (port_name, Listener(name=listener_name, bind=LOOPBACK, port=self._endpoints[listener_name]))
             for port_name, listener_name in names
             if listener_name in self._endpoints
         ]
 
 
-def _listener_templates(service: Service, endpoints: Mapping[str, int]) -> list[tuple[str, dict[str, Any]]]:
-    """(port, listener without its servers) of every listener of a service."""
+def _listener_templates(service: Service, endpoints: Mapping[str, int]) -> list[_ListenerTemplate]:
+    """Every listener of a service, without its servers."""
     check = haproxy_config.ingress_check(service.health)
-    templates: list[tuple[str, dict[str, Any]]] = []
+    templates: list[_ListenerTemplate] = []
     for port in ingress_ports(service):
         mode = haproxy_config.proxy_mode(check) if _checked_port(service) == port.name else "tcp"
-        shared_fields = {"mode": mode, "check": _probe_json(check), "drain": service.update.drain}
         name = f"{service.name}.{port.name}"
-        if name in endpoints:
-            templates.append((port.name, {"name": name, "bind": LOOPBACK, "port": endpoints[name], **shared_fields}))
-        published = (publication.port for publication in service.publish if publication.to == port.name)
-        templates += [(port.name, {"name": name, "bind": "*", "port": number, **shared_fields}) for number in published]
+        addresses = [(LOOPBACK, endpoints[name])] if name in endpoints else []
+        addresses += [("*", publication.port) for publication in service.publish if publication.to == port.name]
+        for bind, number in addresses:
+            listener = Listener(name=name, bind=bind, port=number, mode=mode, check=check, drain=service.update.drain)
+            templates.append((port.name, listener))
     return templates
 
 
-def with_swap(listeners: Listeners, swap: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Listeners with some servers more and some less: ``in`` are servers by listener, ``out`` are keys."""
-    changed_listeners: list[Mapping[str, Any]] = []
+def with_swap(listeners: Listeners, swap: ServerSwap) -> Listeners:
+    """The listeners after servers joined and left."""
+    changed_listeners = []
     for listener in listeners:
-        joining = swap["in"].get(listener["name"], ())
-        dropped_names = {*swap["out"], *(server["name"] for server in joining)}
-        remaining = [server for server in listener["servers"] if server["name"] not in dropped_names]
-        changed_listeners.append(
-            {**listener, "servers": sorted([*remaining, *joining], key=lambda server: str(server["name"]))}
-        )
-    return changed_listeners
+        joining = swap.joining.get(listener.name, ())
+        dropped_names = {*swap.leaving, *(server.name for server in joining)}
+        servers = [server for server in listener.servers if server.name not in dropped_names]
+        servers = sorted([*servers, *joining], key=lambda server: server.name)
+        changed_listeners.append(replace(listener, servers=tuple(servers)))
+    return tuple(changed_listeners)
 
 
 def _checked_port(service: Service) -> str:
@@ -167,58 +160,46 @@ def _checked_port(service: Service) -> str:
     return (check.port or first) if check else ""
 
 
-def merged(before: Membership, after: Membership) -> dict[str, list[Mapping[str, Any]]]:
+def merged(before: Membership, after: Membership) -> Membership:
     """Every listener with all servers that it has in either: the most that it may have on the way."""
-    merged_membership: dict[str, list[Mapping[str, Any]]] = {}
+    merged_membership: dict[str, Listeners] = {}
     for service in {*before, *after}:
-        by_address: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        by_address: dict[tuple[str, str, int], Listener] = {}
         for listener in (*before.get(service, ()), *after.get(service, ())):
-            key = (listener["name"], listener["bind"], listener["port"])
-            servers = {
-                server["name"]: server
-                for server in (*by_address.get(key, {"servers": ()})["servers"], *listener["servers"])
-            }
-            by_address[key] = {**listener, "servers": list(servers.values())}
-        merged_membership[service] = list(by_address.values())
+            key = (listener.name, listener.bind, listener.port)
+            earlier_servers = by_address[key].servers if key in by_address else ()
+            by_name = {server.name: server for server in (*earlier_servers, *listener.servers)}
+            by_address[key] = replace(listener, servers=tuple(by_name.values()))
+        merged_membership[service] = tuple(by_address.values())
     return merged_membership
+
+
+def server_names(membership: Membership) -> set[str]:
+    """The keys of everybody who is behind any listener."""
+    return {server.name for listener in all_listeners(membership) for server in listener.servers}
+
+
+def all_listeners(membership: Membership) -> Iterator[Listener]:
+    """The listeners of all services, by the name of the service."""
+    return (listener for service in sorted(membership) for listener in membership[service])
 
 
 def may_exceed_limit(memberships: Iterable[Membership]) -> bool:
     """Whether it is worth looking how long the text of these is: for each part of it more is counted than it takes."""
-    all_listeners = [
-        listener for membership in memberships for listeners in membership.values() for listener in listeners
-    ]
-    return (
-        _MAX_SECTION_BYTES * len(all_listeners)
-        + _MAX_LINE_BYTES * sum(len(listener["servers"]) for listener in all_listeners)
-        > haproxy_config.MAX_CONFIG_BYTES
-    )
+    listeners = [listener for membership in memberships for listener in all_listeners(membership)]
+    server_count = sum(len(listener.servers) for listener in listeners)
+    length = _MAX_SECTION_BYTES * len(listeners) + _MAX_LINE_BYTES * server_count
+    return length > haproxy_config.MAX_CONFIG_BYTES
 
 
 def render_config(owner: str, membership: Membership) -> str:
     """The text of an ingress with this membership; empty where there is nothing to listen for."""
-    return haproxy_config.render(
-        owner, (decode_listener(listener) for name in sorted(membership) for listener in membership[name])
-    )
+    return haproxy_config.render(owner, all_listeners(membership))
 
 
 def config_digest(owner: str, membership: Membership) -> str:
     """What a running ingress with this membership is recognised by."""
     return haproxy_config.config_digest(render_config(owner, membership))
-
-
-def decode_listener(listener: Mapping[str, Any]) -> Listener:
-    """A Listener of its JSON form."""
-    mode: Literal["http", "tcp"] = "http" if listener["mode"] == "http" else "tcp"
-    return Listener(
-        name=listener["name"],
-        bind=listener["bind"],
-        port=listener["port"],
-        mode=mode,
-        drain=listener["drain"],
-        check=Probe(**listener["check"]) if listener["check"] else None,
-        servers=tuple(Server(**server) for server in listener["servers"]),
-    )
 
 
 def _server(member: Member, port: str, checked_port: str) -> Server:
@@ -227,9 +208,3 @@ def _server(member: Member, port: str, checked_port: str) -> Server:
     return Server(
         name=member.key, address=address, port=number, check_port=0 if check_number == number else check_number
     )
-
-
-def _probe_json(check: Probe | None) -> dict[str, Any] | None:
-    if check is None:
-        return None
-    return {key: value for key in _PROBE_DEFAULTS if (value := getattr(check, key)) != _PROBE_DEFAULTS[key]}

@@ -1,7 +1,7 @@
 """What an ingress listens on, and the servers behind it, as values."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
 from unictl.fleet.model import Probe
@@ -52,3 +52,50 @@ class Listener:
     """How the ingress checks each server; None: it only connects."""
     drain: int = 10_000
     """Milliseconds that connections of a leaving server may last."""
+
+    def to_json(self, server_numbers: Sequence[int]) -> dict[str, Any]:
+        """Its JSON form; the plan file has every server once and names it by number."""
+        return {
+            "name": self.name,
+            "bind": self.bind,
+            "port": self.port,
+            "servers": list(server_numbers),
+            "mode": self.mode,
+            "check": _check_json(self.check) if self.check else None,
+            "drain": self.drain,
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any], servers: Sequence[Server]) -> "Listener":
+        """The listener that ``to_json`` wrote; ``servers`` by their numbers."""
+        check = plain.get("check")
+        return cls(
+            name=plain["name"],
+            bind=plain["bind"],
+            port=plain["port"],
+            servers=tuple(servers[number] for number in plain["servers"]),
+            mode="http" if plain.get("mode") == "http" else "tcp",
+            check=Probe(**check) if check else None,
+            drain=plain.get("drain", 10_000),
+        )
+
+
+Listeners = tuple[Listener, ...]
+"""The listeners of one service."""
+Membership = Mapping[str, Listeners]
+"""Listeners by service: all that an ingress serves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSwap:
+    """Servers that replace others behind one service, whatever else is behind it by then."""
+
+    joining: Mapping[str, tuple[Server, ...]]
+    """Listener -> the servers that join it."""
+    leaving: tuple[str, ...] = ()
+    """The keys of the instances that leave every listener."""
+
+
+def _check_json(check: Probe) -> dict[str, Any]:
+    values = ((field, getattr(check, field.name)) for field in fields(Probe))
+    return {field.name: value for field, value in values if field.default is MISSING or value != field.default}

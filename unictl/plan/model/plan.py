@@ -6,6 +6,7 @@ from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems, errors
 from unictl.plan.model.change import Action, Change
+from unictl.plan.model.ingress import Membership
 from unictl.plan.model.revision import Revision
 from unictl.plan.model.step import Step
 from unictl.plan.model.wave import WaveRecord
@@ -63,7 +64,7 @@ class Plan:
     changes: tuple[Change, ...]
     steps: tuple[Step, ...]
     read: Mapping[str, Mapping[str, Any]]
-    membership: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    membership: Mapping[str, Membership] = field(default_factory=dict)
     endpoints: tuple[Endpoint, ...] = ()
     images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()

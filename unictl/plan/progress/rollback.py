@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unictl.plan.model import step_ids
+from unictl.plan.model.ingress import Server, ServerSwap
 from unictl.plan.model.rollback import RollbackInstance, ServerByListener
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.model.step_ids import StepId, StepIds
@@ -199,7 +200,7 @@ class _RollbackBuilder:
         if not keys:
             return
         if joined:
-            swap = {"in": {}, "out": sorted(keys)}
+            swap = ServerSwap(joining={}, leaving=tuple(sorted(keys)))
             self._write_ingresses(
                 wave,
                 StepKind.LEAVE,
@@ -216,13 +217,13 @@ class _RollbackBuilder:
         self.last_ids = self._add_barrier(retire_ids)
 
     def _join_ingresses(self, wave: WaveProgress, servers: Iterable[ServerByListener], needs: StepIds) -> None:
-        servers_by_listener: defaultdict[str, list[Any]] = defaultdict(list)
+        servers_by_listener: defaultdict[str, list[Server]] = defaultdict(list)
         for instance_servers in servers:
             for listener, server in instance_servers.items():
-                servers_by_listener[listener].append(server.to_json())
+                servers_by_listener[listener].append(server)
         self.last_ids = needs
         if servers_by_listener:
-            swap = {"in": dict(servers_by_listener), "out": []}
+            swap = ServerSwap(joining={listener: tuple(joining) for listener, joining in servers_by_listener.items()})
             self._write_ingresses(wave, StepKind.JOIN, {"swap": {wave.record.service: swap}}, needs)
 
     def _write_ingresses(self, wave: WaveProgress, kind: StepKind, data: Mapping[str, Any], needs: StepIds) -> None:

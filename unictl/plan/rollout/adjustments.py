@@ -138,12 +138,7 @@ def _member_fields(context: PlanContext, rollout: Rollout, host: str) -> tuple[F
     live_members = context.surveys[host].ingress.get("servers")
     if live_members is None:
         return None
-    desired_members = {
-        server["name"]
-        for listeners in rollout.membership_after.values()
-        for listener in listeners
-        for server in listener["servers"]
-    }
+    desired_members = members.server_names(rollout.membership_after)
     moves_by_service: defaultdict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for index, keys in enumerate((live_members.keys() - desired_members, desired_members - live_members.keys())):
         for key in sorted(keys):
@@ -274,12 +269,7 @@ def close_hosts(context: PlanContext, rollout: Rollout) -> Iterator[Change]:
     is behind it any more, on whatever host, and none who does not answer may be."""
     builder = rollout.builder
     final_steps, occupied_hosts = _final_steps(builder), _occupied_hosts(context, builder)
-    is_serving = context.ingress_unknown or any(
-        server
-        for listeners in rollout.membership_after.values()
-        for listener in listeners
-        for server in listener["servers"]
-    )
+    is_serving = context.ingress_unknown or bool(members.server_names(rollout.membership_after))
     for host, survey in context.surveys.items():
         has_listener, final_ids = _has_listener(survey), final_steps.get(host, ())
         if (

@@ -13,9 +13,10 @@ from unictl.fleet.model import Service
 from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
-from unictl.plan.ingress.members import MemberId, Membership, ingress_ports, member
+from unictl.plan.ingress.members import MemberId, ingress_ports, member
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
+from unictl.plan.model.ingress import Membership
 from unictl.plan.model.step import StepKind
 from unictl.plan.model.step_ids import StepId, StepIds
 from unictl.plan.model.wave import WaveRecord
