@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from unictl.fleet.names import (
     NAME_PATTERN,
+    InstanceKey,
+    InstanceName,
     closest_match,
+    declared_volume_name,
     describe_existing,
-    instance_name,
     join_names,
     name_problem,
-    split_instance,
 )
 
 names = st.from_regex(NAME_PATTERN, fullmatch=True)
@@ -34,12 +35,13 @@ def test_a_service_does_not_end_as_an_instance_does() -> None:
 
 @given(names, st.integers(0, 10_000))
 def test_instance_names_split_into_what_they_were_made_of(service: str, ordinal: int) -> None:
-    assert split_instance(instance_name(service, ordinal)) == (service, ordinal)
+    name = InstanceName.parse(InstanceName.of(service, ordinal))
+    assert (name, name.service, name.ordinal) == (f"{service}-{ordinal}", service, ordinal)
 
 
 def test_a_service_is_no_instance() -> None:
     with pytest.raises(ValueError, match="such as api-2"):
-        split_instance("api")
+        InstanceName.parse("api")
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,14 @@ def test_lists_read_well() -> None:
         "There is a.",
         "There are a and b.",
     ]
+
+
+def test_the_key_of_a_generation_is_its_name_and_its_generation() -> None:
+    key = InstanceKey.of("api-2", "7f3c9a1b")
+    assert (key, key.name, key.generation) == ("api-2.7f3c9a1b", "api-2", "7f3c9a1b")
+    assert key.name.service == "api" and key.name.ordinal == 2
+
+
+def test_a_volume_of_a_replica_leads_to_the_volume_that_is_declared() -> None:
+    assert declared_volume_name("orders-2", {"orders"}) == "orders"
+    assert declared_volume_name("orders-2", {"orders-2"}) == "orders-2"

@@ -8,7 +8,7 @@ from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
 from unictl.execution.surveys import MAX_CONNECTIONS, Connections, Connector, DesiredFingerprints, survey_all
 from unictl.fleet.model import Fleet
 from unictl.fleet.model import Host as Machine
-from unictl.fleet.names import closest_match
+from unictl.fleet.names import InstanceName, closest_match
 from unictl.hosts.host import HostConnectionProtocol
 from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey, UnreachableHost
 
@@ -247,7 +247,7 @@ def _match_instances(connections: Connections, selector: str) -> list[tuple[str,
             instance_keys |= {(host, name) for name in survey.retired}
     exact_matches = sorted(instance_key for instance_key in instance_keys if instance_key[1] == selector)
     return exact_matches or sorted(
-        instance_key for instance_key in instance_keys if instance_key[1].rpartition("-")[0] == selector
+        instance_key for instance_key in instance_keys if InstanceName(instance_key[1]).service == selector
     )
 
 
@@ -257,7 +257,7 @@ def _selectable_names(connections: Connections) -> set[str]:
     names = {
         name for survey in answering_hosts for name in (*survey.retired, *(live.name for live in survey.instances))
     }
-    return names | {name.rpartition("-")[0] for name in names}
+    return names | {InstanceName(name).service for name in names}
 
 
 async def _merge_logs(

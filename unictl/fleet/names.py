@@ -1,7 +1,7 @@
 """Names: how they are written, split and listed, and the closest match of a misspelled one. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from difflib import get_close_matches
 
 NAME_PATTERN = r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"
@@ -21,17 +21,58 @@ def name_problem(text: str, *, service: bool = False) -> str:
     return ""
 
 
-def instance_name(service: str, ordinal: int) -> str:
-    """``api`` and 2 -> ``api-2``."""
-    return f"{service}-{ordinal}"
+class InstanceName(str):
+    """The name of an instance, ``api-2``: its service and its ordinal. Equal to the text it is written as."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, service: str, ordinal: int) -> "InstanceName":
+        """``api`` and 2 -> ``api-2``."""
+        return cls(f"{service}-{ordinal}")
+
+    @classmethod
+    def parse(cls, text: str) -> "InstanceName":
+        """``text`` if it names an instance; ValueError if it has no ordinal."""
+        if not _ORDINAL.fullmatch(text):
+            raise ValueError(f"{text!r} is no instance: an instance is SERVICE-NUMBER, such as api-2")
+        return cls(text)
+
+    @property
+    def service(self) -> str:
+        """The service it is a replica of: ``api``."""
+        return self.rpartition("-")[0]
+
+    @property
+    def ordinal(self) -> int:
+        """Which replica it is, from 0; ValueError if the text has no ordinal."""
+        return int(self.rpartition("-")[2])
 
 
-def split_instance(name: str) -> tuple[str, int]:
-    """``api-2`` -> (``api``, 2); ValueError where there is no ordinal."""
-    match = _ORDINAL.fullmatch(name)
-    if not match:
-        raise ValueError(f"{name!r} is no instance: an instance is SERVICE-NUMBER, such as api-2")
-    return match[1], int(match[2])
+class InstanceKey(str):
+    """One generation of an instance, ``api-2.7f3c9a1b``: its name and its generation. Equal to the text."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, name: str, generation: str) -> "InstanceKey":
+        """``api-2`` and ``7f3c9a1b`` -> ``api-2.7f3c9a1b``."""
+        return cls(f"{name}.{generation}")
+
+    @property
+    def name(self) -> InstanceName:
+        """The instance: ``api-2``."""
+        return InstanceName(self.partition(".")[0])
+
+    @property
+    def generation(self) -> str:
+        """The generation, in hex: ``7f3c9a1b``."""
+        return self.partition(".")[2]
+
+
+def declared_volume_name(name: str, declared: Container[str]) -> str:
+    """The name in the fleet file of a volume on a host: of ``orders-2``, one of a volume per replica, ``orders``."""
+    return name if name in declared else InstanceName(name).service
 
 
 def closest_match(word: str, candidates: Iterable[str], *, cutoff: float = 0.6) -> str:

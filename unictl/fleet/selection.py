@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import assert_never
 
 from unictl.fleet.model import Host
-from unictl.fleet.names import instance_name
+from unictl.fleet.names import InstanceName
 
 _WORD = re.compile(r"[a-z0-9*?\[\]-]+")
 _LABEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._/-]*)(?:=([A-Za-z0-9._-]*))?")
@@ -68,7 +68,7 @@ class Selection:
         self, service: str, ordinal: int, *, host: str = "", labels: Mapping[str, str] = _NO_LABELS
     ) -> bool:
         """Whether this instance is selected, by service, own name, the service's labels or its host."""
-        name = instance_name(service, ordinal)
+        name = InstanceName.of(service, ordinal)
 
         def matches(term: Term) -> bool:
             on_host = bool(host) and _matches_name(term, host, TermKind.HOST)

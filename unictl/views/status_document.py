@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from unictl.fleet.model import Fleet
-from unictl.fleet.names import instance_name
+from unictl.fleet.names import InstanceName
 from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey, UnreachableHost
 
 if TYPE_CHECKING:
@@ -22,10 +22,13 @@ def unreported_rows(fleet: Fleet, world: LiveState) -> Iterator[dict[str, Any]]:
     detail = f"{', '.join(silent)} {'does' if len(silent) == 1 else 'do'} not answer, and may have it"
     for name, service in sorted(fleet.services.items()) if silent else ():
         for ordinal in range(service.replicas):
-            possible_names = {instance_name(name, ordinal), instance_name(service.was, ordinal) if service.was else ""}
+            possible_names = {
+                InstanceName.of(name, ordinal),
+                InstanceName.of(service.was, ordinal) if service.was else "",
+            }
             if not possible_names & shown:
                 instance_entry = {
-                    "name": instance_name(name, ordinal),
+                    "name": InstanceName.of(name, ordinal),
                     "service": name,
                     "ordinal": ordinal,
                     "host": "",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from unictl.fleet.model import Fleet, Port, Service
-from unictl.fleet.names import instance_name
+from unictl.fleet.names import InstanceName
 from unictl.hypervisors.drivers import DEFAULT_HYPERVISOR, DRIVERS
 from unictl.hypervisors.launch import ForwardRow, RunSection
 from unictl.instances.desired.fingerprint import fingerprint
@@ -113,7 +113,7 @@ def _replicas(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Des
         # Replicas differ in their volumes only; without any they share one spec, which 20,000 of them notice.
         replica_spec = launch_spec(fleet, service, ordinal, facts) if service.volumes and ordinal else spec
         yield DesiredInstance(
-            name=instance_name(service.name, ordinal),
+            name=InstanceName.of(service.name, ordinal),
             service=service.name,
             ordinal=ordinal,
             spec=replica_spec,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from unictl.fleet.model import Fleet, Order, Volume
-from unictl.fleet.names import instance_name
+from unictl.fleet.names import InstanceName
 from unictl.instances.desired.instance import DesiredInstance
 from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
 from unictl.instances.placement.capacity import volume_homes
@@ -104,7 +104,7 @@ class Constraints:
         former_name = self.fleet.services[desired.service].was
         if not former_name or former_name in self.fleet.services:
             return ()
-        return self.live_by_name.get(instance_name(former_name, desired.ordinal), ())
+        return self.live_by_name.get(InstanceName.of(former_name, desired.ordinal), ())
 
     def _is_current(self, desired: DesiredInstance, live: LiveInstance) -> bool:
         is_unchanged = live.fingerprint == desired.fingerprint and live.name == desired.name

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unictl.fleet.model import Fleet, Service
-from unictl.fleet.names import instance_name
+from unictl.fleet.names import InstanceName
 from unictl.instances.desired.instance import DesiredInstance
 from unictl.instances.desired.spec import FleetFacts
 from unictl.instances.launch.addresses import resolve_references
@@ -156,4 +156,4 @@ def _desired_name(live: LiveInstance, service_by_old_name: Mapping[str, Service]
     service = service_by_old_name.get(live.service)
     if service is None or live.ordinal >= service.replicas:
         return live.name
-    return instance_name(service.name, live.ordinal)
+    return InstanceName.of(service.name, live.ordinal)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from unictl.fleet.model import Fleet
-from unictl.fleet.names import closest_match, instance_name, join_names
+from unictl.fleet.names import InstanceName, closest_match, join_names
 from unictl.fleet.selection import Selection, Term, TermKind, parse_selector
 from unictl.instances.desired.instance import DesiredInstance
 from unictl.instances.observed.host_state import LiveInstance
@@ -186,7 +186,7 @@ def _names_of_kind(context: PlanContext, kind: TermKind) -> set[str]:
     return {
         *context.fleet.services,
         *(name for name, *_ in selectables),
-        *(instance_name(name, ordinal) for name, ordinal, _ in selectables),
+        *(InstanceName.of(name, ordinal) for name, ordinal, _ in selectables),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Service
+from unictl.fleet.names import InstanceName
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.guards.budget import destroyed_instances
@@ -44,7 +45,7 @@ def service_looks_renamed(context: PlanContext, changes: Sequence[Change]) -> It
         for change in changes
         if change.action is Action.DESTROY and change.reason == Reason.NOT_IN_FLEET and change.old
     }
-    live_services = {name.rpartition("-")[0] for name in context.live_by_name}
+    live_services = {InstanceName(name).service for name in context.live_by_name}
     new_services = [
         service
         for name, service in sorted(context.fleet.services.items())

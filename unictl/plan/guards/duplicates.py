@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.finding import Finding
-from unictl.fleet.names import join_names
+from unictl.fleet.names import declared_volume_name, join_names
 from unictl.instances.observed.host_state import Survey
 from unictl.plan.context.context import PlanContext
 from unictl.plan.reconcile.classify import is_running
@@ -56,7 +56,7 @@ def duplicate_volumes(context: PlanContext) -> Iterator[Finding]:
             hosts_by_volume[volume.name].append(host)
     desired_volumes = {name for desired in context.desired for name in desired.volumes.values()}
     for name, hosts in sorted(hosts_by_volume.items()):
-        declared_name = name if name in context.fleet.volumes else name.rpartition("-")[0]
+        declared_name = declared_volume_name(name, context.fleet.volumes)
         declared_volume = context.fleet.volumes.get(declared_name)
         is_pinned = declared_volume is not None and declared_volume.host in hosts
         if len(hosts) > 1 and name in desired_volumes and not is_pinned and not context.options.destroy:

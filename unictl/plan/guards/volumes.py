@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.finding import Finding
+from unictl.fleet.names import declared_volume_name
 from unictl.fleet.quantities import format_memory
 from unictl.instances.observed.host_state import Survey
 from unictl.plan.context.context import PlanContext
@@ -88,7 +89,7 @@ def _size_change(
     context: PlanContext, host: str, instance_change: InstanceChange, volume_name: str, current_size: int
 ) -> Iterator[Finding]:
     desired_size = volume_size(context, instance_change.service, volume_name)
-    path = ("volumes", volume_name if volume_name in context.fleet.volumes else volume_name.rpartition("-")[0], "size")
+    path = ("volumes", declared_volume_name(volume_name, context.fleet.volumes), "size")
     current_text, desired_text = format_memory(current_size), format_memory(desired_size)
     if desired_size > current_size:
         text = (

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from unictl.fleet.names import InstanceKey
 from unictl.plan.model import step_ids
 from unictl.plan.model.ingress import Server, ServerSwap
 from unictl.plan.model.rollback import RollbackInstance, ServerByListener
@@ -131,10 +132,10 @@ class _RollbackBuilder:
                 [servers for key, servers in record.old_servers.items() if not wave.is_retiring(key)],
                 self.last_ids,
             )
-        uncovered = {_instance_name(key) for key in wave.retired_keys() if wave.is_retiring(key)} & set(
+        uncovered = {InstanceKey(key).name for key in wave.retired_keys() if wave.is_retiring(key)} & set(
             record.irreversible
         )
-        proven_keys = {key for key in new_hosts if _instance_name(key) in uncovered and wave.has_passed_gate(key)}
+        proven_keys = {key for key in new_hosts if InstanceKey(key).name in uncovered and wave.has_passed_gate(key)}
         new_hosts = {
             key: host
             for key, host in new_hosts.items()
@@ -269,10 +270,6 @@ class _RollbackBuilder:
         self.counter += 1
         barrier_id = step_ids.rollback_barrier_id(self.counter, ids[0])
         return (self.builder.add(Step(id=barrier_id, kind=StepKind.BARRIER, subject=barrier_id, undo=True, needs=ids)),)
-
-
-def _instance_name(key: str) -> str:
-    return key.partition(".")[0]
 
 
 def _chunks(instances: Sequence[RollbackInstance], size: int) -> list[Sequence[RollbackInstance]]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from unictl.fleet.names import InstanceKey, InstanceName
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
@@ -166,7 +167,7 @@ class RolloutTracker:
                 for key, host in wave.new_hosts().items()
                 if step_ids.rollback_id(step_ids.retire_id(key)) not in self.succeeded
             }
-            present = {key.partition(".")[0]: host for key, host in new_hosts.items()}
+            present: dict[str, str] = {InstanceKey(key).name: host for key, host in new_hosts.items()}
             hosts_by_name |= present
             updated |= present.keys()
             for instance in record.relaunch:
@@ -181,7 +182,7 @@ class RolloutTracker:
                 else:  # The same specification under another generation: as planned.
                     updated.add(instance.name)
             stopped = {
-                step.data["key"].partition(".")[0]
+                InstanceKey(step.data["key"]).name
                 for step in wave.steps
                 if step.kind is StepKind.RETIRE and step.id in self.started
             }
@@ -256,4 +257,4 @@ class RolloutTracker:
 
 
 def _sorted_names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(names, key=lambda name: (name.rpartition("-")[0], len(name), name)))
+    return tuple(sorted(names, key=lambda name: (InstanceName(name).service, len(name), name)))

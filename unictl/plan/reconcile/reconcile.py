@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from unictl.fleet.names import InstanceName, declared_volume_name
 from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
 from unictl.instances.launch.addresses import assign_addresses
 from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
@@ -97,7 +98,7 @@ def _blocked_by_unreachable_host(context: PlanContext, desired: DesiredInstance)
 
 def _lost_volume_host(context: PlanContext, name: str) -> str:
     """The lost host that may have had the volume; empty where none can, or where its loss is accepted."""
-    declared_volume = context.fleet.volumes.get(name) or context.fleet.volumes.get(name.rpartition("-")[0])
+    declared_volume = context.fleet.volumes.get(declared_volume_name(name, context.fleet.volumes))
     if declared_volume is None or declared_volume.accept_loss or not context.lost_hosts:
         return ""
     return (
@@ -323,12 +324,12 @@ def _surplus_changes(context: PlanContext, scope: Scope) -> Iterable[InstanceCha
                 change = _surplus(context, name, live)
                 yield InstanceChange(service=change.service, change=change)
             else:
-                service = name.rpartition("-")[0]
+                service = InstanceName(name).service
                 yield InstanceChange(service=service, change=_keep(name, service, live))
 
 
 def _surplus(context: PlanContext, name: str, live: LiveInstance) -> Change:
-    service = name.rpartition("-")[0]
+    service = InstanceName(name).service
     declared_service = context.fleet.services.get(service)
     if context.options.destroy:
         reason = Reason.DESTROY_REQUESTED

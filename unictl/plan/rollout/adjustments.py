@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from unictl.fleet.names import InstanceKey
 from unictl.fleet.quantities import format_memory
 from unictl.instances.observed.host_state import LiveInstance, Survey
 from unictl.plan.context import last_applied, rename
@@ -142,7 +143,7 @@ def _member_fields(context: PlanContext, rollout: Rollout, host: str) -> tuple[F
     moves_by_service: defaultdict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for index, keys in enumerate((live_members.keys() - desired_members, desired_members - live_members.keys())):
         for key in sorted(keys):
-            moves_by_service[key.partition(".")[0].rpartition("-")[0]][index].append(key)
+            moves_by_service[InstanceKey(key).name.service][index].append(key)
     return tuple(
         Field(path=f"{service}.servers", old=", ".join(old) or None, new=", ".join(new) or None)
         for service, (old, new) in sorted(moves_by_service.items())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from unictl.fleet.names import InstanceName
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import ServiceMembers, member
@@ -48,7 +49,7 @@ def initial_members(context: PlanContext) -> dict[str, ServiceMembers]:
         for name, service in context.fleet.services.items()
     }
     for name, lives in sorted(context.live_by_name.items()):
-        service = name.rpartition("-")[0]
+        service = InstanceName(name).service
         if service not in members_by_service:
             members_by_service[service] = ServiceMembers(service, None, context.endpoints)
         for live in _serving_instances(context, lives):

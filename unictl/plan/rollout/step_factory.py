@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unictl.fleet.model import Service
+from unictl.fleet.names import declared_volume_name
 from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.desired.spec import FleetFacts
 from unictl.instances.launch import probes
@@ -91,7 +92,7 @@ def _add_volume(builder: StepBuilder, context: PlanContext, placed: PlacedInstan
 def volume_size(context: PlanContext, service: str, name: str) -> int:
     """Bytes of a volume of that name: replicas of ``orders`` have ``orders-0`` and on."""
     declared = context.fleet.services[service].volumes.values() if service in context.fleet.services else ()
-    base = name if name in declared else name.rpartition("-")[0]
+    base = declared_volume_name(name, declared)
     return context.fleet.volumes[base].size if base in context.fleet.volumes else 0
 
 

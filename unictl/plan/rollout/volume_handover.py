@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unictl.fleet.names import InstanceKey
 from unictl.instances.desired.instance import PlacedInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import MemberId
@@ -48,7 +49,7 @@ def handover_predecessors(
             instance_change.desired.volumes.values() if instance_change.desired and instance_change.change.new else ()
         ):
             predecessors[instance_change.service].update(
-                key.partition(".")[0].rpartition("-")[0] for key, _ in holders_by_volume.get(volume, ())
+                InstanceKey(key).name.service for key, _ in holders_by_volume.get(volume, ())
             )
     return {
         name: predecessor_names - {name}

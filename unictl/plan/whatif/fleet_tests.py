@@ -13,7 +13,7 @@ from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.failure_scenarios import FailureScenario, expand_scenarios
 from unictl.fleet.model import Fleet, FleetTest, HostLoss, Service
-from unictl.fleet.names import join_names
+from unictl.fleet.names import InstanceName, join_names
 from unictl.fleet.quantities import Share
 from unictl.fleet.selection import parse_selector
 from unictl.instances.desired.instance import desired_instances
@@ -128,7 +128,7 @@ def _more_replicas_hint(case: _FleetTestCase, service: Service, total: int) -> s
         unplaced = [
             shortfall.finding.summary
             for shortfall in case.placement.shortfalls
-            if shortfall.instance.rpartition("-")[0] == service.name
+            if InstanceName(shortfall.instance).service == service.name
         ]
         return f"{service.replicas - total} of them find no host: {unplaced[0]}" if unplaced else ""
     if service.replicas == 1:
@@ -166,7 +166,7 @@ def _check_apart(case: _FleetTestCase) -> Iterator[Finding]:
     failed = [(host_loss, colocated) for host_loss in host_losses if (colocated := _shared_host(case, host_loss))]
     if failed:
         host_loss, (first, second, host) = failed[0]
-        names = (first.rpartition("-")[0], second.rpartition("-")[0])
+        names = (InstanceName(first).service, InstanceName(second).service)
         yield Finding(
             path=(*case.path, "apart", case.test.apart.index(names[1])),
             code="not-apart",
@@ -185,7 +185,7 @@ def _shared_host(case: _FleetTestCase, host_loss: FailureScenario) -> tuple[str,
         ).hosts
     by_host: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for name, host in sorted(host_by_instance.items()):
-        service = name.rpartition("-")[0]
+        service = InstanceName(name).service
         if service in case.test.apart:
             by_host[host].setdefault(service, name)
     shared = (
@@ -265,7 +265,7 @@ def _destroys_without_refusal(case: _FleetTestCase, name: str, edited_fleet: Fle
         for instance_change in reconcile(context, resolve_scope(context), locating=False).instance_changes
         for change in (instance_change.change, *instance_change.other_generations)
     ]
-    if not any(entry.rpartition("-")[0] == name for entry in budget.destroyed_instances(changes)):
+    if not any(InstanceName(entry).service == name for entry in budget.destroyed_instances(changes)):
         return False
     findings = (
         *protection.protected_instances(context, changes),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Fleet
-from unictl.fleet.names import closest_match, join_names
+from unictl.fleet.names import InstanceKey, closest_match, join_names
 from unictl.fleet.references import find_references
 from unictl.instances.desired.instance import desired_instances
 from unictl.instances.desired.spec import FleetFacts, guest_texts
@@ -309,7 +309,7 @@ class _Predictor:
         for host, survey in sorted(self.live_state.items()):
             for volume in sorted(survey.volumes, key=lambda entry: entry.name) if isinstance(survey, Survey) else ():
                 instance_change = users.get(volume.name)
-                user = instance_change.change.subject if instance_change else volume.used_by.rpartition(".")[0]
+                user = instance_change.change.subject if instance_change else InstanceKey(volume.used_by).name
                 if host in self.scenario.lost_hosts:
                     outcome = (
                         "lost"

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from unictl.fleet.names import InstanceKey
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepKind
@@ -166,7 +167,7 @@ def _build_node(
         number = count_of(len({step.host if noun == "host" else step.subject for step in steps}), noun)
         hosts = f" to {count_of(len({step.host for step in steps}), 'host')}" if service == ":stage" else ""
         return Node(id=_node_id(key), lines=(title, f"{number}{hosts}"), style=style)
-    names = dict.fromkeys(step.subject.partition(".")[0] for step in steps if step.kind in _INSTANCE_KINDS)
+    names = dict.fromkeys(InstanceKey(step.subject).name for step in steps if step.kind in _INSTANCE_KINDS)
     actions = Counter(_action_style(changes[name]) for name in names if name in changes)
     style = next((candidate for candidate in _RANK if actions[candidate]), "")
     lines = (

@@ -4,6 +4,7 @@ continue. Pure.
 
 from collections.abc import Iterable
 
+from unictl.fleet.names import InstanceKey
 from unictl.journal.report import Report
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.plan import Counts, Plan
@@ -229,5 +230,5 @@ def _step_key(step: Step) -> str:
         return f"policy {step.host}"
     if step.kind in (StepKind.VOLUME, StepKind.DELETE):
         return str(step.data.get("volume", step.subject)).removeprefix("volume:")
-    name = step.subject.removeprefix("marks:").partition(".")[0]
+    name = InstanceKey(step.subject.removeprefix("marks:")).name
     return f"marks:{name}" if step.kind is StepKind.MARK else name

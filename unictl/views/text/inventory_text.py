@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from unictl.fleet.names import InstanceKey
 from unictl.views.text.layout import EMPTY, abbreviate, count_of, elide, format_table, sanitize, styled_line, wrap
 from unictl.views.text.sorting import natural_key
 from unictl.views.text.spans import Line
@@ -79,7 +80,7 @@ def _image_cells(image: Document, with_state: bool) -> tuple[str, ...]:
         image["digest"][:_DIGEST_DIGITS],
         *([image["state"]] if with_state else []),
         byte_size(image["size"]),
-        sanitize(abbreviate([reference["key"].partition(".")[0] for reference in image["used"]], 1) or "-"),
+        sanitize(abbreviate([InstanceKey(reference["key"]).name for reference in image["used"]], 1) or "-"),
         sanitize(abbreviate([_revision_text(reference) for reference in image["kept"]], 1) or "-"),
     )
 

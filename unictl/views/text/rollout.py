@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from unictl.fleet.names import InstanceKey
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.rollback import RollbackInstance
 from unictl.plan.model.wave import WaveRecord
@@ -92,7 +93,7 @@ def _rollback_sentence(waves: Sequence[WaveRecord]) -> str:
 def _generations_phrase(instances: Sequence[RollbackInstance]) -> str:
     """Which those are, and the commit where they are all of one; a ``+`` says that the files differed from it."""
     names = sorted((instance.old_key for instance in instances), key=natural_key)
-    generations = {name.rpartition(".")[2] for name in names}
+    generations = {InstanceKey(name).generation for name in names}
     generation_text = (
         f"generation {generations.pop()}" if len(generations) == 1 else f"{names[0]} and {len(names) - 1} more"
     )
