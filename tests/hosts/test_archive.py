@@ -20,7 +20,7 @@ from onhost.storage import layout
 root = layout.StoreLayout(sys.argv[2])
 root.prepare()
 connection = dispatcher.Dispatcher(root, 0, 1)
-request = {"do": "survey", "owner": "shop-5f0c2a", "full": {}}
+request = {"message": "survey", "owner": "shop-5f0c2a", "full": {}}
 outcome = connection._reply_body(request_context.RequestContext(connection, 1, request))
 assert b'"ok"' in outcome, outcome
 print("\\n".join(sorted(name.partition(".")[2] for name in sys.modules if name.startswith("onhost."))))

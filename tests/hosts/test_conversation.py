@@ -298,7 +298,7 @@ def test_a_host_without_python_is_told_with_what_to_install() -> None:
             "bare", lambda _words: ("/bin/sh", "-c", "echo no-python3 >&2; exit 127")
         )
         with pytest.raises(Unreachable) as failure:
-            await begun.send_request({"do": "survey"})
+            await begun.send_request({"message": "survey"})
         assert "no python3" in failure.value.summary
         assert "install python3" in failure.value.hint
         await begun.close()

@@ -65,7 +65,7 @@ def destroy(world: World) -> None:
     world.acquire()
     world.retire(KEY)
     world.do("volume", action="delete", name="orders")
-    world.do("collect", end=True)
+    world.do("collect-garbage", end=True)
 
 
 def nothing(world: World) -> None:

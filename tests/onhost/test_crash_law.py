@@ -85,8 +85,8 @@ def run_volume_delete(world: World) -> None:
 def run_records(world: World) -> None:
     world.acquire()
     world.do("append-ledger", entry={"what": "apply"})
-    world.do("remember", policy={"max_destroy": 1}, hosts=["a"])
-    world.do("mark", key="web-0.0123abcd", protect=True, commit="feed")
+    world.do("record-applied", policy={"max_destroy": 1}, hosts=["a"])
+    world.do("set-marks", key="web-0.0123abcd", protect=True, commit="feed")
 
 
 def holders(world: World) -> int:

@@ -47,8 +47,8 @@ class Talk:
 
 def test_an_unknown_request_is_a_problem_and_not_an_end(world: World) -> None:
     talk = Talk(world)
-    assert talk.answer(1, do="dance")["problem"]["kind"] == "unsupported"
-    assert "ok" in talk.answer(2, do="survey", mark="shop")
+    assert talk.answer(1, message="dance")["problem"]["kind"] == "unsupported"
+    assert "ok" in talk.answer(2, message="survey", mark="shop")
 
 
 def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,9 +56,9 @@ def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pyte
         raise RuntimeError("s3cr3t in a message")
 
     talk = Talk(world)
-    talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
+    talk.answer(1, message="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
     monkeypatch.setattr(dispatcher, "load_handler", lambda *_: broken)
-    told = talk.answer(2, do="launch", instances=[], secrets={"pass": "s3cr3t"})["problem"]
+    told = talk.answer(2, message="launch", instances=[], secrets={"pass": "s3cr3t"})["problem"]
     assert told["kind"] == "failed"
     assert "test_dispatcher.py" in told["text"]
     assert "s3cr3t" not in json.dumps(told)
@@ -67,7 +67,7 @@ def test_a_fault_of_ours_never_tells_the_request(world: World, monkeypatch: pyte
 def test_a_silent_control_side_loses_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol_frames, "SILENCE_LIMIT", 0.3)
     talk = Talk(world)
-    assert "ok" in talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
+    assert "ok" in talk.answer(1, message="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
     assert lease_holder.current_holder(world.root, OWNER)
     talk.thread.join(60)
     assert not talk.thread.is_alive()
@@ -90,9 +90,9 @@ def test_pings_keep_it_alive(world: World, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_end_of_input_ends_what_may_be_cancelled(world: World) -> None:
     talk = Talk(world)
-    talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
+    talk.answer(1, message="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
     other = Talk(world)
-    other.ask(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
+    other.ask(1, message="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
     time.sleep(0.1)
     os.close(other.writing)
     other.thread.join(60)
@@ -101,9 +101,9 @@ def test_the_end_of_input_ends_what_may_be_cancelled(world: World) -> None:
 
 def test_a_cancelled_wait_is_answered(world: World) -> None:
     talk = Talk(world)
-    talk.answer(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
+    talk.answer(1, message="lease", mark="shop", id="5f0c2a", holder={}, wait=0)
     other = Talk(world)
-    other.ask(1, do="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
+    other.ask(1, message="lease", mark="shop", id="5f0c2a", holder={}, wait=60)
     time.sleep(0.1)
     protocol_frames.write_all(other.writing, protocol_frames.pack_frame(1, protocol_frames.CANCEL))
     _, kind, body = other.read()
@@ -116,7 +116,7 @@ def test_a_newer_store_is_told_in_the_hello_and_to_every_request(world: World) -
         json.dump({"format": 9, "readable_from": 9}, file)
     talk = Talk(world)
     assert talk.hello["problem"]["kind"] == "newer-format"
-    assert talk.answer(1, do="survey", mark="shop")["problem"]["kind"] == "newer-format"
+    assert talk.answer(1, message="survey", mark="shop")["problem"]["kind"] == "newer-format"
 
 
 def test_long_replies_come_in_parts_that_join() -> None:
@@ -131,12 +131,12 @@ def test_long_replies_come_in_parts_that_join() -> None:
 def test_a_long_request_comes_in_parts_each_of_which_is_answered_by_a_sign_of_life(world: World) -> None:
     talk = Talk(world)
     body = protocol_frames.encode_json(
-        {"owner": OWNER, "do": "survey", "mark": "shop", "full": {"web-0": "x" * (2 * protocol_frames.DATA_LIMIT)}}
+        {"owner": OWNER, "message": "survey", "mark": "shop", "full": {"web-0": "x" * (2 * protocol_frames.DATA_LIMIT)}}
     )
     first, *rest = protocol_frames.pack_message(1, protocol_frames.REQUEST, body)
     protocol_frames.write_all(talk.writing, first)
     assert talk.read()[:2] == (0, protocol_frames.PING)
-    assert "ok" in talk.answer(2, do="survey", mark="shop"), "another is answered meanwhile"
+    assert "ok" in talk.answer(2, message="survey", mark="shop"), "another is answered meanwhile"
     protocol_frames.write_all(talk.writing, b"".join(rest))
     while (frame := talk.read())[:2] != (1, protocol_frames.REPLY):
         assert frame[:2] == (0, protocol_frames.PING)

@@ -91,20 +91,22 @@ class Pair:
                 outcome = self.world.launch(data["document"])[0]
                 return "" if outcome["ok"] else str(outcome["problem"]["kind"])
             case StepKind.PROVE:
-                assert do("await", key=data["key"], probes=[], min_healthy_time=0, healthy_deadline=10_000)["healthy"]
-                do("mark", key=data["key"], proven=True, checks=[probe["kind"] for probe in data["probes"]])
+                assert do("await-healthy", key=data["key"], probes=[], min_healthy_time=0, healthy_deadline=10_000)[
+                    "healthy"
+                ]
+                do("set-marks", key=data["key"], proven=True, checks=[probe["kind"] for probe in data["probes"]])
             case StepKind.JOIN | StepKind.LEAVE:
                 text, hash_ = members.render_config(OWNER, composed), members.config_digest(OWNER, composed)
-                do("ingress", text=text, hash=hash_, wait=0)
+                do("apply-ingress", text=text, hash=hash_, wait=0)
             case StepKind.RETIRE:
                 assert self.world.retire(data["key"], grace=0)
             case StepKind.MARK:
-                do("mark", key=data["key"], **{name: data[name] for name in ("protect", "checks") if name in data})
+                do("set-marks", key=data["key"], **{name: data[name] for name in ("protect", "checks") if name in data})
             case StepKind.REMEMBER:
-                do("remember", policy=data["policy"], hosts=data["hosts"])
+                do("record-applied", policy=data["policy"], hosts=data["hosts"])
             case StepKind.CLOSE:
-                do("ingress", text="", hash="", wait=0)
-                do("collect", end=True, keep_retired=5)
+                do("apply-ingress", text="", hash="", wait=0)
+                do("collect-garbage", end=True, keep_retired=5)
                 self.world.release()
                 self.world.acquire()
             case _:

@@ -59,11 +59,11 @@ class HostConnection:
     async def acquire_lease(self, owner: str, mark: str, fleet_id: str, holder: Document, timeout: float) -> int:
         """Take the lease, waiting so many seconds; its token. HostBusy names the holder."""
         fields = {"mark": mark, "id": fleet_id, "holder": dict(holder), "wait": timeout}
-        return await self._channel.acquire_lease({"do": "lease", **self._fleet_fields(owner), **fields})
+        return await self._channel.acquire_lease({"message": "lease", **self._fleet_fields(owner), **fields})
 
     async def release_lease(self, owner: str) -> None:
         """Give the lease back."""
-        await self._channel.release_lease({"do": "release", **self._fleet_fields(owner)})
+        await self._channel.release_lease({"message": "release", **self._fleet_fields(owner)})
 
     async def end_lease_holder(self, owner: str, former_owner: str = "") -> bool:
         """End the process that holds the lease; False where nobody does."""
@@ -136,16 +136,16 @@ class HostConnection:
     ) -> dict[str, Any]:
         """Wait until healthy for so long, or the deadline (ms): {healthy, took, why}. A job is once it ended well."""
         times: dict[str, Any] = {"min_healthy_time": min_healthy_time, "healthy_deadline": healthy_deadline}
-        return await self._request("await", owner, key=key, probes=list(probes), job=job, **times)
+        return await self._request("await-healthy", owner, key=key, probes=list(probes), job=job, **times)
 
     async def check_health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]:
         """One round of checks now: {healthy, why}."""
-        return await self._request("health", owner, key=key, probes=list(probes))
+        return await self._request("check-health", owner, key=key, probes=list(probes))
 
     async def update_marks(self, owner: str, key: str, marks: Document) -> None:
         """Change what may change of an instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate),
         ``checks`` (kinds of check that its service has)."""
-        await self._request("mark", owner, key=key, **marks)
+        await self._request("set-marks", owner, key=key, **marks)
 
     async def apply_ingress(
         self,
@@ -162,12 +162,18 @@ class HostConnection:
         ``only_leaves``: it only takes members away, which needs no port where it does not run.
         """
         return await self._request(
-            "ingress", owner, text=text, hash=digest, wait=drain_timeout, out=list(leaving_keys), leaves=only_leaves
+            "apply-ingress",
+            owner,
+            text=text,
+            hash=digest,
+            wait=drain_timeout,
+            out=list(leaving_keys),
+            leaves=only_leaves,
         )
 
     async def ingress_config(self, owner: str) -> dict[str, str]:
         """The configuration in place without its servers: {text, hash}; both empty where there is none."""
-        return await self._request("ingress-text", owner)
+        return await self._request("ingress-config", owner)
 
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool:
         """Stop an instance (``grace`` ms until SIGKILL) and move its record away; False where it was gone."""
@@ -188,7 +194,7 @@ class HostConnection:
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         fields: dict[str, Any] = {"name": name, "key": key, "previous": previous, "follow": follow, "lines": lines}
         request_task = asyncio.create_task(
-            self._request("tail", owner, event=lambda event: pieces.put_nowait(event["data"]), **fields)
+            self._request("logs", owner, event=lambda event: pieces.put_nowait(event["data"]), **fields)
         )
         request_task.add_done_callback(lambda _task: pieces.put_nowait(None))
         try:
@@ -212,7 +218,7 @@ class HostConnection:
     ) -> None:
         """What was last applied. ``fleet``: the mark and id that it is called by from now on."""
         fields: dict[str, Any] = {"policy": policy, "hosts": hosts, **({"fleet": fleet} if fleet else {})}
-        await self._request("remember", owner, **fields)
+        await self._request("record-applied", owner, **fields)
 
     async def collect_garbage(
         self,
@@ -229,7 +235,7 @@ class HostConnection:
         ``images`` are those of the ``revision`` that was applied: those of the last ``keep_images`` stay.
         """
         fields: dict[str, Any] = {"images": list(images), "revision": revision, "keep_images": keep_images}
-        return await self._request("collect", owner, **fields, keep_retired=keep_retired, end=ends_fleet)
+        return await self._request("collect-garbage", owner, **fields, keep_retired=keep_retired, end=ends_fleet)
 
     async def read_inventory(self, owner: str, check: bool = False) -> dict[str, Any]:
         """What lies in the store: {images, volumes, disk_free}. ``check``: every image is read and hashed."""
@@ -253,7 +259,7 @@ class HostConnection:
         **fields: Any,
     ) -> dict[str, Any]:
         return await self._channel.send_request(
-            {"do": message, **self._fleet_fields(owner), **fields}, event=event, upload=upload, sink=sink
+            {"message": message, **self._fleet_fields(owner), **fields}, event=event, upload=upload, sink=sink
         )
 
 

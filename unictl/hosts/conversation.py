@@ -138,7 +138,7 @@ class Conversation:
         body = frames.encode_json(request)
         if len(body) > frames.MESSAGE_LIMIT:
             sizes = f"{len(body) / 1e6:.1f} MB, and a host takes {frames.MESSAGE_LIMIT / 1e6:.1f} MB at once"
-            text = f"host {self.name}: what it is to be told for `{request['do']}` is {sizes}"
+            text = f"host {self.name}: what it is to be told for `{request['message']}` is {sizes}"
             raise Failure(text, hint="make two fleets of this one; nothing of it was sent")
         return body
 

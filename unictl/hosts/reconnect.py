@@ -67,7 +67,7 @@ class ReconnectingChannel:
                 request, event=event, upload=upload() if upload else None, sink=sink
             )
         except Unreachable:
-            if not MESSAGES[request["do"]].repeatable or not await self._reconnect(first_conversation):
+            if not MESSAGES[request["message"]].repeatable or not await self._reconnect(first_conversation):
                 raise
             second_upload = upload() if upload else None
             reply = await self._conversation.send_request(request, event=event, upload=second_upload, sink=sink)

@@ -146,12 +146,12 @@ class Dispatcher:
             host_error = atomic.from_os_error(error)
         except Exception as error:
             cause = f"{type(error).__name__} at {_error_location(error)}"
-            text = f"the host side failed in {context.request.get('do')!r}: {cause}"
+            text = f"the host side failed in {context.request.get('message')!r}: {cause}"
             host_error = errors.HostError("failed", text, "this is a fault of unictl: please report it")
         return frames.encode_json({"problem": host_error.to_document()})
 
     def _call_handler(self, context: RequestContext) -> Any:
-        name = str(context.request.get("do"))
+        name = str(context.request.get("message"))
         message = MESSAGES.get(name)
         if message is None:
             raise errors.HostError("unsupported", f"unknown request {name!r}")
@@ -212,7 +212,7 @@ def load_handler(module: str, function: str) -> Handler:
 
 
 def _is_cancellable(context: RequestContext) -> bool:
-    message = MESSAGES.get(str(context.request.get("do")))
+    message = MESSAGES.get(str(context.request.get("message")))
     return message is not None and message.cancellable
 
 

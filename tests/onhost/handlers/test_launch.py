@@ -53,7 +53,7 @@ def test_a_hundred_start_in_one_message(held: World) -> None:
 
 def test_retire_keeps_record_and_end_and_frees_the_rest(held: World) -> None:
     held.launch(document(config="secret = x", argv=("/bin/sh", "-c", "echo hello; exec sleep 1000")))
-    while "hello" not in held.do("tail", name="web-0").get("text", "") and not console(held):
+    while "hello" not in held.do("logs", name="web-0").get("text", "") and not console(held):
         time.sleep(0.01)
     assert held.retire(KEY) is True
     assert held.states() == {}
@@ -96,7 +96,7 @@ def test_retired_ones_are_pruned_by_name_but_never_the_last(held: World) -> None
             held.retire(f"{name}.{launch:08x}", keep=2)
     assert held.survey()["retired"] == {"web-0": 4, "web-1": 4}
     assert len(os.listdir(held.root.retired(OWNER))) == 4
-    held.do("collect", keep_retired=0)
+    held.do("collect-garbage", keep_retired=0)
     assert held.survey()["retired"] == {"web-0": 4, "web-1": 4}
 
 
@@ -174,7 +174,7 @@ def test_marks_change_beside_the_record(held: World) -> None:
     held.launch(document())
     with open(held.root.instance(OWNER, KEY) + "/record.json", "rb") as file:
         before = file.read()
-    held.do("mark", key=KEY, protect=True, commit="feed")
+    held.do("set-marks", key=KEY, protect=True, commit="feed")
     row = held.row(KEY)
     assert (row["protect"], row["commit"]) == (True, "feed")
     with open(held.root.instance(OWNER, KEY) + "/record.json", "rb") as file:
@@ -313,7 +313,7 @@ def test_a_record_that_says_something_else_by_now_is_damaged_and_one_that_is_onl
 def test_images_are_kept_while_a_record_is_unreadable(held: World) -> None:
     sha = held.stage(b"kernel")
     os.makedirs(held.root.instance(OWNER, "web-9.0123abcd"))
-    held.do("collect")
+    held.do("collect-garbage")
     assert held.survey()["images"] == [sha]
 
 
@@ -322,8 +322,8 @@ def test_destroy_leaves_retired_records_and_volumes_only(held: World) -> None:
     held.do("volume", action="create", name="orders", size=1)
     held.launch(document(images=[sha]))
     held.retire(KEY)
-    held.do("remember", policy={}, hosts=[])
-    held.do("collect", keep_retired=5, end=True)
+    held.do("record-applied", policy={}, hosts=[])
+    held.do("collect-garbage", keep_retired=5, end=True)
     assert sorted(os.listdir(held.root.fleet(OWNER))) == ["retired", "volumes"]
     assert held.survey()["images"] == []
 

@@ -88,7 +88,7 @@ def tcp(port: int, **kw: Any) -> dict[str, Any]:
 
 
 def prove(world: World, *probes: dict[str, Any], enough: int = 0, deadline: int = 60_000) -> dict[str, Any]:
-    return world.do("await", key=KEY, probes=list(probes), min_healthy_time=enough, healthy_deadline=deadline)
+    return world.do("await-healthy", key=KEY, probes=list(probes), min_healthy_time=enough, healthy_deadline=deadline)
 
 
 def test_an_answer_below_400_passes_and_is_told(running: World, backend: Any) -> None:
@@ -246,7 +246,7 @@ def test_without_a_probe_it_has_to_run_for_the_time(running: World, held: World)
     assert 200 <= told["took"] < 30_000
     held.launch(document("web-1", argv=("/bin/sh", "-c", "sleep 0.1")))
     ask = {"key": "web-1.0123abcd", "probes": [], "min_healthy_time": 2000, "healthy_deadline": 5000}
-    assert not held.do("await", **ask)["healthy"]
+    assert not held.do("await-healthy", **ask)["healthy"]
 
 
 def test_udp_is_not_asked(running: World) -> None:
@@ -273,19 +273,19 @@ def test_an_instance_that_is_not_there_is_a_problem(held: World) -> None:
 
 def test_health_is_one_round_of_the_same_checks(running: World, backend: Any) -> None:
     made = backend()
-    told = running.do("health", key=KEY, probes=[http(made.port), tcp(made.port, send="x", expect="200 OK")])
+    told = running.do("check-health", key=KEY, probes=[http(made.port), tcp(made.port, send="x", expect="200 OK")])
     assert told["healthy"]
     assert len(made.times) == 2
-    told = running.do("health", key=KEY, probes=[http(backend(b"HTTP/1.1 500 No\r\n\r\n").port)])
+    told = running.do("check-health", key=KEY, probes=[http(backend(b"HTTP/1.1 500 No\r\n\r\n").port)])
     assert (told["healthy"], "answered 500" in told["why"]) == (False, True)
-    assert running.do("health", key=KEY, probes=[])["healthy"]
+    assert running.do("check-health", key=KEY, probes=[])["healthy"]
     running.retire(KEY)
 
 
 def test_health_of_what_ended_says_how(held: World) -> None:
     held.launch(document(argv=("/bin/false",)))
     held.until(KEY, "ended")
-    told = held.do("health", key=KEY, probes=[])
+    told = held.do("check-health", key=KEY, probes=[])
     assert not told["healthy"]
     assert "status 1" in told["why"]
 

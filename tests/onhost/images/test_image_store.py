@@ -115,7 +115,7 @@ def test_bytes_that_are_not_the_image_never_get_its_name(held: World) -> None:
 
 
 def collected(world: World, revision: str, *images: str, bound: int = 10) -> list[str]:
-    reply = world.do("collect", images=list(images), revision=revision, keep_images=bound)
+    reply = world.do("collect-garbage", images=list(images), revision=revision, keep_images=bound)
     gone: list[str] = reply["images"]
     return gone
 
@@ -130,7 +130,7 @@ def test_an_image_that_a_record_of_any_fleet_names_is_kept(held: World) -> None:
     assert set(held.survey()["images"]) == {foreign, named}
     other.do("retire", owner="other", key="db-0.0123abcd", grace=0, keep=1)
     assert collected(held, "c1", named) == [], "what was retired may have to come back until that apply has ended"
-    assert other.do("collect", owner="other")["images"] == [foreign]
+    assert other.do("collect-garbage", owner="other")["images"] == [foreign]
     other.do("release", owner="other")
 
 
@@ -142,7 +142,7 @@ def test_an_image_that_another_fleet_collects_while_a_launch_is_written_starts_n
     batch.classify(document("db-0", images=[sha]))
     batch.write_records()
     assert batch.new_keys == ["db-0.0123abcd"]
-    held.do("collect")
+    held.do("collect-garbage")
     batch.commit()
     (outcome,) = batch.outcomes()
     assert outcome["problem"]["kind"] == "no-image"
@@ -200,7 +200,7 @@ def test_what_another_fleet_keeps_is_kept_and_while_that_is_unreadable_everythin
     other.acquire(owner="other", mark="other", id="")
     theirs, surplus = held.stage(b"theirs"), held.stage(b"surplus")
     other.do("stage", b"theirs", owner="other", digest=theirs, size=6)
-    other.do("collect", owner="other", images=[theirs], revision="c1")
+    other.do("collect-garbage", owner="other", images=[theirs], revision="c1")
     told = Path(held.root.fleet("other") + "/revisions.json")
     whole = told.read_text()
     told.write_text(whole[:-9])

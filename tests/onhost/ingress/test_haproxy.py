@@ -112,7 +112,7 @@ class Ingress:
 
     def put(self, *listeners: Listener, wait: int = 0) -> dict[str, Any]:
         written = render(OWNER, listeners)
-        return self.world.do("ingress", text=written, hash=config_digest(written), wait=wait)
+        return self.world.do("apply-ingress", text=written, hash=config_digest(written), wait=wait)
 
     def survey(self) -> dict[str, Any]:
         return ingress_status.current_status(self.world.root, OWNER)
@@ -200,10 +200,10 @@ def test_every_member_gets_its_share_and_the_survey_tells_what_is_in_force(gate:
 
 
 def test_what_is_in_force_is_told_without_its_servers(gate: Ingress, backends: Any) -> None:
-    assert gate.world.do("ingress-text") == {"text": "", "hash": ""}
+    assert gate.world.do("ingress-config") == {"text": "", "hash": ""}
     wished = listener(free_port(), *backends("api-0.aa"))
     gate.put(wished)
-    told = gate.world.do("ingress-text")
+    told = gate.world.do("ingress-config")
     assert told["hash"] == gate.survey()["hash"] and "api-0.aa" not in told["text"]
     assert parse_facts(told["text"]) == parse_facts(render(OWNER, [wished]))
 
@@ -381,7 +381,7 @@ def test_who_was_never_behind_it_is_out_without_a_port_that_another_program_has(
         emptied = render(OWNER, [listener(foreign.getsockname()[1], name="web")])
 
         def leave(*keys: str) -> dict[str, Any]:
-            return gate.world.do("ingress", text=emptied, hash=config_digest(emptied), wait=0, out=list(keys))
+            return gate.world.do("apply-ingress", text=emptied, hash=config_digest(emptied), wait=0, out=list(keys))
 
         assert leave("web-0.bb") == {"changed": False, "drained": True}
         assert gate.survey()["state"] == "absent"
@@ -402,7 +402,7 @@ def test_where_it_died_and_its_ports_are_taken_somebody_may_leave_all_the_same_a
         less = render(OWNER, [listener(port, one)])
 
         def leave(wished: str = less) -> dict[str, Any]:
-            return gate.world.do("ingress", text=wished, hash=config_digest(wished), wait=0, leaves=True)
+            return gate.world.do("apply-ingress", text=wished, hash=config_digest(wished), wait=0, leaves=True)
 
         assert leave() == {"changed": True, "drained": True}
         assert "api-1.aa" not in gate.place.read_config()
@@ -626,7 +626,7 @@ def test_a_text_that_haproxy_refuses_changes_nothing(gate: Ingress, backends: An
     gate.put(listener(port, *backends("api-0.aa")))
     before = (gate.survey()["hash"], gate.place.read_config())
     bad = "global\n{global}\n\nlisten web\n    no-such-word\n"
-    told = problem(lambda: gate.world.do("ingress", text=bad, hash=config_digest(bad), wait=0))
+    told = problem(lambda: gate.world.do("apply-ingress", text=bad, hash=config_digest(bad), wait=0))
     assert told.kind == "unsupported"
     assert "no-such-word" in told.text
     assert (gate.survey()["hash"], gate.place.read_config()) == before

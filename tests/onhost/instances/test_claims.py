@@ -103,7 +103,7 @@ def test_another_store_of_this_machine_with_the_fleet_in_it_is_told(
     assert fresh.survey()["elsewhere"] == told
     assert held.survey()["elsewhere"] == []
     held.retire("web-0.0123abcd", grace=0)
-    held.do("collect", end=True)
+    held.do("collect-garbage", end=True)
     assert fresh.survey()["elsewhere"] == []
 
 
@@ -161,7 +161,7 @@ def test_what_is_odd_in_another_fleets_part_of_the_store_is_in_nobody_elses_way(
     with pytest.raises(errors.HostError, match=r"web-0\.0123abcd"):
         ingress_ports.check_claims(held.root, [("", 28120)], {})
     held.retire("web-0.0123abcd", grace=0)
-    held.do("collect")
+    held.do("collect-garbage")
     held.do("inventory")
 
 

@@ -109,7 +109,7 @@ def test_a_lease_of_one_fleet_is_none_of_another(held: World) -> None:
 
 
 def test_the_lock_file_is_never_unlinked_so_two_never_hold(held: World) -> None:
-    held.do("collect", end=True)
+    held.do("collect-garbage", end=True)
     assert locks.is_locked(lease_holder.lease_path(held.root, OWNER))
 
 

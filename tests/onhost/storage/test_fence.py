@@ -29,11 +29,11 @@ def launch(world: World) -> None:
 
 
 def collect(world: World) -> None:
-    world.do("collect", revision="feed", images=["a" * 64], keep_images=1, keep_retired=1)
+    world.do("collect-garbage", revision="feed", images=["a" * 64], keep_images=1, keep_retired=1)
 
 
 def destroy(world: World) -> None:
-    world.do("collect", end=True)
+    world.do("collect-garbage", end=True)
 
 
 def twice_retired(world: World) -> None:

@@ -24,8 +24,8 @@ def applied(world: World) -> None:
 
 def rename(world: World) -> None:
     world.acquire(**AS_DEPOT)
-    world.do("mark", **AS_DEPOT, key=KEY, protect=False)
-    world.do("remember", **AS_DEPOT, policy={}, hosts=["a"], fleet=DEPOT)
+    world.do("set-marks", **AS_DEPOT, key=KEY, protect=False)
+    world.do("record-applied", **AS_DEPOT, policy={}, hosts=["a"], fleet=DEPOT)
     world.do("release", **AS_DEPOT)
 
 
@@ -49,7 +49,7 @@ def test_what_was_applied_under_the_former_name_is_the_fleet_s_and_goes_on_runni
 def test_under_its_former_name_it_is_not_found_any_more_and_that_is_said(world: World) -> None:
     applied(world)
     rename(world)
-    for request in ("survey", "lease", "tail"):
+    for request in ("survey", "lease", "logs"):
         with pytest.raises(errors.HostError, match="is called depot-5f0c2a by now") as told:
             world.do(request, mark="shop")
         assert told.value.kind == "renamed" and "`was: depot`" in told.value.hint
@@ -60,7 +60,7 @@ def test_it_can_have_its_former_name_again(world: World) -> None:
     rename(world)
     back: dict[str, Any] = {"owner": OWNER, "was": NEW, "mark": "shop"}
     world.acquire(**back)
-    world.do("remember", **back, policy={}, hosts=[], fleet={"mark": "shop", "id": "5f0c2a"})
+    world.do("record-applied", **back, policy={}, hosts=[], fleet={"mark": "shop", "id": "5f0c2a"})
     assert world.survey()["name"]["called"] == OWNER and world.states() == {KEY: "running"}
 
 
@@ -135,7 +135,7 @@ def test_what_stays_of_it_when_it_is_destroyed_is_found_by_its_new_name(world: W
     world.do("volume", action="create", name="orders", size=4096)
     world.release()
     world.acquire(**AS_DEPOT)
-    world.do("remember", **AS_DEPOT, policy={}, hosts=["a"], fleet=DEPOT)
-    world.do("collect", owner=NEW, end=True)
+    world.do("record-applied", **AS_DEPOT, policy={}, hosts=["a"], fleet=DEPOT)
+    world.do("collect-garbage", owner=NEW, end=True)
     world.do("release", owner=NEW)
     assert [row["name"] for row in seen(world, was="")["volumes"]] == ["orders"]

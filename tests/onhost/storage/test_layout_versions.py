@@ -76,7 +76,7 @@ def test_its_instances_are_retired_and_nothing_is_left_of_the_fleet_but_what_is_
     for row in survey(old)["instances"]:
         assert old.do("retire", owner=OLD, key=f"{row['name']}.{row['generation']}", grace=0, keep=5)["there"]
     assert survey(old)["instances"] == []
-    old.do("collect", owner=OLD, end=True)
+    old.do("collect-garbage", owner=OLD, end=True)
     assert sorted(os.listdir(old.root.fleet(OLD))) == ["retired", "volumes"]
 
 
@@ -120,7 +120,7 @@ def test_what_is_unknown_in_a_record_is_ignored_and_kept(held: World) -> None:
     more = {**json.loads(path.read_text()), "mood": "good"}
     path.write_bytes(record_file.encode_record({name: value for name, value in more.items() if name != "digest"}))
     assert held.states() == {"web-0.0123abcd": "running"}
-    held.do("mark", key="web-0.0123abcd", protect=True)
+    held.do("set-marks", key="web-0.0123abcd", protect=True)
     assert json.loads(path.read_text())["mood"] == "good"
     held.retire("web-0.0123abcd", grace=0)
     assert held.survey()["retired"] == {"web-0": 1}

@@ -91,11 +91,11 @@ class Store:
         documents = [document("web-0", volumes=["orders"], forwards=forwards, memory=1 << 20), document("web-1")]
         world.do("launch", owner=owner, instances=[*documents, document("old-0")], secrets={})
         world.do("retire", owner=owner, key="old-0.0123abcd", grace=1000, keep=5)
-        world.do("mark", owner=owner, key=KEY, protect=False, commit="c", proven=True)
+        world.do("set-marks", owner=owner, key=KEY, protect=False, commit="c", proven=True)
         told = {"end": "complete", "took": {"launch": [5, 2]}, "unhealthy": {"web": ["1:x"]}}
         world.do("append-ledger", owner=owner, entry=told)
-        world.do("remember", owner=owner, policy={"max_destroy": "20%"}, hosts=["here 0123"])
-        world.do("collect", owner=owner, images=[self.sha], revision="r1")
+        world.do("record-applied", owner=owner, policy={"max_destroy": "20%"}, hosts=["here 0123"])
+        world.do("collect-garbage", owner=owner, images=[self.sha], revision="r1")
         if owner == OTHER:
             place = Path(world.root.fleet(owner)) / "ingress"
             place.mkdir()
@@ -276,10 +276,10 @@ def _verbs(store: Store) -> dict[str, dict[str, Any]]:
         "lease": {"mark": "shop", "id": "5f0c2a", "holder": {"user": "test"}, "wait": 0},
         "stage": {"digest": store.sha, "size": 6},
         "volume": {"action": "create", "name": "orders", "size": 4096},
-        "mark": {"key": "web-1.0123abcd", "protect": False, "commit": "c", "proven": True},
-        "remember": {"policy": {"max_destroy": "20%"}, "hosts": ["here 0123"]},
+        "set-marks": {"key": "web-1.0123abcd", "protect": False, "commit": "c", "proven": True},
+        "record-applied": {"policy": {"max_destroy": "20%"}, "hosts": ["here 0123"]},
         "append-ledger": {"entry": {"end": "complete", "took": {"launch": [5, 2]}, "unhealthy": {"web": ["1:x"]}}},
-        "collect": {"images": [store.sha], "revision": "r1"},
+        "collect-garbage": {"images": [store.sha], "revision": "r1"},
     }
 
 
@@ -338,7 +338,7 @@ def test_what_lies_among_instances_and_volumes_and_is_none_is_told_and_left_alon
         assert told["volumes"] == before["volumes"]
         assert {row["path"] for row in told["spoiled"]} == {str(stray) for stray in strays}
         assert not any(row["bars"] for row in told["spoiled"])
-        store.world.do("collect", images=[store.sha], revision="r1")
+        store.world.do("collect-garbage", images=[store.sha], revision="r1")
         assert all(stray.read_text() == "mine" for stray in strays)
     finally:
         for stray in strays:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..storage.fenced_store import FencedStore
 
 
-def mark(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
+def set_marks(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Change what may change of a record: protection, the last commit that touched it, whether it passed its gate
     and by which kinds of check."""
     directory = root.instance(request["owner"], request["key"])

@@ -70,20 +70,20 @@ MESSAGES = {
     "read": Message("handlers.images", "read"),
     "volume": Message("handlers.volumes", "change_volume", needs_lease=True, exclusive=True, repeatable=True),
     "launch": Message("handlers.launch", "launch", needs_lease=True, repeatable=True, locked_keys=_launched_keys),
-    "mark": Message("handlers.marks", "mark", needs_lease=True, repeatable=True, locked_keys=_instance_key),
-    "await": Message("handlers.health", "await_healthy", cancellable=True, repeatable=True),
-    "health": Message("handlers.health", "check_health", cancellable=True, repeatable=True),
-    "ingress": Message(
+    "set-marks": Message("handlers.marks", "set_marks", needs_lease=True, repeatable=True, locked_keys=_instance_key),
+    "await-healthy": Message("handlers.health", "await_healthy", cancellable=True, repeatable=True),
+    "check-health": Message("handlers.health", "check_health", cancellable=True, repeatable=True),
+    "apply-ingress": Message(
         "handlers.ingress", "apply_config", needs_lease=True, exclusive=True, cancellable=True, repeatable=True
     ),
-    "ingress-text": Message("handlers.ingress", "read_config"),
+    "ingress-config": Message("handlers.ingress", "read_config"),
     "retire": Message("handlers.retire", "retire", needs_lease=True, repeatable=True, locked_keys=_instance_key),
     # The text would come twice.
-    "tail": Message("handlers.logs", "tail", cancellable=True),
+    "logs": Message("handlers.logs", "tail", cancellable=True),
     # The ledger would have two entries.
     "append-ledger": Message("handlers.ledger", "append", needs_lease=True, exclusive=True),
     "read-ledger": Message("handlers.ledger", "read"),
-    "remember": Message("handlers.ledger", "record_applied", needs_lease=True, exclusive=True, repeatable=True),
-    "collect": Message("handlers.garbage", "collect", needs_lease=True, exclusive=True, repeatable=True),
+    "record-applied": Message("handlers.ledger", "record_applied", needs_lease=True, exclusive=True, repeatable=True),
+    "collect-garbage": Message("handlers.garbage", "collect", needs_lease=True, exclusive=True, repeatable=True),
     "inventory": Message("handlers.inventory", "list_inventory", repeatable=True),
 }

@@ -46,7 +46,7 @@ def _sent_names() -> set[str]:
 
 
 def _is_message_key(key: ast.expr | None) -> bool:
-    return isinstance(key, ast.Constant) and key.value == "do"
+    return isinstance(key, ast.Constant) and key.value == "message"
 
 
 def test_every_message_is_sent_by_the_control_side_and_no_others() -> None:
@@ -103,7 +103,7 @@ root = layout.StoreLayout(sys.argv[2])
 root.prepare()
 serving = dispatcher.Dispatcher(root, 0, 1)
 owner = {"owner": "shop-5f0c2a"}
-for request in ({"do": "greet"}, {"do": "lease", "mark": "shop", "id": "5f0c2a"}, {"do": "greet"}):
+for request in ({"message": "greet"}, {"message": "lease", "mark": "shop", "id": "5f0c2a"}, {"message": "greet"}):
     print(serving._reply_body(RequestContext(serving, 1, {**owner, **request})).decode())
 """
 
