@@ -22,7 +22,7 @@ from unictl.fleet.model import ConnectionAddress, Host
 from unictl.hosts import archive, connection, openssh, session
 from unictl.hosts.connection import HostConnection
 from unictl.hosts.connector import connect_host
-from unictl.hosts.host import HostBusyFailure, HostFailure, HostTakenFailure
+from unictl.hosts.host_failures import HostBusyFailure, HostFailure, HostTakenFailure
 from unictl.onhost.protocol import frames
 
 IMAGE = os.urandom(3_000_000)

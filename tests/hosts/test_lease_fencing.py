@@ -14,9 +14,9 @@ import pytest
 from tests.onhost.world import OWNER, World, document, short_folder
 from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.fleet.model import Host
+from unictl.hosts.connection import HostConnection
 from unictl.hosts.connector import connect_host
-from unictl.hosts.host import HostConnectionProtocol as Connection
-from unictl.hosts.host import HostFailure
+from unictl.hosts.host_failures import HostFailure
 from unictl.onhost.lease import fleet_lease
 
 HOLDER = {"user": "eve", "doing": "apply"}
@@ -30,7 +30,7 @@ def folder() -> Iterator[str]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-async def taken(folder: str, wait: float = 0) -> tuple[Connection, int]:
+async def taken(folder: str, wait: float = 0) -> tuple[HostConnection, int]:
     """A host side that holds the lease, and its pid."""
     host = await connect_host(Host(name="here", root=folder))
     await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, wait)

@@ -14,7 +14,7 @@ from unictl.execution.step_runner import ImageOpener, StepContext
 from unictl.execution.surveys import Connections, Connector, resurvey, survey_all
 from unictl.execution.walk import POLL_INTERVAL, Interrupts, PlanWalk
 from unictl.fleet.model import Host, Retention
-from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.hosts.connection import HostConnection
 from unictl.instances.observed.host_state import UnreachableHost
 from unictl.journal.event import Event, Progressed, Waiting
 from unictl.journal.ledger_entry import from_report
@@ -81,7 +81,7 @@ def _require_all_answered(connections: Connections) -> None:
         )
 
 
-async def _apply_with_leases(plan: Plan, context: ApplyContext, connections: Mapping[str, Connection]) -> Report:
+async def _apply_with_leases(plan: Plan, context: ApplyContext, connections: Mapping[str, HostConnection]) -> Report:
     fleet = {"owner": plan.owner, "mark": plan.mark, "id": plan.fleet_id}
     host_ids = {name: str(plan.hosts[name]["host_id"]) for name in connections}
     holder = {"user": context.user, "revision": plan.revision.commit, "doing": "apply"}
@@ -124,7 +124,7 @@ async def _await_unless_interrupted(
     return task.result()
 
 
-async def _walk_plan(plan: Plan, context: ApplyContext, connections: Mapping[str, Connection]) -> Report:
+async def _walk_plan(plan: Plan, context: ApplyContext, connections: Mapping[str, HostConnection]) -> Report:
     events: list[Event] = []
 
     def emit(event: Event) -> None:
@@ -152,7 +152,11 @@ async def _walk_plan(plan: Plan, context: ApplyContext, connections: Mapping[str
 
 
 async def _record_result(
-    plan: Plan, context: ApplyContext, report: Report, connections: Mapping[str, Connection], tokens: Mapping[str, int]
+    plan: Plan,
+    context: ApplyContext,
+    report: Report,
+    connections: Mapping[str, HostConnection],
+    tokens: Mapping[str, int],
 ) -> None:
     """The ledger entry on every touched host, and what nobody names any more is collected. Neither can fail an apply
     that was carried out: what is not written now is found again by the next survey."""
@@ -168,7 +172,7 @@ async def _record_result(
             continue
 
 
-async def _collect_garbage(plan: Plan, connection: Connection) -> None:
+async def _collect_garbage(plan: Plan, connection: HostConnection) -> None:
     """Let go of what lies further back than the host is to keep. A partial apply is no revision to go back to."""
     retention = plan.hosts[connection.name].get("keep", {})
     await connection.collect_garbage(

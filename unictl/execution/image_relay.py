@@ -8,7 +8,7 @@ from pathlib import Path
 from unictl.diagnostics.failure import Failure
 from unictl.execution.surveys import Connector
 from unictl.fleet.model import Host
-from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.hosts.connection import HostConnection
 from unictl.images.local_store import LocalStore, file_sha256
 
 
@@ -64,7 +64,7 @@ async def _relay_from_host(
         await connection.close()
 
 
-async def _relay_image(image: RemoteImage, connection: Connection, owner: str, store: LocalStore) -> Path:
+async def _relay_image(image: RemoteImage, connection: HostConnection, owner: str, store: LocalStore) -> Path:
     digest, size = image.digest, image.size
     try:
         with store.open_partial(digest) as file:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unictl.hosts.host import HostConnectionProtocol as Connection
+from unictl.hosts.connection import HostConnection
 from unictl.plan.ingress import members
 from unictl.plan.model.ingress import Listeners, Membership, ServerSwap
 from unictl.plan.model.step import Step, StepKind
@@ -31,7 +31,7 @@ class IngressBatcher:
         self._owner = owner
         self._queues = {host: _HostQueue(services=dict(services)) for host, services in base.items()}
 
-    async def submit(self, step: Step, host: Connection) -> str:
+    async def submit(self, step: Step, host: HostConnection) -> str:
         """Carries out a join or leave, together with whatever else waits on that host; a few words on it."""
         queue = self._queues.setdefault(step.host, _HostQueue(services={}))
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -41,7 +41,7 @@ class IngressBatcher:
                 await self._flush(queue, host)
         return await outcome
 
-    async def _flush(self, queue: _HostQueue, host: Connection) -> None:
+    async def _flush(self, queue: _HostQueue, host: HostConnection) -> None:
         batch, queue.waiting = queue.waiting, []
         services = dict(queue.services)
         for step, _ in batch:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from unictl.diagnostics.failure import Failure, Locked
-from unictl.hosts.host import HostConnectionProtocol as Connection
-from unictl.hosts.host import HostFailure
+from unictl.hosts.connection import HostConnection
+from unictl.hosts.host_failures import HostFailure
 
 
 async def acquire_all(
-    connections: Mapping[str, Connection],
+    connections: Mapping[str, HostConnection],
     host_ids: Mapping[str, str],
     *,
     fleet: Mapping[str, str],
@@ -45,10 +45,10 @@ async def acquire_all(
             busy = name
 
 
-async def release_all(connections: Mapping[str, Connection], owner: str) -> None:
+async def release_all(connections: Mapping[str, HostConnection], owner: str) -> None:
     """Gives every lease back; a host that is gone has released it by itself."""
 
-    async def release_one(connection: Connection) -> None:
+    async def release_one(connection: HostConnection) -> None:
         try:
             await connection.release_lease(owner)
         except Failure:

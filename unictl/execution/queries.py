@@ -9,7 +9,7 @@ from unictl.execution.surveys import MAX_CONNECTIONS, Connections, Connector, De
 from unictl.fleet.model import Fleet
 from unictl.fleet.model import Host as Machine
 from unictl.fleet.names import InstanceName, closest_match
-from unictl.hosts.host import HostConnectionProtocol
+from unictl.hosts.connection import HostConnection
 from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey, UnreachableHost
 
 MAX_LEDGER_ENTRIES = 500
@@ -95,7 +95,7 @@ async def _query_inventories(
     connections = await _connect_all(fleet, connect, {})
     inventories_by_host: dict[str, Mapping[str, Any]] = {}
 
-    async def query_host(name: str, host: HostConnectionProtocol) -> None:
+    async def query_host(name: str, host: HostConnection) -> None:
         try:
             inventories_by_host[name] = await host.read_inventory(fleet.owner, check)
         except Unreachable as failure:

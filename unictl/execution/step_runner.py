@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure
-from unictl.hosts.host import HostConnectionProtocol as Connection
-from unictl.hosts.host import HostFailure
+from unictl.hosts.connection import HostConnection
+from unictl.hosts.host_failures import HostFailure
 from unictl.journal.report import ALREADY_PRESENT
 from unictl.plan.model.step import Step, StepKind
 from unictl.secrets.secret_values import SecretValue
@@ -38,7 +38,7 @@ class StepContext:
     progress: Callable[[Step, int, int], None]
 
 
-async def run_step(step: Step, host: Connection, context: StepContext) -> str:
+async def run_step(step: Step, host: HostConnection, context: StepContext) -> str:
     """Carries out one step other than launch, join and leave (those are done together with their like).
 
     A few words on how it went; a Failure where it did not.
@@ -72,7 +72,7 @@ async def run_step(step: Step, host: Connection, context: StepContext) -> str:
     return ""
 
 
-async def _stage_image(step: Step, host: Connection, context: StepContext) -> str:
+async def _stage_image(step: Step, host: HostConnection, context: StepContext) -> str:
     digest, size = step.data["digest"], step.data["size"]
     sent = await host.stage_image(
         context.owner,
@@ -85,7 +85,7 @@ async def _stage_image(step: Step, host: Connection, context: StepContext) -> st
     return ALREADY_PRESENT if sent is None else f"{byte_size(size)}, {byte_size(sent)} sent"
 
 
-async def _run_health_gate(step: Step, host: Connection, owner: str) -> str:
+async def _run_health_gate(step: Step, host: HostConnection, owner: str) -> str:
     data = step.data
     times = (data["min_healthy_time"], data["healthy_deadline"])
     answer = await host.await_healthy(owner, data["key"], data["probes"], *times, job=data.get("job", False))
@@ -100,7 +100,9 @@ async def _run_health_gate(step: Step, host: Connection, owner: str) -> str:
     return f"after {answer['took']} ms"
 
 
-async def launch_instances(steps: list[Step], host: Connection, context: StepContext) -> dict[str, Diagnostic | None]:
+async def launch_instances(
+    steps: list[Step], host: HostConnection, context: StepContext
+) -> dict[str, Diagnostic | None]:
     """Starts several instances of one host in one message: step id -> its problem, None where it runs."""
     documents = [step.data["document"] for step in steps]
     names = sorted({name for document in documents for name in document["run"]["secrets"]})

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from unictl.diagnostics.failure import Failure
 from unictl.fleet.model import Host
-from unictl.hosts.host import HostConnectionProtocol as Connection
-from unictl.hosts.host import HostFailure
+from unictl.hosts.connection import HostConnection
+from unictl.hosts.host_failures import HostFailure
 from unictl.instances.observed.host_state import Survey, UnreachableHost, decode_survey
 
 MAX_CONNECTIONS = 32
@@ -26,7 +26,7 @@ LOST_HOST_GRACE = (2.0, 5.0)
 """Seconds that hosts marked lost are waited for once all others have answered: as long again as those took, within
 these. One that is dead costs no more, and one that is back is as fast as the others."""
 
-Connector = Callable[[Host], Awaitable[Connection]]
+Connector = Callable[[Host], Awaitable[HostConnection]]
 DesiredFingerprints = Mapping[str, str] | Callable[[], Mapping[str, str]]
 """Instance name -> desired fingerprint; or what works that out, which is done while the hosts are being reached."""
 
@@ -35,7 +35,7 @@ DesiredFingerprints = Mapping[str, str] | Callable[[], Mapping[str, str]]
 class Connections:
     """Open connections by host, and what each host said."""
 
-    by_host: dict[str, Connection]
+    by_host: dict[str, HostConnection]
     live_state: dict[str, Survey | UnreachableHost]
 
     async def close(self) -> None:
@@ -187,7 +187,7 @@ def _unreachable_host(host: str, failure: Failure) -> UnreachableHost:
 
 
 async def resurvey(
-    connections: Mapping[str, Connection],
+    connections: Mapping[str, HostConnection],
     *,
     owner: str,
     mark: str,
@@ -196,7 +196,7 @@ async def resurvey(
 ) -> dict[str, Survey | UnreachableHost]:
     """A fresh survey over connections that are open."""
 
-    async def survey_one(name: str, connection: Connection) -> Survey | UnreachableHost:
+    async def survey_one(name: str, connection: HostConnection) -> Survey | UnreachableHost:
         try:
             return decode_survey(name, await connection.survey(owner, mark, fingerprints, former_owner))
         except Failure as failure:

@@ -16,8 +16,8 @@ from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.execution.ingress_queue import IngressBatcher
 from unictl.execution.step_runner import ALREADY_GONE, StepContext, UnhealthyFailure, launch_instances, run_step
-from unictl.hosts.host import HostConnectionProtocol as Connection
-from unictl.hosts.host import HostFailure
+from unictl.hosts.connection import HostConnection
+from unictl.hosts.host_failures import HostFailure
 from unictl.journal.event import (
     Began,
     Ended,
@@ -50,7 +50,7 @@ class PlanWalk:
     """One walk over a plan; ``emit`` hears every event in order."""
 
     tracker: RolloutTracker
-    connections: Mapping[str, Connection]
+    connections: Mapping[str, HostConnection]
     ingress: IngressBatcher
     context: StepContext
     emit: Callable[[Event], None]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from typing import Any, BinaryIO
 
 from unictl.hosts.conversation import ByteSink, Conversation, EventHandler
-from unictl.hosts.host import Document, failure_from_problem
+from unictl.hosts.host_failures import Document, failure_from_problem
 from unictl.hosts.reconnect import ReconnectingChannel
 from unictl.hosts.upload import Upload
 from unictl.images.stable_reader import StableReader
@@ -16,7 +16,12 @@ BATCH_LIMIT = 768 << 10
 
 
 class HostConnection:
-    """A Host behind a conversation. ``begin`` makes another one where its line breaks (see ``reconnect``)."""
+    """A connected host and what can be asked of it. Everything above uses this class.
+
+    ``owner`` is the fleet's (``Fleet.owner``), ``key`` an instance's (``api-2.7f3c``). Raises Unreachable if the host
+    is silent, HostFailure if it refuses. If the connection breaks, ``start_conversation`` starts another one (see
+    ``reconnect``).
+    """
 
     def __init__(
         self,
@@ -35,7 +40,7 @@ class HostConnection:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What the way there has seen, in sentences."""
+        """What happened to the connection, in sentences: what was lost and made again."""
         return self._channel.notes
 
     async def hello(self) -> dict[str, Any]:

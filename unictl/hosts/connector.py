@@ -6,7 +6,6 @@ from functools import partial
 from unictl.fleet import model
 from unictl.hosts import local, openssh, session
 from unictl.hosts.connection import HostConnection
-from unictl.hosts.host import HostConnectionProtocol
 
 
 async def connect_host(
@@ -15,7 +14,7 @@ async def connect_host(
     command_prefix: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     on_reconnect: Callable[[str], None] | None = None,
-) -> HostConnectionProtocol:
+) -> HostConnection:
     """Start the conversation; returns at once, a host that cannot be reached is told by the first verb.
 
     ``command_prefix`` goes before the local command line (``ip netns exec ...`` of a lab, a test's own ssh). ``env``:

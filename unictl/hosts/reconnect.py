@@ -10,7 +10,7 @@ from typing import Any
 
 from unictl.diagnostics.failure import Failure, Unreachable
 from unictl.hosts.conversation import ByteSink, Conversation, EventHandler
-from unictl.hosts.host import HostFailure, failure_from_problem
+from unictl.hosts.host_failures import HostFailure, failure_from_problem
 from unictl.hosts.upload import Upload
 from unictl.onhost.protocol.messages import MESSAGES
 
@@ -60,7 +60,7 @@ class ReconnectingChannel:
         upload: Callable[[], Upload] | None = None,
         sink: ByteSink | None = None,
     ) -> dict[str, Any]:
-        """What the host answers; HostProblem where it says no, Unreachable where it is gone."""
+        """What the host answers; HostFailure where it says no, Unreachable where it is gone."""
         first_conversation = self._conversation
         try:
             reply = await first_conversation.send_request(
@@ -124,7 +124,7 @@ class ReconnectingChannel:
             return True
 
     async def _reacquire_lease(self, replacement: Conversation) -> None:
-        """The lease again, and proof that it was ours all the time; HostProblem where it was not."""
+        """The lease again, and proof that it was ours all the time; HostFailure where it was not."""
         if not self._lease:
             return
         try:

@@ -10,8 +10,8 @@ from tests.onhost.world import OWNER, World, short_folder
 from tests.operations.fleets import TryFleet
 from unictl.execution.image_relay import RemoteImage, relay_images
 from unictl.fleet.model import Host
+from unictl.hosts.connection import HostConnection
 from unictl.hosts.connector import connect_host
-from unictl.hosts.host import HostConnectionProtocol as Connection
 from unictl.images.local_store import LocalStore
 
 
@@ -85,7 +85,7 @@ def test_images_that_only_other_hosts_have_are_relayed_over_one_connection_each_
     hosts = [Host(name=f"hv{n}", root=world.root.path) for n, world in enumerate(worlds)]
     reached: list[str] = []
 
-    async def counted(host: Host) -> Connection:
+    async def counted(host: Host) -> HostConnection:
         reached.append(host.name)
         return await connect_host(host)
 
