@@ -23,6 +23,7 @@ from unictl.hosts import archive, connection, openssh, session
 from unictl.hosts.connection import HostConnection
 from unictl.hosts.connector import connect_host
 from unictl.hosts.host_failures import HostBusyFailure, HostFailure, HostTakenFailure
+from unictl.journal.ledger_entry import LedgerEntry
 from unictl.onhost.protocol import frames
 
 IMAGE = os.urandom(3_000_000)
@@ -52,6 +53,10 @@ def run(act: Callable[[Any], Awaitable[None]], folder: str, **how: Any) -> None:
     asyncio.run(whole())
 
 
+def entry(**fields: Any) -> LedgerEntry:
+    return LedgerEntry(at=1.0, user="eve", end="complete", **fields)
+
+
 async def survey(host: HostConnection) -> dict[str, Any]:
     return await host.survey(OWNER, "shop", {})
 
@@ -77,15 +82,16 @@ def test_the_whole_way_of_an_instance(folder: str) -> None:
         assert await host.change_volume(OWNER, "create", "orders", 4096) == 4096
         argv = ("/bin/sh", "-c", "echo hello; exec sleep 1000")
         (outcome,) = await host.launch(OWNER, [document(argv=argv, images=[SHA], volumes=["orders"])], {})
-        assert outcome["ok"], outcome
+        assert outcome.failure is None
         await host.update_marks(OWNER, KEY, {"protect": True, "commit": "feed"})
         row = (await survey(host))["instances"][0]
         assert (row["state"], row["protect"], row["commit"]) == ("running", True, "feed")
         told = ""
         while "hello" not in told:
             told = "".join([piece async for piece in host.stream_logs(OWNER, "web-0")])
-        assert await host.append_ledger(OWNER, {"what": "apply"}) == 1
-        assert [entry["what"] for entry in await host.read_ledger(OWNER, 5)] == ["apply"]
+        assert await host.append_ledger(OWNER, entry(subject="Add a shop")) == 1
+        (written,) = await host.read_ledger(OWNER, 5)
+        assert (written.subject, written.token) == ("Add a shop", 1)
         await host.record_applied(OWNER, {"max_destroy": "20%"}, ["here"])
         assert await host.retire(OWNER, KEY, 1000, 5) is True
         assert await host.retire(OWNER, KEY, 1000, 5) is False
@@ -124,7 +130,7 @@ def test_a_launch_list_longer_than_a_frame_goes_in_several(folder: str) -> None:
     async def act(host: HostConnection) -> None:
         await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         documents = [document(f"web-{number}", spec={"text": "x" * 300_000}) for number in range(5)]
-        assert all(outcome["ok"] for outcome in await host.launch(OWNER, documents, {}))
+        assert not any(outcome.failure for outcome in await host.launch(OWNER, documents, {}))
         whole = await host.survey(OWNER, "shop", {f"web-{number}": "another" for number in range(5)})
         assert sum(len(row["spec"]["text"]) for row in whole["instances"]) == 1_500_000
 
@@ -140,9 +146,10 @@ def test_a_request_longer_than_a_frame_goes_through_and_holds_nothing_up(folder:
         both = await asyncio.gather(host.survey(OWNER, "shop", names), survey(host))
         assert [reply["instances"] for reply in both] == [[], []]
         await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
-        await host.append_ledger(OWNER, {"services": names})
-        (entry,) = await host.read_ledger(OWNER, 1)
-        assert entry["services"] == names
+        services = {name: (fingerprint,) for name, fingerprint in names.items()}
+        await host.append_ledger(OWNER, entry(services=services))
+        (written,) = await host.read_ledger(OWNER, 1)
+        assert written.services == services
 
     run(act, folder)
 
@@ -150,8 +157,8 @@ def test_a_request_longer_than_a_frame_goes_through_and_holds_nothing_up(folder:
 def test_what_is_longer_than_a_host_takes_is_said_before_anything_is_sent_and_the_rest_goes_on(folder: str) -> None:
     async def act(host: HostConnection) -> None:
         await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
-        with pytest.raises(Failure, match="host here: what it is to be told for `ledger` is 17") as failure:
-            await host.append_ledger(OWNER, {"text": "x" * 17_800_000})
+        with pytest.raises(Failure, match="host here: what it is to be told for `append-ledger` is 17") as failure:
+            await host.append_ledger(OWNER, entry(subject="x" * 17_800_000))
         assert "two fleets" in failure.value.hint
         assert await host.read_ledger(OWNER, 1) == []
         assert not host.notes
@@ -257,8 +264,8 @@ def test_a_lost_connection_goes_on_under_its_lease_where_nobody_else_had_it(fold
     async def act(host: HostConnection) -> None:
         token = await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
         os.kill((await host.hello())["pid"], signal.SIGKILL)
-        assert (await host.launch(OWNER, [document()], {}))[0]["ok"]
-        assert await host.append_ledger(OWNER, {"ended": "complete"}) == token + 1
+        assert (await host.launch(OWNER, [document()], {}))[0].failure is None
+        assert await host.append_ledger(OWNER, entry()) == token + 1
         assert len(heard) == 1
 
     run(act, folder, on_reconnect=heard.append)

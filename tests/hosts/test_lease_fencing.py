@@ -54,7 +54,7 @@ async def slept_through(folder: str, how: str) -> Failure:
         await launching
     assert (await other.survey(OWNER, "shop", {}))["instances"] == []
     assert list((Path(folder) / "fleets" / OWNER / "instances").iterdir()) == []
-    assert (await other.launch(OWNER, [document()], {}))[0]["ok"]
+    assert (await other.launch(OWNER, [document()], {}))[0].failure is None
     await other.close()
     await sleeper.close()
     return told.value

@@ -43,7 +43,7 @@ def test_survey_launch_and_retire_over_ssh(sshd: tuple[int, dict[str, str]]) -> 
         host = await connect_host(declared, env=environment)
         assert (await host.survey(OWNER, "shop", {}))["instances"] == []
         await host.acquire_lease(OWNER, "shop", "5f0c2a", {"user": "eve"}, 0)
-        assert (await host.launch(OWNER, [document()], {}))[0]["ok"]
+        assert (await host.launch(OWNER, [document()], {}))[0].failure is None
         await host.close()
         host = await connect_host(declared, env=environment)
         assert (await host.survey(OWNER, "shop", {}))["instances"][0]["state"] == "running"

@@ -5,7 +5,7 @@ ledger.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from unictl.diagnostics.failure import Failure, Interrupted, Stale, Unreachable
 from unictl.execution.ingress_queue import IngressBatcher
@@ -161,11 +161,11 @@ async def _record_result(
     """The ledger entry on every touched host, and what nobody names any more is collected. Neither can fail an apply
     that was carried out: what is not written now is found again by the next survey."""
     hashes = {"plan_hash": context.plan_hash, "approval": approval_hash(plan)}
-    ledger_entry = from_report(plan, report, at=time.time(), user=context.user, **hashes).to_json()
+    ledger_entry = from_report(plan, report, at=time.time(), user=context.user, **hashes)
     for name, connection in connections.items():
         try:
             if not plan.destroys_all:
-                await connection.append_ledger(plan.owner, {**ledger_entry, "token": tokens[name]})
+                await connection.append_ledger(plan.owner, replace(ledger_entry, token=tokens[name]))
             if report.is_complete and not plan.destroys_all:
                 await _collect_garbage(plan, connection)
         except Failure:

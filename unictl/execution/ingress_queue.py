@@ -59,7 +59,7 @@ class IngressBatcher:
                 members.config_digest(self._owner, services),
                 all(batched_step.kind is StepKind.LEAVE for batched_step, _ in batch),
             )
-            answer = await host.apply_ingress(self._owner, config_text, digest, drain, _leaving_keys(batch), leaves)
+            change = await host.apply_ingress(self._owner, config_text, digest, drain, _leaving_keys(batch), leaves)
         except BaseException as error:
             for _, outcome in batch:
                 if not outcome.done():
@@ -67,7 +67,7 @@ class IngressBatcher:
             return
         queue.services = services
         for step, outcome in batch:
-            undrained = step.kind is StepKind.LEAVE and not answer.get("drained", True)
+            undrained = step.kind is StepKind.LEAVE and not change.drained
             outcome.set_result("not every session ended in the drain time" if undrained else "")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from unictl.diagnostics.failure import Failure, Unreachable, UsageFailure
 from unictl.execution.surveys import MAX_CONNECTIONS, Connections, Connector, DesiredFingerprints, survey_all
@@ -10,7 +10,12 @@ from unictl.fleet.model import Fleet
 from unictl.fleet.model import Host as Machine
 from unictl.fleet.names import InstanceName, closest_match
 from unictl.hosts.connection import HostConnection
+from unictl.hosts.replies import IngressConfig
 from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey, UnreachableHost
+
+if TYPE_CHECKING:
+    from unictl.hosts.store_inventory import StoreInventory
+    from unictl.journal.ledger_entry import LedgerEntry
 
 MAX_LEDGER_ENTRIES = 500
 """How many applies a ledger is looked back."""
@@ -84,16 +89,16 @@ async def _query_health(fleet: Fleet, connect: Connector) -> tuple[LiveState, Ma
 
 def store_inventories(
     fleet: Fleet, connect: Connector, *, check: bool
-) -> tuple[LiveState, Mapping[str, Mapping[str, Any]]]:
+) -> tuple[LiveState, "Mapping[str, StoreInventory]"]:
     """The live state, and by host what lies in its store. ``check``: images are read and compared with their names."""
     return asyncio.run(_query_inventories(fleet, connect, check))
 
 
 async def _query_inventories(
     fleet: Fleet, connect: Connector, check: bool
-) -> tuple[LiveState, Mapping[str, Mapping[str, Any]]]:
+) -> tuple[LiveState, "Mapping[str, StoreInventory]"]:
     connections = await _connect_all(fleet, connect, {})
-    inventories_by_host: dict[str, Mapping[str, Any]] = {}
+    inventories_by_host: dict[str, StoreInventory] = {}
 
     async def query_host(name: str, host: HostConnection) -> None:
         try:
@@ -108,12 +113,12 @@ async def _query_inventories(
     return connections.live_state, inventories_by_host
 
 
-def ledger_entries(fleet: Fleet, connect: Connector) -> list[Mapping[str, Any]]:
+def ledger_entries(fleet: Fleet, connect: Connector) -> "list[LedgerEntry]":
     """The last entries of the ledgers of all hosts that answer."""
     return asyncio.run(_query_ledgers(fleet, connect))
 
 
-async def _query_ledgers(fleet: Fleet, connect: Connector) -> list[Mapping[str, Any]]:
+async def _query_ledgers(fleet: Fleet, connect: Connector) -> "list[LedgerEntry]":
     connections = await _connect_all(fleet, connect, {})
     try:
         requests = (host.read_ledger(fleet.owner, MAX_LEDGER_ENTRIES) for host in connections.by_host.values())
@@ -123,15 +128,15 @@ async def _query_ledgers(fleet: Fleet, connect: Connector) -> list[Mapping[str, 
     return [ledger_entry for ledger in ledgers_or_errors if isinstance(ledger, list) for ledger_entry in ledger]
 
 
-def ingress_configs(fleet: Fleet, connect: Connector, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
-    """By host, the ingress in place: {text (without servers), hash}. Hosts that do not answer any more are left out."""
+def ingress_configs(fleet: Fleet, connect: Connector, names: Iterable[str]) -> Mapping[str, IngressConfig]:
+    """By host, the ingress configuration in place. Hosts that do not answer any more are left out."""
     return asyncio.run(_query_ingress_configs(fleet, connect, [fleet.hosts[name] for name in names]))
 
 
 async def _query_ingress_configs(
     fleet: Fleet, connect: Connector, hosts: Sequence[Machine]
-) -> Mapping[str, Mapping[str, str]]:
-    async def read_config(host: Machine) -> Mapping[str, str]:
+) -> Mapping[str, IngressConfig]:
+    async def read_config(host: Machine) -> IngressConfig:
         connection = await connect(host)
         try:
             return await connection.ingress_config(fleet.owner)
@@ -140,7 +145,7 @@ async def _query_ingress_configs(
 
     slots = asyncio.Semaphore(MAX_CONNECTIONS)
 
-    async def config_of(host: Machine) -> Mapping[str, str]:
+    async def config_of(host: Machine) -> IngressConfig:
         async with slots:
             return await read_config(host)
 
@@ -174,10 +179,10 @@ async def _instance_health(fleet: Fleet, connections: Connections, live: LiveIns
 
     probes = [probe_json(probe, live.forwards) for probe in service.health]
     try:
-        answer = await connections.by_host[live.host].check_health(fleet.owner, live.key, probes)
+        report = await connections.by_host[live.host].check_health(fleet.owner, live.key, probes)
     except Failure:
         return "unknown"
-    if answer["healthy"]:
+    if report.healthy:
         return "healthy"
     return "unhealthy" if live.proven else "starting"
 

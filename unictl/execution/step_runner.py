@@ -9,6 +9,7 @@ from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure
 from unictl.hosts.connection import HostConnection
 from unictl.hosts.host_failures import HostFailure
+from unictl.hosts.replies import LaunchOutcome
 from unictl.journal.report import ALREADY_PRESENT
 from unictl.plan.model.step import Step, StepKind
 from unictl.secrets.secret_values import SecretValue
@@ -18,8 +19,6 @@ ImageOpener = Callable[[str], BinaryIO]
 """Digest -> its bytes, opened for reading; Failure where they are nowhere."""
 
 
-CONSOLE_SEPARATOR = ", its console last said:\n"
-"""What the host side puts between why something is not healthy and what it printed."""
 ALREADY_GONE = "it was not there"
 """What is said of a generation that was to be taken down and is gone."""
 
@@ -88,16 +87,15 @@ async def _stage_image(step: Step, host: HostConnection, context: StepContext) -
 async def _run_health_gate(step: Step, host: HostConnection, owner: str) -> str:
     data = step.data
     times = (data["min_healthy_time"], data["healthy_deadline"])
-    answer = await host.await_healthy(owner, data["key"], data["probes"], *times, job=data.get("job", False))
-    if not answer["healthy"]:
-        reason, _, console = str(answer["why"]).partition(CONSOLE_SEPARATOR)
+    report = await host.await_healthy(owner, data["key"], data["probes"], *times, job=data.get("job", False))
+    if not report.healthy:
         unhealthy = UnhealthyFailure(
-            step.host, "failed", reason, hint=f"unictl logs {step.subject.partition('.')[0]} -previous"
+            step.host, "failed", report.reason, hint=f"unictl logs {step.subject.partition('.')[0]} -previous"
         )
-        unhealthy.detail = f"its console last said:\n{console}" if console else ""
+        unhealthy.detail = f"its console last said:\n{report.console}" if report.console else ""
         raise unhealthy
     await host.update_marks(owner, data["key"], {"proven": True, "checks": [probe["kind"] for probe in data["probes"]]})
-    return f"after {answer['took']} ms"
+    return f"after {report.took_ms} ms"
 
 
 async def launch_instances(
@@ -107,21 +105,22 @@ async def launch_instances(
     documents = [step.data["document"] for step in steps]
     names = sorted({name for document in documents for name in document["run"]["secrets"]})
     secrets = {name: context.secrets[name].reveal() for name in names}
-    outcomes = {outcome["key"]: outcome for outcome in await host.launch(context.owner, documents, secrets)}
+    outcomes = {outcome.key: outcome for outcome in await host.launch(context.owner, documents, secrets)}
     return {step.id: _launch_problem(step, outcomes) for step in steps}
 
 
-def _launch_problem(step: Step, outcomes: Mapping[str, Mapping[str, object]]) -> Diagnostic | None:
+def _launch_problem(step: Step, outcomes: Mapping[str, LaunchOutcome]) -> Diagnostic | None:
     document = step.data["document"]
-    outcome = outcomes.get(f"{document['name']}.{document['generation']}", {})
-    if outcome.get("ok"):
+    outcome = outcomes.get(f"{document['name']}.{document['generation']}")
+    if outcome is None:
+        # The host side names every instance of a launch in its reply: one without an outcome was never started.
+        return Diagnostic(code="host-failed", summary=f"{step.subject} on {step.host}: it was not started")
+    if outcome.failure is None:
         return None
-    problem = outcome.get("problem")
-    details = problem if isinstance(problem, Mapping) else {}
     return Diagnostic(
-        code=f"host-{details.get('kind', 'failed')}",
-        summary=f"{step.subject} on {step.host}: {details.get('text', 'it was not started')}",
-        hint=str(details.get("hint", "")),
+        code=f"host-{outcome.failure.kind}",
+        summary=f"{step.subject} on {step.host}: {outcome.failure.text}",
+        hint=outcome.failure.hint,
     )
 
 

@@ -1,15 +1,20 @@
-"""A connected host: typed requests over one reconnecting channel. Replies are the host side's own documents."""
+"""A connected host: typed requests over one reconnecting channel, and typed replies (see ``replies``)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from unictl.hosts import replies
 from unictl.hosts.conversation import ByteSink, Conversation, EventHandler
 from unictl.hosts.host_failures import Document, failure_from_problem
 from unictl.hosts.reconnect import ReconnectingChannel
 from unictl.hosts.upload import Upload
 from unictl.images.stable_reader import StableReader
 from unictl.onhost.protocol import chunks, frames
+
+if TYPE_CHECKING:
+    from unictl.hosts.store_inventory import StoreInventory
+    from unictl.journal.ledger_entry import LedgerEntry
 
 BATCH_LIMIT = 768 << 10
 """Bytes of launch documents, and of the secrets they name, in one request; longer lists go in several."""
@@ -122,11 +127,12 @@ class HostConnection:
 
     async def launch(
         self, owner: str, documents: Sequence[Document], secrets: Mapping[str, str]
-    ) -> list[dict[str, Any]]:
-        """Start these; an outcome each {key, ok, adopted, problem?}."""
-        outcomes: list[dict[str, Any]] = []
+    ) -> list[replies.LaunchOutcome]:
+        """Start these; an outcome for each of them, in their order."""
+        outcomes: list[replies.LaunchOutcome] = []
         for batch, batch_secrets in _split_batches(documents, secrets):
-            outcomes += (await self._request("launch", owner, instances=batch, secrets=batch_secrets))["outcomes"]
+            reply = await self._request("launch", owner, instances=batch, secrets=batch_secrets)
+            outcomes += replies.decode_launch(self.name, reply)
         return outcomes
 
     async def await_healthy(
@@ -138,14 +144,15 @@ class HostConnection:
         healthy_deadline: int,
         *,
         job: bool = False,
-    ) -> dict[str, Any]:
-        """Wait until healthy for so long, or the deadline (ms): {healthy, took, why}. A job is once it ended well."""
+    ) -> replies.HealthReport:
+        """Wait until it has been healthy for so long, or the deadline (ms). A job is healthy once it ended well."""
         times: dict[str, Any] = {"min_healthy_time": min_healthy_time, "healthy_deadline": healthy_deadline}
-        return await self._request("await-healthy", owner, key=key, probes=list(probes), job=job, **times)
+        reply = await self._request("await-healthy", owner, key=key, probes=list(probes), job=job, **times)
+        return replies.decode_health(reply)
 
-    async def check_health(self, owner: str, key: str, probes: Sequence[Document]) -> dict[str, Any]:
-        """One round of checks now: {healthy, why}."""
-        return await self._request("check-health", owner, key=key, probes=list(probes))
+    async def check_health(self, owner: str, key: str, probes: Sequence[Document]) -> replies.HealthReport:
+        """One round of checks now."""
+        return replies.decode_health(await self._request("check-health", owner, key=key, probes=list(probes)))
 
     async def update_marks(self, owner: str, key: str, marks: Document) -> None:
         """Change what may change of an instance: ``protect``, ``commit`` (last one), ``proven`` (passed its gate),
@@ -160,25 +167,24 @@ class HostConnection:
         drain_timeout: int,
         leaving_keys: Sequence[str] = (),
         only_leaves: bool = False,
-    ) -> dict[str, Any]:
-        """Put a configuration in force and wait so many ms for draining: {changed, drained}. Empty text: stop it.
+    ) -> replies.IngressChange:
+        """Put a configuration in force and wait so many ms for draining. Empty text: stop it.
 
         ``leaving_keys``: keys that are to be out of it and no more; where none of them is in it, nothing is done.
         ``only_leaves``: it only takes members away, which needs no port where it does not run.
         """
-        return await self._request(
-            "apply-ingress",
-            owner,
-            text=text,
-            hash=digest,
-            wait=drain_timeout,
-            out=list(leaving_keys),
-            leaves=only_leaves,
-        )
+        fields: dict[str, Any] = {
+            "text": text,
+            "hash": digest,
+            "wait": drain_timeout,
+            "out": list(leaving_keys),
+            "leaves": only_leaves,
+        }
+        return replies.decode_ingress_change(await self._request("apply-ingress", owner, **fields))
 
-    async def ingress_config(self, owner: str) -> dict[str, str]:
-        """The configuration in place without its servers: {text, hash}; both empty where there is none."""
-        return await self._request("ingress-config", owner)
+    async def ingress_config(self, owner: str) -> replies.IngressConfig:
+        """The configuration in place without its servers."""
+        return replies.decode_ingress_config(await self._request("ingress-config", owner))
 
     async def retire(self, owner: str, key: str, grace: int, keep: int) -> bool:
         """Stop an instance (``grace`` ms until SIGKILL) and move its record away; False where it was gone."""
@@ -209,14 +215,13 @@ class HostConnection:
         finally:
             request_task.cancel()
 
-    async def append_ledger(self, owner: str, entry: Document) -> int:
+    async def append_ledger(self, owner: str, entry: "LedgerEntry") -> int:
         """Write down what was applied; the lease token it bears."""
-        return int((await self._request("append-ledger", owner, entry=dict(entry)))["token"])
+        return int((await self._request("append-ledger", owner, entry=entry.to_json()))["token"])
 
-    async def read_ledger(self, owner: str, limit: int) -> list[dict[str, Any]]:
+    async def read_ledger(self, owner: str, limit: int) -> "list[LedgerEntry]":
         """The last n entries, oldest first; 0: all."""
-        entries: list[dict[str, Any]] = (await self._request("read-ledger", owner, limit=limit))["entries"]
-        return entries
+        return replies.decode_ledger(await self._request("read-ledger", owner, limit=limit))
 
     async def record_applied(
         self, owner: str, policy: Document, hosts: Sequence[Any] | Document, fleet: Document | None = None
@@ -234,17 +239,20 @@ class HostConnection:
         keep_images: int = 10,
         keep_retired: int = 5,
         ends_fleet: bool = False,
-    ) -> dict[str, Any]:
+    ) -> replies.CollectedGarbage:
         """Remove what nobody names any more; ``ends_fleet``: everything but retired records and volumes.
 
         ``images`` are those of the ``revision`` that was applied: those of the last ``keep_images`` stay.
         """
         fields: dict[str, Any] = {"images": list(images), "revision": revision, "keep_images": keep_images}
-        return await self._request("collect-garbage", owner, **fields, keep_retired=keep_retired, end=ends_fleet)
+        fields |= {"keep_retired": keep_retired, "end": ends_fleet}
+        return replies.decode_garbage(await self._request("collect-garbage", owner, **fields))
 
-    async def read_inventory(self, owner: str, check: bool = False) -> dict[str, Any]:
-        """What lies in the store: {images, volumes, disk_free}. ``check``: every image is read and hashed."""
-        return await self._request("inventory", owner, check=check)
+    async def read_inventory(self, owner: str, check: bool = False) -> "StoreInventory":
+        """What lies in the store. ``check``: every image is read and hashed."""
+        from unictl.hosts.store_inventory import decode_inventory
+
+        return decode_inventory(await self._request("inventory", owner, check=check))
 
     async def close(self) -> None:
         """End the conversation; the lease is free then."""

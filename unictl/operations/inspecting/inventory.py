@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unictl.fleet.model import Fleet
+from unictl.hosts.store_inventory import StoredVolume, StoreInventory
 from unictl.instances.desired.instance import desired_instances
-from unictl.instances.observed.host_state import LiveInstance, Survey
+from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
 from unictl.operations.planning.fleet_files import PreparedFleet
 from unictl.operations.planning.prepare_readonly import prepare_readonly
 from unictl.operations.request import FleetRequest
@@ -22,13 +22,13 @@ def list_images(request: FleetRequest, *, check: bool = False) -> dict[str, Any]
     names = _names_by_digest(prepared)
     image_rows = [
         {
-            **image_row,
+            **image.to_json(),
             "host": host,
-            "names": names.get(image_row["digest"], []),
-            "ours": _is_ours(prepared.fleet, image_row),
+            "names": names.get(image.digest, []),
+            "ours": prepared.fleet.owner in image.owners,
         }
         for host, host_inventory in sorted(inventories.items())
-        for image_row in host_inventory["images"]
+        for image in host_inventory.images
     ]
     return {
         "format_version": FORMAT_VERSION,
@@ -47,13 +47,13 @@ def list_volumes(request: FleetRequest) -> dict[str, Any]:
     for host, host_inventory in sorted(inventories.items()):
         host_survey = world[host]
         live_by_key = {live.key: live for live in host_survey.instances} if isinstance(host_survey, Survey) else {}
-        for volume_row in host_inventory["volumes"]:
-            protection = _protection_reason(volume_row, live_by_key.get(volume_row["used_by"]), declared_volumes)
+        for volume in host_inventory.volumes:
+            protection = _protection_reason(volume, live_by_key.get(volume.used_by), declared_volumes)
             volume_rows.append(
                 {
-                    **volume_row,
+                    **volume.to_json(),
                     "host": host,
-                    "in_fleet": volume_row["name"] in declared_volumes,
+                    "in_fleet": volume.name in declared_volumes,
                     "protected": protection,
                 }
             )
@@ -67,7 +67,7 @@ def list_volumes(request: FleetRequest) -> dict[str, Any]:
 
 def _query_inventories(
     request: FleetRequest, check: bool
-) -> tuple[PreparedFleet, Mapping[str, Any], Mapping[str, Any]]:
+) -> tuple[PreparedFleet, LiveState, Mapping[str, StoreInventory]]:
     # Only here: what reads files alone must not pay for the event loop.
     from unictl.execution import queries
     from unictl.hosts.connector import connect_host
@@ -77,9 +77,9 @@ def _query_inventories(
     return prepared, world, inventories
 
 
-def _host_rows(world: Mapping[str, Any], inventories: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _host_rows(world: LiveState, inventories: Mapping[str, StoreInventory]) -> list[dict[str, Any]]:
     return [
-        {"name": name, "reachable": True, "disk_free": inventories[name]["disk_free"]}
+        {"name": name, "reachable": True, "disk_free": inventories[name].disk_free}
         if name in inventories
         else {"name": name, "reachable": False, "why": getattr(host_survey, "reason", "it stopped answering")}
         for name, host_survey in sorted(world.items())
@@ -95,14 +95,8 @@ def _names_by_digest(prepared: PreparedFleet) -> Mapping[str, list[str]]:
     return names_by_digest
 
 
-def _is_ours(fleet: Fleet, image_row: Mapping[str, Any]) -> bool:
-    return any(reference["owner"] == fleet.owner for reference in (*image_row["used"], *image_row["kept"]))
-
-
-def _protection_reason(
-    volume_row: Mapping[str, Any], live: LiveInstance | None, declared_volumes: frozenset[str]
-) -> str:
+def _protection_reason(volume: StoredVolume, live: LiveInstance | None, declared_volumes: frozenset[str]) -> str:
     """What keeps it: in use, or in the fleet file; empty where naming it would delete it."""
-    if volume_row["used_by"]:
-        return f"{volume_row['used_by']} has it" + (", which is protected" if live and live.protect else "")
-    return "the fleet file has it" if volume_row["name"] in declared_volumes else ""
+    if volume.used_by:
+        return f"{volume.used_by} has it" + (", which is protected" if live and live.protect else "")
+    return "the fleet file has it" if volume.name in declared_volumes else ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from unictl.execution import queries
 from unictl.hosts.connector import connect_host
+from unictl.hosts.replies import IngressConfig
 from unictl.instances.observed.host_state import LiveState, Survey
 from unictl.plan.ingress import config_diff, members
 from unictl.plan.model import step_ids
@@ -53,7 +54,7 @@ def _is_changed_ingress(change: Change, world: LiveState) -> bool:
 
 
 def _with_differences(
-    change: Change, live_configs: Mapping[str, Mapping[str, str]], desired_configs: Mapping[str, str], world: LiveState
+    change: Change, live_configs: Mapping[str, IngressConfig], desired_configs: Mapping[str, str], world: LiveState
 ) -> Change:
     host_survey, live_config = world.get(change.host), live_configs.get(change.host)
     # Who was asked again may have another by now.
@@ -61,10 +62,10 @@ def _with_differences(
         live_config is None
         or change.host not in desired_configs
         or not isinstance(host_survey, Survey)
-        or live_config["hash"] != host_survey.ingress["hash"]
+        or live_config.digest != host_survey.ingress["hash"]
     ):
         return change
-    fields = config_diff.differences(live_config["text"], desired_configs[change.host])
+    fields = config_diff.differences(live_config.text, desired_configs[change.host])
     if not fields:
         return change
     origin = change.origin or next(filter(None, map(config_diff.field_origin, fields)), ())

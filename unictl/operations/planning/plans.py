@@ -85,7 +85,7 @@ def _already_deleted_volumes(fleet: Fleet, world: LiveState, options: PlanOption
     if not absent:
         return ()
     recorded_overrides = {
-        word for ledger_row in queries.ledger_entries(fleet, connect_host) for word in ledger_row.get("overrides", ())
+        override for entry in queries.ledger_entries(fleet, connect_host) for override in entry.overrides
     }
     return tuple(sorted(name for name in absent if f"volume:{name}" in recorded_overrides))
 
