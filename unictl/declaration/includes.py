@@ -5,7 +5,6 @@ Takes only the files it needs from a mapping of texts.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from unictl.declaration.formats import invalid_reason
 from unictl.declaration.globs import match_paths
@@ -107,7 +106,7 @@ def _last_entry(tree: Map) -> DocumentPath:
 
 def _resolve_includes(gathered: IncludedFiles, files: Mapping[str, str], entry: str) -> dict[str, Spot]:
     """The files to include and where they are asked for, each once, in the order of their names within a glob."""
-    globs: Any = gathered.tree.get("include")
+    globs = gathered.tree.get("include")
     spots_by_path: dict[str, Spot] = {}
     directory = entry[: entry.rfind("/") + 1]
     paths_inside = {path.removeprefix(directory): path for path in files if path.startswith(directory)}
@@ -137,6 +136,7 @@ def _include_hint(glob: str, paths: Mapping[str, str]) -> str:
 def _merge_document(gathered: IncludedFiles, document: YamlDocument) -> None:
     for key, value in document.tree.items():
         key_spot, first_spots = document.tree.spots[key][0], gathered.tree.spots.get(key)
+        existing = gathered.tree.get(key)
         if key == "include":
             gathered.report(
                 "include-nested",
@@ -148,9 +148,9 @@ def _merge_document(gathered: IncludedFiles, document: YamlDocument) -> None:
             gathered.tree[key], gathered.tree.spots[key] = value, document.tree.spots[key]
         elif key in SPREADABLE_SECTIONS and value is None:
             continue
-        elif key in SPREADABLE_SECTIONS and isinstance(value, Map) and isinstance(gathered.tree[key], Map):
-            gathered.tree[key] = _merge_section(gathered, gathered.tree[key], value, key)
-        elif key in SPREADABLE_SECTIONS and isinstance(value, Map) and gathered.tree[key] is None:
+        elif key in SPREADABLE_SECTIONS and isinstance(value, Map) and isinstance(existing, Map):
+            gathered.tree[key] = _merge_section(gathered, existing, value, key)
+        elif key in SPREADABLE_SECTIONS and isinstance(value, Map) and existing is None:
             gathered.tree[key], gathered.tree.spots[key] = value, document.tree.spots[key]
         elif key in SPREADABLE_SECTIONS and not isinstance(value, Map):
             gathered.report("wrong-type", key_spot, f"`{key}`: a map is wanted")

@@ -4,13 +4,13 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from unictl.declaration import decode, includes, schema, variables
 from unictl.declaration.decode_service import SERVICE_KEYS
 from unictl.declaration.includes import IncludedFiles
+from unictl.declaration.json_schema import SchemaNode
 from unictl.declaration.merge import Templates, with_environment, without_nulls
-from unictl.declaration.source_tree import INVALID, Map, Places, Sources, with_value
+from unictl.declaration.source_tree import INVALID, Map, Places, Sources, with_document_value
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
 from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import DocumentPath, Place
@@ -45,7 +45,7 @@ class LoadResult:
 def load_fleet(
     files: Mapping[str, str],
     *,
-    schema: Mapping[str, Any],
+    schema: SchemaNode,
     environment: str = "",
     variables: Mapping[str, str] = _NO_VARIABLES,
     entry: str = "fleet.yaml",
@@ -75,7 +75,7 @@ class _FleetLoader:
     """One load: the steps share the problems found so far, and none of them stops at the first."""
 
     gathered: IncludedFiles
-    schema: Mapping[str, Any]
+    schema: SchemaNode
     environment: str
     overrides: Mapping[str, str]
     can_check_rules: bool = True
@@ -86,7 +86,7 @@ class _FleetLoader:
         tree, schema_problems = schema.check_tree(self._substitute_variables(), self.schema)
         self.gathered.problems += schema_problems
         for truncated_path in filter(None, self.gathered.truncated_entries):
-            tree = with_value(tree, truncated_path, INVALID)
+            tree = with_document_value(tree, truncated_path, INVALID)
         merged = self._merge_layers(tree)
         fleet, reader = decode.decode_fleet(merged, self.environment)
         sources, places = Sources(self.gathered.texts), Places(merged)
@@ -110,8 +110,9 @@ class _FleetLoader:
     def _choose_environment(self, names: tuple[str, ...]) -> None:
         """The environment asked for, or the default; a fleet with environments is nothing without one."""
         requested, spot = self.environment, None
-        if not requested and isinstance(self.gathered.tree.get("default_env"), str):
-            requested, spot = self.gathered.tree["default_env"], self.gathered.tree.spots["default_env"][1]
+        default = self.gathered.tree.get("default_env")
+        if not requested and isinstance(default, str):
+            requested, spot = default, self.gathered.tree.spots["default_env"][1]
         if requested and requested not in names:
             suggestion = closest_match(requested, names)
             hint = (
@@ -166,8 +167,7 @@ class _FleetLoader:
         if isinstance(tree.get("services"), Map):
             result["services"] = templates.build_services()
         self.gathered.problems += templates.problems
-        cleaned: Map = without_nulls(result)
-        return cleaned
+        return without_nulls(result)
 
     def _check_rules(
         self,

@@ -6,7 +6,6 @@ Maps merge by key, all other values are replaced.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from unictl.declaration.source_tree import INVALID, List, Map, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
@@ -43,14 +42,16 @@ def with_environment(tree: Map, environment: Map) -> Map:
     return result
 
 
-def without_nulls(value: Any) -> Any:
-    """``value`` without the keys whose value is null; the same object where there are none."""
-    if not isinstance(value, Map):
-        return value
-    members = {key: without_nulls(member) for key, member in value.items() if member is not None}
-    if len(members) == len(value) and all(value[key] is member for key, member in members.items()):
-        return value
-    return Map(members, value.spots)
+def without_nulls(tree: Map) -> Map:
+    """``tree`` without the keys whose value is null; the same object where there are none."""
+    members = {
+        key: without_nulls(member) if isinstance(member, Map) else member
+        for key, member in tree.items()
+        if member is not None
+    }
+    if len(members) == len(tree) and all(tree[key] is member for key, member in members.items()):
+        return tree
+    return Map(members, tree.spots)
 
 
 @dataclass(slots=True)
@@ -142,7 +143,7 @@ class Templates:
 
 def _extended_templates(entry: Map) -> list[tuple[str, Spot]]:
     """The templates an entry names, left to right."""
-    names: Any = entry.get("extends")
+    names = entry.get("extends")
     if isinstance(names, List):
         return [(name, spot) for name, spot in zip(names, names.spots, strict=True) if isinstance(name, str)]
     return [(names, entry.spots["extends"][1])] if isinstance(names, str) else []

@@ -5,14 +5,15 @@ checks with jsonschema and words the problem. A run over a valid fleet never loa
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypeGuard
 
 from unictl.declaration import formats
+from unictl.declaration.json_schema import Schema, SchemaNode
 
 _IGNORED_KEYWORDS = frozenset(("x-hint", "x-entries"))
 
 
-def is_certainly_valid(node: Any, value: Any) -> bool:
+def is_certainly_valid(node: Schema, value: object) -> bool:
     """Whether ``value`` is right by ``node``, a schema without references; False also where that is not sure."""
     if isinstance(node, bool):
         return node
@@ -23,18 +24,18 @@ def is_certainly_valid(node: Any, value: Any) -> bool:
     )
 
 
-def _matches_type(node: Mapping[str, Any], value: Any) -> bool:
+def _matches_type(node: SchemaNode, value: object) -> bool:
     type_names = node["type"]
     return any(
         _TYPE_TESTS[type_name](value) for type_name in ([type_names] if isinstance(type_names, str) else type_names)
     )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-_TYPE_TESTS: Mapping[str, Callable[[Any], bool]] = {
+_TYPE_TESTS: Mapping[str, Callable[[object], bool]] = {
     "string": lambda value: isinstance(value, str),
     # 1.0 may pass for a whole number; whether it does is not decided here.
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
@@ -46,7 +47,7 @@ _TYPE_TESTS: Mapping[str, Callable[[Any], bool]] = {
 }
 
 
-def _check_properties(node: Mapping[str, Any], value: Any) -> bool:
+def _check_properties(node: SchemaNode, value: object) -> bool:
     """Each key by its own node, the others by ``additionalProperties``."""
     if not isinstance(value, dict):
         return True
@@ -54,22 +55,22 @@ def _check_properties(node: Mapping[str, Any], value: Any) -> bool:
     return all(is_certainly_valid(property_nodes.get(key, default_node), member) for key, member in value.items())
 
 
-def _check_property_names(node: Mapping[str, Any], value: Any) -> bool:
+def _check_property_names(node: SchemaNode, value: object) -> bool:
     return not isinstance(value, dict) or all(is_certainly_valid(node["propertyNames"], key) for key in value)
 
 
-def _check_items(node: Mapping[str, Any], value: Any) -> bool:
+def _check_items(node: SchemaNode, value: object) -> bool:
     return not isinstance(value, list) or all(is_certainly_valid(node["items"], item) for item in value)
 
 
-def _check_unique(node: Mapping[str, Any], value: Any) -> bool:
+def _check_unique(node: SchemaNode, value: object) -> bool:
     """Only among texts is it plain what is the same."""
     if not node["uniqueItems"] or not isinstance(value, list):
         return True
     return all(isinstance(item, str) for item in value) and len(set(value)) == len(value)
 
 
-_KEYWORD_CHECKS: Mapping[str, Callable[[Mapping[str, Any], Any], bool]] = {
+_KEYWORD_CHECKS: Mapping[str, Callable[[SchemaNode, object], bool]] = {
     "type": _matches_type,
     "properties": _check_properties,
     "additionalProperties": lambda node, value: "properties" in node or _check_properties(node, value),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from unictl.declaration.formats import invalid_reason
+from unictl.declaration.json_schema import SchemaNode
+from unictl.declaration.scalars import Scalar
 from unictl.declaration.source_tree import INVALID, find_spot
 from unictl.declaration.suggestions import suggest_key
 from unictl.diagnostics.place import DocumentPath
@@ -77,8 +79,9 @@ def _describe_error(
     error: ValidationError, entry: Any, entry_kind: str, owners_by_key: Mapping[str, str]
 ) -> Iterator[SchemaIssue]:
     path: DocumentPath = tuple(error.absolute_path)
-    value: Any = error.instance
-    schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
+    value = error.instance
+    members = value if isinstance(value, dict) else {}
+    schema = cast(SchemaNode, error.schema) if isinstance(error.schema, Mapping) else SchemaNode()
     if "propertyNames" in error.schema_path:
         yield _bad_key_issue(path, str(value), error.message)
         return
@@ -86,14 +89,14 @@ def _describe_error(
         return  # Told already; or null, which takes away what a template has set.
     match error.validator:
         case "additionalProperties":
-            for key in value:
+            for key in members:
                 if key not in schema["properties"]:
                     yield _unknown_key_issue(
                         (*path, key), value, schema, _container_name(path, entry_kind), owners_by_key
                     )
         case "required":
             for key in schema["required"]:
-                if key not in value:
+                if key not in members:
                     summary = f"{_container_noun(path, entry_kind)} needs `{key}`"
                     hint = str(schema.get("x-hint", ""))
                     yield SchemaIssue(
@@ -216,9 +219,10 @@ def _type_hint(value: Any, types: list[str], schema: Any) -> str:
     return _as_sentence(str(schema.get("x-hint", "")))
 
 
-def _wrong_choice_issue(path: DocumentPath, value: Any, choices: list[str]) -> SchemaIssue:
-    suggestion = closest_match(value, choices) if isinstance(value, str) else ""
-    hint = f"Did you mean {suggestion}?" if suggestion else f"One of {join_names(choices, limit=12)}."
+def _wrong_choice_issue(path: DocumentPath, value: Any, choices: list[Scalar]) -> SchemaIssue:
+    names = [str(choice) for choice in choices]
+    suggestion = closest_match(value, names) if isinstance(value, str) else ""
+    hint = f"Did you mean {suggestion}?" if suggestion else f"One of {join_names(names, limit=12)}."
     return _issue_at(
         path,
         "wrong-value",

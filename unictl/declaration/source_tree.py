@@ -5,9 +5,10 @@ members, so that places follow when trees are merged, and an alias costs nothing
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
 
+from unictl.declaration.scalars import Scalar
 from unictl.diagnostics.place import DocumentPath, Place
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -31,17 +32,17 @@ class Spot(NamedTuple):
         return Place(file=self.file, line=self.line, column=self.column, end_column=self.end)
 
 
-class Map(dict[str, Any]):
+class Map(dict[str, "Node"]):
     """A map with the spots of its keys and values."""
 
     __slots__ = ("spots",)
 
-    def __init__(self, items: Mapping[str, Any] | None = None, spots: Mapping[str, tuple[Spot, Spot]] | None = None):
+    def __init__(self, items: "Mapping[str, Node] | None" = None, spots: Mapping[str, tuple[Spot, Spot]] | None = None):
         super().__init__(items or {})
         self.spots: dict[str, tuple[Spot, Spot]] = dict(spots or {})
 
 
-class List(list[Any]):
+class List(list["Node"]):
     """A list with the spots of its members."""
 
     __slots__ = ("spots",)
@@ -62,24 +63,27 @@ class InvalidValue:
 
 INVALID: Final = InvalidValue()
 
+Node: TypeAlias = Map | List | InvalidValue | Scalar
+"""Any value of a tree."""
+
 
 class LooseText(str):
     """A text that came whole from ``${var.X}``: where no text is wanted, ``value`` is what it looks like."""
 
-    value: Any
+    value: Node
 
     def __repr__(self) -> str:
         return f"Loose({super().__repr__()})"
 
     @classmethod
-    def of(cls, text: str, value: Any) -> "LooseText":
+    def of(cls, text: str, value: Node) -> "LooseText":
         """``3`` and 3."""
         loose = cls(text)
         loose.value = value
         return loose
 
 
-def descend(node: Any, part: str | int) -> tuple[Any, Spot, Spot] | None:
+def descend(node: Node, part: str | int) -> tuple[Node, Spot, Spot] | None:
     """One step down: the member, the spot of its key (of itself in a list), its spot; None where it is missing."""
     if isinstance(node, Map):
         part = str(part)
@@ -89,7 +93,7 @@ def descend(node: Any, part: str | int) -> tuple[Any, Spot, Spot] | None:
     return None
 
 
-def find_spot(tree: Any, path: DocumentPath, *, key: bool = False) -> Spot | None:
+def find_spot(tree: Node, path: DocumentPath, *, key: bool = False) -> Spot | None:
     """Where ``path`` was written, or the nearest thing above it that was; None for the whole document.
 
     A container is shown by its key: the line of ``api:`` says more than the first line below it. A path that
@@ -111,7 +115,7 @@ def find_spot(tree: Any, path: DocumentPath, *, key: bool = False) -> Spot | Non
     return nearest
 
 
-def _numbered_entry(tree: Map, index: int) -> tuple[Any, Spot, Spot] | None:
+def _numbered_entry(tree: Map, index: int) -> tuple[Node, Spot, Spot] | None:
     """Entry ``index`` of a map whose keys are numbers (``publish: {80: http}``), in the order of the numbers."""
     names = sorted((name for name in tree if name.isdecimal() and tree[name] is not INVALID), key=int)
     return descend(tree, names[index]) if index < len(names) else None
@@ -121,15 +125,19 @@ def _is_on_one_line(span: Spot) -> bool:
     return span.end is not None
 
 
-def walk_paths(tree: Any, parent: DocumentPath = ()) -> Iterator[DocumentPath]:
+def walk_paths(tree: Node, parent: DocumentPath = ()) -> Iterator[DocumentPath]:
     """Every path in ``source_tree``, parents first."""
-    members: Any = tree.items() if isinstance(tree, Map) else enumerate(tree) if isinstance(tree, List) else ()
+    members: Iterable[tuple[str | int, Node]] = ()
+    if isinstance(tree, Map):
+        members = tree.items()
+    elif isinstance(tree, List):
+        members = enumerate(tree)
     for part, value in members:
         yield (*parent, part)
         yield from walk_paths(value, (*parent, part))
 
 
-def with_value(tree: Any, path: DocumentPath, value: Any, spots: tuple[Spot, Spot] | None = None) -> Any:
+def with_value(tree: Node, path: DocumentPath, value: Node, spots: tuple[Spot, Spot] | None = None) -> Node:
     """``source_tree`` with ``value`` at ``path``; what is shared stays as it was. ``spots`` are those of a new key."""
     if not path:
         return value
@@ -150,6 +158,12 @@ def with_value(tree: Any, path: DocumentPath, value: Any, spots: tuple[Spot, Spo
     return map_copy
 
 
+def with_document_value(tree: Map, path: DocumentPath, value: Node, spots: tuple[Spot, Spot] | None = None) -> Map:
+    """``with_value`` for a whole document, which is a map and stays one."""
+    changed = with_value(tree, path, value, spots)
+    return changed if isinstance(changed, Map) else tree
+
+
 class Places(Mapping[DocumentPath, Place]):
     """Path in a merged tree -> Place, made when asked: a fleet has many paths and few problems."""
 
@@ -159,7 +173,7 @@ class Places(Mapping[DocumentPath, Place]):
         self._tree = tree
 
     def __getitem__(self, path: DocumentPath) -> Place:
-        node: Any = self._tree
+        node: Node = self._tree
         for part in path:
             member = descend(node, part)
             if member is None:

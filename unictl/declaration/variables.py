@@ -6,10 +6,9 @@ elsewhere only what can be replaced here is allowed, and ``$${`` becomes ``${``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from unictl.declaration.scalars import resolve_scalar
-from unictl.declaration.source_tree import INVALID, List, LooseText, Map, Spot
+from unictl.declaration.source_tree import INVALID, List, LooseText, Map, Node, Spot
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Place
 from unictl.fleet.names import closest_match, join_names
@@ -24,7 +23,7 @@ class Variable:
     """``text`` for use within a text, ``value`` where it is all there is; ``is_valid`` is False after an error."""
 
     text: str
-    value: Any
+    value: Node
     is_valid: bool = True
 
 
@@ -46,7 +45,7 @@ def read_variables(tree: Map, problems: list[Diagnostic]) -> dict[str, Variable]
     return variables_by_name
 
 
-def _make_variable(value: Any, spot: Spot) -> Variable:
+def _make_variable(value: Node, spot: Spot) -> Variable:
     if isinstance(value, str):
         text = value.replace("$${", "${")
         return Variable(text=text, value=text)
@@ -86,7 +85,7 @@ class Substitution:
             tree, {key: self._substitute_section(key, value, tree.spots[key][1]) for key, value in tree.items()}
         )
 
-    def _substitute_section(self, key: str, value: Any, spot: Spot) -> Any:
+    def _substitute_section(self, key: str, value: Node, spot: Spot) -> Node:
         if key in _LITERAL_SECTIONS:
             return value
         if key in ("services", "templates") and isinstance(value, Map):
@@ -95,7 +94,7 @@ class Substitution:
             )
         return self._substitute_service(value, spot) if key == "defaults" else self._substitute_node(value, spot)
 
-    def _substitute_service(self, entry: Any, spot: Spot) -> Any:
+    def _substitute_service(self, entry: Node, spot: Spot) -> Node:
         if not isinstance(entry, Map):
             return self._substitute_node(entry, spot)
         members = {
@@ -104,11 +103,11 @@ class Substitution:
         }
         return self._with_members(entry, members)
 
-    def _with_members(self, tree: Map, members: dict[str, Any]) -> Map:
+    def _with_members(self, tree: Map, members: Mapping[str, Node]) -> Map:
         is_unchanged = all(tree[key] is value for key, value in members.items())
         return tree if is_unchanged else Map(members, tree.spots)
 
-    def _substitute_node(self, value: Any, spot: Spot, texts: bool = False) -> Any:
+    def _substitute_node(self, value: Node, spot: Spot, texts: bool = False) -> Node:
         if isinstance(value, str):
             return self._substitute_text(value, spot, texts) if "${" in value else value
         if isinstance(value, Map):
@@ -128,7 +127,7 @@ class Substitution:
             return result
         return value
 
-    def _substitute_text(self, text: str, spot: Spot, texts: bool) -> Any:
+    def _substitute_text(self, text: str, spot: Spot, texts: bool) -> Node:
         # All of them are judged: what is wrong with one hides nothing of the others.
         usable = [
             self._is_usable(reference, _place_within(spot, text, start, end), texts)

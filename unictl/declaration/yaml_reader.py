@@ -21,7 +21,7 @@ from yaml.events import (
 )
 
 from unictl.declaration.scalars import resolve_scalar
-from unictl.declaration.source_tree import INVALID, List, Map, Spot
+from unictl.declaration.source_tree import INVALID, List, Map, Node, Spot
 from unictl.declaration.yaml_errors import explain_yaml_error
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.place import Place
@@ -30,7 +30,10 @@ from unictl.fleet.names import quote_key
 MAX_BYTES = 4 << 20
 MAX_NODES = 100_000
 MAX_DEPTH = 64
-READERS: tuple[Any, ...] = (*([yaml.CBaseLoader] if yaml.__with_libyaml__ else []), yaml.BaseLoader)
+READERS: tuple[type[yaml.CBaseLoader | yaml.BaseLoader], ...] = (
+    *([yaml.CBaseLoader] if yaml.__with_libyaml__ else []),
+    yaml.BaseLoader,
+)
 """Readers of events, the fastest first; apart from oddities such as a tab behind a colon they read the same."""
 
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -59,7 +62,7 @@ class _StopReadingError(Exception):
 
 @dataclass(slots=True)
 class _Anchor:
-    value: Any
+    value: Node
     nodes: int = 0
     height: int = 0
     open: bool = True
@@ -80,7 +83,7 @@ class _Frame:
 @dataclass(slots=True)
 class _Builder:
     file: str
-    root: Any = None
+    root: Node = None
     problems: list[Diagnostic] = field(default_factory=list)
     stack: list[_Frame] = field(default_factory=list)
     anchors: dict[str, _Anchor] = field(default_factory=dict)
@@ -113,7 +116,7 @@ class _Builder:
             self.register_anchor(event, event.value)
             self.set_key(frame, event.value, spot, plain)
             return
-        value: Any = resolve_scalar(event.value) if plain else event.value
+        value: Node = resolve_scalar(event.value) if plain else event.value
         if event.tag is not None:
             self.report_tag(event, spot)
             value = INVALID
@@ -137,7 +140,7 @@ class _Builder:
             frame.hidden = True
         frame.key = (text, spot)
 
-    def add(self, value: Any, spot: Spot) -> None:
+    def add(self, value: Node, spot: Spot) -> None:
         """Attach ``value`` where the reading stands. Done at its beginning, so that half a document is there too."""
         self.nodes += 1
         if self.nodes > MAX_NODES:
@@ -200,7 +203,7 @@ class _Builder:
                 spot._replace(end=end_mark.column + 1 if spot.line == end_mark.line + 1 else None),
             )
 
-    def register_anchor(self, event: Any, value: Any, *, container: bool = False) -> _Anchor | None:
+    def register_anchor(self, event: Any, value: Node, *, container: bool = False) -> _Anchor | None:
         if event.anchor is None:
             return None
         self.anchors[event.anchor] = _Anchor(value, nodes=1, open=container)
@@ -270,14 +273,21 @@ def read_yaml(text: str, file: str, loader: Any = None) -> YamlDocument:
     return _build_document(builder, complete=True)
 
 
-def _invalidate_last(node: Any) -> None:
+def _invalidate_last(node: Node) -> None:
     """The value read last may have swallowed what follows it: nothing can be said about it."""
     while isinstance(node, Map | List) and node:
-        last: Any = next(reversed(node)) if isinstance(node, Map) else len(node) - 1
-        if not isinstance(node[last], Map | List) or not node[last]:
-            node[last] = INVALID
+        last_value = node[next(reversed(node))] if isinstance(node, Map) else node[-1]
+        if not isinstance(last_value, Map | List) or not last_value:
+            _replace_last(node, INVALID)
             return
-        node = node[last]
+        node = last_value
+
+
+def _replace_last(container: Map | List, value: Node) -> None:
+    if isinstance(container, Map):
+        container[next(reversed(container))] = value
+    else:
+        container[-1] = value
 
 
 def _check_characters(text: str, file: str) -> None:

@@ -2,10 +2,15 @@
 package.
 """
 
+from __future__ import annotations
+
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unictl.declaration.json_schema import SchemaNode
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -21,17 +26,17 @@ def data_folder(name: str) -> Path:
 
 
 @cache
-def load_schema(name: str) -> dict[str, Any]:
+def load_schema(name: str) -> SchemaNode:
     """The JSON Schema of ``fleet`` files, ``plans`` files or ``status``; KeyError where there is none of that name."""
     if name not in SCHEMAS:
         raise KeyError(name)
-    tree: dict[str, Any] = json.loads((data_folder("schemas") / f"{name}.schema.json").read_text())
+    tree: SchemaNode = json.loads((data_folder("schemas") / f"{name}.schema.json").read_text())
     return tree
 
 
 SCHEMAS = ("fleet", "plan", "status")
 
 
-def load_fleet_schema() -> dict[str, Any]:
+def load_fleet_schema() -> SchemaNode:
     """The JSON Schema of fleet files."""
     return load_schema("fleet")

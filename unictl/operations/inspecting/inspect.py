@@ -18,6 +18,7 @@ from unictl.operations.request import FleetRequest
 from unictl.views import status_document
 
 if TYPE_CHECKING:
+    from unictl.declaration.json_schema import SchemaNode
     from unictl.operations.planning.fleet_files import PreparedFleet
 
 FORMAT_VERSION = "1.0"
@@ -39,7 +40,7 @@ def validate_fleet(request: FleetRequest) -> ValidationResult:
     return ValidationResult(fleet=files.loaded.fleet, problems=problems, files=files.loaded.files)
 
 
-def find_schema(name: str) -> dict[str, Any]:
+def find_schema(name: str) -> SchemaNode:
     """The JSON Schema of that document; UsageFailure where there is none."""
     if name not in package_data.SCHEMAS:
         raise UsageFailure(f"there is no schema {name!r}", hint=f"it is one of {', '.join(package_data.SCHEMAS)}")
@@ -51,8 +52,7 @@ def describe_fleet(request: FleetRequest) -> dict[str, Any]:
     files = read_files(request)
     if files.loaded.fleet is None:
         raise InvalidFleet("the fleet's files have problems", problems=files.loaded.problems)
-    tree: dict[str, Any] = _to_plain(files.loaded.fleet)
-    return {"format_version": FORMAT_VERSION, **tree}
+    return {"format_version": FORMAT_VERSION, **_to_plain(files.loaded.fleet)}
 
 
 def _to_plain(value: Any) -> Any:
