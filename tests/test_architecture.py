@@ -183,7 +183,7 @@ SHELVES = {
     "onhost": "errors protocol storage platform systemd network lease hypervisors instances images ingress survey "
     "supervision health handlers dispatcher __main__",
     "plan": "model context ingress reconcile rollout guards progress estimates file whatif planner",
-    "instances": "observed desired launch placement",
+    "instances": "launch_record observed desired launch placement",
     "views": "text graph html markdown status_document documents",
     "operations": "request package_data planning setup inspecting",
 }

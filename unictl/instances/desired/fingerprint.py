@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 
 from unictl.fleet.quantities import format_duration, format_memory
-from unictl.instances.desired.spec import DEFAULTS, NETWORK_DEFAULTS, LaunchSpec
+from unictl.instances.desired.spec import DEFAULTS, NETWORK_DEFAULTS
+from unictl.instances.launch_record import LaunchSpec
 
 SCHEME = "1"
 

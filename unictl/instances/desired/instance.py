@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypedDict
 
 from unictl.fleet.model import Fleet, Port, Service
 from unictl.fleet.names import InstanceName
 from unictl.hypervisors.drivers import DEFAULT_HYPERVISOR, DRIVERS
-from unictl.hypervisors.launch import ForwardRow, RunSection
+from unictl.hypervisors.launch import ForwardRow
 from unictl.instances.desired.fingerprint import fingerprint
-from unictl.instances.desired.spec import FleetFacts, LaunchSpec, launch_spec, volume_names
+from unictl.instances.desired.spec import FleetFacts, launch_spec, volume_names
+from unictl.instances.launch_record import LaunchDocument, LaunchSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,24 +31,6 @@ class DesiredInstance:
     volumes: Mapping[str, str]
     ports: tuple[Port, ...]
     protect: bool = False
-
-
-class LaunchDocument(TypedDict, total=False):
-    """The launch document of one instance: what a host starts it from, and writes into its record."""
-
-    name: str
-    generation: str
-    service: str
-    ordinal: int
-    launch: int
-    fingerprint: str
-    spec: LaunchSpec
-    # What the references of its spec mean on its host.
-    resolved: dict[str, str]
-    commit: str
-    protect: bool
-    restart: str
-    run: RunSection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

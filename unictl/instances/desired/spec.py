@@ -6,59 +6,19 @@ key that a later unictl adds, with a default, changes no fingerprint.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NotRequired, TypedDict, cast
+from typing import cast
 
 from unictl.fleet.model import MIB, File, Fleet, Image, Network, OnRequestActivation, Port, Service
 from unictl.fleet.references import Reference, Text, canonical_text, find_references, substitute_references
 from unictl.guests.family import PartFacts
 from unictl.instances.desired.networks import default_dns, default_gateway, networks_of
+from unictl.instances.launch_record import LaunchSpec, NetworkSpec, OnRequestSpec
 
 FleetFacts = Mapping[str, PartFacts]
 """Facts of all images: name -> part (``kernel``, ``initrd``, ``disk``) -> facts.
 
 What a service's ``files`` take from the repository stands under ``file_key(source)``, part ``content``.
 """
-
-
-class NetworkSpec(TypedDict, total=False):
-    """One network of a spec: what is not at its default."""
-
-    mode: str
-    subnet: str
-    gateway: str
-    dns: str
-    bridge: str
-    vni: int
-    mtu: int
-
-
-class OnRequestSpec(TypedDict):
-    idle: int
-    start_timeout: NotRequired[int]
-
-
-class LaunchSpec(TypedDict, total=False):
-    """The canonical launch spec of an instance; a field at its default is left out."""
-
-    # Guest family, version, and the digest of each part.
-    image: dict[str, str]
-    kind: str
-    hypervisor: str
-    machine: str
-    memory: int
-    cpus: int
-    network: list[NetworkSpec]
-    args: list[str]
-    environment: dict[str, str]
-    # Path in the guest -> {secret: name} or {sha256: digest}.
-    files: dict[str, dict[str, str]]
-    # Device -> volume.
-    volumes: dict[str, str]
-    ports: dict[str, int | str]
-    restart: str
-    activation: str | dict[str, OnRequestSpec]
-    # Name -> version.
-    secrets: dict[str, int]
 
 
 DEFAULTS: LaunchSpec = {

@@ -15,9 +15,10 @@ from unictl.hypervisors.drivers import DRIVERS
 from unictl.hypervisors.launch import Forward
 from unictl.hypervisors.network import mac_address
 from unictl.instances.desired.fingerprint import generation
-from unictl.instances.desired.instance import DesiredInstance, LaunchDocument, hypervisor_for
+from unictl.instances.desired.instance import DesiredInstance, hypervisor_for
 from unictl.instances.desired.networks import guest_addresses, networks_of
 from unictl.instances.desired.spec import FleetFacts
+from unictl.instances.launch_record import LaunchDocument
 
 
 def driver_for(service: Service) -> HypervisorDriver:

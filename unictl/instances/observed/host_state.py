@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from unictl.hypervisors.launch import ForwardRow
-from unictl.instances.desired.spec import LaunchSpec
+from unictl.instances.launch_record import LaunchSpec
 from unictl.instances.observed import survey_facts
 from unictl.instances.observed.survey_facts import (
     AcceleratorChoice,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unictl.instances.desired.instance import LaunchDocument
 from unictl.instances.launch.probes import HealthGate
+from unictl.instances.launch_record import LaunchDocument
 from unictl.plan.model.ingress import Server
 
 ServerByListener = Mapping[str, Server]

@@ -11,10 +11,11 @@ from dataclasses import replace
 from unictl.fleet.model import Service
 from unictl.fleet.references import find_references
 from unictl.instances.desired.fingerprint import generation
-from unictl.instances.desired.instance import LaunchDocument, PlacedInstance
+from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.desired.spec import guest_texts
 from unictl.instances.launch import probes
 from unictl.instances.launch.document import relaunch_document
+from unictl.instances.launch_record import LaunchDocument
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import ServiceMembers, member
