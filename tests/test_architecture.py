@@ -213,6 +213,8 @@ def test_no_folder_holds_more_modules_than_a_person_keeps_in_mind() -> None:
 ONE_STEM_IN_SEVERAL_ROOMS = {
     "apply",
     "capabilities",
+    "driver",
+    "drivers",
     "fleet_tests",
     "formats",
     "hosts",

@@ -179,7 +179,7 @@ def document(
 ) -> dict[str, Any]:
     """A launch document. Keys of ``run`` and of the document may be given by name."""
     run: dict[str, Any] = {
-        "hypervisor": "plain",
+        "hypervisor": "qemu",
         "argv": list(argv),
         "config": "",
         "exits": [],

@@ -239,7 +239,7 @@ def test_what_may_not_stand_in_one_guests_words_may_in_anothers(held: World) -> 
 
 def test_tokens_are_replaced_once(held: World) -> None:
     run = document(argv=("{run}/x", "{image:" + "b" * 64 + "}", "{volume:orders}", "{nothing}", "{image:short}"))["run"]
-    argv = launch_tokens.expand_argv(held.root, OWNER, KEY, run)
+    argv = launch_tokens.expand_argv(held.root, OWNER, KEY, run, 3)
     assert argv[0].startswith(held.root.runs)
     assert argv[1:] == [f"{held.root.images}/{'b' * 64}", f"{held.root.volume(OWNER, 'orders')}/data", *run["argv"][3:]]
 

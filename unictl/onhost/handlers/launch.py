@@ -12,9 +12,10 @@ import threading
 import time
 
 from .. import errors
+from ..hypervisors import drivers
 from ..images import integrity
 from ..instances import claims, conflicts, instance_state, launch_tokens, record_file
-from ..platform import privileges, programs, sockets
+from ..platform import privileges, sockets
 from ..storage import atomic, identifiers, layout, locks
 from ..supervision import supervisor
 
@@ -132,6 +133,8 @@ class LaunchBatch:
 
     def _write_record(self, key: str) -> None:
         document, aside = self.documents[key], self._aside_path(key)
+        # A record that nothing here can run is not even written.
+        drivers.require_driver(document["run"])
         self.root.remove_tree(aside)
         atomic.make_dirs(aside)
         self._write_boot_file(aside, key, document["run"], sync=False)
@@ -210,11 +213,10 @@ class LaunchBatch:
 
     def _choose_accelerator(self, keys: list[str]) -> None:
         """Probe the accelerators here, once, and not in the keeper's loop."""
-        runs = [self.documents[key]["run"]["argv"] for key in keys]
-        if any("{accel}" in argument or "{cpu}" in argument for argv in runs for argument in argv):
-            from ..hypervisors.qemu import accelerator
-
-            accelerator.choose(self.root, programs.find_program(*programs.QEMU_NAMES))
+        for name, driver in drivers.load_all().items():
+            runs = [self.documents[key]["run"] for key in keys]
+            if any(driver.needs_accelerator(run["argv"]) for run in runs if run.get("hypervisor") == name):
+                driver.choose_accelerator(self.root, driver.find_program())
 
     def outcomes(self) -> list[dict[str, Any]]:
         """In the order asked."""

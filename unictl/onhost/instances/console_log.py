@@ -9,6 +9,7 @@ import os
 import re
 
 from .. import errors
+from ..hypervisors import drivers
 from ..storage import atomic, guarded_read
 
 FILE_LIMIT = 1 << 20
@@ -18,8 +19,6 @@ TAIL_LINES = 20
 LINE_LIMIT = 400
 
 _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_QEMU_WAITING = re.compile(r"^qemu\S*: -chardev socket,id=console,\S+ info: QEMU waiting for connection on: .*\n", re.M)
-"""What QEMU says of its console's socket, whose client is there already."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -60,7 +59,10 @@ class ConsoleLog:
 def clean_text(data: bytes) -> str:
     """Console bytes as text without control characters and terminal sequences; lines end in a line feed."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    return _CONTROL_CHARACTERS.sub("", _TERMINAL_SEQUENCE.sub("", _QEMU_WAITING.sub("", text)))
+    for driver in drivers.load_all().values():
+        if driver.OWN_LINES is not None:
+            text = driver.OWN_LINES.sub("", text)
+    return _CONTROL_CHARACTERS.sub("", _TERMINAL_SEQUENCE.sub("", text))
 
 
 def read_content(directory: str, limit: int = 2 * FILE_LIMIT) -> bytes:

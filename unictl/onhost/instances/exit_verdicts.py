@@ -33,7 +33,7 @@ def classify_exit(
     if is_stopping:
         return "stopped", None
     if end.get("reason") == "host-signal":
-        # QEMU ends with status 0 when somebody sends it SIGTERM; the table would call that clean.
+        # QEMU, for one, ends with status 0 when somebody sends it SIGTERM; the table would call that clean.
         return "killed", None
     for rule in rules:
         groups = _match_rule(rule, end, console)

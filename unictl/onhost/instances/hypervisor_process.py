@@ -24,10 +24,8 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
 CONSOLE_DESCRIPTOR = 3
-"""The descriptor QEMU finds its console's listener at: in the keeper it is its own lock's, which no child needs."""
-CONSOLE_ON_SOCKET = f"socket,id=console,fd={CONSOLE_DESCRIPTOR},server=on,wait=on"
-"""QEMU's console as a socket that its keeper has connected to already: a guest whose keeper is gone speaks to nobody,
-and never waits for somebody to listen, as it would once its output pipe is full."""
+"""The descriptor a hypervisor finds its console's listener at: in the keeper it is its own lock's, which no child
+needs."""
 
 
 class InheritedDescriptors:
@@ -183,7 +181,7 @@ def find_running(directory: str, run_directory: str) -> tuple[int, Any, int]:
 
 def start_command(root: layout.StoreLayout, owner: str, key: str, run: dict[str, Any]) -> list[str]:
     """The command line with a path to execute in front."""
-    argv = launch_tokens.expand_argv(root, owner, key, run, CONSOLE_ON_SOCKET)
+    argv = launch_tokens.expand_argv(root, owner, key, run, CONSOLE_DESCRIPTOR)
     if not argv:
         raise errors.HostError("failed", f"the launch document of {key} has no command line")
     if "/" not in argv[0]:

@@ -5,28 +5,22 @@ from __future__ import annotations
 import re
 
 from .. import errors
-from ..platform.programs import QEMU_NAMES, find_program
+from ..hypervisors import drivers
 from ..storage import identifiers, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any
 
-_TOKEN = re.compile(
-    r"\{(qemu|accel|cpu|run|console|config|image:[0-9a-f]{64}|volume:[A-Za-z0-9.@_-]+|secret:[A-Za-z0-9._-]+)\}"
-)
-
-
-CONSOLE_ON_OUTPUT = "stdio,id=console,signal=off"
-"""QEMU's console as the process's own output."""
+SHARED_TOKENS = ("run", "config", "image:[0-9a-f]{64}", "volume:[A-Za-z0-9.@_-]+", "secret:[A-Za-z0-9._-]+")
+"""The tokens that any hypervisor's launch documents may hold, as regular expressions."""
 
 
 def expand_argv(
-    root: layout.StoreLayout, owner: str, key: str, run: dict[str, Any], console: str = CONSOLE_ON_OUTPUT
+    root: layout.StoreLayout, owner: str, key: str, run: dict[str, Any], console_descriptor: int
 ) -> list[str]:
-    """The command line of one start; the accelerator is chosen now. ``console``: what QEMU's console is."""
-    expand = _token_expander(root, owner, key, console=console)
-    return [_TOKEN.sub(expand, argument) for argument in run["argv"]]
+    """The command line of one start; the accelerator is chosen now. ``console_descriptor``: its console's socket."""
+    return _expand(root, owner, key, run, run["argv"], None, console_descriptor)
 
 
 def expand_config(root: layout.StoreLayout, owner: str, key: str, run: dict[str, Any], secrets: dict[str, str]) -> str:
@@ -35,10 +29,13 @@ def expand_config(root: layout.StoreLayout, owner: str, key: str, run: dict[str,
     for name in run.get("secrets", ()):
         if f"{{secret:{name}}}" in template:
             _check_secret(key, name, _secret_value(name, secrets), str(run.get("refused", '"')))
-    expand = _token_expander(root, owner, key, secrets)
-    lines = [_TOKEN.sub(expand, line) for line in template.split("\n")]
-    for line in lines:
-        _check_line(key, line, int(run.get("longest") or 0))
+    lines = _expand(root, owner, key, run, template.split("\n"), secrets)
+    max_length = int(run.get("longest") or 0)
+    # Without a longest line the boot file is in no language that the hypervisor reads in lines.
+    for line in lines if max_length else ():
+        problem = drivers.require_driver(run).config_line_problem(key, line, max_length)
+        if problem:
+            raise _cannot_carry_error(problem)
     return "\n".join(lines)
 
 
@@ -61,48 +58,36 @@ def _check_secret(key: str, name: str, value: str, refused_characters: str) -> N
         )
 
 
-def _check_line(key: str, line: str, max_length: int) -> None:
-    """A line of QEMU's own configuration language; other boot files have no longest line."""
-    option, _, value = line.partition(" = ")
-    size = len(line.encode())
-    if not max_length:
-        return
-    if size > max_length:
-        subject = f"the command line of {key}" if option == "append" else f"a line of the boot file of {key}"
-        raise _cannot_carry_error(f"with its secrets {subject} is {size - max_length} bytes too long for QEMU to read")
-    if '"' in value[1:-1]:
-        raise _cannot_carry_error(
-            f"the line {option!r} in the boot file of {key} holds a double quote, which QEMU cannot read"
-        )
-
-
 def _cannot_carry_error(text: str) -> errors.HostError:
     return errors.HostError("unsupported", text, "put it into a file or a volume of the guest and pass its name")
 
 
-def _token_expander(
-    root: layout.StoreLayout, owner: str, key: str, secrets: dict[str, str] | None = None, console: str = ""
-) -> Callable[[re.Match[str]], str]:
-    chosen: dict[str, str] = {}
-
-    def accelerator_field(name: str) -> str:
-        if not chosen:
-            from ..hypervisors.qemu import accelerator
-
-            chosen.update(accelerator.choose(root, _qemu_path()) or {})
-        return str(chosen[name])
+def _expand(
+    root: layout.StoreLayout,
+    owner: str,
+    key: str,
+    run: dict[str, Any],
+    texts: list[str],
+    secrets: dict[str, str] | None,
+    console_descriptor: int = -1,
+) -> list[str]:
+    """The texts with every token replaced, those of the record's hypervisor by what its driver says."""
+    driver = drivers.require_driver(run)
+    pattern = re.compile(r"\{(" + "|".join((*driver.TOKENS, *SHARED_TOKENS)) + r")\}")
+    used_names = {match.group(1) for text in texts for match in pattern.finditer(text)}
+    values = {}
+    if used_names & set(driver.TOKENS) - {"console"}:
+        values = driver.token_values(root, used_names)
+    if "console" in used_names & set(driver.TOKENS):
+        values["console"] = driver.console_argument(console_descriptor) if console_descriptor >= 0 else ""
 
     def value(match: re.Match[str]) -> str:
         name, _, argument = match.group(1).partition(":")
-        if name in ("accel", "cpu"):
-            return accelerator_field(name)
-        if name == "console":
-            return console
         if name == "secret":
             return _secret_value(argument, secrets)
-        return _token_path(root, owner, key, name, argument)
+        return values[name] if name in values else _token_path(root, owner, key, name, argument)
 
-    return value
+    return [pattern.sub(value, text) for text in texts]
 
 
 def _secret_value(name: str, secrets: dict[str, str] | None) -> str:
@@ -118,13 +103,4 @@ def _token_path(root: layout.StoreLayout, owner: str, key: str, name: str, argum
         return root.instance(owner, key) + "/boot.cfg"
     if name == "image":
         return f"{root.images}/{argument}"
-    if name == "volume":
-        return root.volume(owner, argument) + "/data"
-    return _qemu_path()
-
-
-def _qemu_path() -> str:
-    path = find_program(*QEMU_NAMES)
-    if not path:
-        raise errors.HostError("unsupported", "there is no QEMU on this host", "install qemu-system-x86 there")
-    return path
+    return root.volume(owner, argument) + "/data"

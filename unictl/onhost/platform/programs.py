@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 DEFAULT_DIRS = ("/usr/bin", "/usr/local/bin", "/usr/libexec", "/bin", "/usr/sbin", "/sbin", "/usr/local/sbin")
-QEMU_NAMES = ("qemu-system-x86_64", "qemu-kvm")
 
 
 def find_program(*program_names: str) -> str:

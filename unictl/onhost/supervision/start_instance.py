@@ -12,6 +12,7 @@ import socket
 import time
 
 from .. import errors
+from ..hypervisors import drivers
 from ..instances import hypervisor_process, instance_state, record_file, run_log
 from ..platform import privileges
 from ..protocol import frames
@@ -65,6 +66,7 @@ class InstanceStart:
         self.run_directory = root.run(self.token)
         self.uid = privileges.instance_uid(root, self.token)
         self.argv: list[str] = []
+        self.accelerator = ""
         self.start_number = 0
         self.inherited = hypervisor_process.InheritedDescriptors()
 
@@ -89,20 +91,23 @@ class InstanceStart:
         self.inherited = inherited
         try:
             self.argv = hypervisor_process.start_command(self.root, self.owner, self.key, run_spec)
-            self._open_streams(run_spec)
+            driver = drivers.require_driver(run_spec)
+            self.accelerator = driver.accelerator_of(self.argv)
+            self._open_streams(driver, run_spec)
         except BaseException:
             inherited.close()
             raise
 
-    def _open_streams(self, run_spec: dict[str, Any]) -> None:
+    def _open_streams(self, driver: drivers.Driver, run_spec: dict[str, Any]) -> None:
         self._await_judgement()
-        atomic.remove_file(self.run_directory + "/qmp")
+        for name in driver.RUN_FILES:
+            atomic.remove_file(f"{self.run_directory}/{name}")
         atomic.remove_file(self.run_directory + instance_state.PROBLEM_FILE)
         for name in guarded_read.list_names(self.run_directory):
             if name.startswith("exit."):
                 atomic.remove_file(f"{self.run_directory}/{name}")
         self.inherited.output_reader, self.inherited.output_writer = os.pipe2(os.O_CLOEXEC)
-        if "{console}" in run_spec["argv"]:
+        if driver.uses_console_socket(run_spec["argv"]):
             self.inherited.console = console.bind_listener(self.run_directory + "/console")
 
     def _await_judgement(self) -> None:
@@ -129,7 +134,7 @@ class InstanceStart:
     def exec_hypervisor(self) -> None:
         """Write down who runs, have the keeper listen, become the hypervisor. Never returns."""
         entry = hypervisor_process.started_entry(os.getpid(), self.start_number)
-        entry.update(invocation=os.environ.get("INVOCATION_ID", ""), accelerator=_accelerator_of(self.argv))
+        entry.update(invocation=os.environ.get("INVOCATION_ID", ""), accelerator=self.accelerator)
         if not os.access(self.argv[0], os.X_OK):
             run_log.append(self.directory, _configuration_end(entry, self._exec_failure(os.strerror(errno.ENOENT))))
             os._exit(CONFIGURATION_EXIT)
@@ -184,11 +189,6 @@ def _configuration_end(entry: dict[str, Any], reason: str) -> dict[str, Any]:
     end: dict[str, Any] = {"status": None, "signal": None, "reason": reason}
     end.update(event="ended", verdict="configuration", code=None, restarting=False, at=time.time(), console=[])
     return {**entry, **end}
-
-
-def _accelerator_of(argv: list[str]) -> str:
-    """The one that was chosen for this start; empty where a hypervisor has none."""
-    return argv[argv.index("-accel") + 1] if "-accel" in argv[:-1] else ""
 
 
 def _reserve_descriptor(number: int) -> None:

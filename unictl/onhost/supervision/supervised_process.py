@@ -11,7 +11,7 @@ import signal
 import time
 
 from .. import errors
-from ..hypervisors.qemu import qmp_monitor
+from ..hypervisors import drivers
 from ..instances import backoff, claims, exits, hypervisor_process, record_file, run_log
 from ..platform import privileges, processes
 from ..storage import atomic, identifiers, layout, locks
@@ -55,7 +55,7 @@ class SupervisedProcess:
         self._on_started: Callable[[OSError | None], None] | None = None
         self._exec_pipe = -1
         self._console = console.Console(loop, self.directory, self.run_directory)
-        self._monitor: qmp_monitor.QmpMonitor | None = None
+        self._monitor: drivers.Monitor | None = None
         self._timer: Timer | None = None
         self._stop_callbacks: list[Callable[[], None]] = []
 
@@ -92,10 +92,12 @@ class SupervisedProcess:
     ) -> None:
         self.start_number = int((run_log.last_entry(self.directory) or {}).get("n", 0)) + 1
         argv = hypervisor_process.start_command(self.root, self.owner, self.key, run_spec)
-        atomic.remove_file(self.run_directory + "/qmp")
+        driver = drivers.require_driver(run_spec)
+        for name in driver.RUN_FILES:
+            atomic.remove_file(f"{self.run_directory}/{name}")
         self._console = console.Console(self.loop, self.directory, self.run_directory)
         inherited.output_reader, inherited.output_writer = self._console.open_pipe()
-        if "{console}" in run_spec["argv"]:
+        if driver.uses_console_socket(run_spec["argv"]):
             inherited.console = self._console.open_listener()
         self._pid, exec_pipe = hypervisor_process.spawn_process(
             argv, self.directory, self.run_directory, self.start_number, inherited, self.uid
@@ -148,8 +150,9 @@ class SupervisedProcess:
         self.state, self._started_at = "running", time.monotonic()
         self._pidfd = pidfd
         self.loop.watch(pidfd, self._on_exit)
-        if any("{run}/qmp" in word for word in run_spec["argv"]):
-            self._monitor = qmp_monitor.QmpMonitor(self.loop, self.run_directory + "/qmp", self._guest_is_dead)
+        driver = drivers.driver_of(run_spec)
+        if driver is not None and driver.has_monitor(run_spec["argv"]):
+            self._monitor = driver.open_monitor(self.loop, self.run_directory, self._guest_is_dead)
 
     def _reset(self) -> None:
         self._stopping, self._reason, self._exec_error = False, None, None
@@ -200,7 +203,7 @@ class SupervisedProcess:
             return
 
     def _guest_is_dead(self, reason: str) -> None:
-        """A paused, broken QEMU is dead, whatever its process says."""
+        """A guest that takes no step any more is dead, although its hypervisor's process lives."""
         if not self._stopping and self._reason is None:
             self._reason = reason
             self._send_signal(signal.SIGKILL)

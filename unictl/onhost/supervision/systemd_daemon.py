@@ -13,10 +13,10 @@ import socket
 import time
 
 from .. import errors
-from ..hypervisors.qemu import accelerator
+from ..hypervisors import drivers
 from ..ingress import haproxy, haproxy_start, ingress_watcher
 from ..instances import instance_state, run_log
-from ..platform import own_code, programs
+from ..platform import own_code
 from ..storage import atomic, fenced_store, guarded_read, identifiers, layout, locks
 from ..systemd import unit_files, units
 from ..systemd.notify import send_ready
@@ -151,7 +151,8 @@ def _listen(path: str) -> socket.socket:
 
 def _choose_accelerator(root: layout.StoreLayout) -> None:
     """Find this boot's accelerator before the first start asks: a start may not write where it is remembered."""
-    try:
-        accelerator.choose(root, programs.find_program(*programs.QEMU_NAMES))
-    except (OSError, errors.HostError) as error:
-        os.write(2, f"no accelerator was found: {error}\n".encode())
+    for driver in drivers.load_all().values():
+        try:
+            driver.choose_accelerator(root, driver.find_program())
+        except (OSError, errors.HostError) as error:
+            os.write(2, f"no accelerator was found: {error}\n".encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import time
 
+from ..hypervisors import drivers
 from ..instances import claims, exits, run_log
 from ..storage import atomic, fenced_store, guarded_read, identifiers, locks
 from ..systemd import unit_files, units
@@ -115,12 +116,15 @@ class SystemdInstance(supervised_process.SupervisedProcess):
         self._judge(end)
 
     def _has_monitor(self) -> bool:
-        argv = claims.run_spec(self.directory)["argv"]
-        return not argv or any("{run}/qmp" in word for word in argv)
+        run_spec = claims.run_spec(self.directory)
+        driver = drivers.driver_of(run_spec)
+        # Of a record that cannot be read nothing is known: then its exit counts as unexplained.
+        return driver is None or driver.has_monitor(run_spec["argv"])
 
 
 def discard_unexplained_exit(end: dict[str, Any], had_monitor: bool) -> None:
-    """QEMU ends with status 0 for a shutdown, a reset and a triple fault alike: without its reason nothing is known."""
+    """A hypervisor with a monitor may end with status 0 for a shutdown, a reset and a triple fault alike, as QEMU does:
+    without its reason nothing is known."""
     if had_monitor and end.get("status") == 0 and end.get("reason") is None:
         end.update(status=None, reason=UNEXPLAINED_EXIT)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from .. import errors
+from ..hypervisors import drivers
 from ..platform import privileges, programs, selinux
 from ..storage import guarded_read
 from ..systemd import units
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from ..storage import layout
 
 
-def missing_capabilities(root: layout.StoreLayout, has_qemu: bool) -> list[dict[str, Any]]:
-    """The rows {code, text, hint} of a survey."""
+def missing_capabilities(root: layout.StoreLayout, hypervisor_paths: dict[str, str]) -> list[dict[str, Any]]:
+    """The rows {code, text, hint} of a survey. ``hypervisor_paths``: name -> program of each that is here."""
     missing: list[dict[str, Any]] = []
-    if not has_qemu:
-        missing.append({"code": "no-qemu", "text": "there is no QEMU", "hint": "install qemu-system-x86 on the host"})
+    for name, driver in drivers.load_all().items():
+        missing += driver.missing_reasons(hypervisor_paths.get(name, ""))
     if not programs.find_program("haproxy"):
         hint = "install haproxy on the host, or set `ingress: false` for it"
         missing.append(

@@ -1,4 +1,4 @@
-"""What this host is: memory, CPUs, disk, hypervisor, accelerator. Writes only caches (QEMU's version, the
+"""What this host is: memory, CPUs, disk, hypervisors, accelerator. Writes only caches (a hypervisor's version, the
 accelerator).
 """
 
@@ -8,8 +8,8 @@ import os
 import time
 
 from .. import errors
+from ..hypervisors import drivers
 from ..instances import claims
-from ..platform import programs
 from ..protocol import frames
 from ..storage import atomic, guarded_read, identifiers, layout
 from ..systemd import units
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def read_host(root: layout.StoreLayout, notes: guarded_read.Notes | None = None) -> dict[str, Any]:
     """What this machine is."""
     total, free = claims.host_memory()
-    qemu = _find_qemu(root, notes)
+    hypervisors = _find_hypervisors(root, notes)
     return {
         "id": root.host_id(),
         "boot_id": identifiers.boot_id(),
@@ -35,9 +35,9 @@ def read_host(root: layout.StoreLayout, notes: guarded_read.Notes | None = None)
         "cpus": len(os.sched_getaffinity(0)),
         "disk_free": atomic.free_bytes(root.path),
         "supervision": "systemd" if units.available() else "detached",
-        "hypervisors": {"qemu": qemu} if qemu else {},
-        "accelerator": _chosen_accelerator(root, qemu),
-        "lacks": capabilities.missing_capabilities(root, qemu is not None),
+        "hypervisors": hypervisors,
+        "accelerator": _chosen_accelerator(root, hypervisors),
+        "lacks": capabilities.missing_capabilities(root, {name: row["path"] for name, row in hypervisors.items()}),
     }
 
 
@@ -51,37 +51,34 @@ def user_name() -> str:
         return str(os.geteuid())
 
 
-def _find_qemu(root: layout.StoreLayout, notes: guarded_read.Notes | None) -> dict[str, Any] | None:
-    """Path and version; asking QEMU costs 30 ms, so the answer is kept for that very file."""
-    path = programs.find_program(*programs.QEMU_NAMES)
-    if not path:
-        return None
+def _find_hypervisors(root: layout.StoreLayout, notes: guarded_read.Notes | None) -> dict[str, dict[str, Any]]:
+    """Path and version of each that is here, by name."""
+    rows = {}
+    for name, driver in drivers.load_all().items():
+        path = driver.find_program()
+        if path:
+            rows[name] = {"path": path, "version": _cached_version(root, name, path, notes)}
+    return rows
+
+
+def _cached_version(root: layout.StoreLayout, name: str, path: str, notes: guarded_read.Notes | None) -> str:
+    """Asking a hypervisor for its version starts it, so the answer is kept for that very file."""
     file_stat = os.stat(path)
     file_identity = [path, file_stat.st_mtime_ns, file_stat.st_size]
-    cached = guarded_read.read_or_note(notes, guarded_read.read_object, root.path + "/qemu.json") or {}
+    cached = guarded_read.read_or_note(notes, guarded_read.read_object, f"{root.path}/{name}.json") or {}
     if cached.get("file") != file_identity or not isinstance(cached.get("version"), str):
-        cached = {"file": file_identity, "version": _qemu_version(path)}
-        atomic.write_cache(root.path + "/qemu.json", frames.encode_json(cached))
-    return {"path": path, "version": cached["version"]}
+        cached = {"file": file_identity, "version": drivers.load(name).read_version(path)}
+        atomic.write_cache(f"{root.path}/{name}.json", frames.encode_json(cached))
+    return str(cached["version"])
 
 
-def _qemu_version(path: str) -> str:
-    import subprocess
-
-    try:
-        output = subprocess.run([path, "--version"], capture_output=True, timeout=10, check=False).stdout.decode()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    version_parts = output.split("version ", 1)
-    return version_parts[1].split()[0].rstrip(",") if len(version_parts) == 2 else ""
-
-
-def _chosen_accelerator(root: layout.StoreLayout, qemu: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not qemu:
-        return None
-    try:
-        from ..hypervisors.qemu import accelerator
-
-        return accelerator.choose(root, qemu["path"])
-    except errors.HostError:
-        return None
+def _chosen_accelerator(root: layout.StoreLayout, hypervisors: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """That of the first hypervisor which has a choice."""
+    for name, row in hypervisors.items():
+        try:
+            choice = drivers.load(name).choose_accelerator(root, row["path"])
+        except errors.HostError:
+            continue
+        if choice is not None:
+            return choice
+    return None
