@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from unictl.declaration.load import load_fleet
-from unictl.fleet.unsupported import find_unsupported
+from unictl.instances.launch.preflight import check_features
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "schemas" / "fleet.schema.json").read_text())
@@ -13,7 +13,7 @@ SCHEMA = json.loads((ROOT / "schemas" / "fleet.schema.json").read_text())
 def told(text: str) -> set[str]:
     found = load_fleet({"fleet.yaml": text}, schema=SCHEMA, environment="staging" if "staging" in text else "")
     assert found.fleet is not None, found.problems
-    return {".".join(map(str, finding.path)) for finding in find_unsupported(found.fleet)}
+    return {".".join(map(str, finding.path)) for finding in check_features(found.fleet)}
 
 
 def test_the_first_playbook_is_supported_in_full() -> None:

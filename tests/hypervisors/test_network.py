@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unictl.hypervisors.network import mac_address, user_network
+from unictl.hypervisors.network import mac_address
+from unictl.hypervisors.slirp import guest_addresses
 
 
 def test_the_default_is_qemus_own_layout() -> None:
-    net = user_network()
+    net = guest_addresses()
     assert (net.address, net.gateway, net.dns) == ("10.0.2.15/24", "10.0.2.2", "10.0.2.3")
 
 
@@ -24,12 +25,12 @@ def test_the_default_is_qemus_own_layout() -> None:
     ],
 )
 def test_other_prefixes(subnet: str, expected: tuple[str, str, str]) -> None:
-    net = user_network(subnet)
+    net = guest_addresses(subnet)
     assert (net.address, net.gateway, net.dns) == expected
 
 
 def test_a_declared_gateway_moves_the_resolver_out_of_its_way() -> None:
-    net = user_network("10.0.2.0/24", gateway="10.0.2.3")
+    net = guest_addresses("10.0.2.0/24", gateway="10.0.2.3")
     assert (net.gateway, net.dns) == ("10.0.2.3", "10.0.2.2")
 
 
@@ -39,7 +40,7 @@ def test_a_declared_gateway_moves_the_resolver_out_of_its_way() -> None:
 )
 def test_what_does_not_fit_is_refused(subnet: str, gateway: str) -> None:
     with pytest.raises(ValueError, match=r"too small|does not fit"):
-        user_network(subnet, gateway=gateway)
+        guest_addresses(subnet, gateway=gateway)
 
 
 @given(st.integers(8, 29), st.integers(0, 2**32 - 1))
@@ -47,7 +48,7 @@ def test_all_three_addresses_are_different_and_inside(prefix: int, start: int) -
     size = 1 << (32 - prefix)
     first = start // size * size
     base = ".".join(str(first >> shift & 255) for shift in (24, 16, 8, 0))
-    net = user_network(f"{base}/{prefix}")
+    net = guest_addresses(f"{base}/{prefix}")
     found = {net.address.split("/")[0], net.gateway, net.dns}
     numbers = {int.from_bytes(bytes(map(int, text.split("."))), "big") - first for text in found}
     assert len(numbers) == 3

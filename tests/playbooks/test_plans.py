@@ -16,10 +16,9 @@ from tests.plan.builders import REVISION, empty
 from tests.plan.simulator import simulate
 from unictl.cli.main import main
 from unictl.fleet.model import Fleet
-from unictl.fleet.unsupported import find_unsupported
 from unictl.guests.image_facts import ImageFacts
 from unictl.images.file_facts import read_tree_facts
-from unictl.instances.launch.preflight import check_launches
+from unictl.instances.launch.preflight import check_features, check_launches
 from unictl.operations.planning import fleet_files
 from unictl.operations.request import FleetRequest
 from unictl.operations.setup import init
@@ -129,7 +128,7 @@ def test_a_playbook_is_shown_and_questioned_without_a_host(name: str) -> None:
 
 @pytest.mark.parametrize("name", FLEETS)
 def test_what_a_playbook_asks_for_too_early_is_answered_with_its_place(name: str, tmp_path: Path) -> None:
-    missing = find_unsupported(loaded(name))
+    missing = check_features(loaded(name))
     if not missing:
         return
     init.init_fleet(tmp_path, FLEETS[name][0].partition("/")[0])

@@ -1,17 +1,17 @@
 """What a fleet file may declare and unictl does not implement yet: reported with its place, never ignored. Pure.
 
-One line for each feature: delete the line when the feature is implemented.
+One line for each feature: delete the line when the feature is implemented. Which guest families, hypervisors and
+network modes there are, their tables say, which the caller hands in.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from unictl.diagnostics.finding import Finding, Findings
 from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Fleet, Image, Network, Notification, Policy, Publication, Secret, Service, Volume
 
-SUPPORTED_GUESTS = ("", "plain", "linux", "unikraft")
-SUPPORTED_HYPERVISORS = ("", "qemu")
 FeatureTest = Callable[[Any], object]
 
 
@@ -19,12 +19,20 @@ def _uses_udp(service: Service) -> bool:
     return any(port.udp for port in service.ports)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportedNames:
+    """What the drivers' tables hold."""
+
+    # Values of an image's `guest:`.
+    guests: Collection[str]
+    # Values of a service's `hypervisor:`.
+    hypervisors: Collection[str]
+    # Values of a network's `mode:`.
+    network_modes: Collection[str]
+
+
 # Key of a value, whether the value asks for it, and what that is called.
-_NETWORK: Mapping[str, tuple[FeatureTest, str]] = {
-    "mode": (lambda network: network.mode != "user", "networks other than user networks"),
-}
 _IMAGE: Mapping[str, tuple[FeatureTest, str]] = {
-    "guest": (lambda image: image.guest not in SUPPORTED_GUESTS, "this guest family"),
     "oci": (lambda image: image.oci, "images from registries"),
     "build": (lambda image: image.build, "building images"),
 }
@@ -36,7 +44,6 @@ _SECRET: Mapping[str, tuple[FeatureTest, str]] = {
     "visible_on_host": (lambda secret: secret.visible_on_host, "secrets that the host may see"),
 }
 _SERVICE: Mapping[str, tuple[FeatureTest, str]] = {
-    "hypervisor": (lambda service: service.hypervisor not in SUPPORTED_HYPERVISORS, "this hypervisor"),
     "files": (lambda service: service.files, "files put into guests"),
     "ports": (_uses_udp, "UDP ports"),
     "activation": (lambda service: service.activation, "activation on request"),
@@ -67,18 +74,27 @@ def _not_supported(path: DocumentPath, feature: str, *, about_key: bool = False)
     return Finding(path=path, code="not-supported-yet", summary=text, hint=hint, at_key=about_key)
 
 
-def find_unsupported(fleet: Fleet) -> Findings:
+def find_unsupported(fleet: Fleet, supported: SupportedNames) -> Findings:
     """Every key that is set to something unictl cannot do yet."""
-    return tuple(_unsupported_findings(fleet))
+    return tuple(_unsupported_findings(fleet, supported))
 
 
-def _unsupported_findings(fleet: Fleet) -> Iterator[Finding]:
+def _unsupported_findings(fleet: Fleet, supported: SupportedNames) -> Iterator[Finding]:
+    def lacks_engine(network: Network) -> bool:
+        return network.mode not in supported.network_modes
+
+    def lacks_family(image: Image) -> bool:
+        return bool(image.guest) and image.guest not in supported.guests
+
+    def lacks_driver(service: Service) -> bool:
+        return bool(service.hypervisor) and service.hypervisor not in supported.hypervisors
+
     sections: tuple[tuple[str, Mapping[str, Any], Mapping[str, tuple[FeatureTest, str]]], ...] = (
-        ("networks", fleet.networks, _NETWORK),
-        ("images", fleet.images, _IMAGE),
+        ("networks", fleet.networks, {"mode": (lacks_engine, "networks other than user networks")}),
+        ("images", fleet.images, {"guest": (lacks_family, "this guest family"), **_IMAGE}),
         ("volumes", fleet.volumes, _VOLUME),
         ("secrets", fleet.secrets, _SECRET),
-        ("services", fleet.services, _SERVICE),
+        ("services", fleet.services, {"hypervisor": (lacks_driver, "this hypervisor"), **_SERVICE}),
     )
     for section, values, table in sections:
         for name in sorted(values):

@@ -12,6 +12,7 @@ from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Image, Service
 from unictl.guests.exit_rules import ExitRule
 from unictl.guests.image_facts import ImageFacts
+from unictl.guests.image_header import ImageHeader
 
 PartFacts = Mapping[str, ImageFacts]
 """Facts of an image's files by their place: ``kernel``, ``initrd``, ``disk``."""
@@ -19,12 +20,13 @@ PartFacts = Mapping[str, ImageFacts]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nic:
-    """A network interface: ``address`` with prefix (``10.0.2.15/24``); ``dns`` may be empty."""
+    """A NIC: ``address`` with prefix (``10.0.2.15/24``); ``dns`` may be empty; ``mode`` is its network's."""
 
     address: str
     gateway: str
     dns: str = ""
     mac: str
+    mode: str = "user"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,9 @@ class GuestFamily(Protocol):
     def ready_pattern(self) -> str: ...
     @property
     def refused(self) -> str: ...
+
+    def recognise(self, header: ImageHeader) -> bool:
+        """Whether a file looks like a kernel of this family. The guess only warns: the fleet file names the family."""
 
     def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[Finding, ...]:
         """Everything that cannot work, found before anything is touched; empty where it fits."""

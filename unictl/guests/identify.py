@@ -8,7 +8,9 @@ import struct
 
 from unictl.guests import elf
 from unictl.guests.elf import Buffer, ElfHeader, Note
+from unictl.guests.families import recognise_family
 from unictl.guests.image_facts import ImageFacts
+from unictl.guests.image_header import ImageHeader
 
 _XEN_GUEST_OS, _XEN_PVH = 6, 18
 _SOLO5_ABI = 0x31494241
@@ -25,8 +27,14 @@ def identify(buffer: Buffer, *, sha256: str = "") -> ImageFacts:
     digest = sha256 or hashlib.sha256(buffer[:]).hexdigest()
     size = len(buffer)
     if buffer[0x202:0x206] == b"HdrS":
+        boot_header = ImageHeader(kind="bzimage", notes=_linux_notes(buffer), buffer=buffer)
         return ImageFacts(
-            sha256=digest, size=size, kind="bzimage", protocols=("linux",), notes=_linux_notes(buffer), family="linux"
+            sha256=digest,
+            size=size,
+            kind=boot_header.kind,
+            protocols=("linux",),
+            notes=boot_header.notes,
+            family=recognise_family(boot_header),
         )
     header = elf.read_header(buffer)
     flags = elf.find_multiboot_flags(buffer)
@@ -56,6 +64,7 @@ def _linux_notes(buffer: Buffer) -> dict[str, str]:
 
 
 def _elf_facts(buffer: Buffer, header: ElfHeader, flags: int | None, digest: str) -> ImageFacts:
+    kind = f"elf{header.bits}"
     elf_notes = elf.read_notes(buffer, header)
     descriptions = _describe_notes(elf_notes)
     protocols = ["pvh"] if "xen.pvh" in descriptions else []
@@ -64,10 +73,10 @@ def _elf_facts(buffer: Buffer, header: ElfHeader, flags: int | None, digest: str
     return ImageFacts(
         sha256=digest,
         size=len(buffer),
-        kind=f"elf{header.bits}",
+        kind=kind,
         protocols=tuple(protocols),
         notes=descriptions,
-        family=_guess_family(buffer, header, descriptions),
+        family=recognise_family(ImageHeader(kind=kind, notes=descriptions, buffer=buffer, elf=header)),
         address_flag=bool(flags and flags & _MULTIBOOT_ADDRESSES),
     )
 
@@ -92,14 +101,3 @@ def _describe_notes(elf_notes: tuple[Note, ...]) -> dict[str, str]:
 def _printable_text(value: bytes) -> str:
     text = value[:64].split(b"\0", 1)[0].decode("ascii", "replace")
     return "".join(char if char.isprintable() else "?" for char in text)
-
-
-def _guess_family(buffer: Buffer, header: ElfHeader, descriptions: dict[str, str]) -> str:
-    """The family a file looks like: section names, notes and PT_INTERP, as each family's build leaves them."""
-    if "solo5.target" in descriptions or elf.read_interpreter(buffer, header).startswith("/nonexistent/solo5/"):
-        return "mirage"
-    if "unictl" in descriptions:
-        return "plain"
-    if descriptions.get("xen.guest", "").lower() == "linux":
-        return "linux"
-    return "unikraft" if ".uk_bootinfo" in elf.read_section_names(buffer, header) else ""

@@ -23,6 +23,7 @@ from unictl.fleet.model import MIB, Image, Service
 from unictl.guests.command_words import check_arguments, check_characters, environment_assignments
 from unictl.guests.exit_rules import ExitRule, Verdict
 from unictl.guests.family import Boot, Devices, Nic, PartFacts
+from unictl.guests.image_header import ImageHeader
 from unictl.guests.preflight import (
     check_disks,
     check_family,
@@ -63,6 +64,10 @@ class Linux:
         ExitRule(verdict=Verdict.CLEAN, status=0),
         *CODE_EXIT_RULES,
     )
+
+    def recognise(self, header: ImageHeader) -> bool:
+        """A bzImage, or an ELF whose Xen note names Linux."""
+        return header.kind == "bzimage" or header.notes.get("xen.guest", "").lower() == "linux"
 
     def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[Finding, ...]:
         """A bzImage, or a vmlinux with PVH entry; an initrd that is an archive; words the kernel's parser can carry."""

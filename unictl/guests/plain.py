@@ -22,6 +22,7 @@ from unictl.fleet.model import MIB, Image, Service
 from unictl.guests.command_words import check_characters, environment_assignments, quote_word
 from unictl.guests.exit_rules import ExitRule, Verdict
 from unictl.guests.family import Boot, Devices, PartFacts
+from unictl.guests.image_header import ImageHeader
 from unictl.guests.preflight import (
     check_disks,
     check_family,
@@ -54,6 +55,10 @@ class Plain:
         ExitRule(verdict=Verdict.CRASH, status=0),
         *CODE_EXIT_RULES,
     )
+
+    def recognise(self, header: ImageHeader) -> bool:
+        """The note that unictl's own convention asks for."""
+        return "unictl" in header.notes
 
     def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[Finding, ...]:
         """Kernel with a PVH note and no multiboot header, ``microvm``, 4 MiB to 3 GiB, one network, seven volumes."""

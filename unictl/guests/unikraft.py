@@ -27,6 +27,7 @@ from unictl.guests.command_words import (
 )
 from unictl.guests.exit_rules import ExitRule, Verdict
 from unictl.guests.family import Boot, Devices, Nic, PartFacts
+from unictl.guests.image_header import ImageHeader
 from unictl.guests.preflight import (
     check_family,
     check_file_kind,
@@ -61,6 +62,10 @@ class Unikraft:
         ExitRule(verdict=Verdict.CLEAN, status=41 << 1 | 1),
         ExitRule(verdict=Verdict.CLEAN, status=0),
     )
+
+    def recognise(self, header: ImageHeader) -> bool:
+        """The section in which Unikraft's builds keep their boot information."""
+        return ".uk_bootinfo" in header.section_names()
 
     def preflight(self, service: Service, image: Image, facts: PartFacts, machine: str) -> tuple[Finding, ...]:
         """A multiboot kernel built for QEMU, ``pc`` or ``q35``, at least 4 MiB, a version that can be read."""

@@ -1,19 +1,46 @@
-"""Addresses that follow from names and subnets: MAC addresses, and the layout of QEMU's user network. Pure."""
+"""What a network engine answers, and the MAC addresses of guests, which no engine decides. Pure."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 
-_GUEST_INDEX, _GATEWAY_INDEX, _DNS_INDEX = 15, 2, 3
+from unictl.guests.family import Nic
+from unictl.hypervisors.launch import Forward
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UserNetwork:
-    """The three addresses of a user network: ``address`` is the guest's, with its prefix."""
+class GuestAddresses:
+    """The three addresses that a guest sees on a network."""
 
+    # Its own, with the prefix.
     address: str
     gateway: str
     dns: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Netdev:
+    """What QEMU is told of the far side of a guest's NIC."""
+
+    # The kind of its `-netdev` option.
+    kind: str
+    # The option's keys and values, in order.
+    values: tuple[tuple[str, str], ...]
+    # What follows them, as it is.
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkEngine:
+    """What carries the packets of guests on networks of one mode."""
+
+    name: str
+    # The `mode:` of the networks that it serves.
+    mode: str
+    # (subnet, gateway, name server) -> what a guest sees; ValueError with a sentence where they do not fit.
+    addresses: Callable[[str, str, str], GuestAddresses]
+    # The far side of a NIC, with the ports that are forwarded to it.
+    netdev: Callable[[Nic, Sequence[Forward]], Netdev]
 
 
 def mac_address(owner: str, instance: str, index: int = 0) -> str:
@@ -24,20 +51,3 @@ def mac_address(owner: str, instance: str, index: int = 0) -> str:
     """
     digest = hashlib.sha256(f"{owner}/{instance}/{index}".encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
-
-
-def user_network(subnet: str = "10.0.2.0/24", *, gateway: str = "", dns: str = "") -> UserNetwork:
-    """The addresses on QEMU's user network ``subnet``: guest .15, gateway .2, resolver .3, as QEMU's own defaults are.
-
-    In a subnet too small for .15 the guest has the last usable address. ValueError with a sentence where the subnet
-    cannot hold three addresses, or a given one is outside.
-    """
-    net = IPv4Network(subnet)
-    if net.num_addresses < 8:
-        raise ValueError(f"{subnet} is too small for a user network: it needs a guest, a gateway and a resolver (/29)")
-    guest = net[min(_GUEST_INDEX, net.num_addresses - 2)]
-    host = IPv4Address(gateway) if gateway else net[_GATEWAY_INDEX]
-    if host not in net or host in (guest, net.network_address, net.broadcast_address):
-        raise ValueError(f"the gateway {host} does not fit into {subnet}, whose guest is {guest}")
-    resolver = dns or str(net[_DNS_INDEX] if net[_DNS_INDEX] != host else net[_GATEWAY_INDEX])
-    return UserNetwork(address=f"{guest}/{net.prefixlen}", gateway=str(host), dns=resolver)

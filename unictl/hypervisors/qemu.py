@@ -6,8 +6,6 @@ The guest's command line stands in the configuration file, never in argv. ``-no-
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Interface
 from uuid import NAMESPACE_URL, uuid5
 
 from unictl.diagnostics.finding import Finding
@@ -16,6 +14,7 @@ from unictl.guests.command_words import LineLimit, check_line_length, secret_nam
 from unictl.guests.family import Boot, Devices, GuestFamily, Nic, PartFacts
 from unictl.hypervisors.driver import HypervisorDriver
 from unictl.hypervisors.launch import Forward, Launch
+from unictl.hypervisors.network_engines import ENGINES
 
 OVERHEAD = 32 * MIB
 """What a QEMU process takes besides its guest's memory: 12 MiB proportional, 33 MiB resident, whatever the guest's own
@@ -132,32 +131,16 @@ def _format_option(*parts: str, **values: str) -> str:
 
 
 def _network_arguments(boot: Boot, devices: Devices, forwards: Sequence[Forward]) -> Iterator[str]:
-    """A user network for each NIC; the ports are forwarded to the first."""
+    """A network for each NIC; the ports are forwarded to the first."""
     for index, nic in enumerate(boot.nics):
-        yield from ("-netdev", _user_network(f"net{index}", nic, forwards if index == 0 else ()))
+        yield from ("-netdev", _netdev_option(f"net{index}", nic, forwards if index == 0 else ()))
         yield from ("-device", _format_option(devices.nic, netdev=f"net{index}", mac=nic.mac))
 
 
-def _user_network(name: str, nic: Nic, forwards: Sequence[Forward]) -> str:
-    """QEMU's own network stack. DHCP begins at the guest's address, so a guest that asks gets the forwarded one."""
-    guest, values = _network_options(nic.address, nic.gateway, nic.dns)
-    ports = (f"hostfwd={_forward_option(guest, forward)}" for forward in forwards)
-    return ",".join((_format_option("user", id=name, **dict(values)), "ipv6=off", "restrict=off", *ports))
-
-
-@lru_cache(maxsize=1024)
-def _network_options(address: str, gateway: str, dns: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The guest's address, and what QEMU is told of the network around it: the same for all guests of one."""
-    interface = IPv4Interface(address)
-    values = [("net", str(interface.network)), ("host", gateway), ("dhcpstart", str(interface.ip))]
-    if dns and dns != gateway and IPv4Address(dns) in interface.network:
-        values.append(("dns", dns))
-    return str(interface.ip), tuple(values)
-
-
-def _forward_option(guest: str, forward: Forward) -> str:
-    protocol = "udp" if forward.udp else "tcp"
-    return f"{protocol}:{forward.bind}:{forward.host}-{guest}:{forward.guest}"
+def _netdev_option(name: str, nic: Nic, forwards: Sequence[Forward]) -> str:
+    """The far side of a NIC, as the engine of its network says."""
+    netdev = ENGINES[nic.mode].netdev(nic, forwards)
+    return ",".join((_format_option(netdev.kind, id=name, **dict(netdev.values)), *netdev.words))
 
 
 def _disk_arguments(boot: Boot, devices: Devices, facts: PartFacts) -> Iterator[str]:

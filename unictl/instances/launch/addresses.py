@@ -9,7 +9,7 @@ from hashlib import sha256
 from unictl.fleet.model import Fleet
 from unictl.fleet.references import Reference
 from unictl.hypervisors.launch import Forward
-from unictl.hypervisors.network import UserNetwork
+from unictl.hypervisors.network import GuestAddresses
 from unictl.instances.desired.fingerprint import generation
 from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
 from unictl.instances.desired.networks import guest_addresses, networks_of
@@ -58,7 +58,7 @@ def _reference_value(
             return None
 
 
-def _first_network(fleet: Fleet, desired: DesiredInstance) -> UserNetwork:
+def _first_network(fleet: Fleet, desired: DesiredInstance) -> GuestAddresses:
     # The first: its gateway is the one that a guest's default route leads to.
     return guest_addresses(networks_of(fleet, fleet.services[desired.service])[0])
 

@@ -124,6 +124,7 @@ def _build_nic(fleet: Fleet, desired: DesiredInstance, index: int, network: Netw
         gateway=addresses.gateway,
         dns=addresses.dns,
         mac=mac_address(fleet.owner, desired.name, index),
+        mode=network.mode,
     )
 
 

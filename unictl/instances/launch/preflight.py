@@ -3,15 +3,17 @@
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from unictl.diagnostics.finding import Finding
+from unictl.diagnostics.finding import Finding, Findings
 from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Fleet, Image, Service
 from unictl.fleet.names import closest_match, join_names
+from unictl.fleet.unsupported import SupportedNames, find_unsupported
 from unictl.guests.command_words import check_reserved_tokens, check_written_length
 from unictl.guests.families import FAMILIES
 from unictl.guests.family import PartFacts
 from unictl.hypervisors.drivers import DRIVERS
 from unictl.hypervisors.launch import SHARED_TOKENS
+from unictl.hypervisors.network_engines import ENGINES
 from unictl.instances.desired.instance import desired_instances, hypervisor_for
 from unictl.instances.desired.networks import guest_addresses, networks_of
 from unictl.instances.desired.spec import FleetFacts
@@ -30,6 +32,12 @@ def check_launches(fleet: Fleet, facts: FleetFacts) -> tuple[Finding, ...]:
     )
     # Two services of one image would say twice what is wrong with it.
     return tuple(dict.fromkeys(findings))
+
+
+def check_features(fleet: Fleet) -> Findings:
+    """Every key of the fleet that is set to something there is no support for yet, by the tables of drivers."""
+    supported = SupportedNames(guests=FAMILIES, hypervisors=DRIVERS, network_modes=ENGINES)
+    return find_unsupported(fleet, supported)
 
 
 def _check_service(fleet: Fleet, service: Service, facts: FleetFacts) -> Iterator[Finding]:

@@ -88,10 +88,9 @@ def fleet_revision(prepared: fleet_files.PreparedFleet) -> Revision:
 
 def _preflight_problems(fleet: Fleet, facts: FactsByImage, files: fleet_files.FleetFiles) -> Problems:
     """What guests and hypervisors refuse, and what is not there yet; a place that is not supported says only that."""
-    from unictl.fleet.unsupported import find_unsupported
-    from unictl.instances.launch.preflight import check_launches
+    from unictl.instances.launch.preflight import check_features, check_launches
 
-    unsupported_findings = find_unsupported(fleet)
+    unsupported_findings = check_features(fleet)
     unsupported_paths = {finding.path for finding in unsupported_findings}
     launch_findings = (finding for finding in check_launches(fleet, facts) if finding.path not in unsupported_paths)
     return fleet_files.diagnose((*launch_findings, *unsupported_findings), files)

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from unictl.diagnostics.failure import UsageFailure
-from unictl.fleet.unsupported import find_unsupported
+from unictl.instances.launch.preflight import check_features
 from unictl.operations.package_data import data_folder
 from unictl.operations.planning.fleet_files import read_files
 from unictl.operations.request import FleetRequest
@@ -42,7 +42,7 @@ def unsupported_features(directory: Path) -> tuple[str, ...]:
     """What the fleet in ``directory`` asks for and unictl cannot do yet, each once, in words."""
     declared_fleet = read_files(FleetRequest(path=directory)).loaded.fleet
     return (
-        tuple(dict.fromkeys(finding.summary.partition(":")[0] for finding in find_unsupported(declared_fleet)))
+        tuple(dict.fromkeys(finding.summary.partition(":")[0] for finding in check_features(declared_fleet)))
         if declared_fleet
         else ()
     )
