@@ -18,7 +18,7 @@ LADDER = [*PURE, *EDGE, *SHELL]
 DOORS = {
     "yaml": {"declaration"},
     "jsonschema": {"declaration"},
-    "networkx": {"plan"},
+    "networkx": {"plan", "views"},
     "git": {"revisions"},
     "subprocess": {"processes", "onhost"},
     "asyncio": {"processes", "hosts", "execution"},
@@ -125,6 +125,11 @@ def test_a_pure_module_imports_nothing_that_does_io(path: Path) -> None:
 def test_a_library_comes_in_by_its_door_only(library: str) -> None:
     rooms = {room(name_of(p)) for p in modules() if any(i.partition(".")[0] == library for i in imports(p))}
     assert rooms <= DOORS[library]
+
+
+def test_networkx_is_imported_by_the_graph_of_steps_and_by_its_drawing_only() -> None:
+    importers = {name_of(path) for path in modules() if "networkx" in imports(path)}
+    assert importers == {"unictl.plan.rollout.graph", "unictl.views.graph.layered_layout"}
 
 
 def test_the_host_side_imports_only_itself_and_the_standard_library() -> None:

@@ -73,6 +73,13 @@ def test_a_validation_imports_no_graph_no_git_no_loop_and_no_screen(tmp_path: Pa
     assert not _imported("validate", str(tmp_path)) & {"networkx", "git", "asyncio", "rich"}
 
 
+def test_a_status_imports_no_graph(tmp_path: Path) -> None:
+    host = f"{{connect: local, root: {tmp_path}/host, address: 127.0.0.1}}"
+    (tmp_path / "fleet.yaml").write_text(f"fleet: {{name: shop, id: 5f0c2a}}\nhosts: {{here: {host}}}\n")
+    modules = _imported("status", str(tmp_path))
+    assert "asyncio" in modules and "networkx" not in modules
+
+
 def test_a_reader_that_goes_away_leaves_no_word_on_the_error_output() -> None:
     code = "import sys; from unictl.cli.main import script; sys.argv[0] = 'unictl'; sys.exit(script())"
     reader, writer = os.pipe()

@@ -18,7 +18,6 @@ from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.planner import build
 from unictl.plan.reconcile.classify import is_running, is_serving
-from unictl.plan.rollout import graph
 
 FOREIGN = "intruder-7.0badcafe"
 T = TypeVar("T")
@@ -174,8 +173,8 @@ def graph_is_sound(story: Story) -> None:
     """Ids are unique, every need is a step, nothing goes in a circle, edges are few, and the order is one."""
     sim = applied(story.before, story.seed)
     for made in (plan(story.before, builders.empty(story.before)), plan(story.after, sim.world(), **LOOSE)):
-        assert graph.find_problems(made.steps) == ()
-        assert graph.edge_count(made.steps) <= 6 * len(made.steps)
+        assert len({step.id for step in made.steps}) == len(made.steps)
+        assert sum(len(step.needs) for step in made.steps) <= 6 * len(made.steps)
         seen: set[str] = set()
         for step in made.steps:
             assert set(step.needs) <= seen

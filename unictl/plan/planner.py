@@ -35,6 +35,7 @@ from unictl.plan.guards import (
     placement,
     ports,
     protection,
+    step_cycle,
     volumes,
 )
 from unictl.plan.ingress.members import ingress_ports
@@ -90,12 +91,16 @@ def build(
         *_adjustments(context, scope, reconciliation, rollout),
     )
     changes = tuple(map(_drop_launch_document, full_changes))
-    sources = find_sources(context, rollout.builder.steps(), local_files)
+    steps = rollout.builder.steps()
+    ordered_steps = graph.topological_order(steps)
+    sources = find_sources(context, steps, local_files)
     findings = chain(
-        _guard_findings(context, scope, reconciliation, rollout, changes, revision), missing_sources(sources)
+        _guard_findings(context, scope, reconciliation, rollout, changes, revision),
+        step_cycle.step_cycle(steps, ordered_steps),
+        missing_sources(sources),
     )
     problems = _diagnostics(findings, places)
-    plan = _assemble(context, scope, rollout, changes, _ordered_steps(rollout), sources, revision, problems, places)
+    plan = _assemble(context, scope, rollout, changes, ordered_steps, sources, revision, problems, places)
     return replace(plan, tightest=compute_headroom(context, reconciliation.placement.remaining, plan.steps))
 
 
@@ -123,10 +128,6 @@ def _adjustments(
         extra_changes += adjustments.restage_images(context, builder)
         extra_changes += adjustments.record_last_applied(context, builder)
     return tuple(extra_changes)
-
-
-def _ordered_steps(rollout: Rollout) -> tuple[Step, ...]:
-    return graph.topological_order(rollout.builder.steps())
 
 
 def _guard_findings(

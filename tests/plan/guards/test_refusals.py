@@ -1,5 +1,6 @@
 """What bars a plan says what, where, and what to do next."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -32,8 +33,10 @@ from unictl.plan.model.change import Action
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.revision import Revision
-from unictl.plan.model.step import StepKind
+from unictl.plan.model.step import Step, StepKind
 from unictl.plan.planner import build
+from unictl.plan.rollout.builder import StepBuilder
+from unictl.views.text import layout, plan_text
 
 
 def _codes(made: Plan) -> set[str]:
@@ -439,3 +442,26 @@ def test_needs_count_more_than_who_gives_a_volume_to_whom() -> None:
     )
     over = change(change(one, "alpha", volumes={"data": "orders"}), "beta", volumes={})
     assert _codes(plan(over, applied(one).world())) == {"volume-tangled"}
+
+
+def test_steps_that_wait_for_each_other_are_refused_by_their_ids_and_what_they_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def steps_in_a_cycle(builder: StepBuilder) -> tuple[Step, ...]:
+        first, *others = steps_of(builder)
+        gate = next(step for step in others if step.kind is StepKind.PROVE)
+        return (replace(first, needs=(gate.id,)), *others)
+
+    steps_of = StepBuilder.steps
+    monkeypatch.setattr(StepBuilder, "steps", steps_in_a_cycle)
+    one = fleet(service("web"))
+    made = plan(one, empty(one))
+    (refusal,) = made.refusals
+    stage, launch, gate = refusal.detail.splitlines()
+    assert refusal.code == "step-cycle" and not made.can_apply
+    assert re.fullmatch(r"(stage:hv1:\w+): stage app\.kernel on hv1", stage)
+    assert re.fullmatch(r"(launch:web-0\.\w+): launch web-0\.\w+ on hv1", launch)
+    assert re.fullmatch(r"(prove:web-0\.\w+): prove web-0\.\w+ on hv1", gate)
+    ids = [line.partition(": ")[0] for line in (stage, launch, gate, stage)]
+    assert refusal.summary == f"dependency cycle between steps: {' -> '.join(ids)}"
+    assert refusal.summary.split(":")[0] in layout.join_lines(plan_text.render(made, 80))

@@ -88,6 +88,13 @@ def test_what_a_longer_way_says_is_left_out_and_nothing_else(found: Any) -> None
         assert _reach([other for other in kept if other != edge]) != _reach(kept)
 
 
+def test_a_graph_too_large_to_be_reduced_keeps_all_its_edges() -> None:
+    nodes = [f"n{n}" for n in range(layered_layout.MAX_REDUCED_NODES + 1)]
+    edges = (("n0", "n1"), ("n0", "n2"), ("n1", "n2"))
+    assert layered_layout.transitive_reduction(nodes, edges) == edges
+    assert layered_layout.transitive_reduction(nodes[:-1], edges) == (("n0", "n1"), ("n1", "n2"))
+
+
 def _reach(edges: Any) -> set[tuple[str, str]]:
     found = set(edges)
     while more := {(a, d) for a, b in found for c, d in found if b == c} - found:

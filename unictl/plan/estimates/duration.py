@@ -48,7 +48,9 @@ def estimate_duration(ordered_steps: Sequence[Step], live_state: LiveState) -> E
     kinds = {step.kind for step in ordered_steps if not step.undo}
     if kinds.isdisjoint(_SLOW_KINDS):
         return None
-    path_seconds = graph.longest_path_cost(ordered_steps, costs.cost_of)
+    path_seconds = 0.0
+    for step in graph.critical_path(ordered_steps, costs.cost_of):
+        path_seconds += costs.cost_of(step)
     seconds = max(
         path_seconds,
         sum(costs.cost_of(step) for step in ordered_steps if step.kind is not StepKind.PROVE) / MAX_STEPS_IN_FLIGHT,

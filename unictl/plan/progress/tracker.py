@@ -5,7 +5,7 @@ next.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from unictl.fleet.names import InstanceKey, InstanceName
@@ -13,7 +13,9 @@ from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.step_ids import StepId
 from unictl.plan.progress.rollback import WaveProgress, rollback_steps, waves_in_reverse
+from unictl.plan.rollout.graph import PendingSteps
 
 _WAVE_FAILING_KINDS = frozenset((StepKind.STAGE, StepKind.VOLUME, StepKind.LAUNCH, StepKind.PROVE, StepKind.JOIN))
 """What a wave fails by: its new generations are not there, or not as they should be. Trouble with taking an old one
@@ -50,14 +52,12 @@ class RolloutTracker:
     """One walk. ``steps`` grows by the way back of a service once nothing of that service runs any more."""
 
     plan: Plan
-    steps: dict[str, Step] = field(default_factory=dict)
-    started: set[str] = field(default_factory=set)
-    succeeded: set[str] = field(default_factory=set)
-    finished: set[str] = field(default_factory=set)
+    steps: dict[StepId, Step] = field(default_factory=dict)
+    started: set[StepId] = field(default_factory=set)
+    succeeded: set[StepId] = field(default_factory=set)
     failed_services: dict[str, str] = field(default_factory=dict)
-    _ready: dict[str, None] = field(default_factory=dict)
-    _open_needs: dict[str, int] = field(default_factory=dict)
-    _followers: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _ready: dict[StepId, None] = field(default_factory=dict)
+    _pending: PendingSteps = field(default_factory=PendingSteps)
     _steps_by_service: defaultdict[str, list[Step]] = field(default_factory=lambda: defaultdict(list))
     _partial_rollbacks: set[str] = field(default_factory=set)
     _unreachable_hosts: set[str] = field(default_factory=set)
@@ -76,30 +76,26 @@ class RolloutTracker:
                 self.succeed(step_id)
         return tuple(self.steps[step_id] for step_id in self._ready)
 
-    def start(self, step_id: str) -> None:
+    def start(self, step_id: StepId) -> None:
         """A ready step starts."""
         del self._ready[step_id]
         self.started.add(step_id)
         self._running[self._forward_service(step_id)] += 1
 
-    def succeed(self, step_id: str) -> None:
+    def succeed(self, step_id: StepId) -> None:
         """A step ended well."""
-        self.finished.add(step_id)
         self.succeeded.add(step_id)
         self._running[self._forward_service(step_id)] -= 1
-        for follower in self._followers[step_id]:
-            self._open_needs[follower] -= 1
-            if not self._open_needs[follower] and follower not in self.finished:
-                self._ready[follower] = None
+        for unblocked in self._pending.complete(step_id):
+            self._ready[unblocked.id] = None
 
-    def fail(self, step_id: str, *, unreachable: bool = False) -> tuple[SkippedStep, ...]:
+    def fail(self, step_id: StepId, *, unreachable: bool = False) -> tuple[SkippedStep, ...]:
         """A step did not end well; what will not start because of it. ``unreachable``: its host does not answer, or its
         lease is somebody else's by now: what is there is not known any more."""
-        self.finished.add(step_id)
         if unreachable:
             self._unreachable_hosts.add(self.steps[step_id].host)
         self._running[self._forward_service(step_id)] -= 1
-        skips = self._skip_followers(step_id, step_id)
+        skips = self._abandon(step_id, step_id)
         step = self.steps[step_id]
         blocked_services = {skipped.service for skipped, _ in skips if skipped.kind is StepKind.LAUNCH}
         # Who was to stop first, and did not leave every ingress, is out of some: it joins them again.
@@ -130,8 +126,8 @@ class RolloutTracker:
 
     def not_started(self) -> tuple[Step, ...]:
         """What has not started and was not skipped: nothing, unless the walk was stopped."""
-        pending = (step for step in self.steps.values() if step.id not in self.finished | self.started)
-        return tuple(step for step in pending if step.kind is not StepKind.BARRIER)
+        waiting = (step for step in self.steps.values() if self._is_waiting(step))
+        return tuple(step for step in waiting if step.kind is not StepKind.BARRIER)
 
     def service_outcomes(self) -> tuple[ServiceOutcome, ...]:
         """How it stands with every service of which a step failed or never began; nothing where all is done."""
@@ -221,36 +217,32 @@ class RolloutTracker:
         self.failed_services[service] = cause
         skips: list[SkippedStep] = []
         for step in self._steps_by_service[service]:
-            if step.id not in self.finished | self.started:
-                self._ready.pop(step.id, None)
-                self.finished.add(step.id)
-                skips += [(step, cause)] if step.kind is not StepKind.BARRIER else []
-                skips += self._skip_followers(step.id, cause)
-        return skips
-
-    def _skip_followers(self, failed_id: str, cause: str) -> list[SkippedStep]:
-        skips: list[SkippedStep] = []
-        stack = list(self._followers[failed_id])
-        while stack:
-            step_id = stack.pop()
-            if step_id in self.finished:
+            if not self._is_waiting(step):
                 continue
-            self.finished.add(step_id)
-            stack += self._followers[step_id]
-            if self.steps[step_id].kind is not StepKind.BARRIER:
-                skips.append((self.steps[step_id], cause))
+            self._ready.pop(step.id, None)
+            if step.kind is not StepKind.BARRIER:
+                skips.append((step, cause))
+            skips += self._abandon(step.id, cause)
         return skips
 
-    def _add_steps(self, steps: Iterable[Step]) -> None:
+    def _is_waiting(self, step: Step) -> bool:
+        """Whether it has neither started nor been skipped."""
+        return step.id in self._pending and step.id not in self.started
+
+    def _abandon(self, step_id: StepId, cause: str) -> list[SkippedStep]:
+        """A step will not succeed: skip what depends on it."""
+        dependents = self._pending.abandon(step_id)
+        # A barrier does nothing that anybody would miss.
+        return [(dependent, cause) for dependent in dependents if dependent.kind is not StepKind.BARRIER]
+
+    def _add_steps(self, steps: Sequence[Step]) -> None:
+        self._pending.add(steps)
         for step in steps:
             self.steps[step.id] = step
-            self._open_needs[step.id] = len(step.needs)
-            for need in step.needs:
-                self._followers[need].append(step.id)
             if not step.needs:
                 self._ready[step.id] = None
 
-    def _forward_service(self, step_id: str) -> str:
+    def _forward_service(self, step_id: StepId) -> str:
         """The service that a step of the way forth is of."""
         step = self.steps[step_id]
         return "" if step.undo else step.service

@@ -60,8 +60,8 @@ def draw_folded(plan: Plan) -> Drawing:
     """What a person can read, whatever the size of the plan."""
     waves = _contract(plan, _wave_key)
     if len(waves.nodes) <= MAX_WAVES:
-        return waves
-    services = _contract(plan, _service_key)
+        return _reduce(waves)
+    services = _reduce(_contract(plan, _service_key))
     if len(services.nodes) <= MAX_NODES:
         return services
     alike = _merge_nodes(services, _equivalence_keys(services))
@@ -133,7 +133,12 @@ def _contract(plan: Plan, key_of: Callable[[Step], NodeKey | None]) -> Drawing:
     # Two services may wait for each other's waves; as drawn, what comes first in the plan comes first.
     forward = {(_node_id(start), _node_id(target)) for start, target in edges if order[start] < order[target]}
     nodes = _build_nodes(plan, members)
-    return Drawing(nodes=nodes, edges=transitive_reduction([node.id for node in nodes], forward))
+    return Drawing(nodes=nodes, edges=tuple(forward))
+
+
+def _reduce(drawing: Drawing) -> Drawing:
+    """The drawing without the edges that a longer path implies."""
+    return replace(drawing, edges=transitive_reduction([node.id for node in drawing.nodes], drawing.edges))
 
 
 def _node_id(key: NodeKey) -> str:
@@ -243,7 +248,7 @@ def _merge_nodes(drawing: Drawing, keys: Mapping[str, tuple[object, ...]]) -> Dr
         if representative[start] != representative[target]
     }
     nodes = tuple(_merge_group(group) for group in groups.values())
-    return Drawing(nodes=nodes, edges=transitive_reduction([node.id for node in nodes], edges))
+    return _reduce(Drawing(nodes=nodes, edges=tuple(edges)))
 
 
 def _merge_group(group: Sequence[Node]) -> Node:
