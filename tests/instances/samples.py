@@ -10,6 +10,7 @@ from unictl.fleet.model import MIB, Fleet, Host, Image, Port, Publication, Servi
 from unictl.fleet.references import parse_text
 from unictl.guests.image_facts import ImageFacts
 from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
+from unictl.instances.desired.spec import FleetFacts
 from unictl.instances.launch.addresses import assign_addresses
 from unictl.instances.observed.host_state import LiveInstance, LiveState, Survey
 
@@ -121,7 +122,12 @@ def running(said: LiveState, *instances: LiveInstance) -> dict[str, Any]:
 
 
 def located(
-    declared: Fleet, wished: DesiredInstance, host: str, endpoints: Mapping[str, int], said: LiveState
+    declared: Fleet,
+    wished: DesiredInstance,
+    host: str,
+    endpoints: Mapping[str, int],
+    said: LiveState,
+    facts: FleetFacts = FACTS,
 ) -> PlacedInstance:
     """One instance, first launch."""
-    return assign_addresses(declared, [(wished, host, 1)], said, endpoints, FACTS)[wished.name]
+    return assign_addresses(declared, [(wished, host, 1)], said, endpoints, facts)[wished.name]
