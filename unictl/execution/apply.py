@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from unictl.diagnostics.failure import Failure, Interrupted, Stale, Unreachable
 from unictl.execution.ingress_queue import IngressBatcher
-from unictl.execution.leases import acquire_all, release_all
+from unictl.execution.leases import LeaseRequest, acquire_all, release_all
 from unictl.execution.step_runner import ImageOpener, StepContext
 from unictl.execution.surveys import Connections, Connector, resurvey, survey_all
 from unictl.execution.walk import POLL_INTERVAL, Interrupts, PlanWalk
@@ -82,14 +82,18 @@ def _require_all_answered(connections: Connections) -> None:
 
 
 async def _apply_with_leases(plan: Plan, context: ApplyContext, connections: Mapping[str, HostConnection]) -> Report:
-    fleet = {"owner": plan.owner, "mark": plan.mark, "id": plan.fleet_id}
     host_ids = {name: str(plan.hosts[name]["host_id"]) for name in connections}
-    holder = {"user": context.user, "revision": plan.revision.commit, "doing": "apply"}
+    lease_request = LeaseRequest(
+        owner=plan.owner,
+        mark=plan.mark,
+        fleet_id=plan.fleet_id,
+        user=context.user,
+        revision=plan.revision.commit,
+    )
     acquiring = acquire_all(
         connections,
         host_ids,
-        fleet=fleet,
-        holder=holder,
+        request=lease_request,
         timeout=context.lock_timeout,
         waiting=lambda text: context.emit(Waiting(at=time.monotonic(), text=text)),
     )
