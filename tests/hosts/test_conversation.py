@@ -102,6 +102,30 @@ def test_the_whole_way_of_an_instance(folder: str) -> None:
     run(act, folder)
 
 
+def test_what_lies_in_a_store_is_listed_until_it_is_collected(folder: str) -> None:
+    async def act(host: HostConnection) -> None:
+        await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
+        await host.stage_image(OWNER, SHA, len(IMAGE), lambda: io.BytesIO(IMAGE))
+        await host.change_volume(OWNER, "create", "orders", 4096)
+        inventory = await host.read_inventory(OWNER, check=True)
+        (image,), (volume,) = inventory.images, inventory.volumes
+        assert (image.digest, image.size, image.state, image.owners) == (SHA, len(IMAGE), "whole", frozenset())
+        assert (volume.name, volume.size, volume.used_by, volume.running) == ("orders", 4096, "", False)
+        assert inventory.disk_free > 0
+        assert (await host.collect_garbage(OWNER)).images == (SHA,)
+        assert (await host.read_inventory(OWNER)).images == ()
+
+    run(act, folder)
+
+
+def test_a_host_without_an_ingress_has_an_empty_configuration(folder: str) -> None:
+    async def act(host: HostConnection) -> None:
+        config = await host.ingress_config(OWNER)
+        assert (config.text, config.digest) == ("", "")
+
+    run(act, folder)
+
+
 def test_a_followed_console_ends_when_it_is_given_up(folder: str) -> None:
     async def act(host: HostConnection) -> None:
         await host.acquire_lease(OWNER, "shop", "5f0c2a", HOLDER, 0)
