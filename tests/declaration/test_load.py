@@ -14,6 +14,7 @@ from unictl.declaration.load import LoadResult, load_fleet
 from unictl.declaration.source_tree import Map
 from unictl.declaration.yaml_reader import read_yaml
 from unictl.diagnostics.finding import Finding
+from unictl.diagnostics.resolve import resolve_findings
 from unictl.fleet.model import Fleet, Network, Order, Probe, Publication
 from unictl.fleet.quantities import Share
 from unictl.fleet.references import Reference
@@ -189,7 +190,9 @@ def test_a_folder_without_a_fleet_file_has_no_fleet() -> None:
 
 def test_judgements_made_elsewhere_get_places_and_lines() -> None:
     found = loaded(BASE + "services:\n  api: {image: api, replicas: 3}\n")
-    (problem,) = found.resolve_findings([Finding(path=("services", "api", "replicas"), code="x", summary="too many")])
+    (problem,) = resolve_findings(
+        [Finding(path=("services", "api", "replicas"), code="x", summary="too many")], found.places, found.sources
+    )
     assert str(problem.place) == "fleet.yaml:5:31" and problem.source == "  api: {image: api, replicas: 3}"
 
 

@@ -1,19 +1,21 @@
 """Entry point of this package: texts of fleet files -> Fleet, problems and places."""
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from unictl.declaration import decode, includes, schema, variables
 from unictl.declaration.decode_service import SERVICE_KEYS
 from unictl.declaration.includes import IncludedFiles
 from unictl.declaration.json_schema import SchemaNode
 from unictl.declaration.merge import Templates, with_environment, without_nulls
-from unictl.declaration.source_tree import INVALID, Map, Places, Sources, with_document_value
+from unictl.declaration.source_tree import INVALID, Map, Places, with_document_value
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
 from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import DocumentPath, Place
+from unictl.diagnostics.resolve import NO_SOURCES, resolve_findings, with_source_lines
+from unictl.diagnostics.sources import Sources
 from unictl.fleet import rules
 from unictl.fleet.model import Fleet
 from unictl.fleet.names import closest_match, describe_existing
@@ -32,14 +34,10 @@ class LoadResult:
 
     fleet: Fleet | None
     problems: Problems
-    places: Mapping[DocumentPath, Place]
+    places: Places
     files: tuple[str, ...]
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Sources = NO_SOURCES
     environments: tuple[str, ...] = ()
-
-    def resolve_findings(self, findings: Iterable[Finding]) -> Problems:
-        """``findings`` about this fleet with their places and source lines: for judgements made elsewhere."""
-        return tuple(_resolve_finding(finding, self.places, self.sources) for finding in findings)
 
 
 def load_fleet(
@@ -93,7 +91,7 @@ class _FleetLoader:
         problems = self.gathered.problems + self._check_rules(
             fleet, reader.invalid_paths, reader.problems, places, sources
         )
-        sorted_problems = tuple(sorted((_with_source_line(problem, sources) for problem in problems), key=_sort_key))
+        sorted_problems = tuple(sorted(with_source_lines(problems, sources), key=_sort_key))
         return LoadResult(
             fleet=None if errors(sorted_problems) else fleet,
             problems=tuple(dict.fromkeys(sorted_problems)),
@@ -187,7 +185,7 @@ class _FleetLoader:
         ]
         # Of a file that was not read to its end, nothing can be missing.
         missing = [self._with_default_place(problem) for problem in missing if problem.place or self.gathered.complete]
-        return missing + [_resolve_finding(finding, places, sources) for finding in rule_findings]
+        return [*missing, *resolve_findings(rule_findings, places, sources)]
 
     def _with_default_place(self, problem: Diagnostic) -> Diagnostic:
         """What is missing from the whole fleet is missing at the beginning of its first file."""
@@ -205,33 +203,6 @@ def _is_consequence(finding: Finding, invalid_paths: set[DocumentPath], *, compl
 def _overlaps(path: DocumentPath, other_path: DocumentPath) -> bool:
     length = min(len(path), len(other_path))
     return path[:length] == other_path[:length]
-
-
-def _resolve_finding(finding: Finding, places: Mapping[DocumentPath, Place], sources: Mapping[str, str]) -> Diagnostic:
-    def place_of(path: DocumentPath, *, key: bool = False) -> Place | None:
-        return places.nearest(path, key=key) if isinstance(places, Places) else places.get(path)
-
-    main_place = place_of(finding.path, key=finding.at_key)
-    related_places = [place_of(path, key=finding.at_key) for path in finding.related]
-    resolved = Diagnostic(
-        code=finding.code,
-        summary=finding.summary,
-        severity=finding.severity,
-        detail=finding.detail,
-        place=main_place,
-        hint=finding.hint,
-        related=tuple(
-            dict.fromkeys(
-                related_place for related_place in related_places if related_place and related_place != main_place
-            )
-        ),
-    )
-    return _with_source_line(resolved, sources)
-
-
-def _with_source_line(problem: Diagnostic, sources: Mapping[str, str]) -> Diagnostic:
-    line = sources.line(problem.place) if isinstance(sources, Sources) else ""
-    return replace(problem, source=line) if line else problem
 
 
 def _sort_key(problem: Diagnostic) -> tuple[str, int, int, str]:

@@ -4,14 +4,11 @@ A tree is dict, list and scalars. ``Map`` and ``List`` are dict and list that ca
 members, so that places follow when trees are merged, and an alias costs nothing.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from unictl.declaration.scalars import Scalar
 from unictl.diagnostics.place import DocumentPath, Place
-
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 class Spot(NamedTuple):
@@ -194,31 +191,3 @@ class Places(Mapping[DocumentPath, Place]):
         """The place of ``path``, or of the nearest thing above it that was written."""
         written_at = find_spot(self._tree, path, key=key)
         return written_at.place if written_at else None
-
-
-class Sources(Mapping[str, str]):
-    """The texts that were read, by file, and single lines of them."""
-
-    __slots__ = ("_lines", "_texts")
-
-    def __init__(self, texts: Mapping[str, str]):
-        self._texts = dict(texts)
-        self._lines: dict[str, list[str]] = {}
-
-    def __getitem__(self, file: str) -> str:
-        return self._texts[file]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def line(self, place: Place | None) -> str:
-        """The source line at ``place``; empty where there is none."""
-        if place is None or place.file not in self._texts:
-            return ""
-        lines = self._lines.get(place.file)
-        if lines is None:
-            lines = self._lines[place.file] = _LINE_BREAK.split(self._texts[place.file])
-        return lines[place.line - 1] if place.line <= len(lines) else ""

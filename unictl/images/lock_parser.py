@@ -11,6 +11,7 @@ from typing import Any
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.diagnostics.place import Place
+from unictl.diagnostics.sources import Sources
 from unictl.guests.image_facts import ImageFacts
 from unictl.images.lock_file import FILE_NAME, FORMAT_VERSION, EndpointRange, LockFile, find_duplicate_numbers
 
@@ -96,7 +97,7 @@ def damaged_failure(text: str, complaint: str, hint: str, place: Place | None) -
         summary=f"{FILE_NAME} is damaged: {complaint}",
         hint=hint,
         place=place,
-        source=_source_line(text, place),
+        source=Sources({FILE_NAME: text}).line(place),
     )
     return InvalidFleet(f"{FILE_NAME} cannot be read", problems=(problem,))
 
@@ -105,13 +106,14 @@ def duplicate_number_problems(
     text: str, pinned: Mapping[str, int], ranges: Iterable[EndpointRange]
 ) -> tuple[Diagnostic, ...]:
     """A problem for each endpoint that has the number of another: as a merge of two branches leaves it."""
+    sources = Sources({FILE_NAME: text})
     return tuple(
         Diagnostic(
             code="endpoint-shared",
             summary=f"{FILE_NAME} gives {key} and {holder} one number, {pinned[key]}, as a merge of two branches does",
             hint=f"run `unictl lock`, which gives {key} a number of its own, and commit fleet.lock",
             place=find_key_place(text, key),
-            source=_source_line(text, find_key_place(text, key)),
+            source=sources.line(find_key_place(text, key)),
             related=tuple(filter(None, (find_key_place(text, holder),))),
         )
         for key, holder in find_duplicate_numbers(pinned, ranges).items()
@@ -128,8 +130,3 @@ def _place_between(text: str, start: int, end: int) -> Place:
     line_start = text.rfind("\n", 0, start) + 1
     line, column = text.count("\n", 0, start) + 1, start - line_start + 1
     return Place(file=FILE_NAME, line=line, column=column, end_column=column + end - start)
-
-
-def _source_line(text: str, place: Place | None) -> str:
-    lines = text.split("\n")
-    return lines[place.line - 1] if place and place.line <= len(lines) else ""

@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from unictl.diagnostics.diagnostic import Diagnostic, Problems, Severity, errors
+from unictl.diagnostics.diagnostic import Problems, Severity, errors
 from unictl.diagnostics.finding import Finding
-from unictl.diagnostics.place import DocumentPath, Place
+from unictl.diagnostics.resolve import NO_PLACES, PlaceIndex, resolve_findings
 from unictl.fleet.model import Fleet, Host
 from unictl.instances.desired.instance import desired_instances
 from unictl.instances.desired.spec import FleetFacts
@@ -49,8 +49,6 @@ from unictl.plan.reconcile.reconcile import Reconciliation, reconcile
 from unictl.plan.rollout import adjustments, graph, step_factory
 from unictl.plan.rollout.rollout import Rollout, plan_rollout
 
-_NO_PLACES: Mapping[DocumentPath, Place] = {}
-
 
 def build(
     fleet: Fleet,
@@ -60,7 +58,7 @@ def build(
     *,
     revision: Revision,
     options: PlanOptions = PlanOptions(),  # noqa: B008 - frozen
-    places: Mapping[DocumentPath, Place] = _NO_PLACES,
+    places: PlaceIndex = NO_PLACES,
     local_files: LocalFiles | None = None,
 ) -> Plan:
     """The plan that turns ``live_state`` into ``fleet``.
@@ -99,7 +97,7 @@ def build(
         step_cycle.step_cycle(steps, ordered_steps),
         missing_sources(sources),
     )
-    problems = _diagnostics(findings, places)
+    problems = tuple(dict.fromkeys(resolve_findings(findings, places)))
     plan = _assemble(context, scope, rollout, changes, ordered_steps, sources, revision, problems, places)
     return replace(plan, tightest=compute_headroom(context, reconciliation.placement.remaining, plan.steps))
 
@@ -163,35 +161,6 @@ def _guard_findings(
     )
 
 
-def _diagnostics(findings: Iterable[Finding], places: Mapping[DocumentPath, Place]) -> Problems:
-    diagnostics = (
-        Diagnostic(
-            code=finding.code,
-            summary=finding.summary,
-            severity=finding.severity,
-            detail=finding.detail,
-            hint=finding.hint,
-            place=_deciding_place(finding, places),
-            related=tuple(filter(None, (places.get(path) for path in finding.related))),
-        )
-        for finding in findings
-    )
-    return tuple(dict.fromkeys(diagnostics))
-
-
-def _deciding_place(finding: Finding, places: Mapping[DocumentPath, Place]) -> Place | None:
-    """The key that decides; where it is at its default, what it is about."""
-    if finding.fallback_path and finding.path not in places:
-        return _nearest_place(finding.fallback_path, places) or _nearest_place(finding.path, places)
-    return _nearest_place(finding.path, places)
-
-
-def _nearest_place(path: DocumentPath, places: Mapping[DocumentPath, Place]) -> Place | None:
-    """Where it is written, or else what encloses it."""
-    prefixes = (path[:length] for length in range(len(path), 0, -1))
-    return next((places[prefix] for prefix in prefixes if prefix in places), None)
-
-
 def _assemble(
     context: PlanContext,
     scope: Scope,
@@ -201,7 +170,7 @@ def _assemble(
     sources: Mapping[str, Mapping[str, Any]],
     revision: Revision,
     problems: Problems,
-    places: Mapping[DocumentPath, Place],
+    places: PlaceIndex,
 ) -> Plan:
     touched_hosts = sorted({item.host for item in ordered_steps if item.host})
     source_hosts = {source["host"] for source in sources.values() if "host" in source}
@@ -311,11 +280,11 @@ def _policy_overrides(context: PlanContext) -> tuple[str, ...]:
     )
 
 
-def _origin_places(changes: Iterable[Change], places: Mapping[DocumentPath, Place]) -> dict[str, str]:
+def _origin_places(changes: Iterable[Change], places: PlaceIndex) -> dict[str, str]:
     """Where the rows come from, for display: by dotted path, of each the nearest that is known."""
     place_by_path: dict[str, str] = {}
     for origin in {change.origin for change in changes if change.action is not Action.KEEP}:
-        place = _nearest_place(origin, places)
+        place = places.nearest(origin)
         if place is not None:
             place_by_path[".".join(map(str, origin))] = str(place)
     return dict(sorted(place_by_path.items()))

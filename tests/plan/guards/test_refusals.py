@@ -24,6 +24,7 @@ from tests.plan.builders import (
 )
 from tests.plan.worlds import applied
 from unictl.diagnostics.place import Place
+from unictl.diagnostics.resolve import PlaceTable
 from unictl.fleet.model import Fleet, Placement, Policy, Publication, Volume
 from unictl.fleet.quantities import Share
 from unictl.instances.observed.host_state import Survey, UnreachableHost
@@ -77,7 +78,7 @@ def test_a_refusal_has_the_place_of_what_caused_it_or_of_what_encloses_it() -> N
         applied(change(one, "front", args=())).world(),
         revision=REVISION,
         options=PlanOptions(),
-        places={("policy",): place, ("services", "front"): lower},
+        places=PlaceTable({("policy",): place, ("services", "front"): lower}),
     )
     assert [each.place for each in made.refusals if each.code == "budget"] == [place]
 
@@ -101,7 +102,9 @@ def _places(
     paths = [path for path in _WRITTEN if path != default]
     lines = {path: Place(file="fleet.yaml", line=n + 1, column=1) for n, path in enumerate(paths)}
     names = {place: ".".join(path) for path, place in lines.items()}
-    plan = build(made, facts(made), endpoints(made), world, revision=REVISION, options=PlanOptions(), places=lines)
+    plan = build(
+        made, facts(made), endpoints(made), world, revision=REVISION, options=PlanOptions(), places=PlaceTable(lines)
+    )
     return {
         each.code: [names[place] for place in (each.place, *each.related) if place is not None]
         for each in plan.refusals

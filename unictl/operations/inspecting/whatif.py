@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from unictl.declaration.load import LoadResult
 from unictl.diagnostics.diagnostic import Problems
 from unictl.diagnostics.failure import InvalidFleet, UsageFailure
+from unictl.diagnostics.resolve import resolve_findings
 from unictl.fleet.model import Fleet
 from unictl.fleet.names import join_names
 from unictl.fleet.selection import select_hosts
 from unictl.instances.desired.instance import desired_instances, requested_fingerprints
-from unictl.operations.planning.fleet_files import diagnose, read_files
+from unictl.operations.planning.fleet_files import read_files
 from unictl.operations.planning.fleet_lock import read_pinned
 from unictl.operations.planning.prepare import prepare_fleet
 from unictl.operations.planning.prepare_readonly import facts_from_lock
@@ -99,7 +100,7 @@ def run_tests(request: FleetRequest) -> tuple[str, tuple[tuple[FleetTestResult, 
     files = read_files(request)
     fleet = _require_fleet(files.loaded)
     return fleet.mark, tuple(
-        (result, diagnose(result.failures, files))
+        (result, resolve_findings(result.failures, files.loaded.places, files.loaded.sources))
         for result in run_fleet_tests(fleet, facts_from_lock(fleet, read_pinned(files).images))
     )
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unictl.declaration.load import LoadResult, load_fleet
-from unictl.diagnostics import resolve
-from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
+from unictl.diagnostics.diagnostic import Problems, errors
 from unictl.diagnostics.failure import InvalidFleet, UsageFailure
 from unictl.fleet.model import Fleet
 from unictl.operations.package_data import load_fleet_schema
@@ -24,7 +23,6 @@ from unictl.revisions.working_tree import WorkingTree
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from unictl.diagnostics.finding import Findings
     from unictl.images.lock_file import FactsByImage, LockFile
 
 
@@ -138,22 +136,6 @@ def require_fleet(files: FleetFiles) -> Fleet:
     if files.loaded.fleet is None:
         raise InvalidFleet(count_problems(files.loaded.problems), problems=files.loaded.problems)
     return files.loaded.fleet
-
-
-def diagnose(findings: Findings, files: FleetFiles) -> Problems:
-    """Findings, which know a path in the fleet, as problems with a place in a file."""
-    return tuple(
-        Diagnostic(
-            code=finding.code,
-            severity=finding.severity,
-            summary=finding.summary,
-            detail=finding.detail,
-            hint=finding.hint,
-            place=resolve.nearest_place(finding.path, files.loaded.places),
-            source=resolve.source_line(resolve.nearest_place(finding.path, files.loaded.places), files.texts),
-        )
-        for finding in findings
-    )
 
 
 def count_problems(problems: Problems) -> str:

@@ -1,12 +1,14 @@
 """Read the secrets that new instances of a plan need, and report those that cannot be read."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unictl.diagnostics.diagnostic import Diagnostic, Problems, Severity
+from unictl.diagnostics.diagnostic import Problems, Severity
 from unictl.diagnostics.finding import Finding
-from unictl.diagnostics.place import Place
+from unictl.diagnostics.place import DocumentPath, Place
+from unictl.diagnostics.resolve import PlaceTable, resolve_findings
 from unictl.fleet.model import Secret
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import StepKind
@@ -27,19 +29,19 @@ def read_plan_secrets(plan: Plan, environment: Mapping[str, str]) -> SecretValue
 
 def unreadable_secrets(plan: Plan, unread: Iterable[Finding], severity: Severity, suffix: str = "") -> Problems:
     """What is said of those that cannot be read, each with its name and its place in the fleet file."""
-    return tuple(
-        Diagnostic(
-            code=finding.code,
-            severity=severity,
-            summary=f"secret {finding.path[-1]}: {finding.summary}{suffix}",
-            hint=finding.hint,
-            place=_parse_place(plan.facts, ".".join(str(part) for part in finding.path)),
-        )
+    findings = (
+        replace(finding, severity=severity, summary=f"secret {finding.path[-1]}: {finding.summary}{suffix}")
         for finding in unread
     )
+    return resolve_findings(findings, _recorded_places(plan.facts))
 
 
-def _parse_place(facts: Mapping[str, Any], path: str) -> Place | None:
-    file, _, numbers = str(facts.get("places", {}).get(path, "")).partition(":")
-    line, _, column = numbers.partition(":")
-    return Place(file=file, line=int(line), column=int(column)) if column else None
+def _recorded_places(facts: Mapping[str, Any]) -> PlaceTable:
+    """The places that a plan carries along: a saved one has no files."""
+    places: dict[DocumentPath, Place] = {}
+    for path, text in facts.get("places", {}).items():
+        file, _, numbers = str(text).partition(":")
+        line, _, column = numbers.partition(":")
+        if column:
+            places[tuple(path.split("."))] = Place(file=file, line=int(line), column=int(column))
+    return PlaceTable(places)

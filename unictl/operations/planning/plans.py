@@ -13,9 +13,9 @@ from errno import EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unictl.diagnostics.diagnostic import Problems, Severity
+from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.failure import Failure, InvalidFleet, UsageFailure
-from unictl.diagnostics.resolve import source_line
+from unictl.diagnostics.resolve import with_source_lines
 from unictl.execution import queries
 from unictl.fleet.model import Fleet
 from unictl.hosts.connector import connect_host
@@ -67,8 +67,8 @@ def _make_plan(request: FleetRequest, options: PlanOptions) -> Plan:
     new_plan = _with_secret_warnings(_build_plan(preparations[0], world, options), request.process_environment)
     return replace(
         new_plan,
-        refusals=_with_source_lines(new_plan.refusals, files),
-        warnings=_with_source_lines(new_plan.warnings, files),
+        refusals=with_source_lines(new_plan.refusals, files.loaded.sources),
+        warnings=with_source_lines(new_plan.warnings, files.loaded.sources),
     )
 
 
@@ -154,26 +154,14 @@ def _build_plan(local: _LocalPreparation, world: LiveState, options: PlanOptions
     )
 
 
-def _with_source_lines(problems: Problems, files: FleetFiles) -> Problems:
-    """The problems with the lines that they are about."""
-    return tuple(replace(problem, source=source_line(problem.place, files.texts)) for problem in problems)
-
-
 def _display_facts(prepared: PreparedFleet, new_plan: Plan) -> dict[str, object]:
     """What a person is shown or an apply of a saved plan needs to find again; in no hash."""
     places = prepared.files.loaded.places
     origins = {change.origin for change in new_plan.changes if change.origin}
     origins |= {("secrets", name) for name in new_plan.secrets}
-    nearest_origins = {origin: origin for origin in origins}
-    for origin in origins:
-        while nearest_origins[origin] and nearest_origins[origin] not in places:
-            nearest_origins[origin] = nearest_origins[origin][:-1]
+    nearest_places = {origin: places.nearest(origin) for origin in sorted(origins, key=str)}
     return {
-        "places": {
-            _dotted_path(origin): str(places[nearest])
-            for origin, nearest in sorted(nearest_origins.items(), key=str)
-            if nearest
-        },
+        "places": {_dotted_path(origin): str(place) for origin, place in nearest_places.items() if place},
         "folder": str(prepared.files.folder.resolve()),
         "relocked": list(prepared.lock_changes),
         "secrets": {

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unictl.diagnostics.diagnostic import Problems, errors
+from unictl.diagnostics.diagnostic import errors
 from unictl.diagnostics.failure import InvalidFleet
+from unictl.diagnostics.finding import Findings
+from unictl.diagnostics.resolve import resolve_findings
 from unictl.fleet.model import Fleet
 from unictl.operations.planning import fleet_files, fleet_lock
 from unictl.operations.request import FleetRequest
@@ -49,7 +51,11 @@ def resolve_fleet(
     # What a template says wrong is found once for every service that extends it.
     problems = tuple(
         dict.fromkeys(
-            (*fleet_files.diagnose(resolved.problems, files), *_preflight_problems(fleet, resolved.facts, files))
+            resolve_findings(
+                (*resolved.problems, *_preflight_findings(fleet, resolved.facts)),
+                files.loaded.places,
+                files.loaded.sources,
+            )
         )
     )
     problems += () if renumber else fleet_lock.shared_number_problems(files, fleet, lock)
@@ -86,11 +92,11 @@ def fleet_revision(prepared: fleet_files.PreparedFleet) -> Revision:
     return Revision(commit=commit, clean=clean, subject=subject)
 
 
-def _preflight_problems(fleet: Fleet, facts: FactsByImage, files: fleet_files.FleetFiles) -> Problems:
+def _preflight_findings(fleet: Fleet, facts: FactsByImage) -> Findings:
     """What guests and hypervisors refuse, and what is not there yet; a place that is not supported says only that."""
     from unictl.instances.launch.preflight import check_features, check_launches
 
     unsupported_findings = check_features(fleet)
     unsupported_paths = {finding.path for finding in unsupported_findings}
     launch_findings = (finding for finding in check_launches(fleet, facts) if finding.path not in unsupported_paths)
-    return fleet_files.diagnose((*launch_findings, *unsupported_findings), files)
+    return (*launch_findings, *unsupported_findings)

@@ -105,11 +105,13 @@ def _unmet_requirements(context: PlanContext, policies: Sequence[Policy], revisi
 
 def _services_without_check(context: PlanContext) -> Iterator[Finding]:
     """Every service without a check, and not only who is started: to take a check away touches no guest."""
+    # A policy that was only applied before is not in the file.
+    related = (("policy", "require_health"),) if context.fleet.policy.require_health else ()
     for name, service in sorted(context.fleet.services.items()):
         if not service.health and service.kind != "job":
             yield Finding(
                 path=("services", name),
-                related=(("policy", "require_health"),),
+                related=related,
                 code="no-health-check",
                 summary=f"policy wants every service to have a health check, and {name} has none",
                 hint=f"give {name} a `health:`",
