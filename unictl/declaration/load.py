@@ -14,7 +14,7 @@ from unictl.declaration.source_tree import INVALID, Map, Places, with_document_v
 from unictl.diagnostics.diagnostic import Diagnostic, Problems, errors
 from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import DocumentPath, Place
-from unictl.diagnostics.resolve import NO_SOURCES, resolve_findings, with_source_lines
+from unictl.diagnostics.resolve import resolve_findings, with_source_lines
 from unictl.diagnostics.sources import Sources
 from unictl.fleet import rules
 from unictl.fleet.model import Fleet
@@ -36,7 +36,7 @@ class LoadResult:
     problems: Problems
     places: Places
     files: tuple[str, ...]
-    sources: Sources = NO_SOURCES
+    sources: Sources
     environments: tuple[str, ...] = ()
 
 
