@@ -5,11 +5,9 @@ order.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems, Severity, errors
-from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.resolve import NO_PLACES, PlaceIndex, resolve_findings
 from unictl.fleet.model import Fleet, Host
 from unictl.instances.desired.instance import desired_instances
@@ -21,23 +19,8 @@ from unictl.plan.estimates import duration
 from unictl.plan.estimates.headroom import compute_headroom
 from unictl.plan.estimates.image_sources import LocalFiles, find_sources, missing_sources
 from unictl.plan.file.preconditions import host_preconditions, required_ports
-from unictl.plan.guards import (
-    accidents,
-    availability,
-    budget,
-    capabilities,
-    duplicates,
-    fleet_rename,
-    health_checks,
-    host_identity,
-    hosts,
-    ingress_size,
-    placement,
-    ports,
-    protection,
-    step_cycle,
-    volumes,
-)
+from unictl.plan.guards.draft import PlanDraft
+from unictl.plan.guards.guard_table import check_draft
 from unictl.plan.ingress.members import ingress_ports
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.ingress import Membership
@@ -92,13 +75,19 @@ def build(
     steps = rollout.builder.steps()
     ordered_steps = graph.topological_order(steps)
     sources = find_sources(context, steps, local_files)
-    findings = chain(
-        _guard_findings(context, scope, reconciliation, rollout, changes, revision),
-        step_cycle.step_cycle(steps, ordered_steps),
-        missing_sources(sources),
+    draft = PlanDraft(
+        context=context,
+        scope=scope,
+        reconciliation=reconciliation,
+        rollout=rollout,
+        changes=changes,
+        steps=steps,
+        ordered_steps=ordered_steps,
+        revision=revision,
     )
+    findings = (*check_draft(draft), *missing_sources(sources))
     problems = tuple(dict.fromkeys(resolve_findings(findings, places)))
-    plan = _assemble(context, scope, rollout, changes, ordered_steps, sources, revision, problems, places)
+    plan = _assemble(draft, sources, problems, places)
     return replace(plan, tightest=compute_headroom(context, reconciliation.placement.remaining, plan.steps))
 
 
@@ -128,50 +117,14 @@ def _adjustments(
     return tuple(extra_changes)
 
 
-def _guard_findings(
-    context: PlanContext,
-    scope: Scope,
-    reconciliation: Reconciliation,
-    rollout: Rollout,
-    changes: tuple[Change, ...],
-    revision: Revision,
-) -> Iterable[Finding]:
-    ingress_hosts = () if context.options.destroy else rollout.ingress_hosts
-    planned_names = {desired.name for desired in context.desired if scope.includes_desired(desired)}
-    return chain(
-        host_identity.wrong_host(context),
-        hosts.host_findings(context),
-        fleet_rename.rename_conflicts(context),
-        duplicates.lost_host_answers(context),
-        duplicates.duplicate_volumes(context),
-        ports.unsupported_publishing(context),
-        placement.unplaceable_instances(planned_names, reconciliation.placement),
-        protection.protected_instances(context, changes),
-        volumes.volume_findings(context, reconciliation.instance_changes, rollout),
-        availability.availability_floor(context, reconciliation.instance_changes),
-        health_checks.last_check_removed(context, scope),
-        capabilities.missing_capabilities(context, rollout),
-        ports.ports_in_use(context, rollout.membership_after, ingress_hosts),
-        ports.privileged_ports(context, rollout.membership_after, ingress_hosts),
-        ingress_size.ingress_too_long(context, rollout, ingress_hosts),
-        budget.policy_findings(context, changes, revision, whole=scope.is_whole),
-        accidents.fleet_would_be_empty(context, changes),
-        accidents.service_looks_renamed(context, changes),
-        accidents.volume_loses_last_user(context, changes, reconciliation.instance_changes),
-    )
-
-
 def _assemble(
-    context: PlanContext,
-    scope: Scope,
-    rollout: Rollout,
-    changes: tuple[Change, ...],
-    ordered_steps: tuple[Step, ...],
+    draft: PlanDraft,
     sources: Mapping[str, Mapping[str, Any]],
-    revision: Revision,
     problems: Problems,
     places: PlaceIndex,
 ) -> Plan:
+    context, scope, rollout, changes = draft.context, draft.scope, draft.rollout, draft.changes
+    ordered_steps = draft.ordered_steps
     touched_hosts = sorted({item.host for item in ordered_steps if item.host})
     source_hosts = {source["host"] for source in sources.values() if "host" in source}
     ports_by_host = required_ports(ordered_steps)
@@ -182,7 +135,7 @@ def _assemble(
         was=context.fleet.former_owner,
         fleet_id=context.fleet.id,
         environment=context.fleet.environment,
-        revision=revision,
+        revision=draft.revision,
         hosts={name: _host_json(context, name) for name in sorted({*touched_hosts, *source_hosts})},
         changes=changes,
         steps=ordered_steps,

@@ -1,3 +1,3 @@
-"""What refuses a plan or warns about it. Every guard yields findings; to add one, add a function here and call it
-in `planner`.
+"""What refuses a plan or warns about it: guards of one signature, `(PlanDraft) -> Iterator[Finding]`, listed in
+`guard_table`.
 """

@@ -4,7 +4,7 @@ Pure.
 The first two are refused under every policy until the user names the number of instances or the volume.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.finding import Finding
@@ -13,13 +13,14 @@ from unictl.fleet.names import InstanceName
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.guards.budget import destroyed_instances
-from unictl.plan.model.change import Action, Change
+from unictl.plan.guards.draft import PlanDraft
+from unictl.plan.model.change import Action
 from unictl.plan.model.reason import Reason
-from unictl.plan.reconcile.reconcile import InstanceChange
 
 
-def fleet_would_be_empty(context: PlanContext, changes: Sequence[Change]) -> Iterator[Finding]:
+def fleet_would_be_empty(draft: PlanDraft) -> Iterator[Finding]:
     """A fleet file that wishes nothing any more, while something runs, or while nobody can say whether it does."""
+    context, changes = draft.context, draft.changes
     if context.options.destroy or context.desired:
         return
     if not context.fleet.hosts:
@@ -38,8 +39,9 @@ def fleet_would_be_empty(context: PlanContext, changes: Sequence[Change]) -> Ite
         )
 
 
-def service_looks_renamed(context: PlanContext, changes: Sequence[Change]) -> Iterator[Finding]:
+def service_looks_renamed(draft: PlanDraft) -> Iterator[Finding]:
     """A service that is gone and one that is new, alike in image and ports: most likely one under a new name."""
+    context, changes = draft.context, draft.changes
     removed_services = {
         change.service: change.old
         for change in changes
@@ -71,10 +73,9 @@ def _is_similar(context: PlanContext, service: Service, live: LiveInstance) -> b
     return image_digests == set(live.images) and ports == {forward["name"] for forward in live.forwards}
 
 
-def volume_loses_last_user(
-    context: PlanContext, changes: Sequence[Change], instance_changes: Sequence[InstanceChange]
-) -> Iterator[Finding]:
+def volume_loses_last_user(draft: PlanDraft) -> Iterator[Finding]:
     """Volumes whose last user goes, while they are kept: nobody would miss the data until it is too late."""
+    context, changes, instance_changes = draft.context, draft.changes, draft.instance_changes
     if context.options.destroy or (context.options.allow_destroy or 0) >= len(destroyed_instances(changes)):
         return
     destroyed_by_key = {

@@ -1,18 +1,19 @@
 """Refuses rollouts that can never stop the first instance, and create-first where it is impossible. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Order
-from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.model.change import Action
 from unictl.plan.reconcile.reconcile import InstanceChange
 from unictl.plan.rollout.waves import max_unavailable, starts
 
 
-def availability_floor(context: PlanContext, instance_changes: Sequence[InstanceChange]) -> Iterator[Finding]:
+def availability_floor(draft: PlanDraft) -> Iterator[Finding]:
     """Rollouts that could never take the first one down, and create-first where it cannot be."""
+    context, instance_changes = draft.context, draft.instance_changes
     by_service: defaultdict[str, list[InstanceChange]] = defaultdict(list)
     for instance_change in instance_changes:
         by_service[instance_change.service].append(instance_change)

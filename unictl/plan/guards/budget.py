@@ -11,6 +11,7 @@ from unictl.fleet.names import join_names
 from unictl.fleet.quantities import Share
 from unictl.plan.context.context import PlanContext
 from unictl.plan.context.last_applied import effective_policies
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.reason import COMPLETES_REPLACEMENT
 from unictl.plan.model.revision import Revision
@@ -18,7 +19,12 @@ from unictl.plan.model.revision import Revision
 _CHANGING_ACTIONS = frozenset((Action.CREATE, Action.REPLACE, Action.MOVE, Action.DESTROY))
 
 
-def policy_findings(
+def policy_findings(draft: PlanDraft) -> Iterator[Finding]:
+    """Everything that policy has against a plan."""
+    yield from find_violations(draft.context, draft.changes, draft.revision, whole=draft.scope.is_whole)
+
+
+def find_violations(
     context: PlanContext, changes: Sequence[Change], revision: Revision, *, whole: bool
 ) -> Iterator[Finding]:
     """Everything that policy has against these changes."""

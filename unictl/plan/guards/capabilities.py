@@ -6,13 +6,13 @@ from typing import Any
 
 from unictl.diagnostics.finding import Finding
 from unictl.hypervisors.drivers import DRIVERS
-from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.model.step import StepKind
-from unictl.plan.rollout.rollout import Rollout
 
 
-def missing_capabilities(context: PlanContext, rollout: Rollout) -> Iterator[Finding]:
+def missing_capabilities(draft: PlanDraft) -> Iterator[Finding]:
     """What a host lacks of what its steps need."""
+    context, rollout = draft.context, draft.rollout
     steps = rollout.builder.steps()
     needed_codes: defaultdict[str, set[str]] = defaultdict(set)
     for step in steps:

@@ -8,11 +8,13 @@ from unictl.diagnostics.finding import Finding
 from unictl.fleet.names import declared_volume_name, join_names
 from unictl.instances.observed.host_state import Survey
 from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.reconcile.classify import is_running
 
 
-def lost_host_answers(context: PlanContext) -> Iterator[Finding]:
+def lost_host_answers(draft: PlanDraft) -> Iterator[Finding]:
     """Hosts that are marked lost, and answer: whatever was lost with them may be elsewhere by now."""
+    context = draft.context
     host_ids = {survey.host_id for survey in context.surveys.values()}
     for name, survey in context.returned.items():
         # The same machine under another name is a new one that stands in the place of the dead.
@@ -48,8 +50,9 @@ def _run_verb(names: list[str]) -> str:
     return "run" if len(names) > 1 else "runs"
 
 
-def duplicate_volumes(context: PlanContext) -> Iterator[Finding]:
+def duplicate_volumes(draft: PlanDraft) -> Iterator[Finding]:
     """Volumes of one name on several hosts, as a host leaves behind that was declared lost and came back."""
+    context = draft.context
     hosts_by_volume: defaultdict[str, list[str]] = defaultdict(list)
     for host, survey in context.surveys.items():
         for volume in survey.volumes:

@@ -10,10 +10,12 @@ from unictl.diagnostics.finding import Finding
 from unictl.fleet.names import join_names
 from unictl.plan.context import rename
 from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 
 
-def rename_conflicts(context: PlanContext) -> Iterator[Finding]:
+def rename_conflicts(draft: PlanDraft) -> Iterator[Finding]:
     """What speaks against taking over, or against beginning anew, what hosts have under another name."""
+    context = draft.context
     for host, survey in context.surveys.items():
         yield from _data_under_both_names(context, host, survey.naming.both)
         for same_id_mark in survey.naming.kin:

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.finding import Finding
 from unictl.fleet.names import join_names
-from unictl.plan.context.context import PlanContext
-from unictl.plan.context.scope import Scope
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.reconcile import health_checks
 
 
-def last_check_removed(context: PlanContext, scope: Scope) -> Iterator[Finding]:
+def last_check_removed(draft: PlanDraft) -> Iterator[Finding]:
     """Services that lose their last check while something of them runs: from now on a guest that hangs is healthy."""
+    context, scope = draft.context, draft.scope
     if context.options.destroy:
         return
     kinds_by_service: defaultdict[str, set[str]] = defaultdict(set)

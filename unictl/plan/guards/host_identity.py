@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from unictl.diagnostics.finding import Finding
 from unictl.plan.context import last_applied
 from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 
 
-def wrong_host(context: PlanContext) -> Iterator[Finding]:
+def wrong_host(draft: PlanDraft) -> Iterator[Finding]:
     """Hosts that show another store than before, that are another machine, or that are two under one id."""
+    context = draft.context
     yield from _changed_hosts(context)
     host_by_id: dict[str, str] = {}
     for name, survey in context.surveys.items():

@@ -9,13 +9,15 @@ from unictl.fleet.names import join_names
 from unictl.instances.observed.host_state import UnreachableHost
 from unictl.plan.context import last_applied
 from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 
 MAX_CLOCK_SKEW = 10.0
 """Seconds that a host's clock may be off without a word."""
 
 
-def host_findings(context: PlanContext) -> Iterator[Finding]:
+def host_findings(draft: PlanDraft) -> Iterator[Finding]:
     """Hosts that are gone from the file, or hold another fleet of this name, and what is odd about them."""
+    context = draft.context
     for name, survey in context.surveys.items():
         for owner in survey.namesakes:
             text = f"{name} has another fleet called {context.fleet.mark}: {owner}"

@@ -1,16 +1,16 @@
 """Refuses an ingress configuration that is too long to be sent to a host. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from unictl.diagnostics.finding import Finding
 from unictl.fleet.names import join_names
-from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.ingress import haproxy_config, members
-from unictl.plan.rollout.rollout import Rollout
 
 
-def ingress_too_long(context: PlanContext, rollout: Rollout, ingress_hosts: Sequence[str]) -> Iterator[Finding]:
+def ingress_too_long(draft: PlanDraft) -> Iterator[Finding]:
     """An ingress that is longer than a host can be told; while a rollout runs it holds old and new."""
+    context, rollout, ingress_hosts = draft.context, draft.rollout, draft.ingress_hosts
     if not ingress_hosts or not members.may_exceed_limit((rollout.membership_before, rollout.membership_after)):
         return
     merged_membership = members.merged(rollout.membership_before, rollout.membership_after)

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from unictl.diagnostics.finding import Finding
-from unictl.instances.placement.place import Placement
+from unictl.plan.guards.draft import PlanDraft
 
 
-def unplaceable_instances(planned_names: set[str], placement: Placement) -> Iterator[Finding]:
+def unplaceable_instances(draft: PlanDraft) -> Iterator[Finding]:
     """Instances that find no host, on each host with what it lacks, and the smallest change that would help."""
+    placement = draft.reconciliation.placement
+    planned_names = {desired.name for desired in draft.context.desired if draft.scope.includes_desired(desired)}
     for shortfall in placement.shortfalls:
         if shortfall.instance in planned_names:
             finding = shortfall.finding

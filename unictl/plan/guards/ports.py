@@ -1,7 +1,7 @@
 """Guards for ingress ports: in use, privileged, or not supported. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import DocumentPath
@@ -9,18 +9,17 @@ from unictl.fleet.names import join_names
 from unictl.instances.observed.host_state import Claim
 from unictl.plan.context.context import PlanContext
 from unictl.plan.guards import host_identity
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.ingress.members import ingress_ports
-from unictl.plan.model.ingress import Membership
 
 LOW_PORTS = "low-ports"
 
 
-def privileged_ports(
-    context: PlanContext, membership_after: Membership, ingress_hosts: Sequence[str]
-) -> Iterator[Finding]:
+def privileged_ports(draft: PlanDraft) -> Iterator[Finding]:
     """What is to be published where the host's user may not listen: told before anything is started."""
+    context, membership_after = draft.context, draft.rollout.membership_after
     hosts_by_listener: defaultdict[tuple[str, str, str, int, int], list[str]] = defaultdict(list)
-    for host in sorted(ingress_hosts):
+    for host in sorted(draft.ingress_hosts):
         first_allowed_port = next(
             (
                 capability.below
@@ -65,14 +64,15 @@ def _privileged_port(
     )
 
 
-def ports_in_use(context: PlanContext, membership_after: Membership, ingress_hosts: Sequence[str]) -> Iterator[Finding]:
+def ports_in_use(draft: PlanDraft) -> Iterator[Finding]:
     """Ports that the ingress is to listen on, and somebody else holds: one for each host and holder."""
+    context, membership_after = draft.context, draft.rollout.membership_after
     listeners_by_address = {
         (listener.bind, listener.port): (name, listener)
         for name, listeners in membership_after.items()
         for listener in listeners
     }
-    for host in sorted({*ingress_hosts} - host_identity.wrong_store(context).keys()):
+    for host in sorted({*draft.ingress_hosts} - host_identity.wrong_store(context).keys()):
         taken_by_holder: defaultdict[str, dict[int, tuple[str, str, str]]] = defaultdict(dict)
         for claim in context.surveys[host].claims:
             if claim.kind == "port":
@@ -121,8 +121,9 @@ def _port_in_use(
     return Finding(path=path, code="port-taken", summary=text, hint=hint)
 
 
-def unsupported_publishing(context: PlanContext) -> Iterator[Finding]:
+def unsupported_publishing(draft: PlanDraft) -> Iterator[Finding]:
     """What cannot be published yet."""
+    context = draft.context
     for name, service in sorted(context.fleet.services.items()):
         routable_ports = {port.name for port in ingress_ports(service)}
         for index, publish in enumerate(service.publish):

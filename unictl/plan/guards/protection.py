@@ -4,12 +4,18 @@ from collections.abc import Iterator, Sequence
 
 from unictl.diagnostics.finding import Finding
 from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.reason import Reason
 
 
-def protected_instances(context: PlanContext, changes: Sequence[Change]) -> Iterator[Finding]:
+def protected_instances(draft: PlanDraft) -> Iterator[Finding]:
     """Marks on live instances that bar what is asked for."""
+    yield from find_protected(draft.context, draft.changes)
+
+
+def find_protected(context: PlanContext, changes: Sequence[Change]) -> Iterator[Finding]:
+    """The same for changes that no plan was made of."""
     for change in changes:
         if change.action is Action.HELD and change.reason is Reason.PROTECTED:
             service_path = ("services", change.service, "protect")

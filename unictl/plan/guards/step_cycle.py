@@ -1,17 +1,18 @@
 """Refuses a plan whose steps wait for each other: such a rollout would never end. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from unictl.diagnostics.finding import Finding
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.model.step import Step
 from unictl.plan.rollout import graph
 
 
-def step_cycle(steps: Sequence[Step], ordered_steps: Sequence[Step]) -> Iterator[Finding]:
-    """The first cycle among ``steps``, if ``topological_order`` had to leave any of them out."""
-    if len(ordered_steps) == len(steps):
+def step_cycle(draft: PlanDraft) -> Iterator[Finding]:
+    """The first cycle among the steps, if ``topological_order`` had to leave any of them out."""
+    if len(draft.ordered_steps) == len(draft.steps):
         return
-    cycle = graph.find_cycle(steps)
+    cycle = graph.find_cycle(draft.steps)
     service = cycle[0].service
     ids = [step.id for step in cycle]
     yield Finding(

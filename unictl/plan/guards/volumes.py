@@ -1,6 +1,6 @@
 """Guards for volumes: in use, shrinking, growing, unused or missing. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.finding import Finding
@@ -8,16 +8,15 @@ from unictl.fleet.names import declared_volume_name
 from unictl.fleet.quantities import format_memory
 from unictl.instances.observed.host_state import Survey
 from unictl.plan.context.context import PlanContext
+from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.model.step import StepKind
 from unictl.plan.reconcile.reconcile import InstanceChange
-from unictl.plan.rollout.rollout import Rollout
 from unictl.plan.rollout.step_factory import volume_size
 
 
-def volume_findings(
-    context: PlanContext, instance_changes: Sequence[InstanceChange], rollout: Rollout
-) -> Iterator[Finding]:
+def volume_findings(draft: PlanDraft) -> Iterator[Finding]:
     """Volumes that stay, that cannot shrink, that are in use, that nobody has."""
+    context, instance_changes, rollout = draft.context, draft.instance_changes, draft.rollout
     change_by_volume = {
         name: instance_change
         for instance_change in instance_changes

@@ -268,8 +268,8 @@ def _destroys_without_refusal(case: _FleetTestCase, name: str, edited_fleet: Fle
     if not any(InstanceName(entry).service == name for entry in budget.destroyed_instances(changes)):
         return False
     findings = (
-        *protection.protected_instances(context, changes),
-        *budget.policy_findings(context, changes, Revision(clean=True), whole=True),
+        *protection.find_protected(context, changes),
+        *budget.find_violations(context, changes, Revision(clean=True), whole=True),
     )
     return not any(entry.severity is Severity.ERROR for entry in findings)
 

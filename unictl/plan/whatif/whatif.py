@@ -325,8 +325,8 @@ class _Predictor:
                 yield VolumeForecast(volume=volume.name, host=host, size=volume.size, what=outcome, instance=user)
 
     def _refusals(self) -> Iterator[Finding]:
-        yield from protection.protected_instances(self.context, self.changes)
-        yield from budget.policy_findings(self.context, self.changes, Revision(clean=True), whole=True)
+        yield from protection.find_protected(self.context, self.changes)
+        yield from budget.find_violations(self.context, self.changes, Revision(clean=True), whole=True)
 
     def _ingresses(self, fleet: Fleet) -> Iterator[str]:
         if not any(service.publish for service in fleet.services.values()):
