@@ -316,6 +316,50 @@ def test_programs_are_started_on_a_host_by_few_folders_only() -> None:
     assert users <= STARTS_PROGRAMS
 
 
+def class_definitions(path: Path) -> Iterator[tuple[str, ast.ClassDef]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef):
+            yield f"{name_of(path)}.{node.name}", node
+
+
+def private_methods(node: ast.ClassDef) -> set[str]:
+    """What a class keeps to itself: methods of one leading underscore, as Python spells private."""
+    names = {method.name for method in node.body if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {name for name in names if name.startswith("_") and not name.startswith("__")}
+
+
+def base_names(node: ast.ClassDef, path: Path) -> Iterator[str]:
+    """The bases of a class by their full names, resolved through the imports of its file."""
+    bound = imported_names(ast.parse(path.read_text()), path)
+    for base in node.bases:
+        head, _, attribute = ast.unparse(base).partition(".")
+        yield f"{bound[head]}.{attribute}".rstrip(".") if head in bound else f"{name_of(path)}.{head}"
+
+
+def test_no_class_of_the_host_side_overrides_a_private_method_of_a_class_in_another_file() -> None:
+    """What happens at the end of an instance is read in one file: parts that differ are handed in."""
+    privates, bases, modules_of = {}, {}, {}
+    for path in host_side():
+        for name, node in class_definitions(path):
+            privates[name], bases[name] = private_methods(node), list(base_names(node, path))
+            modules_of[name] = name_of(path)
+    assert len(privates) > 30
+    ancestry: networkx.DiGraph[str] = networkx.DiGraph((name, base) for name in bases for base in bases[name])
+    pairs = [(name, base) for name in privates if name in ancestry for base in networkx.descendants(ancestry, name)]
+    elsewhere = [(name, base) for name, base in pairs if modules_of.get(base, modules_of[name]) != modules_of[name]]
+    overridden = [f"{name} overrides {base}" for name, base in elsewhere if privates[name] & privates[base]]
+    assert overridden == []
+
+
+def test_which_supervisor_it_is_asks_only_who_chooses_it_and_the_survey() -> None:
+    users = {name_of(path) for path in host_side() if "unictl.onhost.systemd.units.available" in used_names(path)}
+    assert users == {
+        "unictl.onhost.supervision.supervisor",
+        "unictl.onhost.survey.host_facts",
+        "unictl.onhost.survey.capabilities",
+    }
+
+
 def test_every_file_that_a_docstring_names_is_in_the_repository() -> None:
     named = {
         (name_of(path), word)

@@ -25,7 +25,7 @@ from unictl.onhost.handlers import ingress
 from unictl.onhost.ingress import haproxy, ingress_ports, ingress_status, ingress_watcher
 from unictl.onhost.platform import privileges, processes
 from unictl.onhost.storage import atomic, guarded_read, layout
-from unictl.onhost.supervision import daemon_client
+from unictl.onhost.supervision import supervisor
 from unictl.plan.ingress.config_diff import parse_facts
 from unictl.plan.ingress.haproxy_config import config_digest, render
 from unictl.plan.model.ingress import Listener, Server
@@ -525,7 +525,7 @@ def test_an_end_has_a_date_where_somebody_saw_it(gate: Ingress, backends: Any) -
     gate.world.kill_keeper()
     kill(gate, signal.SIGKILL)
     assert gate.survey()["ended"] == 0
-    daemon_client.connect_or_start(gate.world.writable, OWNER).close()
+    supervisor.choose(gate.world.writable, OWNER).start_daemon()
     assert gate.until(lambda told: told["state"] == "running" and told["ends"] == 2, seconds=30)["ended"] == 0
 
 

@@ -13,7 +13,7 @@ from unictl.onhost.handlers import logs
 from unictl.onhost.instances import backoff, console_log, exits, hypervisor_process, instance_state, run_log
 from unictl.onhost.platform import event_loop, processes
 from unictl.onhost.storage import identifiers, locks
-from unictl.onhost.supervision import daemon_client, supervised_process
+from unictl.onhost.supervision import backends, daemon_client
 from unictl.onhost.survey import other_stores
 
 KEY = "web-0.0123abcd"
@@ -298,15 +298,16 @@ def test_a_keeper_that_cannot_be_started_leaves_no_lock_no_socket_and_no_descrip
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     folder = Path(instance_state.supervisor_dir(held.root, OWNER))
+    client = daemon_client.DaemonClient(held.writable, OWNER, daemon_client.start_detached)
     before = len(os.listdir("/proc/self/fd"))
     with monkeypatch.context() as once:
         once.setattr(f"unictl.onhost.supervision.daemon_client.{step}", refuse)
         with pytest.raises(OSError, match="temporarily"):
-            daemon_client.connect_or_start(held.writable, OWNER)
+            client.connect_or_start()
     assert not (folder / "socket").exists()
     assert not locks.is_locked(str(folder / "lock"))
     assert len(os.listdir("/proc/self/fd")) == before
-    daemon_client.connect_or_start(held.writable, OWNER).close()
+    client.connect_or_start().close()
 
 
 def test_a_pid_is_named_only_where_that_process_is_the_keeper(held: World) -> None:
@@ -334,7 +335,7 @@ def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
     monkeypatch.setattr(
         hypervisor_process, "find_running", lambda *words: found(*words) if next(looks) > 2 else (0, 0, 0)
     )
-    one = supervised_process.SupervisedProcess(turns, held.root, OWNER, KEY)
+    one = backends.DetachedBackend(held.root, OWNER).create_process(turns, KEY)
     one.adopt()
     assert one.state == "waiting"
     one.stop(5.0, lambda: ended.append(one.state))

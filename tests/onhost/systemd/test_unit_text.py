@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.onhost.world import document
-from unictl.onhost.supervision import systemd_instance
+from unictl.onhost.supervision import exit_sources
 from unictl.onhost.systemd import unit_text
 
 FOLDER = Path(__file__).with_name("units")
@@ -123,12 +123,9 @@ def test_a_kill_for_want_of_memory_is_read_from_either_version_of_control_groups
     said = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL", "INVOCATION_ID": "abc"}
     subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
     cause = "out-of-memory" if killed else None
-    assert systemd_instance.read_exit_facts(str(tmp_path), "abc") == {
-        "status": None,
-        "signal": 9,
-        "cause": cause,
-        "stopped": False,
-    }
+    facts = exit_sources.read_exit_facts(str(tmp_path), "abc")
+    assert facts is not None
+    assert (facts.status, facts.signal, facts.cause, facts.unit_stopped) == (None, 9, cause, False)
 
 
 @pytest.mark.parametrize(("process", "stopped"), [("4711", True), ("", False)])
@@ -138,6 +135,7 @@ def test_a_unit_that_was_told_to_stop_while_its_process_ran_is_told_from_one_who
     said = {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0", "INVOCATION_ID": "abc"}
     said.update({"MAINPID": process} if process else {})
     for script in (unit_text._RECORD_STOP, unit_text._RECORD_EXIT):
-        assert systemd_instance.read_exit_facts(str(tmp_path), "abc") is None
+        assert exit_sources.read_exit_facts(str(tmp_path), "abc") is None
         subprocess.run(["sh", "-c", script, str(tmp_path)], env=said, check=True)
-    assert (systemd_instance.read_exit_facts(str(tmp_path), "abc") or {})["stopped"] is stopped
+    facts = exit_sources.read_exit_facts(str(tmp_path), "abc")
+    assert facts is not None and facts.unit_stopped is stopped

@@ -10,7 +10,7 @@ import time
 from ..images import image_store, integrity, retention
 from ..instances import claims, instance_state, retired_records
 from ..storage import fleet_names, guarded_read, layout, locks
-from ..systemd import unit_files, units
+from ..supervision import supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..protocol.request_context import RequestContext
     from ..storage.fenced_store import FencedStore
+    from ..supervision.supervisor import Supervisor
 
 SURVIVING_DIRECTORIES = ("retired", "volumes")
 DAEMON_EXIT_TIMEOUT = 5.0
@@ -30,6 +31,7 @@ def collect(root: FencedStore, request: dict[str, Any], context: RequestContext)
     ``removed_images`` are those of the ``revision`` that was applied; those of the last ``keep_images`` revisions stay.
     """
     owner, fleet_destroyed = request["owner"], bool(request.get("end"))
+    fleet_supervisor = supervisor.choose(root, owner)
     if not fleet_destroyed:
         retention.retain_revision(
             root,
@@ -47,9 +49,8 @@ def collect(root: FencedStore, request: dict[str, Any], context: RequestContext)
     )
     removed_images = _remove_unused_images(root, owner if fleet_destroyed else "")
     if fleet_destroyed:
-        _remove_fleet(root, owner)
-    if units.available():
-        unit_files.reload_and_collect(root)
+        _remove_fleet(fleet_supervisor, owner)
+    fleet_supervisor.collect_garbage()
     return {"images": removed_images, "retired": pruned_count}
 
 
@@ -93,8 +94,9 @@ def _is_image(path: str) -> bool:
     return layout.is_digest(os.path.basename(path)) and guarded_read.file_kind(path) == "a file"
 
 
-def _remove_fleet(root: FencedStore, owner: str) -> None:
+def _remove_fleet(fleet_supervisor: Supervisor, owner: str) -> None:
     """After destroy. A fleet that still has instances is left alone."""
+    root = fleet_supervisor.root
     fleet = root.fleet(owner)
     if guarded_read.list_names(root.instances(owner)):
         return
@@ -108,8 +110,7 @@ def _remove_fleet(root: FencedStore, owner: str) -> None:
             root.remove_tree(f"{fleet}/{name}")
     if os.listdir(fleet) == remaining_files:
         root.remove_tree(fleet)
-    if units.available():
-        unit_files.remove(root, units.unit_name(root, owner))
+    fleet_supervisor.forget_daemon()
     _remove_daemon_dir(root, owner)
 
 

@@ -18,7 +18,6 @@ from ..ingress import haproxy, ingress_ports, ingress_status
 from ..platform import privileges
 from ..storage import atomic, layout, locks
 from ..supervision import supervisor
-from ..systemd import unit_files, units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ..ingress.haproxy import IngressPaths
     from ..protocol.request_context import RequestContext
     from ..storage.fenced_store import FencedStore
+    from ..supervision.supervisor import Supervisor
 
 GLOBAL_PLACEHOLDER = "\n{global}\n"
 MAX_CONNECTIONS = 10_000
@@ -50,22 +50,24 @@ def apply_config(root: FencedStore, request: dict[str, Any], context: RequestCon
     """
     paths = haproxy.IngressPaths(root, request["owner"])
     wait = float(request.get("wait") or 0) / 1000
+    fleet_supervisor = supervisor.choose(root, request["owner"])
     atomic.make_dirs(os.path.dirname(paths.lock), 0o700)
     # The keeper starts one that ended: not beside us.
     with locks.LockGuard(paths.lock):
         if request.get("out") and _lists_none(paths, request["out"]):
             return {"changed": False, "drained": True}
         if not request.get("text"):
-            return _stop(root, paths, wait, context)
-        current, changed = _activate(root, paths, request, context.lease.descriptor)
-    supervisor.watch_ingress(root, request["owner"])
+            return _stop(fleet_supervisor, paths, wait, context)
+        current, changed = _activate(fleet_supervisor, paths, request, context.lease.descriptor)
+    fleet_supervisor.watch_ingress()
     return {"changed": changed, "drained": _drain(paths, current, wait, context)}
 
 
 def _activate(
-    root: FencedStore, paths: IngressPaths, request: dict[str, Any], lease_fd: int
+    fleet_supervisor: Supervisor, paths: IngressPaths, request: dict[str, Any], lease_fd: int
 ) -> tuple[tuple[int, str] | None, bool]:
     """(who is current now, whether anything was changed) with the text in force."""
+    root = fleet_supervisor.root
     current = haproxy.current_process(paths)
     # The file is compared as well: a killed run may have left there what was never put in force.
     changed = current is None or current[1] != request["hash"] or f" {request['hash']}\n" not in paths.read_config()
@@ -79,24 +81,25 @@ def _activate(
         previous_text = paths.read_config()
         _prepare(root, paths, request, lease_fd)
         try:
-            current = _reload(root, paths, request["hash"], _release_moving_ports(root, paths, current))
+            current = _release_moving_ports(fleet_supervisor, paths, current)
+            current = _reload(fleet_supervisor, paths, request["hash"], current)
         except errors.HostError:
-            _restore(root, paths, previous_text)
+            _restore(fleet_supervisor, paths, previous_text)
             raise
     return current, changed
 
 
-def _restore(root: FencedStore, paths: IngressPaths, previous_text: str) -> None:
+def _restore(fleet_supervisor: Supervisor, paths: IngressPaths, previous_text: str) -> None:
     """What could not be put in force claims no port: the text is what it was before."""
+    root = fleet_supervisor.root
     if previous_text:
         root.write_atomic(paths.config, previous_text.encode())
         current = haproxy.current_process(paths)
         if current and current[1] == INTERIM_HASH:
-            _reload(root, paths, haproxy.expected_digest(paths), current)
+            _reload(fleet_supervisor, paths, haproxy.expected_digest(paths), current)
         return
-    if units.available():
-        unit_files.disable(root, paths.unit)
-        unit_files.remove(root, paths.unit)
+    fleet_supervisor.disable_ingress(paths)
+    fleet_supervisor.forget_ingress(paths)
     _kill_unresponsive(root, paths)
     root.remove_tree(paths.run_directory)
     root.remove_atomically(paths.directory)
@@ -181,7 +184,7 @@ def _own_sockets(paths: IngressPaths) -> set[str]:
 
 
 def _release_moving_ports(
-    root: FencedStore, paths: IngressPaths, current: tuple[int, str] | None
+    fleet_supervisor: Supervisor, paths: IngressPaths, current: tuple[int, str] | None
 ) -> tuple[int, str] | None:
     """Let go of ports that move to another address, by a reload without them; who is current then.
 
@@ -197,8 +200,9 @@ def _release_moving_ports(
         rf"\g<1>{INTERIM_HASH}",
         ingress_ports.without_binds(desired_text, moving),
     )
+    root = fleet_supervisor.root
     root.write_atomic(paths.config, interim.encode())
-    current = _reload(root, paths, INTERIM_HASH, current)
+    current = _reload(fleet_supervisor, paths, INTERIM_HASH, current)
     deadline = time.monotonic() + KILL_TIMEOUT
     while ingress_ports.moving_binds(moving, _own_sockets(paths)) and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -207,12 +211,12 @@ def _release_moving_ports(
 
 
 def _reload(
-    root: FencedStore, paths: IngressPaths, expected_hash: str, current: tuple[int, str] | None
+    fleet_supervisor: Supervisor, paths: IngressPaths, expected_hash: str, current: tuple[int, str] | None
 ) -> tuple[int, str]:
     """Start or reload; the (pid, hash) now in force."""
     if current is None:
-        _kill_unresponsive(root, paths)
-    haproxy.start(root, paths, [] if current is None else [current[0]], handover=current is not None)
+        _kill_unresponsive(fleet_supervisor.root, paths)
+    fleet_supervisor.start_ingress(paths, [] if current is None else [current[0]], handover=current is not None)
     running = haproxy.current_process(paths)
     if running is None or running[1] != expected_hash:
         raise errors.HostError("failed", "HAProxy started but does not answer", "run the same command again")
@@ -246,11 +250,11 @@ def _drain(paths: IngressPaths, current: tuple[int, str] | None, wait: float, co
             haproxy.close_all(pidfds)
 
 
-def _stop(root: FencedStore, paths: IngressPaths, wait: float, context: RequestContext) -> dict[str, Any]:
+def _stop(fleet_supervisor: Supervisor, paths: IngressPaths, wait: float, context: RequestContext) -> dict[str, Any]:
     """Stop listening, drain, end, then remove the files: a survey between them sees ``dead`` and it is done again."""
+    root = fleet_supervisor.root
     existed = os.path.isdir(paths.directory) or os.path.isdir(paths.run_directory)
-    if units.available():
-        unit_files.disable(root, paths.unit)
+    fleet_supervisor.disable_ingress(paths)
     pidfds = haproxy.ingress_processes(paths)
     existed = existed or bool(pidfds)
     with root.fence.enter():
@@ -260,8 +264,7 @@ def _stop(root: FencedStore, paths: IngressPaths, wait: float, context: RequestC
         haproxy.signal_all(pidfds, signal.SIGKILL)
     haproxy.await_exit(pidfds, KILL_TIMEOUT, None)
     haproxy.close_all(pidfds)
-    if units.available():
-        unit_files.remove(root, paths.unit)
+    fleet_supervisor.forget_ingress(paths)
     root.remove_tree(paths.run_directory)
     root.remove_atomically(paths.directory)
     return {"changed": existed, "drained": drained}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..protocol.request_context import RequestContext
     from ..storage.fenced_store import FencedStore
+    from ..supervision.supervisor import Supervisor
 
 SYNC_THREADS = 8
 """Threads that sync a few records: the file system commits what arrives together at once."""
@@ -35,18 +36,19 @@ SYNC_ALL_FROM = 16
 def launch(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
     """Start the instances of a list; one outcome each: {key, ok, adopted, problem?}."""
     owner, secrets = request["owner"], request.get("secrets") or {}
+    fleet_supervisor = supervisor.choose(root, owner)
     batch = LaunchBatch(root, owner, secrets)
     for document in request["instances"]:
         batch.classify(document)
     # The keeper takes some ten ms to begin, and the disk as long to write: both at once.
-    wake_thread = threading.Thread(target=supervisor.start_daemon, args=(root, owner))
+    wake_thread = threading.Thread(target=fleet_supervisor.start_daemon)
     wake_thread.start()
     try:
         batch.write_records()
         batch.commit()
     finally:
         wake_thread.join()
-    batch.start_ready()
+    batch.start_ready(fleet_supervisor)
     return {"outcomes": batch.outcomes()}
 
 
@@ -198,13 +200,13 @@ class LaunchBatch:
         self.root.rename(self._aside_path(key), self.root.instance(self.owner, key))
         entries.append((self.owner, key, self.documents[key]))
 
-    def start_ready(self) -> None:
+    def start_ready(self, fleet_supervisor: Supervisor) -> None:
         """Hand them to the keeper, those that run too: it may have died."""
         keys = self.ready
         if not keys:
             return
         self._choose_accelerator(keys)
-        for key, outcome in supervisor.start(self.root, self.owner, keys).items():
+        for key, outcome in fleet_supervisor.start(keys).items():
             if not outcome["ok"]:
                 problem = outcome["problem"]
                 self.problems[key] = errors.HostError(

@@ -35,7 +35,7 @@ def acquire(root: layout.StoreLayout, request: dict[str, Any], context: RequestC
     fleet_lease.sweep_leftovers(lease.root, owner)
     from ..supervision import supervisor
 
-    supervisor.resume(lease.root, owner)
+    supervisor.choose(lease.root, owner).resume()
     return {"token": token}
 
 

@@ -33,7 +33,7 @@ def retire(root: FencedStore, request: dict[str, Any], context: RequestContext) 
     if existed:
         _write_intent(root, directory)
         _pin_images(root, owner, directory)
-        supervisor.stop(root, owner, key, int(request.get("grace", 10_000)))
+        supervisor.choose(root, owner).stop(key, int(request.get("grace", 10_000)))
         _move_to_retired(root, owner, key, directory)
     retired_records.prune(root, owner, instance_name(key), int(request.get("keep", 5)))
     return {"there": existed}

@@ -198,29 +198,30 @@ def start(root: FencedStore, paths: IngressPaths, old_pids: list[int], handover:
 
     Returns when it listens: HAProxy's parent ends then. One that cannot start leaves the old ones as they are.
     """
-    if units.available():
-        failed, stderr = _start_unit(root, paths)
-    else:
-        alive = share_lock(paths.alive)
-        try:
-            with root.fence.enter():
-                completed = _run(command_line(paths, old_pids, handover), [alive])
-        finally:
-            os.close(alive)
-        failed, stderr = bool(completed.returncode), completed.stderr
-    if failed:
-        reason = complaints(stderr)
-        default_hint = "the ingress is as it was before"
-        raise errors.HostError("failed", f"HAProxy did not start: {reason}", selinux.denial_hint(reason, default_hint))
+    alive = share_lock(paths.alive)
+    try:
+        with root.fence.enter():
+            completed = _run(command_line(paths, old_pids, handover), [alive])
+    finally:
+        os.close(alive)
+    if completed.returncode:
+        raise _start_error(completed.stderr)
 
 
-def _start_unit(root: FencedStore, paths: IngressPaths) -> tuple[bool, bytes]:
-    """Start or reload by the unit, whose start program finds the current one itself: (failed, what was said)."""
+def _start_error(stderr: bytes) -> errors.HostError:
+    reason = complaints(stderr)
+    hint = selinux.denial_hint(reason, "the ingress is as it was before")
+    return errors.HostError("failed", f"HAProxy did not start: {reason}", hint)
+
+
+def start_unit(root: FencedStore, paths: IngressPaths) -> None:
+    """Start or reload by the unit, whose start program finds the current one itself."""
     unit_files.write_ingress(root, paths.owner, paths.run_directory)
     root.remove_file(paths.stderr)
     with root.fence.enter():
         completed = units.systemctl("reload-or-restart", paths.unit)
-    return bool(completed.returncode), guarded_read.read_bytes(paths.stderr) or completed.stderr
+    if completed.returncode:
+        raise _start_error(guarded_read.read_bytes(paths.stderr) or completed.stderr)
 
 
 def command_line(paths: IngressPaths, old_pids: list[int], handover: bool) -> list[str]:

@@ -10,6 +10,8 @@ from . import haproxy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from .haproxy import IngressPaths
 
 STDERR_LIMIT = 65536
@@ -18,20 +20,14 @@ STDERR_LIMIT = 65536
 class HaproxyStart:
     """A child that ends once HAProxy listens, or cannot. ``pidfd`` tells when; then ask for its ``failure``.
 
-    It takes over ``lock``, which is held until then.
+    It takes over ``descriptors``, the ingress lock among them, which are closed then.
     """
 
-    def __init__(self, paths: IngressPaths, lock: int):
-        self._lock = lock
-        argv = haproxy.command_line(paths, [], handover=False)
-        alive = haproxy.share_lock(paths.alive)
-        self._stderr, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._pid = os.fork()
-        if self._pid == 0:
-            _exec_haproxy(argv, alive, write_end)
-        os.close(alive)
-        os.close(write_end)
-        self.pidfd = os.pidfd_open(self._pid)
+    def __init__(self, pid: int, descriptors: list[int], read_stderr: Callable[[], bytes]):
+        self._pid = pid
+        self._read_stderr = read_stderr
+        self.pidfd = os.pidfd_open(pid)
+        self._descriptors = [*descriptors, self.pidfd]
 
     def kill(self) -> None:
         """It takes too long."""
@@ -39,14 +35,31 @@ class HaproxyStart:
 
     def failure(self) -> str:
         """Why it did not start; empty where it did."""
-        status = os.waitpid(self._pid, 0)[1]
-        try:
-            stderr = os.read(self._stderr, STDERR_LIMIT)
-        except BlockingIOError:
-            stderr = b""
-        for descriptor in (self._stderr, self.pidfd, self._lock):
+        has_failed = os.waitpid(self._pid, 0)[1] != 0
+        stderr = self._read_stderr() if has_failed else b""
+        for descriptor in self._descriptors:
             os.close(descriptor)
-        return haproxy.complaints(stderr) if status else ""
+        return haproxy.complaints(stderr) if has_failed else ""
+
+
+def fork(paths: IngressPaths, lock: int) -> HaproxyStart:
+    """Start HAProxy as a child, which goes on by itself once it listens."""
+    argv = haproxy.command_line(paths, [], handover=False)
+    alive = haproxy.share_lock(paths.alive)
+    read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    pid = os.fork()
+    if pid == 0:
+        _exec_haproxy(argv, alive, write_end)
+    os.close(alive)
+    os.close(write_end)
+    return HaproxyStart(pid, [read_end, lock], lambda: _read_pipe(read_end))
+
+
+def _read_pipe(read_end: int) -> bytes:
+    try:
+        return os.read(read_end, STDERR_LIMIT)
+    except BlockingIOError:
+        return b""
 
 
 def _exec_haproxy(argv: list[str], alive: int, stderr_fd: int) -> None:

@@ -13,13 +13,14 @@ import time
 
 from ..instances import run_log
 from ..storage import identifiers, layout, locks
-from . import haproxy, haproxy_start
+from . import haproxy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
     from ..platform.event_loop import EventLoop, Timer
+    from .haproxy_start import HaproxyStart
 
 BUSY_RETRY = 0.1
 """Seconds until an ingress that is just being changed is looked at again."""
@@ -30,16 +31,26 @@ STDERR_LIMIT = 65536
 
 
 class IngressWatcher:
-    """``state`` is absent (there is no ingress), running or waiting."""
+    """``state`` is absent (there is no ingress), running or waiting.
 
-    def __init__(self, loop: EventLoop, root: layout.StoreLayout, owner: str):
+    ``start_haproxy`` has the next HAProxy started, and takes over the lock that it is given.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        root: layout.StoreLayout,
+        owner: str,
+        start_haproxy: Callable[[haproxy.IngressPaths, int], HaproxyStart],
+    ):
         self.loop = loop
+        self._start_haproxy = start_haproxy
         self.paths = haproxy.IngressPaths(root, owner)
         self.state = "absent"
         self._start_count = 0
         self._running_since = 0.0
         self._pidfd = -1
-        self._start: haproxy_start.HaproxyStart | None = None
+        self._start: HaproxyStart | None = None
         self._timer: Timer | None = None
         self._end_logged = False
         self._was_watched = False
@@ -80,26 +91,22 @@ class IngressWatcher:
             # One that was never watched may have ended long ago.
             self._log({"event": "ended", "seen": self._was_watched})
         if at_once:
-            self._start_haproxy(lock)
+            self._begin_start(lock)
         else:
             os.close(lock)
             self._retry_later()
 
-    def _start_haproxy(self, lock: int) -> None:
+    def _begin_start(self, lock: int) -> None:
         """Begin a start; the lock is held until it has come to something."""
         self._start_count += 1
         try:
-            self._start = self.create_start(lock)
+            self._start = self._start_haproxy(self.paths, lock)
         except OSError as error:
             os.close(lock)
             self._log_failure(f"{error.filename or self.paths.run_directory}: {error.strerror}")
             return
         self.loop.watch(self._start.pidfd, self._on_start_finished)
         self._timer = self.loop.call_later(haproxy.START_TIMEOUT, self._start.kill)
-
-    def create_start(self, lock: int) -> haproxy_start.HaproxyStart:
-        """Have the next HAProxy started; it takes over the lock."""
-        return haproxy_start.HaproxyStart(self.paths, lock)
 
     def _on_start_finished(self) -> None:
         start, self._start = self._start, None

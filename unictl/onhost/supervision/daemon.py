@@ -1,8 +1,9 @@
-"""The supervisor daemon: one process per host and fleet that is the parent of its hypervisors.
+"""The supervisor daemon: one process per host and fleet that looks after its hypervisors.
 
-It reaps and restarts them, bounds their console logs, and starts an ingress again that exited. It ends when it has
-nothing left to supervise. It decides nothing that is not on disk: killed at any instant, the next one goes on from
-there. Requests arrive over a unix socket, one line of JSON each way.
+It restarts them, bounds their console logs, and starts an ingress again that exited; what it is made of, children of
+its own or systemd units, is its backend. It ends when it has nothing left to supervise. It decides nothing that is
+not on disk: killed at any instant, the next one goes on from there. Requests arrive over a unix socket, one line of
+JSON each way.
 """
 
 from __future__ import annotations
@@ -19,11 +20,28 @@ from ..ingress import ingress_watcher
 from ..platform import event_loop, own_code
 from ..protocol import frames
 from ..storage import atomic, layout, locks
-from . import daemon_client, supervised_process
+from . import backends, daemon_client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
+
+    from ..ingress.haproxy import IngressPaths
+    from ..ingress.haproxy_start import HaproxyStart
+    from .supervised_process import SupervisedProcess
+
+    class Backend(Protocol):
+        """What differs between a daemon that forks and one under systemd."""
+
+        def create_process(self, loop: event_loop.EventLoop, key: str) -> SupervisedProcess:
+            """What looks after an instance."""
+
+        def start_ingress(self, paths: IngressPaths, lock: int) -> HaproxyStart:
+            """Have the next HAProxy started; takes over the lock."""
+
+        def starts_at_boot(self) -> bool:
+            """Whether something may start with the host, which needs the daemon then."""
+
 
 LINGER = 1.0
 """Seconds without anything to keep before it ends."""
@@ -33,15 +51,16 @@ REQUEST_LIMIT = 4 << 20
 class SupervisorDaemon:
     """Guests by key, the ingress, the socket it is asked on, and a queue of starts (one a turn: consoles are heard)."""
 
-    def __init__(self, root: layout.StoreLayout, owner: str, listener: socket.socket):
+    def __init__(self, root: layout.StoreLayout, owner: str, listener: socket.socket, backend: Backend):
         self.root = root
         self.owner = owner
+        self.backend = backend
         self.loop = event_loop.EventLoop(self._log_failure)
-        self.instances: dict[str, supervised_process.SupervisedProcess] = {}
+        self.instances: dict[str, SupervisedProcess] = {}
         self.start_queue: collections.deque[tuple[str, StartBatch]] = collections.deque()
         self.client_count = 0
         self.was_idle = False
-        self.ingress = ingress_watcher.IngressWatcher(self.loop, root, owner)
+        self.ingress = ingress_watcher.IngressWatcher(self.loop, root, owner, backend.start_ingress)
         self.successor: tuple[int, list[str]] | None = None
         self.listener = listener
         listener.setblocking(False)
@@ -62,10 +81,11 @@ class SupervisorDaemon:
                 return
 
     def is_busy(self) -> bool:
-        """Whether there is anything to keep, or to answer."""
+        """Whether there is anything to keep or to answer, or may be at the next boot."""
         for key in [key for key, instance in self.instances.items() if instance.state == "idle"]:
             del self.instances[key]
-        return bool(self.instances or self.start_queue or self.client_count) or self.ingress.state != "absent"
+        has_work = bool(self.instances or self.start_queue or self.client_count) or self.ingress.state != "absent"
+        return has_work or self.backend.starts_at_boot()
 
     def _has_new_work(self) -> bool:
         """Whether somebody knocked in the last turn; else one more short wait decides."""
@@ -74,15 +94,11 @@ class SupervisorDaemon:
             self.loop.run_once(LINGER)
         return self.is_busy()
 
-    def instance(self, key: str) -> supervised_process.SupervisedProcess:
-        """Who looks after an instance, from now on."""
+    def instance(self, key: str) -> SupervisedProcess:
+        """What looks after an instance, from now on."""
         if key not in self.instances:
-            self.instances[key] = self.create(key)
+            self.instances[key] = self.backend.create_process(self.loop, key)
         return self.instances[key]
-
-    def create(self, key: str) -> supervised_process.SupervisedProcess:
-        """The one that looks after an instance."""
-        return supervised_process.SupervisedProcess(self.loop, self.root, self.owner, key)
 
     def _start_next(self) -> None:
         if not self.start_queue:
@@ -116,16 +132,20 @@ class SupervisorDaemon:
             return
         connection.setblocking(False)
         self.client_count += 1
-        DaemonClient(self, connection)
+        ClientConnection(self, connection)
 
-    def answer(self, client: DaemonClient, request: dict[str, Any]) -> None:
-        """One request: start some, stop one, look at the ingress, become another, or just say who is here."""
+    def answer(self, client: ClientConnection, request: dict[str, Any]) -> None:
+        """One request: start some, stop one, listen to one that begins, look at the ingress, become another, or just
+        say who is here."""
         if request.get("do") == "start":
             batch = StartBatch(client, len(request["keys"]))
             self.start_queue.extend((key, batch) for key in request["keys"])
         elif request.get("do") == "stop":
             instance = self.instance(request["key"])
             instance.stop(float(request["grace"]) / 1000, lambda: client.reply({"ended": True}))
+        elif request.get("do") == "adopt":
+            self.instance(layout.safe_component(request["key"])).adopt()
+            client.reply({})
         elif request.get("do") == "ingress":
             self.ingress.check()
             client.reply({"ingress": self.ingress.state})
@@ -150,7 +170,7 @@ class SupervisorDaemon:
 class StartBatch:
     """Outcomes of the starts of one request."""
 
-    def __init__(self, client: DaemonClient, size: int):
+    def __init__(self, client: ClientConnection, size: int):
         self.client = client
         self.pending_count = size
         self.outcomes: dict[str, Any] = {}
@@ -165,7 +185,7 @@ class StartBatch:
             self.client.reply({"outcomes": self.outcomes})
 
 
-class DaemonClient:
+class ClientConnection:
     """One connection of one request."""
 
     def __init__(self, daemon: SupervisorDaemon, connection: socket.socket):
@@ -228,7 +248,8 @@ def main(store_path: str, owner: str, path: str) -> None:
     _raise_priority()
     own_code.write_digest(os.path.dirname(path))
     gc.freeze()
-    supervisor_daemon = SupervisorDaemon(layout.StoreLayout(store_path), owner, listener)
+    root = layout.StoreLayout(store_path)
+    supervisor_daemon = SupervisorDaemon(root, owner, listener, backends.DetachedBackend(root, owner))
     supervisor_daemon.run()
     if supervisor_daemon.successor is not None:
         _exec_successor(*supervisor_daemon.successor)

@@ -1,7 +1,7 @@
 """The client of a fleet's supervisor daemon: connects to it, starts it if there is none, sends one request.
 
-``connect_or_start`` binds the socket, takes the daemon's lock and hands both down: the daemon can be reached before
-it has run a line, and there cannot be two.
+``start_detached`` binds the socket, takes the daemon's lock and hands both down: the daemon can be reached before it
+has run a line, and there cannot be two.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import threading
 import time
 
 from .. import errors
-from ..instances.instance_state import supervisor_dir
+from ..instances.instance_state import supervisor_alive, supervisor_dir
 from ..platform import own_code, processes
 from ..protocol import frames
-from ..storage import atomic, guarded_read, layout, locks
-from ..systemd import unit_files, units
+from ..storage import atomic, guarded_read, identifiers, layout, locks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
     from ..storage.fenced_store import FencedStore
 
@@ -32,29 +31,83 @@ ANSWER_TIMEOUT = 10.0
 """Seconds a keeper may take to say something, and to come or go."""
 
 
-def send_request(root: FencedStore, owner: str, request: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """One request to the keeper, started when there is none. One that ends in that very moment is asked again."""
-    for _ in range(5):
-        connection = connect_or_start(root, owner)
-        try:
-            connection.settimeout(timeout)
-            with root.fence.enter():
-                connection.sendall(frames.encode_json(request) + b"\n")
-            line = _read_line(connection)
-        except socket.timeout as error:
-            raise unresponsive_error(root, owner) from error
-        except OSError:
-            line = b""
-        finally:
-            connection.close()
-        if line:
-            import json
+class DaemonClient:
+    """Speaks to the daemon of one fleet. ``start_daemon`` has one started where there is none, or waits a moment for
+    one that begins or ends."""
 
-            answer: dict[str, Any] = json.loads(line)
-            return answer
-    raise errors.HostError(
-        "failed", f"the keeper of fleet {owner} ends as soon as it is asked", "run the same command again"
-    )
+    def __init__(self, root: FencedStore, owner: str, start_daemon: Callable[[FencedStore, str], None]):
+        self.root = root
+        self.owner = owner
+        self._start_daemon = start_daemon
+
+    def connect_or_start(self) -> socket.socket:
+        """A connection to the daemon, which is started when there is none."""
+        directory = supervisor_dir(self.root, self.owner)
+        if len(self.root.run("0" * 16) + "/console") > SOCKET_PATH_LIMIT:
+            raise errors.HostError(
+                "unsupported", f"the path {self.root.path} is too long for sockets in it", "give a shorter `root:`"
+            )
+        atomic.make_dirs(self.root.runs)
+        atomic.make_dirs(directory, 0o700)
+        deadline = time.monotonic() + ANSWER_TIMEOUT
+        while time.monotonic() < deadline:
+            connection = _connect(directory + "/socket")
+            if connection is not None:
+                return connection
+            self._start_daemon(self.root, self.owner)
+        raise unresponsive_error(self.root, self.owner)
+
+    def send_request(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """One request to the daemon, started when there is none. One that ends in that very moment is asked again."""
+        for _ in range(5):
+            connection = self.connect_or_start()
+            try:
+                connection.settimeout(timeout)
+                with self.root.fence.enter():
+                    connection.sendall(frames.encode_json(request) + b"\n")
+                line = _read_line(connection)
+            except socket.timeout as error:
+                raise unresponsive_error(self.root, self.owner) from error
+            except OSError:
+                line = b""
+            finally:
+                connection.close()
+            if line:
+                import json
+
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        raise errors.HostError(
+            "failed", f"the keeper of fleet {self.owner} ends as soon as it is asked", "run the same command again"
+        )
+
+    def wake(self) -> None:
+        """Have a daemon there soon, for what will be asked of it; a problem is told when it is asked."""
+        try:
+            self.connect_or_start().close()
+        except (errors.HostError, OSError):
+            return
+
+    def watch_ingress(self) -> None:
+        """Have the ingress looked after as it is now; no change of it fails because that cannot be."""
+        try:
+            self.send_request({"do": "ingress"}, ANSWER_TIMEOUT)
+        except (errors.HostError, OSError):
+            return
+
+    def stop_process(self, key: str, grace: int) -> None:
+        """Have an instance stopped; returns when it is gone. Without a daemon and a process: nothing."""
+        alive = self.root.run(identifiers.run_dir_name(self.owner, key)) + "/alive"
+        if not locks.is_locked(alive) and not supervisor_alive(self.root, self.owner):
+            return
+        self.send_request({"do": "stop", "key": key, "grace": grace}, grace / 1000 + ANSWER_TIMEOUT)
+        deadline = time.monotonic() + ANSWER_TIMEOUT
+        while locks.is_locked(alive):
+            if time.monotonic() > deadline:
+                raise errors.HostError(
+                    "failed", f"{key} does not end, even by SIGKILL", "look at its process on the host"
+                )
+            time.sleep(0.005)
 
 
 def _read_line(connection: socket.socket) -> bytes:
@@ -80,34 +133,6 @@ def unresponsive_error(root: layout.StoreLayout, owner: str) -> errors.HostError
     )
 
 
-def connect_or_start(root: FencedStore, owner: str) -> socket.socket:
-    """A connection to the keeper of this fleet, which is started when there is none."""
-    directory = supervisor_dir(root, owner)
-    path = directory + "/socket"
-    if len(root.run("0" * 16) + "/console") > SOCKET_PATH_LIMIT:
-        raise errors.HostError(
-            "unsupported", f"the path {root.path} is too long for sockets in it", "give a shorter `root:`"
-        )
-    atomic.make_dirs(root.runs)
-    atomic.make_dirs(directory, 0o700)
-    deadline = time.monotonic() + ANSWER_TIMEOUT
-    while time.monotonic() < deadline:
-        connection = _connect(path)
-        if connection is not None:
-            return connection
-        if units.available():
-            unit_files.write_supervisor(root, owner)
-            with root.fence.enter():
-                units.systemctl_checked("start", units.unit_name(root, owner))
-            continue
-        lock = locks.take(directory + "/lock")
-        if lock is not None:
-            _start_detached(root, owner, path, lock)
-        else:
-            time.sleep(0.01)
-    raise unresponsive_error(root, owner)
-
-
 def _connect(path: str) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -118,10 +143,19 @@ def _connect(path: str) -> socket.socket | None:
     return connection
 
 
-def _start_detached(root: layout.StoreLayout, owner: str, socket_path: str, lock: int) -> None:
-    """Start the keeper, its socket already listening: an interpreter of its own (a fork of a process with threads may
-    inherit their locks), in a session of its own. It inherits the lock and the socket and nothing else of ours, above
-    all not the lease. Where it cannot be started nothing is left: no socket without anybody behind it, no lock."""
+def start_detached(root: FencedStore, owner: str) -> None:
+    """Start the daemon with its socket already listening, or wait a moment where another one has its lock.
+
+    It gets an interpreter of its own (a fork of a process with threads may inherit their locks), in a session of its
+    own. It inherits the lock and the socket and nothing else of ours, above all not the lease. Where it cannot be
+    started nothing is left: no socket without anybody behind it, no lock.
+    """
+    directory = supervisor_dir(root, owner)
+    lock = locks.take(directory + "/lock")
+    if lock is None:
+        time.sleep(0.01)
+        return
+    socket_path = directory + "/socket"
     try:
         atomic.remove_file(socket_path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:

@@ -1,7 +1,8 @@
 """One instance as the supervisor daemon sees it: start, console, QMP monitor, exit, back-off.
 
-A hypervisor that is already running (its daemon died) is adopted by pidfd: it is not a child, so its exit status
-stays unknown.
+How a start is made and how an exit is learnt differ between a daemon that forks and one under systemd: both are
+handed in, as a ``Launcher`` and an ``ExitSource``. Everything else is here. A hypervisor that already runs (its
+daemon died, or systemd started it) is adopted by pidfd.
 """
 
 from __future__ import annotations
@@ -12,16 +13,56 @@ import time
 
 from .. import errors
 from ..hypervisors import drivers
-from ..instances import backoff, claims, exits, hypervisor_process, record_file, run_log
+from ..instances import backoff, claims, exits, hypervisor_process, run_log
 from ..platform import privileges, processes
-from ..storage import atomic, identifiers, layout, locks
-from . import console
+from ..storage import identifiers, layout, locks
+from . import console, exit_sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, Protocol
 
     from ..platform.event_loop import EventLoop, Timer
+    from .exit_sources import ExitFacts
+
+    class Launcher(Protocol):
+        """How an instance is started, now and at boot. One for each instance."""
+
+        @property
+        def is_pending(self) -> bool:
+            """Whether a program was started of which nobody knows yet that it could be executed."""
+
+        def launch(self, process: SupervisedProcess, on_started: Callable[[OSError | None], None]) -> None:
+            """Start it, or adopt the one that runs: see ``SupervisedProcess.start``."""
+
+        def take_exec_error(self) -> OSError | None:
+            """After an exit: why the program could not be executed; None where it ran. Told once."""
+
+        def enable_at_boot(self) -> None:
+            """Have it started with the host from now on, where something can."""
+
+        def disable_at_boot(self) -> None:
+            """Not any more."""
+
+    class ExitSource(Protocol):
+        """How the exit of an instance is learnt. One for each instance."""
+
+        def collect(self, child_pid: int, on_facts: Callable[[ExitFacts], None]) -> None:
+            """Pass on how it ended, now or soon; ``child_pid`` is 0 where it was no child of this process."""
+
+        def unseen(self, last_entry: dict[str, Any]) -> ExitFacts | None:
+            """How a run ended that nobody watched, by the entry of its start; None where that is not known."""
+
+        def is_recorded(self, start_number: int) -> bool:
+            """Whether the end of that start stands in the run log already."""
+
+        def correct(self, end: dict[str, Any], had_monitor: bool) -> None:
+            """Take out of an end what is not known for sure."""
+
+        def outside_cause(self, facts: ExitFacts, end: dict[str, Any]) -> str:
+            """Who ended it from outside, where its record does not decide what follows: HOST_SHUTDOWN, UNIT_STOPPED
+            or empty."""
+
 
 RETRY_SECONDS = 0.5
 """Seconds until a process that could not be found is looked for again."""
@@ -30,9 +71,17 @@ STOP_RETRY_SECONDS = 0.05
 
 
 class SupervisedProcess:
-    """``state`` is idle, running or waiting (back-off)."""
+    """``state`` is idle, running, waiting (back-off) or requested (it was asked to start, and will be adopted)."""
 
-    def __init__(self, loop: EventLoop, root: layout.StoreLayout, owner: str, key: str):
+    def __init__(
+        self,
+        loop: EventLoop,
+        root: layout.StoreLayout,
+        owner: str,
+        key: str,
+        launcher: Launcher,
+        exit_source: ExitSource,
+    ):
         self.loop = loop
         self.root = root
         self.owner = owner
@@ -44,16 +93,14 @@ class SupervisedProcess:
         self.state = "idle"
         self.start_number = 0
         self.pause = 0.0
-        self._is_child = False
+        self._launcher = launcher
+        self._exit_source = exit_source
+        self._child_pid = 0
         self._pid = 0
         self._pidfd = -1
         self._started_at = 0.0
         self._stopping = False
         self._reason: str | None = None
-        self._program = ""
-        self._exec_error: OSError | None = None
-        self._on_started: Callable[[OSError | None], None] | None = None
-        self._exec_pipe = -1
         self._console = console.Console(loop, self.directory, self.run_directory)
         self._monitor: drivers.Monitor | None = None
         self._timer: Timer | None = None
@@ -72,58 +119,34 @@ class SupervisedProcess:
             return
         self._cancel_timer()
         self._reset()
-        run_spec = self._read_record()["run"]
-        hypervisor_process.make_run_dir(self.root, self.token, self.uid)
-        inherited = hypervisor_process.take_locks(self.root, self.owner, run_spec, self.run_directory, self.uid)
-        if inherited is None:
-            self.adopt()
-            on_started(None)
-            return
-        try:
-            self._launch(run_spec, inherited, on_started)
-        finally:
-            inherited.close()
+        self._launcher.launch(self, on_started)
 
-    def _launch(
-        self,
-        run_spec: dict[str, Any],
-        inherited: hypervisor_process.InheritedDescriptors,
-        on_started: Callable[[OSError | None], None],
-    ) -> None:
-        self.start_number = int((run_log.last_entry(self.directory) or {}).get("n", 0)) + 1
-        argv = hypervisor_process.start_command(self.root, self.owner, self.key, run_spec)
-        driver = drivers.require_driver(run_spec)
-        for name in driver.RUN_FILES:
-            atomic.remove_file(f"{self.run_directory}/{name}")
+    def new_console(self) -> console.Console:
+        """The console of the run that begins."""
         self._console = console.Console(self.loop, self.directory, self.run_directory)
-        inherited.output_reader, inherited.output_writer = self._console.open_pipe()
-        if driver.uses_console_socket(run_spec["argv"]):
-            inherited.console = self._console.open_listener()
-        self._pid, exec_pipe = hypervisor_process.spawn_process(
-            argv, self.directory, self.run_directory, self.start_number, inherited, self.uid
-        )
-        self._is_child, self._program, self._on_started = True, argv[0], on_started
-        self._exec_pipe = exec_pipe
-        self.loop.watch(exec_pipe, self._on_exec_result)
-        self._watch(os.pidfd_open(self._pid), run_spec)
+        return self._console
 
-    def _on_exec_result(self) -> None:
-        """The child says why it could not become the hypervisor, or nothing, having become it."""
-        if self._exec_pipe < 0:
-            return
-        error_text = os.read(self._exec_pipe, 64)
-        self.loop.unwatch(self._exec_pipe)
-        os.close(self._exec_pipe)
-        self._exec_pipe = -1
-        if error_text:
-            self._exec_error = OSError(int(error_text), os.strerror(int(error_text)), self._program)
-        if self._on_started is not None:
-            self._on_started(self._exec_error)
-            self._on_started = None
+    def watch_child(self, pid: int, run_spec: dict[str, Any]) -> None:
+        """Look after a child that was just started."""
+        self._pid = self._child_pid = pid
+        self._watch(os.pidfd_open(pid), run_spec)
+
+    def await_adoption(self) -> None:
+        """Systemd starts it; its start program has it adopted."""
+        self.state = "requested"
+        self._cancel_timer()
 
     def adopt(self) -> None:
-        """Take over the hypervisor that holds ``alive``; its child only where this process started it, with the code
-        that it had before."""
+        """Take over the hypervisor that holds ``alive``; from now on it also starts at boot."""
+        if self.state == "running":
+            if (run_log.last_entry(self.directory) or {}).get("pid") == self._pid:
+                return
+            self._close_sources()
+        self._watch_running()
+        if not self._is_retiring():
+            self._launcher.enable_at_boot()
+
+    def _watch_running(self) -> None:
         self._reset()
         pidfd = self._open_process()
         if pidfd is None:
@@ -131,11 +154,12 @@ class SupervisedProcess:
             self.state = "waiting"
             self._timer = self.loop.call_later(RETRY_SECONDS, self.recover)
             return
-        self._is_child = processes.is_child(self._pid)
+        # A child only where this process started it, with the code that it had before.
+        self._child_pid = self._pid if processes.is_child(self._pid) else 0
         run_spec = claims.run_spec(self.directory)
-        self._console = console.Console(self.loop, self.directory, self.run_directory)
-        self._console.read_from(f"/proc/{self._pid}/fd/1")
-        self._console.connect()
+        instance_console = self.new_console()
+        instance_console.read_from(f"/proc/{self._pid}/fd/1")
+        instance_console.connect()
         self._watch(pidfd, run_spec)
         self._started_at -= max(
             0.0, time.time() - float((run_log.last_entry(self.directory) or {}).get("at", time.time()))
@@ -155,16 +179,7 @@ class SupervisedProcess:
             self._monitor = driver.open_monitor(self.loop, self.run_directory, self._guest_is_dead)
 
     def _reset(self) -> None:
-        self._stopping, self._reason, self._exec_error = False, None, None
-
-    def _read_record(self) -> dict[str, Any]:
-        document = record_file.read_record(self.directory)
-        if document is None:
-            raise errors.HostError("not-found", f"{self.key} is not on this host", "plan again")
-        if os.path.exists(self.directory + "/intent"):
-            raise errors.HostError("failed", f"{self.key} is being retired", "run apply again: it finishes that first")
-        instance_record: dict[str, Any] = document
-        return instance_record
+        self._stopping, self._reason = False, None
 
     # -- ending
 
@@ -209,23 +224,17 @@ class SupervisedProcess:
             self._send_signal(signal.SIGKILL)
 
     def _on_exit(self) -> None:
-        end: dict[str, Any] = {"status": None, "signal": None, "reason": self._reason}
-        if self._is_child:
-            _, status = os.waitpid(self._pid, 0)
-            if os.WIFSIGNALED(status):
-                end["signal"] = os.WTERMSIG(status)
-            else:
-                end["status"] = os.WEXITSTATUS(status)
-        self._finish(end)
+        self.loop.unwatch(self._pidfd)
+        self._exit_source.collect(self._child_pid, self._finish)
 
-    def _finish(self, end: dict[str, Any]) -> None:
+    def _finish(self, facts: ExitFacts) -> None:
         """Hear what is left, judge, and go on as the verdict says."""
-        self._on_exec_result()
-        self._drain(end)
-        if self._exec_error is not None:
-            self._fail_permanently(f"cannot start {self._exec_error.filename}: {self._exec_error.strerror}")
+        exec_error = self._launcher.take_exec_error()
+        end = self._drain(facts)
+        if exec_error is not None:
+            self._fail_permanently(f"cannot start {exec_error.filename}: {exec_error.strerror}")
         else:
-            self._judge(end)
+            self._judge(facts, end)
 
     def _fail_permanently(self, reason: str) -> None:
         """What cannot be executed, or whose record says something else by now, is a configuration error: written
@@ -235,15 +244,38 @@ class SupervisedProcess:
         )
         self._after_exit(False)
 
-    def _drain(self, end: dict[str, Any]) -> None:
-        """What was said last decides the verdict, so hear it before judging."""
+    def _drain(self, facts: ExitFacts) -> dict[str, Any]:
+        """The end with its reason. What was said last decides the verdict, so hear it before judging."""
+        self._reason = self._reason or facts.cause
+        end: dict[str, Any] = {"status": facts.status, "signal": facts.signal, "reason": self._reason}
+        had_monitor = self._monitor is not None
         if self._monitor is not None:
             self._monitor.drain()
             end["reason"] = self._reason or self._monitor.reason
         self._console.drain()
         self._close_sources()
+        self._exit_source.correct(end, had_monitor)
+        return end
 
-    def _judge(self, end: dict[str, Any]) -> None:
+    def _judge(self, facts: ExitFacts, end: dict[str, Any]) -> None:
+        if self._exit_source.is_recorded(self.start_number):
+            # The start program wrote itself that it could not become the hypervisor.
+            self._after_exit(False)
+            return
+        is_expected = self._stopping or self._is_retiring()
+        outside_cause = "" if is_expected else self._exit_source.outside_cause(facts, end)
+        if outside_cause == exit_sources.HOST_SHUTDOWN:
+            # It starts again with the host.
+            exits.record_exit(self.directory, self.start_number, dict(end, reason=outside_cause), "stopped", pause=0.0)
+            self.await_adoption()
+        elif outside_cause == run_log.UNIT_STOPPED:
+            # By hand: it stays down until somebody starts the unit, or an apply the instance, or the host boots.
+            exits.record_exit(self.directory, self.start_number, dict(end, reason=outside_cause), "killed")
+            self._go_on(False)
+        else:
+            self._judge_by_rules(end)
+
+    def _judge_by_rules(self, end: dict[str, Any]) -> None:
         if self._reason is not None:
             # We killed it because its guest was dead: the signal is ours, the reason is the guest's.
             end["signal"] = None
@@ -254,6 +286,11 @@ class SupervisedProcess:
         self._after_exit(restarts)
 
     def _after_exit(self, restarts: bool) -> None:
+        if not restarts:
+            self._launcher.disable_at_boot()
+        self._go_on(restarts)
+
+    def _go_on(self, restarts: bool) -> None:
         self.state = "idle"
         self._cancel_timer()
         if restarts:
@@ -265,7 +302,7 @@ class SupervisedProcess:
     @property
     def is_stable(self) -> bool:
         """Whether all that is to be known of it stands on disk: it is neither just beginning nor being stopped."""
-        return not self._stopping and self._exec_pipe < 0
+        return not self._stopping and not self._launcher.is_pending
 
     def restart_after(self, pause: float) -> None:
         """Start again after so many seconds."""
@@ -283,7 +320,7 @@ class SupervisedProcess:
             self.state = "idle"
             return
         try:
-            self._restart()
+            self.start(lambda _error: None)
         except (OSError, errors.HostError) as error:
             self._close_sources()
             if isinstance(error, errors.HostError) and error.kind == "damaged":
@@ -291,9 +328,6 @@ class SupervisedProcess:
                 return
             # A volume still held, a full disk: what passes. A program that cannot be executed ends otherwise.
             self.retry_later()
-
-    def _restart(self) -> None:
-        self.start(lambda _error: None)
 
     def _is_retiring(self) -> bool:
         return os.path.exists(self.directory + "/intent")
@@ -314,7 +348,7 @@ class SupervisedProcess:
             self._pidfd = -1
 
     def recover(self) -> None:
-        """At a keeper's start: take over, go on with a back-off, or write down an end nobody saw."""
+        """At the daemon's start: take over, go on with a back-off, or write down an end that nobody saw."""
         self.state = "idle"
         if locks.is_locked(self.run_directory + "/alive"):
             self.adopt()
@@ -323,14 +357,17 @@ class SupervisedProcess:
         if last_entry is None or last_entry.get("boot") != identifiers.boot_id() or self._is_retiring():
             return
         if last_entry.get("event") == "started":
-            self.start_number = int(last_entry.get("n", 0))
-            if processes.is_child(int(last_entry.get("pid", 0))):
-                # It ended while this process changed its code.
-                self._pid, self._is_child = int(last_entry["pid"]), True
-                self._on_exit()
-                return
-            unseen_end = {"status": None, "signal": None, "reason": run_log.UNOBSERVED_END["reason"]}
-            exits.record_exit(self.directory, self.start_number, unseen_end, "unknown")
+            self._recover_end(last_entry)
         elif last_entry.get("restarting"):
             self.pause = float(last_entry.get("pause") or backoff.FIRST_PAUSE)
             self.restart_after(backoff.remaining_pause(last_entry))
+
+    def _recover_end(self, last_entry: dict[str, Any]) -> None:
+        self.start_number = int(last_entry.get("n", 0))
+        facts = self._exit_source.unseen(last_entry)
+        if facts is not None:
+            self._reset()
+            self._finish(facts)
+            return
+        unseen_end = {"status": None, "signal": None, "reason": run_log.UNOBSERVED_END["reason"]}
+        exits.record_exit(self.directory, self.start_number, unseen_end, "unknown")

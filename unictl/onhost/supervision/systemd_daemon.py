@@ -14,83 +14,15 @@ import time
 
 from .. import errors
 from ..hypervisors import drivers
-from ..ingress import haproxy, haproxy_start, ingress_watcher
-from ..instances import instance_state, run_log
-from ..platform import own_code
-from ..storage import atomic, fenced_store, guarded_read, identifiers, layout, locks
-from ..systemd import unit_files, units
+from ..instances import instance_state
+from ..platform import own_code, programs
+from ..storage import atomic, guarded_read, identifiers, layout, locks
+from ..systemd import units
 from ..systemd.notify import send_ready
-from . import daemon, supervised_process, systemd_instance
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ..ingress.haproxy import IngressPaths
+from . import backends, daemon
 
 PREDECESSOR_TIMEOUT = 10.0
 """Seconds that the keeper before may take to end."""
-
-
-class UnitStart(haproxy_start.HaproxyStart):
-    """A start of the ingress's unit: systemd's answer is awaited by a child, as HAProxy's own start would be."""
-
-    def __init__(self, paths: IngressPaths, lock: int):
-        self._paths, self._lock = paths, lock
-        atomic.remove_file(paths.stderr)
-        argv = [units.systemctl_path(), "reload-or-restart", paths.unit]
-        file_actions = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in (0, 1, 2)]
-        self._pid = os.posix_spawn(argv[0], argv, {"PATH": "/usr/bin:/bin"}, file_actions=file_actions)
-        self.pidfd = os.pidfd_open(self._pid)
-
-    def failure(self) -> str:
-        """Why it did not start; empty where it did."""
-        status = os.waitpid(self._pid, 0)[1]
-        for descriptor in (self.pidfd, self._lock):
-            os.close(descriptor)
-        return haproxy.complaints(guarded_read.read_bytes(self._paths.stderr) or b"") if status else ""
-
-
-class SystemdIngressWatcher(ingress_watcher.IngressWatcher):
-    """The ingress, started by its unit."""
-
-    def create_start(self, lock: int) -> haproxy_start.HaproxyStart:
-        """Have systemd start it."""
-        return UnitStart(self.paths, lock)
-
-
-class SystemdDaemon(daemon.SupervisorDaemon):
-    """Keeps as long as one of its instances starts at boot: each that has not ended for good does."""
-
-    def __init__(self, root: layout.StoreLayout, owner: str, listener: socket.socket):
-        super().__init__(root, owner, listener)
-        self.ingress = SystemdIngressWatcher(self.loop, root, owner)
-
-    def create(self, key: str) -> supervised_process.SupervisedProcess:
-        """A ward: systemd is its parent."""
-        return systemd_instance.SystemdInstance(self.loop, self.root, self.owner, key)
-
-    def is_busy(self) -> bool:
-        """Whether there is anything to keep, or may be at the next boot."""
-        return super().is_busy() or any(map(self._may_start_at_boot, self.root.keys(self.owner)))
-
-    def _may_start_at_boot(self, key: str) -> bool:
-        unit = units.unit_name(self.root, self.owner, key)
-        if not units.is_enabled(unit):
-            return False
-        if not run_log.restarts_at_boot(
-            guarded_read.read_or_note(None, run_log.last_entry, self.root.instance(self.owner, key)) or {}
-        ):
-            unit_files.disable(fenced_store.unfenced(self.root), unit)
-        return units.is_enabled(unit)
-
-    def answer(self, client: daemon.DaemonClient, request: dict[str, Any]) -> None:
-        """One more request: listen to one that is about to begin."""
-        if request.get("do") == "adopt":
-            self.instance(layout.safe_component(request["key"])).adopt()
-            client.reply({})
-        else:
-            super().answer(client, request)
 
 
 def main(store_path: str, owner: str) -> None:
@@ -108,7 +40,7 @@ def main(store_path: str, owner: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     listener = _listen(run_directory + "/socket")
     own_code.write_digest(run_directory)
-    supervisor_daemon = SystemdDaemon(root, owner, listener)
+    supervisor_daemon = daemon.SupervisorDaemon(root, owner, listener, backends.SystemdBackend(root, owner))
     _choose_accelerator(root)
     _prepare_run_dirs(root, owner)
     gc.freeze()

@@ -120,6 +120,13 @@ class PendingStart:
         return None
 
 
+def start_daemon(root: FencedStore, owner: str) -> None:
+    """Have systemd start the daemon; returns when it listens."""
+    unit_files.write_supervisor(root, owner)
+    with root.fence.enter():
+        units.systemctl_checked("start", units.unit_name(root, owner))
+
+
 def upgrade(root: FencedStore, owner: str) -> None:
     """Units and keeper run the code at hand from now on: after an upgrade. No guest notices."""
     records_by_key = {}
