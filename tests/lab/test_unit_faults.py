@@ -25,7 +25,7 @@ from unictl.views.text.layout import plain_text
 
 pytestmark = pytest.mark.real
 TESTS = Path(__file__).parents[1]
-KEEPER = "unit_keeper as module"
+KEEPER = "systemd_daemon as module"
 CONSOLE = 1 << 20
 """The bound of one console file (of two)."""
 FLEET = """\

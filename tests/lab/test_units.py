@@ -9,7 +9,7 @@ from tests.lab.fleets import NAMES, STORE, LabFleet, units
 from tests.lab.lab import LabHost, until
 
 pytestmark = pytest.mark.real
-KEEPER = "unit_keeper as module"
+KEEPER = "systemd_daemon as module"
 BOOTED = "/run/systemd/system"
 
 
