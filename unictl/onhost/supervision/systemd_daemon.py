@@ -15,7 +15,7 @@ import time
 from .. import errors
 from ..hypervisors import drivers
 from ..instances import instance_state
-from ..platform import own_code, programs
+from ..platform import own_code
 from ..storage import atomic, guarded_read, identifiers, layout, locks
 from ..systemd import units
 from ..systemd.notify import send_ready
