@@ -4,9 +4,13 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Self
+from typing import Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+SignalHandler = Callable[[int, FrameType | None], object] | int | None
+"""What ``signal.signal`` takes and returns."""
 
 
 class Interrupts:
@@ -18,7 +22,7 @@ class Interrupts:
     def __init__(self, abort: Callable[[], None]):
         self.count = 0
         self._abort = abort
-        self._previous_handlers: dict[signal.Signals, Any] = {}
+        self._previous_handlers: dict[signal.Signals, SignalHandler] = {}
 
     @property
     def is_requested(self) -> bool:

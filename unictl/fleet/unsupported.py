@@ -13,6 +13,8 @@ from unictl.diagnostics.place import DocumentPath
 from unictl.fleet.model import Fleet, Image, Network, Notification, Policy, Publication, Secret, Service, Volume
 
 FeatureTest = Callable[[Any], object]
+FeatureTable = Mapping[str, tuple[FeatureTest, str]]
+"""Key of a value -> whether the value asks for it, and what that is called."""
 
 
 def _uses_udp(service: Service) -> bool:
@@ -31,38 +33,35 @@ class SupportedNames:
     network_modes: Collection[str]
 
 
-# Key of a value, whether the value asks for it, and what that is called.
-_IMAGE: Mapping[str, tuple[FeatureTest, str]] = {
+_IMAGE: FeatureTable = {
     "oci": (lambda image: image.oci, "images from registries"),
     "build": (lambda image: image.build, "building images"),
 }
-_VOLUME: Mapping[str, tuple[FeatureTest, str]] = {
+_VOLUME: FeatureTable = {
     "snapshot": (lambda volume: volume.snapshot, "snapshots of volumes"),
 }
-_SECRET: Mapping[str, tuple[FeatureTest, str]] = {
+_SECRET: FeatureTable = {
     "command": (lambda secret: secret.command, "secrets from commands"),
     "visible_on_host": (lambda secret: secret.visible_on_host, "secrets that the host may see"),
 }
-_SERVICE: Mapping[str, tuple[FeatureTest, str]] = {
+_SERVICE: FeatureTable = {
     "files": (lambda service: service.files, "files put into guests"),
     "ports": (_uses_udp, "UDP ports"),
     "activation": (lambda service: service.activation, "activation on request"),
 }
-_PUBLISH: Mapping[str, tuple[FeatureTest, str]] = {
+_PUBLISH: FeatureTable = {
     "host": (lambda publish: publish.host, "publishing by host name"),
     "sni": (lambda publish: publish.sni, "publishing by SNI"),
     "tls": (lambda publish: publish.tls, "ending TLS at the ingress"),
 }
-_POLICY: Mapping[str, tuple[FeatureTest, str]] = {
+_POLICY: FeatureTable = {
     "signed": (lambda policy: policy.signed_commits or policy.signed_images, "signatures"),
 }
 
 Declaration = Network | Image | Volume | Secret | Service | Publication | Policy | Notification
 
 
-def _check_features(
-    value: Declaration, path: DocumentPath, table: Mapping[str, tuple[FeatureTest, str]]
-) -> Iterator[Finding]:
+def _check_features(value: Declaration, path: DocumentPath, table: FeatureTable) -> Iterator[Finding]:
     for key, (uses_feature, feature) in table.items():
         if uses_feature(value):
             yield _not_supported((*path, key), feature)
@@ -89,7 +88,7 @@ def _unsupported_findings(fleet: Fleet, supported: SupportedNames) -> Iterator[F
     def lacks_driver(service: Service) -> bool:
         return bool(service.hypervisor) and service.hypervisor not in supported.hypervisors
 
-    sections: tuple[tuple[str, Mapping[str, Any], Mapping[str, tuple[FeatureTest, str]]], ...] = (
+    sections: tuple[tuple[str, Mapping[str, Declaration], FeatureTable], ...] = (
         ("networks", fleet.networks, {"mode": (lacks_engine, "networks other than user networks")}),
         ("images", fleet.images, {"guest": (lacks_family, "this guest family"), **_IMAGE}),
         ("volumes", fleet.volumes, _VOLUME),

@@ -2,10 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 FILE_KINDS = ("elf32", "elf64", "bzimage", "disk", "qcow2", "cpio", "gzip", "unknown")
 BOOT_PROTOCOLS = ("pvh", "multiboot", "linux", "bios")
+
+
+class ImageFactsRow(TypedDict):
+    """ImageFacts as ``fleet.lock`` holds them: without what is at its default."""
+
+    sha256: str
+    size: int
+    kind: NotRequired[str]
+    protocols: NotRequired[list[str]]
+    notes: NotRequired[dict[str, str]]
+    family: NotRequired[str]
+    address_flag: NotRequired[bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +37,9 @@ class ImageFacts:
     family: str = ""
     address_flag: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ImageFactsRow:
         """The plain form, with defaults left out; ``from_json`` reads it."""
-        plain: dict[str, Any] = {"sha256": self.sha256, "size": self.size}
+        plain: ImageFactsRow = {"sha256": self.sha256, "size": self.size}
         if self.kind != "unknown":
             plain["kind"] = self.kind
         if self.protocols:

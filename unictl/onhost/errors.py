@@ -6,11 +6,6 @@ hint (what to do). ``ConnectionClosed`` means that the other end closed the conn
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-
 ERROR_KINDS = (
     "no-room",
     "no-image",
@@ -38,9 +33,9 @@ class HostError(Exception):
         self.path = path
         self.errno = errno
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, str | int]:
         """The JSON form of a reply's ``problem``."""
-        document: dict[str, Any] = {"kind": self.kind, "text": self.text, "hint": self.hint}
+        document: dict[str, str | int] = {"kind": self.kind, "text": self.text, "hint": self.hint}
         if self.path is not None:
             document["path"] = self.path
         if self.errno is not None:

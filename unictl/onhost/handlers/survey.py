@@ -74,7 +74,7 @@ def _ingress_status(root: layout.StoreLayout, owner: str, notes: guarded_read.No
     return status_row or dict(absent, state="dead"), {port for _, port in ports}
 
 
-def _foreign_ingress_claims(root: layout.StoreLayout, owner: str) -> list[dict[str, Any]]:
+def _foreign_ingress_claims(root: layout.StoreLayout, owner: str) -> list[claims.Claim]:
     """What the ingress of another fleet holds."""
     from ..ingress import ingress_status
 

@@ -15,7 +15,7 @@ from ..instances import console_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 ANSWER_LIMIT = 64 << 10
 """Bytes of an answer that are read at most."""
@@ -115,7 +115,7 @@ def _check_console(probe: Probe, deadline: float) -> str:  # noqa: ARG001 - a ch
     return f"{probe.target()} found"
 
 
-_CHECKS: dict[str, Any] = {"http": _check_http, "tcp": _check_tcp, "console": _check_console}
+_CHECKS: dict[str, Callable[[Probe, float], str]] = {"http": _check_http, "tcp": _check_tcp, "console": _check_console}
 
 
 def _address(settings: dict[str, Any]) -> tuple[str, int]:

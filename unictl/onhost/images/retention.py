@@ -12,22 +12,29 @@ from ..storage import guarded_read, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import TypedDict
 
     from ..storage.fenced_store import FencedStore
+
+    class RetainedRevision(TypedDict, total=False):
+        """One revision; records of older versions may lack all but the images."""
+
+        revision: str
+        at: float
+        images: list[str]
 
 
 def retained_revisions(
     root: layout.StoreLayout, owner: str, notes: guarded_read.Notes | None = None
-) -> list[dict[str, Any]] | None:
+) -> list[RetainedRevision] | None:
     """The rows {revision, at, images}; none before the first apply, None where they are not known any more."""
-    retained: list[dict[str, Any]] | None = guarded_read.read_or_note(
+    retained: list[RetainedRevision] | None = guarded_read.read_or_note(
         notes, _read_revisions, root.fleet(owner) + "/revisions.json"
     )
     return retained
 
 
-def _read_revisions(path: str) -> list[dict[str, Any]]:
+def _read_revisions(path: str) -> list[RetainedRevision]:
     document = guarded_read.read_object(path)
     revision_rows = [] if document is None else document.get("revisions")
     if isinstance(revision_rows, list) and all(

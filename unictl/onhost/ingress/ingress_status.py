@@ -13,12 +13,28 @@ from . import haproxy, ingress_ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import TypedDict
 
+    from ..instances.claims import Claim
     from .haproxy import IngressPaths
 
+    class IngressStatus(TypedDict, total=False):
+        """The ingress of a fleet, as a survey reports it."""
 
-def current_status(root: layout.StoreLayout, owner: str) -> dict[str, Any]:
+        state: str
+        hash: str
+        since: float
+        # Instance key -> UP or DOWN.
+        servers: dict[str, str]
+        # How often it ended by itself, and when last.
+        ends: int
+        ended: float
+        # Of one that does not run.
+        restarting: bool
+        why: str
+
+
+def current_status(root: layout.StoreLayout, owner: str) -> IngressStatus:
     """What runs now: state, hash, since when, each server's health as HAProxy sees it, how often it ended by itself and
     when it last did so (0 where nobody saw it); of one that does not run, whether the keeper starts it again, and why
     its last try failed."""
@@ -26,20 +42,22 @@ def current_status(root: layout.StoreLayout, owner: str) -> dict[str, Any]:
     reply = haproxy.query_current(paths, "show stat -1 4 -1")
     log_entries = run_log.read_entries(paths.directory)
     ends = [entry for entry in log_entries if entry.get("event") == "ended"]
-    end_facts = {"ends": len(ends), "ended": float(ends[-1]["at"]) if ends and ends[-1].get("seen") else 0.0}
+    end_facts: IngressStatus = {
+        "ends": len(ends),
+        "ended": float(ends[-1]["at"]) if ends and ends[-1].get("seen") else 0.0,
+    }
     if reply is None:
-        summary: dict[str, Any] = {"state": _silent_state(paths), "hash": "", "since": 0.0, "servers": {}}
+        summary: IngressStatus = {"state": _silent_state(paths), "hash": "", "since": 0.0, "servers": {}}
         if summary["state"] == "starting":
             summary["hash"] = haproxy.expected_digest(paths)
         if summary["state"] != "absent":
             reason = log_entries[-1].get("why", "") if log_entries else ""
             is_unjudged = not log_entries or log_entries[-1].get("event") == "started"
-            summary.update(
-                end_facts,
-                **({"ended": 0.0} if is_unjudged else {}),
-                restarting=instance_state.supervisor_alive(root, owner),
-                why=reason,
-            )
+            summary.update(end_facts)
+            if is_unjudged:
+                summary["ended"] = 0.0
+            summary["restarting"] = instance_state.supervisor_alive(root, owner)
+            summary["why"] = reason
         return summary
     info, statistics = reply[0], reply[1].partition("\n# pxname,")[2]
     since = info.get("Start_time_sec") or time.time() - float(info.get("Uptime_sec") or 0)
@@ -57,7 +75,7 @@ def configured_ports(root: layout.StoreLayout, owner: str) -> list[tuple[str, in
     return ingress_ports.from_config(haproxy.IngressPaths(root, owner).read_config())
 
 
-def port_claims(root: layout.StoreLayout, owner: str) -> list[dict[str, Any]]:
+def port_claims(root: layout.StoreLayout, owner: str) -> list[Claim]:
     """The same as rows of a survey's ``port_claims``, for the fleets this one is foreign to."""
     return [
         {

@@ -14,7 +14,19 @@ from . import record_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, TypedDict, TypeGuard
+
+    class Claim(TypedDict, total=False):
+        """A port or an amount of memory that is in use."""
+
+        kind: str
+        # Fleet and holder; empty for a program that is not unictl's.
+        owner: str
+        holder: str
+        bind: str
+        port: int
+        amount: int
+
 
 WILDCARDS = ("0.0.0.0", "::", "")
 
@@ -49,7 +61,7 @@ def _read_claim(root: layout.StoreLayout, owner: str, key: str) -> dict[str, Any
     return record
 
 
-def is_well_formed(run: Any) -> bool:
+def is_well_formed(run: Any) -> TypeGuard[dict[str, Any]]:
     """Whether what is asked of a record by everybody can be read in it: numbers are numbers, names are names."""
     return (
         isinstance(run, dict)
@@ -60,19 +72,18 @@ def is_well_formed(run: Any) -> bool:
     )
 
 
-_UNKNOWN_RUN: dict[str, Any] = {"argv": [], "exits": []}
+_UNKNOWN_RUN: dict[str, list[str]] = {"argv": [], "exits": []}
 
 
 def run_spec(directory: str) -> dict[str, Any]:
     """What the record in a folder says is run; of one that cannot be read, that nothing is known."""
-    run: Any = (guarded_read.read_or_note(None, record_file.read_record, directory) or {}).get("run")
-    is_readable = (
-        is_well_formed(run) and guarded_read.is_str_list(run.get("argv")) and isinstance(run.get("exits"), list)
-    )
-    readable_run: dict[str, Any] = (
-        run if is_readable and all(isinstance(rule, dict) for rule in run["exits"]) else _UNKNOWN_RUN
-    )
-    return readable_run
+    run = (guarded_read.read_or_note(None, record_file.read_record, directory) or {}).get("run")
+    if not is_well_formed(run) or not guarded_read.is_str_list(run.get("argv")):
+        return _UNKNOWN_RUN
+    exit_rules = run.get("exits")
+    if not isinstance(exit_rules, list) or not all(isinstance(rule, dict) for rule in exit_rules):
+        return _UNKNOWN_RUN
+    return run
 
 
 def _is_forward(forward: Any) -> bool:
@@ -87,15 +98,15 @@ def foreign_claims(
     root: layout.StoreLayout,
     owner: str,
     own_ports: set[int],
-    ingress_claims: Callable[[layout.StoreLayout, str], list[dict[str, Any]]],
+    ingress_claims: Callable[[layout.StoreLayout, str], list[Claim]],
     notes: guarded_read.Notes,
-) -> list[dict[str, Any]]:
+) -> list[Claim]:
     """What everybody but this fleet holds: records of other fleets, and listening ports of other programs.
 
     ``own_ports`` are ports of this fleet (forwards, ingress): their listeners are not foreign. ``ingress_claims`` tells
     the rows of another fleet's ingress. What of theirs is damaged is noted.
     """
-    claim_list: list[dict[str, Any]] = []
+    claim_list: list[Claim] = []
     known_ports = set(own_ports)
     for other_owner in root.owners():
         if other_owner == owner:
@@ -112,8 +123,8 @@ def foreign_claims(
     ]
 
 
-def _instance_claims(owner: str, key: str, run: dict[str, Any]) -> list[dict[str, Any]]:
-    port_claims = [
+def _instance_claims(owner: str, key: str, run: dict[str, Any]) -> list[Claim]:
+    port_claims: list[Claim] = [
         {"kind": "port", "owner": owner, "holder": key, "port": int(forward["host"]), "bind": forward.get("bind", "")}
         for forward in run.get("forwards", ())
     ]

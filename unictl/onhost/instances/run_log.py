@@ -13,7 +13,21 @@ from ..storage import atomic, guarded_read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypedDict
+
+    class RunEnd(TypedDict):
+        """How a run ended, as a survey reports it."""
+
+        verdict: str
+        code: int | None
+        status: int | None
+        signal: int | None
+        reason: str | None
+        at: float
+        console: list[str]
+        restarting: bool
+        pause: float | None
+
 
 MAX_BYTES = 128 << 10
 """Bytes after which only the last entries are kept."""
@@ -56,7 +70,7 @@ def last_entry(directory: str) -> dict[str, Any] | None:
 
 
 _NONE = type(None)
-_FIELD_TYPES: dict[str, Any] = {
+_FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("event", "boot", "verdict", "why", "invocation"), str),
     **dict.fromkeys(("n", "pid", "ticks"), int),
     **dict.fromkeys(("code", "status", "signal"), (int, _NONE)),
@@ -93,7 +107,7 @@ def end_of_entry(entry: dict[str, Any] | None) -> dict[str, Any] | None:
     return {key: entry.get(key) for key in END_KEYS}
 
 
-UNOBSERVED_END: dict[str, Any] = {
+UNOBSERVED_END: RunEnd = {
     "verdict": "unknown",
     "code": None,
     "status": None,

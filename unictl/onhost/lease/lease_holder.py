@@ -38,7 +38,7 @@ def read_holder(path: str) -> dict[str, Any]:
     }
 
 
-_HOLDER_FIELDS: dict[str, Any] = {
+_HOLDER_FIELDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("user", "doing", "revision"), str),
     **dict.fromkeys(("pid", "ticks", "token"), int),
     "since": (int, float),

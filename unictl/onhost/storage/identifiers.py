@@ -6,14 +6,20 @@ from .. import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Callable, Protocol
+
+    class Digest(Protocol):
+        """The digest of hashlib, or of the module behind it."""
+
+        def hexdigest(self) -> str: ...
 
 
-def _sha256() -> Any:
+def _sha256() -> Callable[[bytes], Digest]:
     """The interpreter's own SHA-256: no OpenSSL to load (3 ms) where only names are hashed."""
     for module in ("_sha2", "_sha256", "hashlib"):
         try:
-            return __import__(module).sha256
+            sha256: Callable[[bytes], Digest] = __import__(module).sha256
+            return sha256
         except ImportError:
             continue
     raise errors.HostError(
@@ -21,7 +27,7 @@ def _sha256() -> Any:
     )
 
 
-_SHA256_CACHE: list[Any] = []
+_SHA256_CACHE: list[Callable[[bytes], Digest]] = []
 
 
 def run_dir_name(owner: str, key: str = "") -> str:
@@ -33,8 +39,7 @@ def sha256_hex(data: bytes) -> str:
     """The SHA-256 of a few bytes, in hex."""
     if not _SHA256_CACHE:
         _SHA256_CACHE.append(_sha256())
-    hexdigest: str = _SHA256_CACHE[0](data).hexdigest()
-    return hexdigest
+    return _SHA256_CACHE[0](data).hexdigest()
 
 
 _BOOT_ID_CACHE: list[str] = []

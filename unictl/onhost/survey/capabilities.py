@@ -16,14 +16,14 @@ from ..systemd import units
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Mapping
 
     from ..storage import layout
 
 
-def missing_capabilities(root: layout.StoreLayout, hypervisor_paths: dict[str, str]) -> list[dict[str, Any]]:
+def missing_capabilities(root: layout.StoreLayout, hypervisor_paths: dict[str, str]) -> list[Mapping[str, str | int]]:
     """The rows {code, text, hint} of a survey. ``hypervisor_paths``: name -> program of each that is here."""
-    missing: list[dict[str, Any]] = []
+    missing: list[Mapping[str, str | int]] = []
     for name, driver in drivers.load_all().items():
         missing += driver.missing_reasons(hypervisor_paths.get(name, ""))
     if not programs.find_program("haproxy"):
@@ -40,7 +40,7 @@ def missing_capabilities(root: layout.StoreLayout, hypervisor_paths: dict[str, s
     return [*missing, *_low_ports(), *selinux.capability_notes(), *_supervision_gaps()]
 
 
-def _low_ports() -> list[dict[str, Any]]:
+def _low_ports() -> list[Mapping[str, str | int]]:
     """That the user may not listen on every port: ``below`` is the first one that it may."""
     first_port = privileges.lowest_bindable_port()
     if not first_port:

@@ -15,7 +15,6 @@ from ..storage import guarded_read, identifiers, layout
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from typing import Any
 
 UNIT_DIR = "/etc/systemd/system"
 WANTS_DIR = UNIT_DIR + "/multi-user.target.wants"
@@ -94,20 +93,18 @@ def is_activating(unit: str) -> bool:
     return state.get("ActiveState") in ("active", "activating", "reloading") or state.get("Job", "") not in ("", "0")
 
 
-_STATES_CACHE: list[Any] = []
+_STATES_CACHE: list[tuple[float, dict[str, dict[str, str]]]] = []
+"""When it was asked, and unit -> its properties; one entry or none."""
 
 
 def _unit_states() -> dict[str, dict[str, str]]:
     """What systemd says of all our units that it has in mind; asked once for the many rows of a survey."""
-    if not _STATES_CACHE or time.monotonic() - _STATES_CACHE[0] > CACHE_SECONDS:
+    if not _STATES_CACHE or time.monotonic() - _STATES_CACHE[0][0] > CACHE_SECONDS:
         output = systemctl("show", "--property=Id,ActiveState,Job", "unictl-*.service").stdout.decode()
         properties = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in output.split("\n\n")]
-        _STATES_CACHE[:] = [
-            time.monotonic(),
-            {unit_properties["Id"]: unit_properties for unit_properties in properties if "Id" in unit_properties},
-        ]
-    states: dict[str, dict[str, str]] = _STATES_CACHE[1]
-    return states
+        states = {unit_properties["Id"]: unit_properties for unit_properties in properties if "Id" in unit_properties}
+        _STATES_CACHE[:] = [(time.monotonic(), states)]
+    return _STATES_CACHE[0][1]
 
 
 def is_shutting_down() -> bool:

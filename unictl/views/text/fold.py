@@ -5,7 +5,7 @@ Destroyed instances are never folded: each has its own row. Unchanged ones have 
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,7 @@ _SIZES = ("memory", "overhead", "size")
 
 def fold_rows(changes: Iterable[Change], *, expand: bool = False) -> tuple[Row, ...]:
     """The rows of a plan in the order they are shown; ``expand`` folds nothing."""
-    groups: dict[tuple[Any, ...], list[Change]] = {}
+    groups: dict[Hashable, list[Change]] = {}
     for change in sorted((candidate for candidate in changes if candidate.action in _RANK), key=_sort_key):
         is_single = expand or change.action is Action.DESTROY
         groups.setdefault((change.subject, change.host) if is_single else _group_key(change), []).append(change)
@@ -96,7 +96,7 @@ def fold_rows(changes: Iterable[Change], *, expand: bool = False) -> tuple[Row, 
 
 def _merge_across_services(folded: Iterable[Row]) -> tuple[Row, ...]:
     """Rows of many services that one line of the fleet file changed alike, such as an image they share, as one."""
-    groups: dict[Any, list[Row]] = {}
+    groups: dict[Hashable, list[Row]] = {}
     for index, folded_row in enumerate(folded):
         first = folded_row.first
         is_separate = first.action is Action.DESTROY or not first.fields or first.origin[:1] in ((), ("services",))

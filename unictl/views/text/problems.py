@@ -1,10 +1,10 @@
 """Problems as lines and as JSON: what, where, the source line with a caret, why, and what to do next. Pure."""
 
 from collections.abc import Iterable
-from typing import Any
 from unicodedata import east_asian_width
 
 from unictl.diagnostics.diagnostic import Diagnostic, Severity, errors
+from unictl.fleet.json_document import Json
 from unictl.views.text.layout import EMPTY, sanitize, styled_line, wrap
 from unictl.views.text.spans import Line, Span
 
@@ -24,7 +24,7 @@ def render(problems: Iterable[Diagnostic], *, width: int = 80, counting: bool = 
     return (*lines, styled_line(_count_line(ordered), "bold")) if counting and len(ordered) > 1 else tuple(lines[:-1])
 
 
-def to_json(problems: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+def to_json(problems: Iterable[Diagnostic]) -> list[dict[str, Json]]:
     """One document a problem: severity, code, summary, detail, hint, range, snippet, related."""
     return [_to_document(problem) for problem in sorted(problems, key=_sort_key)]
 
@@ -103,8 +103,8 @@ def _count_line(problems: list[Diagnostic]) -> str:
     return f"{' and '.join(parts)}{where}"
 
 
-def _to_document(problem: Diagnostic) -> dict[str, Any]:
-    document: dict[str, Any] = {
+def _to_document(problem: Diagnostic) -> dict[str, Json]:
+    document: dict[str, Json] = {
         "severity": problem.severity.value,
         "code": problem.code,
         "summary": problem.summary,
