@@ -66,13 +66,35 @@ class LedgerEntry:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "LedgerEntry":
         """The entry written by ``to_json``; what an older unictl left out is empty, what a newer one added ignored."""
-        values: dict[str, Any] = {"at": 0.0, "user": "", "end": "unknown"}
-        values |= {item.name: document[item.name] for item in fields(cls) if item.name in document}
-        values |= {key: tuple(document.get(key, ())) for key in _TUPLE_KEYS}
-        for key in _FINGERPRINT_KEYS:
-            values[key] = {name: tuple(item) for name, item in document.get(key, {}).items()}
-        values["took"] = {kind: tuple(item) for kind, item in document.get("took", {}).items()}
-        return cls(**values)
+        return cls(
+            at=document.get("at", 0.0),
+            user=document.get("user", ""),
+            end=document.get("end", "unknown"),
+            token=document.get("token", 0),
+            commit=document.get("commit", ""),
+            subject=document.get("subject", ""),
+            clean=document.get("clean", False),
+            plan=document.get("plan", ""),
+            approval=document.get("approval", ""),
+            partial=document.get("partial", ""),
+            overrides=tuple(document.get("overrides", ())),
+            add=document.get("add", 0),
+            replace=document.get("replace", 0),
+            destroy=document.get("destroy", 0),
+            adjust=document.get("adjust", 0),
+            failed=tuple(document.get("failed", ())),
+            reverted=tuple(document.get("reverted", ())),
+            unfinished=tuple(document.get("unfinished", ())),
+            services=_decode_fingerprints(document.get("services", {})),
+            unhealthy=_decode_fingerprints(document.get("unhealthy", {})),
+            proved=_decode_fingerprints(document.get("proved", {})),
+            took={kind: tuple(pair) for kind, pair in document.get("took", {}).items()},
+            staged=tuple(document.get("staged", ())),
+        )
+
+
+def _decode_fingerprints(by_service: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    return {service: tuple(fingerprints) for service, fingerprints in by_service.items()}
 
 
 def from_report(

@@ -5,6 +5,13 @@ from typing import Any
 from tests.instances.samples import FACTS, hello, live
 from unictl.instances.desired.instance import desired_instances
 from unictl.instances.observed.host_state import Claim, LiveVolume, MissingCapability, decode_survey
+from unictl.instances.observed.survey_facts import (
+    ApplyDurations,
+    DamagedFile,
+    GateResult,
+    HypervisorProgram,
+    OtherStore,
+)
 
 HOST: dict[str, Any] = {
     "id": "7f",
@@ -65,3 +72,31 @@ def test_what_was_wished_reads_back_from_its_row() -> None:
         "here", {**REPLY, "instances": [{**row, "volumes": ["counter"], "spec": counter.spec}]}
     ).instances
     assert one == counter
+
+
+def test_records_of_earlier_applies_become_values() -> None:
+    reply = {
+        **REPLY,
+        "applies": [{"at": 1.5, "took": {"launch": [500, 4]}, "staged": [9, 3]}, {"at": 2, "took": {}, "newer": 1}],
+        "gates": [{"service": "api", "fingerprint": "1:ab", "at": 3, "healthy": False}],
+    }
+    survey = decode_survey("hv1", reply)
+    assert survey.applies == (
+        ApplyDurations(at=1.5, took={"launch": (500, 4)}, staged=(9, 3)),
+        ApplyDurations(at=2.0, took={}),
+    )
+    assert survey.gates == (GateResult(service="api", fingerprint="1:ab", at=3.0, healthy=False),)
+
+
+def test_programs_other_stores_and_damaged_files_become_values() -> None:
+    reply = {
+        **REPLY,
+        "elsewhere": [{"root": "/var/lib/unictl", "id": "7f"}],
+        "spoiled": [{"path": "/x", "text": "/x is no record", "hint": "move it away", "bars": True}],
+    }
+    survey = decode_survey("hv1", reply)
+    assert survey.hypervisors == {"qemu": HypervisorProgram(version="7.2.22")}
+    assert survey.other_stores == (OtherStore(root="/var/lib/unictl", id="7f"),)
+    assert survey.damaged_files == (
+        DamagedFile(path="/x", text="/x is no record", hint="move it away", blocks_apply=True),
+    )

@@ -7,7 +7,6 @@ same hash.
 import json
 from collections.abc import Collection
 from hashlib import sha256
-from typing import Any
 
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.plan import Plan
@@ -22,7 +21,7 @@ def reviewed_rows(plan: Plan) -> tuple[tuple[str, ...], ...]:
 
 def approval_hash(plan: Plan) -> str:
     """The hash over rows and overrides."""
-    plain: Any = {
+    plain = {
         "mark": plan.mark,
         "id": plan.fleet_id,
         "rows": reviewed_rows(plan),

@@ -6,7 +6,6 @@ Reason codes are stable because machines read them. They explain a change; no co
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from unictl.diagnostics.place import DocumentPath
 from unictl.instances.desired.instance import PlacedInstance
@@ -31,8 +30,8 @@ class Field:
     """One thing that differs, e.g. path ``args[0]``, old ``--greeting=hi``, new ``--greeting=ho``."""
 
     path: str
-    old: Any
-    new: Any
+    old: object
+    new: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
