@@ -92,15 +92,15 @@ class PlanWalk:
     def _start_ready(self) -> None:
         ready = self.tracker.ready()
         free_slots = self.parallelism - sum(self._running.values())
-        gate_steps = [step for step in ready if step.kind is StepKind.PROVE]
-        other_steps = [step for step in ready if step.kind is not StepKind.PROVE][: max(0, free_slots)]
+        gate_steps = [step for step in ready if step.traits.only_waits]
+        other_steps = [step for step in ready if not step.traits.only_waits][: max(0, free_slots)]
         launches: dict[str, list[Step]] = defaultdict(list)
         for step in (*gate_steps, *other_steps):
             self.tracker.start(step.id)
             if step.kind is StepKind.LAUNCH:
                 launches[step.host].append(step)
             else:
-                self._start_task(self._run_one(step), 0 if step.kind is StepKind.PROVE else 1)
+                self._start_task(self._run_one(step), 0 if step.traits.only_waits else 1)
         for batch in launches.values():
             self._start_task(self._run_launches(batch), len(batch))
 
@@ -111,8 +111,8 @@ class PlanWalk:
         self.emit(Started(at=time.monotonic(), step=step))
         try:
             host = self.connections[step.host]
-            is_ingress_step = step.kind in (StepKind.JOIN, StepKind.LEAVE)
-            text = await (self.ingress.submit(step, host) if is_ingress_step else run_step(step, host, self.context))
+            is_batched = step.traits.writes_ingress
+            text = await (self.ingress.submit(step, host) if is_batched else run_step(step, host, self.context))
         except Exception as error:
             failure = _as_failure(error)
             self._record_failed(step, _step_problem(step, failure), silent=_is_state_unknown(failure))

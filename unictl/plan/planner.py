@@ -197,7 +197,7 @@ def _host_json(context: PlanContext, name: str) -> dict[str, Any]:
 
 def _initial_memberships(rollout: Rollout, ordered_steps: Iterable[Step]) -> dict[str, Membership]:
     """What every ingress that is written has before the first step; of one that is to stop, nothing is kept."""
-    ingress_hosts = {step.host for step in ordered_steps if step.kind in (StepKind.JOIN, StepKind.LEAVE)}
+    ingress_hosts = {step.host for step in ordered_steps if step.traits.writes_ingress}
     return {host: rollout.membership_before if host in rollout.ingress_hosts else {} for host in sorted(ingress_hosts)}
 
 

@@ -14,8 +14,6 @@ from unictl.plan.rollout import graph
 
 _APPLIES_CONSIDERED = 3
 """So many applies are looked at: older ones may be of other machines."""
-_SLOW_KINDS = (StepKind.STAGE, StepKind.LAUNCH, StepKind.PROVE, StepKind.JOIN, StepKind.LEAVE, StepKind.RETIRE)
-"""What takes time; the rest is a file written, and costs nothing where nobody has measured it."""
 
 MAX_STEPS_IN_FLIGHT = 10
 """Steps in flight at once, unless an apply is told otherwise; a proof only waits, and does not count."""
@@ -45,17 +43,17 @@ def estimate_duration(ordered_steps: Sequence[Step], live_state: LiveState) -> E
     """
     applies = tuple(_last_applies(live_state))
     costs = _StepCosts(seconds_by_kind=_seconds_by_kind(applies), seconds_per_byte=_seconds_per_byte(applies))
-    kinds = {step.kind for step in ordered_steps if not step.undo}
-    if kinds.isdisjoint(_SLOW_KINDS):
+    slow_kinds = {step.kind.value for step in ordered_steps if step.traits.is_slow and not step.undo}
+    if not slow_kinds:
         return None
     path_seconds = 0.0
     for step in graph.critical_path(ordered_steps, costs.cost_of):
         path_seconds += costs.cost_of(step)
     seconds = max(
         path_seconds,
-        sum(costs.cost_of(step) for step in ordered_steps if step.kind is not StepKind.PROVE) / MAX_STEPS_IN_FLIGHT,
+        sum(costs.cost_of(step) for step in ordered_steps if not step.traits.only_waits) / MAX_STEPS_IN_FLIGHT,
     )
-    is_lower_bound = any(kind in _SLOW_KINDS and kind.value not in costs.seconds_by_kind for kind in kinds)
+    is_lower_bound = not slow_kinds <= costs.seconds_by_kind.keys()
     return (
         None
         if is_lower_bound and seconds < 1

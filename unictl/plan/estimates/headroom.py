@@ -12,7 +12,6 @@ from unictl.plan.context.context import PlanContext
 from unictl.plan.model.step import Step, StepKind
 
 HEADROOM_FIELDS = ("memory", "of", "cpus", "cores", "disk")
-_CAPACITY_KINDS = (StepKind.LAUNCH, StepKind.RETIRE, StepKind.VOLUME)
 
 
 def compute_headroom(
@@ -26,7 +25,7 @@ def compute_headroom(
     """
     steps_by_host: defaultdict[str, list[Step]] = defaultdict(list)
     for step in steps:
-        if step.kind in _CAPACITY_KINDS:
+        if step.traits.moves_capacity:
             steps_by_host[step.host].append(step)
     return {
         host: _host_headroom(context, remaining[host], host, steps_by_host[host])

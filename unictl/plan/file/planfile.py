@@ -218,8 +218,13 @@ def _decode_step(plain: Mapping[str, Any], servers: Sequence[Server], remembered
         data = {**data, "services": _decode_membership(data["services"], servers)}
     return Step(
         **_known_fields(Step, plain)
-        | {"kind": StepKind(plain["kind"]), "needs": tuple(plain.get("needs", ())), "data": data}
+        | {"kind": _decode_kind(plain["kind"]), "needs": tuple(plain.get("needs", ())), "data": data}
     )
+
+
+def _decode_kind(value: str) -> StepKind:
+    # mypy takes the arguments of a member for those of a look-up by value.
+    return StepKind(value)  # type: ignore[call-arg]
 
 
 def _known_fields(kind: Callable[..., Any], plain: Mapping[str, Any]) -> dict[str, Any]:

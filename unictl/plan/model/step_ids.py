@@ -4,11 +4,7 @@ A step of a plan: ``launch:api-2.7f3c9a1b``, ``join:hv1:api:1``. A barrier: ``he
 a rollback: ``back:`` and the id of a step.
 """
 
-from typing import NewType
-
-StepId = NewType("StepId", str)
-"""The id of a step: readable, and unique within a plan and its rollbacks."""
-StepIds = tuple[StepId, ...]
+from unictl.plan.model.step import StepId, StepKind
 
 ALL_HEALTHY = StepId("healthy:*")
 """The barrier after which every service that stays is healthy."""
@@ -17,64 +13,39 @@ SUPERFLUOUS_INGRESSES_STOPPED = StepId("stopped:ingress")
 _DIGEST_LENGTH = 16
 
 
+def step_id(kind: StepKind, *parts: str | int) -> StepId:
+    """The id of a step: its kind and what tells it apart from others of its kind, such as its host and a volume."""
+    return StepId(":".join((kind.value, *map(str, parts))))
+
+
 def stage_id(host: str, digest: str) -> StepId:
     """Bring an image to a host."""
-    return StepId(f"stage:{host}:{digest[:_DIGEST_LENGTH]}")
-
-
-def volume_id(host: str, volume: str) -> StepId:
-    """Create a volume."""
-    return StepId(f"volume:{host}:{volume}")
+    return step_id(StepKind.STAGE, host, digest[:_DIGEST_LENGTH])
 
 
 def launch_id(key: str) -> StepId:
     """Launch a generation."""
-    return StepId(f"launch:{key}")
+    return step_id(StepKind.LAUNCH, key)
 
 
 def health_gate_id(key: str) -> StepId:
     """Wait until a generation is healthy."""
-    return StepId(f"prove:{key}")
-
-
-def join_id(host: str, service: str, wave: int) -> StepId:
-    """Add members of a service to the ingress of a host; ``wave`` is any number that tells its steps apart."""
-    return StepId(f"join:{host}:{service}:{wave}")
-
-
-def leave_id(host: str, service: str, wave: int) -> StepId:
-    """Remove members of a service from the ingress of a host."""
-    return StepId(f"leave:{host}:{service}:{wave}")
-
-
-def whole_ingress_id(host: str) -> StepId:
-    """Write the ingress of a host for all services at once, or stop it."""
-    return StepId(f"join:{host}")
+    return step_id(StepKind.PROVE, key)
 
 
 def retire_id(key: str) -> StepId:
     """Stop a generation and keep only its record."""
-    return StepId(f"retire:{key}")
+    return step_id(StepKind.RETIRE, key)
 
 
-def mark_id(key: str) -> StepId:
-    """Update the marks of a generation."""
-    return StepId(f"mark:{key}")
+def whole_ingress_id(host: str) -> StepId:
+    """Write the ingress of a host for all services at once, or stop it."""
+    return step_id(StepKind.JOIN, host)
 
 
-def delete_id(host: str, volume: str) -> StepId:
-    """Delete a volume."""
-    return StepId(f"delete:{host}:{volume}")
-
-
-def remember_id(host: str) -> StepId:
-    """Record on a host what was applied."""
-    return StepId(f"remember:{host}")
-
-
-def close_id(host: str) -> StepId:
-    """Remove the fleet from a host."""
-    return StepId(f"close:{host}")
+def ingress_id(kind: StepKind, host: str, service: str, number: int) -> StepId:
+    """Add or remove members of a service on a host; ``number`` tells these steps apart."""
+    return step_id(kind, host, service, number)
 
 
 def start_barrier_id(service: str) -> StepId:

@@ -15,13 +15,10 @@ from unictl.fleet.names import InstanceKey
 from unictl.plan.model import step_ids
 from unictl.plan.model.ingress import Server, ServerSwap
 from unictl.plan.model.rollback import RollbackInstance, ServerByListener
-from unictl.plan.model.step import Step, StepKind
-from unictl.plan.model.step_ids import StepId, StepIds
+from unictl.plan.model.step import Step, StepId, StepIds, StepKind
 from unictl.plan.model.wave import WaveRecord
 from unictl.plan.rollout.builder import StepBuilder
 from unictl.plan.rollout.step_factory import STOP_GRACE_MS
-
-_INGRESS_KINDS = (StepKind.JOIN, StepKind.LEAVE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +55,7 @@ class WaveProgress:
         return {
             instance_key(step): step.host
             for step in self.steps
-            if step.kind in _STARTING_KINDS and step.id in self.started
+            if step.traits.starts_instance and step.id in self.started
         }
 
     def retired_keys(self) -> list[str]:
@@ -70,9 +67,6 @@ class WaveProgress:
         return any(
             step.kind is StepKind.PROVE and step.data["key"] == key and step.id in self.succeeded for step in self.steps
         )
-
-
-_STARTING_KINDS = (StepKind.LAUNCH, StepKind.PROVE)
 
 
 def instance_key(step: Step) -> str:
@@ -87,7 +81,7 @@ def waves_in_reverse(
     """The waves of one service, the last one first."""
     by_number = {record.number: WaveProgress(record=record, started=begun, succeeded=done) for record in waves}
     for step in steps:
-        if step.wave in by_number and step.kind is not StepKind.BARRIER and not step.undo:
+        if step.wave in by_number and step.traits.acts and not step.undo:
             by_number[step.wave].steps.append(step)
     return [by_number[number] for number in sorted(by_number, reverse=True)]
 
@@ -231,9 +225,10 @@ class _RollbackBuilder:
         """One ingress step a host; nothing where the service is behind none."""
         service = wave.record.service
         self.counter += 1
-        make_id = step_ids.join_id if kind is StepKind.JOIN else step_ids.leave_id
         ingress_ids = [
-            self._add_step(wave, make_id(host, service, self.counter), kind, host, needs, data, service)
+            self._add_step(
+                wave, step_ids.ingress_id(kind, host, service, self.counter), kind, host, needs, data, service
+            )
             for host in self.ingresses
         ]
         self.last_ids = self._add_barrier(ingress_ids) if ingress_ids else needs

@@ -12,14 +12,9 @@ from unictl.fleet.names import InstanceKey, InstanceName
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Step, StepKind
-from unictl.plan.model.step_ids import StepId
+from unictl.plan.model.step import Step, StepId, StepKind
 from unictl.plan.progress.rollback import WaveProgress, rollback_steps, waves_in_reverse
 from unictl.plan.rollout.graph import PendingSteps
-
-_WAVE_FAILING_KINDS = frozenset((StepKind.STAGE, StepKind.VOLUME, StepKind.LAUNCH, StepKind.PROVE, StepKind.JOIN))
-"""What a wave fails by: its new generations are not there, or not as they should be. Trouble with taking an old one
-down is none of that: the service stops where it is, and the next plan goes on from there."""
 
 SkippedStep = tuple[Step, str]
 """A step that will not start, and the step that is to blame."""
@@ -70,7 +65,7 @@ class RolloutTracker:
 
     def ready(self) -> tuple[Step, ...]:
         """What may start now, in the order of the plan. Barriers end by themselves."""
-        while barriers := [step_id for step_id in self._ready if self.steps[step_id].kind is StepKind.BARRIER]:
+        while barriers := [step_id for step_id in self._ready if not self.steps[step_id].traits.acts]:
             for step_id in barriers:
                 self.start(step_id)
                 self.succeed(step_id)
@@ -100,7 +95,7 @@ class RolloutTracker:
         blocked_services = {skipped.service for skipped, _ in skips if skipped.kind is StepKind.LAUNCH}
         # Who was to stop first, and did not leave every ingress, is out of some: it joins them again.
         left_partially = step.kind is StepKind.LEAVE and step.service in blocked_services
-        if step.undo or not (step.kind in _WAVE_FAILING_KINDS or left_partially):
+        if step.undo or not (step.traits.fails_wave or left_partially):
             return tuple(skips)
         for service in sorted(blocked_services | {step.service} - {""}):
             skips += self._abort_service(service, step_id, unreachable=unreachable)
@@ -127,7 +122,7 @@ class RolloutTracker:
     def not_started(self) -> tuple[Step, ...]:
         """What has not started and was not skipped: nothing, unless the walk was stopped."""
         waiting = (step for step in self.steps.values() if self._is_waiting(step))
-        return tuple(step for step in waiting if step.kind is not StepKind.BARRIER)
+        return tuple(step for step in waiting if step.traits.acts)
 
     def service_outcomes(self) -> tuple[ServiceOutcome, ...]:
         """How it stands with every service of which a step failed or never began; nothing where all is done."""
@@ -205,8 +200,7 @@ class RolloutTracker:
         return waves_in_reverse(records, self._steps_by_service[service], self.started, self.succeeded)
 
     def _ingress_hosts(self, service: str) -> tuple[str, ...]:
-        kinds = (StepKind.JOIN, StepKind.LEAVE)
-        return tuple(sorted({step.host for step in self._steps_by_service[service] if step.kind in kinds}))
+        return tuple(sorted({step.host for step in self._steps_by_service[service] if step.traits.writes_ingress}))
 
     def _abort_service(self, service: str, cause: str, *, unreachable: bool) -> list[SkippedStep]:
         """Nothing more of a service is begun."""
@@ -220,7 +214,7 @@ class RolloutTracker:
             if not self._is_waiting(step):
                 continue
             self._ready.pop(step.id, None)
-            if step.kind is not StepKind.BARRIER:
+            if step.traits.acts:
                 skips.append((step, cause))
             skips += self._abandon(step.id, cause)
         return skips
@@ -233,7 +227,7 @@ class RolloutTracker:
         """A step will not succeed: skip what depends on it."""
         dependents = self._pending.abandon(step_id)
         # A barrier does nothing that anybody would miss.
-        return [(dependent, cause) for dependent in dependents if dependent.kind is not StepKind.BARRIER]
+        return [(dependent, cause) for dependent in dependents if dependent.traits.acts]
 
     def _add_steps(self, steps: Sequence[Step]) -> None:
         self._pending.add(steps)

@@ -15,8 +15,7 @@ from unictl.plan.ingress import members
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.reason import Reason
-from unictl.plan.model.step import Step, StepKind
-from unictl.plan.model.step_ids import StepId
+from unictl.plan.model.step import WHOLE_INGRESS, Step, StepId, StepKind
 from unictl.plan.reconcile import health_checks
 from unictl.plan.reconcile.classify import is_running
 from unictl.plan.reconcile.reconcile import InstanceChange
@@ -24,8 +23,6 @@ from unictl.plan.rollout import step_factory
 from unictl.plan.rollout.builder import StepBuilder, make_step
 from unictl.plan.rollout.ingress_members import stop_ingress, superfluous_ingress_hosts
 from unictl.plan.rollout.rollout import Rollout
-
-_INGRESS_KINDS = (StepKind.JOIN, StepKind.LEAVE)
 
 
 def adjust_marks(
@@ -88,7 +85,7 @@ def adjust_ingresses(context: PlanContext, rollout: Rollout) -> Iterator[Change]
     """Ingresses that are not what they should be, where no other step writes them anyway."""
     if context.options.destroy:
         return
-    if not any(step.kind in _INGRESS_KINDS and step.service for step in rollout.builder.steps()):
+    if not any(step.traits.writes_ingress and step.service for step in rollout.builder.steps()):
         expected_digest = members.config_digest(context.fleet.owner, rollout.membership_after)
         for host in rollout.ingress_hosts:
             yield from _adjust_ingress(context, rollout, host, expected_digest)
@@ -111,7 +108,9 @@ def _adjust_ingress(context: PlanContext, rollout: Rollout, host: str, expected_
         yield _held_ingress_change(context, host)
         return
     data = {"services": rollout.membership_after}
-    rollout.builder.add(make_step(step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), data, subject="ingress"))
+    rollout.builder.add(
+        make_step(step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), data, subject=WHOLE_INGRESS)
+    )
     fields = _member_fields(context, rollout, host) if state == "running" else None
     renamed = bool(context.fleet.former_owner) and live_digest == members.config_digest(
         context.fleet.former_owner, rollout.membership_after
@@ -202,7 +201,7 @@ def _delete_volume(builder: StepBuilder, host: str, name: str, used_by: str) -> 
     ]
     builder.add(
         make_step(
-            step_ids.delete_id(host, name),
+            step_ids.step_id(StepKind.DELETE, host, name),
             StepKind.DELETE,
             host,
             retire_ids,
@@ -233,7 +232,11 @@ def record_last_applied(context: PlanContext, builder: StepBuilder) -> Iterator[
             continue
         if host in final_steps or survey.policy is not None or host in renamed_hosts:
             needs = builder.add_barrier(step_ids.done_barrier_id(host), (*final_steps.get(host, ()), *drain_ids))
-            builder.add(make_step(step_ids.remember_id(host), StepKind.REMEMBER, host, needs, data, subject="policy"))
+            builder.add(
+                make_step(
+                    step_ids.step_id(StepKind.REMEMBER, host), StepKind.REMEMBER, host, needs, data, subject="policy"
+                )
+            )
         if host in renamed_hosts:
             field = Field(path="name", old=survey.naming.owner, new=context.fleet.owner)
             yield replace(_adjustment("fleet", Reason.FLEET_RENAMED, host, fields=(field,)), origin=("fleet", "was"))
@@ -281,7 +284,7 @@ def close_hosts(context: PlanContext, rollout: Rollout) -> Iterator[Change]:
             continue
         builder.add(
             make_step(
-                step_ids.close_id(host),
+                step_ids.step_id(StepKind.CLOSE, host),
                 StepKind.CLOSE,
                 host,
                 builder.add_barrier(step_ids.done_barrier_id(host), final_ids),

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unictl.plan.model import step_ids
-from unictl.plan.model.step import Step, StepKind
-from unictl.plan.model.step_ids import StepId, StepIds
+from unictl.plan.model.step import Step, StepId, StepIds, StepKind
 
 
 class StepBuilder:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from unictl.plan.model.step import Step
-from unictl.plan.model.step_ids import StepId
+from unictl.plan.model.step import Step, StepId
 
 if TYPE_CHECKING:
     import networkx

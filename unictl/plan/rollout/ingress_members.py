@@ -7,8 +7,7 @@ from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import ServiceMembers, member
 from unictl.plan.model import step_ids
-from unictl.plan.model.step import StepKind
-from unictl.plan.model.step_ids import StepId
+from unictl.plan.model.step import WHOLE_INGRESS, StepId, StepKind
 from unictl.plan.reconcile.classify import is_serving
 from unictl.plan.rollout.builder import StepBuilder, make_step
 
@@ -37,7 +36,7 @@ def superfluous_ingress_hosts(context: PlanContext) -> tuple[str, ...]:
 def stop_ingress(builder: StepBuilder, host: str) -> StepId:
     """End the ingress of a host."""
     return builder.add(
-        make_step(step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), {"services": {}}, subject="ingress")
+        make_step(step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), {"services": {}}, subject=WHOLE_INGRESS)
     )
 
 

@@ -17,8 +17,7 @@ from unictl.plan.ingress.members import MemberId, ingress_ports, member
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
 from unictl.plan.model.ingress import Membership
-from unictl.plan.model.step import StepKind
-from unictl.plan.model.step_ids import StepId, StepIds
+from unictl.plan.model.step import StepId, StepIds, StepKind
 from unictl.plan.model.wave import WaveRecord
 from unictl.plan.reconcile.reconcile import InstanceChange
 from unictl.plan.rollout import step_factory, volume_handover
@@ -309,12 +308,13 @@ class _RolloutPlanner:
     def _write_ingress(
         self, kind: StepKind, host: str, name: str, wave: int, needs: StepIds, data: Mapping[str, Any]
     ) -> StepId:
-        make_id = step_ids.join_id if kind is StepKind.JOIN else step_ids.leave_id
         sibling_ids = {
-            step_ids.join_id(other_host, name, wave) for other_host in self.ingress_hosts if other_host != host
+            step_ids.ingress_id(StepKind.JOIN, other_host, name, wave)
+            for other_host in self.ingress_hosts
+            if other_host != host
         }
         needs = tuple(need for need in needs if need not in sibling_ids)
-        step_id = self.builder.unused_id(make_id(host, name, wave), "after")
+        step_id = self.builder.unused_id(step_ids.ingress_id(kind, host, name, wave), "after")
         return self.builder.add(make_step(step_id, kind, host, needs, data, subject=name, service=name, wave=wave))
 
     def _retire(self, live: LiveInstance, name: str, wave: int, needs: StepIds) -> StepId:

@@ -12,8 +12,7 @@ from unictl.instances.launch import probes
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.model import step_ids
-from unictl.plan.model.step import Step, StepKind
-from unictl.plan.model.step_ids import StepId, StepIds
+from unictl.plan.model.step import Step, StepId, StepIds, StepKind
 from unictl.plan.rollout.builder import StepBuilder, make_step
 
 STOP_GRACE_MS = 10_000
@@ -78,7 +77,7 @@ def _add_volume(builder: StepBuilder, context: PlanContext, placed: PlacedInstan
     subject = f"volume:{name}"
     return builder.add(
         make_step(
-            step_ids.volume_id(placed.host, name),
+            step_ids.step_id(StepKind.VOLUME, placed.host, name),
             StepKind.VOLUME,
             placed.host,
             (),
@@ -149,7 +148,7 @@ def add_mark(builder: StepBuilder, live: LiveInstance, *, protect: bool, checks:
         data["checks"] = list(checks)
     return builder.add(
         make_step(
-            step_ids.mark_id(live.key),
+            step_ids.step_id(StepKind.MARK, live.key),
             StepKind.MARK,
             live.host,
             (),

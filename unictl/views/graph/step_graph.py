@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from unictl.fleet.names import InstanceKey
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.step import Step
+from unictl.plan.model.step_traits import StepGroup, Subject
 from unictl.plan.model.wave import WaveRecord
 from unictl.views.graph.layered_layout import assign_layers, transitive_reduction
 from unictl.views.text.layout import abbreviate, count_of, elide, sanitize
@@ -22,13 +23,6 @@ MAX_WAVES, MAX_NODES = 24, 40
 """How many waves are nodes of their own, and how many nodes are shown at all."""
 _MAX_LABEL_LENGTH = 44
 _RANK = ("destroy", "replace", "create", "adjust", "")
-_OTHER_NODES = {
-    "stage": ("bring images", "adjust", "image file"),
-    "ingress": ("ingress", "adjust", "host"),
-    "marks": ("marks", "adjust", "instance"),
-    "delete": ("delete volumes", "destroy", "volume"),
-    "close": ("leave hosts", "destroy", "host"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +44,7 @@ class Drawing:
 
 def draw_steps(plan: Plan) -> Drawing:
     """Every step by itself, barriers too: edges go through them."""
-    nodes = tuple(
-        Node(id=step.id, lines=_step_lines(step), style=_KIND_STYLES.get(step.kind, "")) for step in plan.steps
-    )
+    nodes = tuple(Node(id=step.id, lines=_step_lines(step), style=step.traits.style) for step in plan.steps)
     return Drawing(nodes=nodes, edges=tuple((need, step.id) for step in plan.steps for need in step.needs))
 
 
@@ -68,20 +60,8 @@ def draw_folded(plan: Plan) -> Drawing:
     return alike if len(alike.nodes) <= MAX_NODES else _merge_nodes(services, _layer_keys(services))
 
 
-_KIND_STYLES = {
-    StepKind.LAUNCH: "create",
-    StepKind.PROVE: "create",
-    StepKind.RETIRE: "destroy",
-    StepKind.DELETE: "destroy",
-    StepKind.CLOSE: "destroy",
-    StepKind.JOIN: "adjust",
-    StepKind.LEAVE: "adjust",
-    StepKind.MARK: "adjust",
-}
-
-
 def _step_lines(step: Step) -> tuple[str, ...]:
-    if step.kind is StepKind.BARRIER:
+    if not step.traits.acts:
         return (elide(sanitize(step.id), _MAX_LABEL_LENGTH),)
     action_text = f"{step.kind.value} on {step.host}" if step.host else step.kind.value
     return (
@@ -96,17 +76,10 @@ NodeKey = tuple[str, int]
 
 def _wave_key(step: Step) -> NodeKey | None:
     """Which node a step belongs to; of a barrier and of what is only noted, none."""
-    match step.kind:
-        case StepKind.BARRIER | StepKind.REMEMBER:
-            return None
-        case StepKind.STAGE | StepKind.DELETE | StepKind.CLOSE:
-            return (f":{step.kind.value}", 0)
-        case StepKind.MARK:
-            return (":marks", 0)
-        case StepKind.VOLUME:
-            return (step.service, 1)
-        case _:
-            return (step.service, step.wave) if step.service else (":ingress", 0)
+    traits = step.traits
+    if traits.is_part_of_wave and step.service:
+        return (step.service, max(step.wave, traits.first_wave))
+    return (f":{traits.group.name}", 0) if traits.group else None
 
 
 def _service_key(step: Step) -> NodeKey | None:
@@ -167,12 +140,11 @@ def _build_node(
     waves: Mapping[str, WaveRecord],
 ) -> Node:
     service = key[0]
-    if service.startswith(":"):
-        title, style, noun = _OTHER_NODES[service[1:]]
-        number = count_of(len({step.host if noun == "host" else step.subject for step in steps}), noun)
-        hosts = f" to {count_of(len({step.host for step in steps}), 'host')}" if service == ":stage" else ""
-        return Node(id=_node_id(key), lines=(title, f"{number}{hosts}"), style=style)
-    names = dict.fromkeys(InstanceKey(step.subject).name for step in steps if step.kind in _INSTANCE_KINDS)
+    group = steps[0].traits.group
+    if group and service.startswith(":"):
+        return Node(id=_node_id(key), lines=_group_lines(group, steps), style=group.style)
+    instance_steps = (step for step in steps if step.traits.subject is Subject.INSTANCE)
+    names = dict.fromkeys(InstanceKey(step.subject).name for step in instance_steps)
     actions = Counter(_action_style(changes[name]) for name in names if name in changes)
     style = next((candidate for candidate in _RANK if actions[candidate]), "")
     lines = (
@@ -181,6 +153,14 @@ def _build_node(
         *_action_lines(actions, names),
     )
     return Node(id=_node_id(key), lines=lines, style=style)
+
+
+def _group_lines(group: StepGroup, steps: Sequence[Step]) -> tuple[str, str]:
+    """What is done, and to how many."""
+    hosts = {step.host for step in steps}
+    subjects = hosts if group.noun == "host" else {step.subject for step in steps}
+    destination = f" to {count_of(len(hosts), 'host')}" if group.counts_hosts else ""
+    return (group.title, f"{count_of(len(subjects), group.noun)}{destination}")
 
 
 def _wave_lines(key: NodeKey, last_wave: int, waves: Mapping[str, WaveRecord]) -> list[str]:
@@ -193,9 +173,6 @@ def _wave_lines(key: NodeKey, last_wave: int, waves: Mapping[str, WaveRecord]) -
         return [f"wave {number} of {last_wave}{', canary' if wave and wave.is_canary else ''}"]
     count = sum(wave.service == service for wave in waves.values())
     return [count_of(count, "wave")] if count > 1 else []
-
-
-_INSTANCE_KINDS = (StepKind.LAUNCH, StepKind.PROVE, StepKind.RETIRE)
 
 
 def _action_style(change: Change) -> str:

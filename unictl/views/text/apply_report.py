@@ -8,42 +8,13 @@ from unictl.fleet.names import InstanceKey
 from unictl.journal.report import Report
 from unictl.plan.model.change import Action, Change
 from unictl.plan.model.plan import Counts, Plan
-from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.step import WHOLE_INGRESS, Step
+from unictl.plan.model.step_traits import Subject
 from unictl.plan.progress.tracker import ServiceOutcome
 from unictl.views.text import problems
 from unictl.views.text.layout import EMPTY, abbreviate, count_of, sanitize, styled_line, wrap
 from unictl.views.text.sorting import natural_key
 from unictl.views.text.spans import Line, Span
-
-_INGRESS_KINDS = (StepKind.JOIN, StepKind.LEAVE)
-_ACTIONS = {
-    StepKind.STAGE: "bring the image to",
-    StepKind.VOLUME: "create the volume on",
-    StepKind.LAUNCH: "launch on",
-    StepKind.PROVE: "wait until it is healthy on",
-    StepKind.JOIN: "put it behind the ingress of",
-    StepKind.LEAVE: "take it out of the ingress of",
-    StepKind.RETIRE: "take it down on",
-    StepKind.MARK: "note on",
-    StepKind.DELETE: "delete the volume on",
-    StepKind.REMEMBER: "note what was applied on",
-    StepKind.CLOSE: "leave",
-    StepKind.BARRIER: "wait for",
-}
-_FAILURES = {
-    StepKind.STAGE: "could not be brought to",
-    StepKind.VOLUME: "could not be created on",
-    StepKind.LAUNCH: "could not be launched on",
-    StepKind.PROVE: "did not become healthy on",
-    StepKind.JOIN: "could not be put behind the ingress of",
-    StepKind.LEAVE: "could not be taken out of the ingress of",
-    StepKind.RETIRE: "could not be taken down on",
-    StepKind.MARK: "could not be noted on",
-    StepKind.DELETE: "could not be deleted on",
-    StepKind.REMEMBER: "could not be noted on",
-    StepKind.CLOSE: "could not leave",
-    StepKind.BARRIER: "was not reached on",
-}
 
 
 def render(plan: Plan, report: Report, width: int = 80, *, next_command: str = "") -> tuple[Line, ...]:
@@ -105,19 +76,13 @@ def completed_counts(plan: Plan, report: Report) -> Counts:
 def describe_step(step: Step) -> str:
     """A step in words: ``api-2.7f3c9a1b: launch on hv1``."""
     subject = sanitize(step.subject or step.service or step.id)
-    action_text = "wait until it has ended well on" if step.data.get("job") else _ACTIONS[step.kind]
-    action_text = "write it anew on" if step.kind is StepKind.JOIN and step.subject == "ingress" else action_text
-    return f"{subject}: {action_text} {sanitize(step.host or step.id)}"
+    return f"{subject}: {step.words.doing} {sanitize(step.host or step.id)}"
 
 
 def describe_failure(step: Step) -> str:
     """A step that failed, in words: ``api-2.7f3c9a1b did not become healthy on hv1``."""
     subject = sanitize(step.subject or step.service or step.id)
-    failure_text = "did not end well on" if step.data.get("job") else _FAILURES[step.kind]
-    failure_text = (
-        "could not be written anew on" if step.kind is StepKind.JOIN and step.subject == "ingress" else failure_text
-    )
-    return f"{subject} {failure_text} {sanitize(step.host or step.id)}"
+    return f"{subject} {step.words.failed} {sanitize(step.host or step.id)}"
 
 
 def _counts_text(counts: Counts) -> str:
@@ -203,7 +168,7 @@ def _skipped_lines(report: Report, width: int) -> tuple[Line, ...]:
     lines: list[Line] = []
     failed: dict[str, str] = {step.id: describe_failure(step) for step, _ in report.failed}
     for cause, steps in causes.items():
-        names = _subjects_text([step for step in steps if step.kind is not StepKind.BARRIER])
+        names = _subjects_text([step for step in steps if step.traits.acts])
         reason_text = (
             f"because {failed.get(cause) or f'of {sanitize(cause)}'}" if cause else "because you asked to stop"
         )
@@ -224,11 +189,16 @@ def _change_key(change: Change) -> str:
 
 
 def _step_key(step: Step) -> str:
-    if step.kind is StepKind.CLOSE or (step.kind in _INGRESS_KINDS and step.subject in ("", "ingress")):
-        return f"ingress {step.host}"
-    if step.kind is StepKind.REMEMBER:
-        return f"policy {step.host}"
-    if step.kind in (StepKind.VOLUME, StepKind.DELETE):
-        return str(step.data.get("volume", step.subject)).removeprefix("volume:")
     name = InstanceKey(step.subject.removeprefix("marks:")).name
-    return f"marks:{name}" if step.kind is StepKind.MARK else name
+    match step.traits.subject:
+        case Subject.VOLUME:
+            return step.subject.removeprefix("volume:")
+        case Subject.MARKS:
+            return f"marks:{name}"
+        case Subject.POLICY:
+            return f"policy {step.host}"
+        case Subject.HOST:
+            return f"ingress {step.host}"
+        case Subject.SERVICE if step.subject in ("", WHOLE_INGRESS):
+            return f"ingress {step.host}"
+    return name

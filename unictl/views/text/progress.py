@@ -22,7 +22,8 @@ from unictl.journal.event import (
     Started,
     Waiting,
 )
-from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.step import Step
+from unictl.plan.model.step_traits import Subject
 from unictl.views.text.apply_report import describe_failure, describe_step
 from unictl.views.text.layout import elide, plain_text, sanitize, styled_line
 from unictl.views.text.spans import Line, Span
@@ -35,20 +36,6 @@ MIN_RATE_SECONDS = 0.5
 STALLED_AFTER = 5.0
 """Seconds after which bytes that do not move are told as that: a rate of before would be a promise."""
 STOPPING = "Stopping: steps in flight end, no new one starts. Press Ctrl-C again to leave at once."
-
-_COMPLETED = {
-    StepKind.STAGE: "image is on",
-    StepKind.VOLUME: "volume created on",
-    StepKind.LAUNCH: "launched on",
-    StepKind.PROVE: "healthy on",
-    StepKind.JOIN: "behind the ingress of",
-    StepKind.LEAVE: "out of the ingress of",
-    StepKind.RETIRE: "taken down on",
-    StepKind.MARK: "noted on",
-    StepKind.DELETE: "volume deleted on",
-    StepKind.REMEMBER: "noted what was applied on",
-    StepKind.CLOSE: "the fleet has left it",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +115,7 @@ def advance(progress: Progress, event: Event) -> Progress:
 def event_line(progress: Progress, event: Event) -> Line | None:
     """What is said of an event once and for good; ``progress`` is the one before it."""
     match event:
-        case Finished(at=at, step=step, text=text) if step.kind is not StepKind.BARRIER:
+        case Finished(at=at, step=step, text=text) if step.traits.acts:
             note = f" {sanitize(text)}" if text else ""
             return (*_finished_line(step), Span(f"{note} [{_step_elapsed(progress, step, at)}]", "dim"))
         case Failed(step=step, problem=problem):
@@ -183,9 +170,7 @@ def elapsed_text(seconds: float) -> str:
 
 
 def _in_flight(progress: Progress) -> list[RunningStep]:
-    running = [
-        running_step for running_step in progress.running.values() if running_step.step.kind is not StepKind.BARRIER
-    ]
+    running = [running_step for running_step in progress.running.values() if running_step.step.traits.acts]
     return sorted(running, key=lambda running_step: (running_step.since, running_step.step.id))
 
 
@@ -195,12 +180,10 @@ def _running_without(progress: Progress, step: Step) -> Mapping[str, RunningStep
 
 def _finished_line(step: Step) -> Line:
     subject = sanitize(step.subject or step.service or step.id)
-    style = "destroy" if step.kind in (StepKind.RETIRE, StepKind.DELETE, StepKind.CLOSE) else "create"
-    done = "ended well on" if step.data.get("job") else _COMPLETED[step.kind]
-    done = "written anew on" if step.kind is StepKind.JOIN and step.subject == "ingress" else done
+    style = "destroy" if step.traits.style == "destroy" else "create"
     # A host that is left is both who is meant and where.
-    where = "" if step.kind is StepKind.CLOSE else f" {sanitize(step.host)}"
-    return (Span(subject, style), Span(f": {done}{where}"))
+    where = "" if step.traits.subject is Subject.HOST else f" {sanitize(step.host)}"
+    return (Span(subject, style), Span(f": {step.words.done}{where}"))
 
 
 def _step_elapsed(progress: Progress, step: Step, at: float) -> str:
