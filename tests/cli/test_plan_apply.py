@@ -16,6 +16,7 @@ from unictl.journal.report import Report
 from unictl.plan.file import planfile
 from unictl.plan.file.approval import approval_hash
 from unictl.plan.model.change import Action
+from unictl.plan.model.plan_facts import PlanFacts
 from unictl.plan.model.reason import Reason
 from unictl.plan.model.step import Step, StepKind
 
@@ -67,7 +68,7 @@ def test_what_is_not_there_is_a_failure_and_no_refusal_by_a_rule(world: World) -
 
 
 def test_the_json_of_an_apply_begins_with_what_was_written_into_the_lock(world: World) -> None:
-    world.plan = samples.plan(samples.bump(2), facts={"relocked": ["endpoint zed.http 23102"]})
+    world.plan = samples.plan(samples.bump(2), facts=PlanFacts(relocked=("endpoint zed.http 23102",)))
     first = json.loads(world.run("apply", "-json", "-auto-approve").out.splitlines()[0])
     assert (first["type"], first["changed"]) == ("lock", ["endpoint zed.http 23102"])
 

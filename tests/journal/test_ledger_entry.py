@@ -69,7 +69,8 @@ def test_what_no_gate_came_to_judge_is_not() -> None:
 def test_what_failed_before_and_is_healthy_now_is_said_to_be() -> None:
     plan = _plan()
     plan = replace(
-        plan, facts={**plan.facts, "failed_before": {"front": [*_fronts(plan), "1:another"], "gone": ["1:x"]}}
+        plan,
+        facts=replace(plan.facts, failed_before={"front": (*_fronts(plan), "1:another"), "gone": ("1:x",)}),
     )
     assert from_report(plan, Report(done=plan.steps), at=1.0, user="ann").proved == {"front": _fronts(plan)}
     assert from_report(plan, _failed(plan, GATE_FAILED), at=1.0, user="ann").proved == {}

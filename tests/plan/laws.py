@@ -137,7 +137,7 @@ def foreign_never_named(story: Story) -> None:
         held = {int(f["host"]) for live in said.instances for f in live.forwards}
         sim.hosts[name] = replace(said, claims=(*(c for c in claims if c.port not in held), memory))
     made = plan(story.after, sim.world(), **LOOSE)
-    rows = replace(made, refusals=(), warnings=(), read={})
+    rows = replace(made, refusals=(), warnings=(), preconditions={})
     assert FOREIGN not in planfile.dump(rows)
     if made.can_apply:
         assert sim.run(made, random=story.random)
@@ -243,19 +243,19 @@ def never_tighter_than_told(story: Story) -> None:
     if not made.can_apply:
         return
     moving = {step.host for step in made.steps if step.kind in (StepKind.LAUNCH, StepKind.RETIRE, StepKind.VOLUME)}
-    assert made.tightest.keys() == moving
+    assert made.headroom.keys() == moving
     there = {volume.name for said in sim.hosts.values() for volume in said.volumes}
 
     def watch(sim: Simulator) -> None:
-        for name, told in made.tightest.items():
+        for name, told in made.headroom.items():
             said = sim.hosts[name]
             total = said.memory - capacity.host_reserve(story.after.hosts[name], said.memory) - builders.GIB
             held = sum(live.memory + live.overhead for live in said.instances)
-            assert told["of"] == total
-            assert total - held >= told["memory"], f"{name}: {total - held} free, told {told['memory']}"
-            assert sum(live.cpus for live in said.instances) <= told["cpus"]
+            assert told.total_memory == total
+            assert total - held >= told.memory, f"{name}: {total - held} free, told {told.memory}"
+            assert sum(live.cpus for live in said.instances) <= told.cpus
             grown = sum(volume.size for volume in said.volumes if volume.name not in there)
-            assert said.disk_free - grown >= told["disk"]
+            assert said.disk_free - grown >= told.disk
 
     watch(sim)
     sim.watch = watch

@@ -156,7 +156,7 @@ class Life(RuleBasedStateMachine):
     def look(self, made: Plan) -> None:
         """What no plan may ever say."""
         assert not {step.host for step in made.steps} & self.sim.deaf
-        assert FOREIGN not in planfile.dump(replace(made, refusals=(), warnings=(), read={}))
+        assert FOREIGN not in planfile.dump(replace(made, refusals=(), warnings=(), preconditions={}))
 
     @invariant()
     def silent_hosts_are_as_they_were(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from unictl.diagnostics.diagnostic import Diagnostic, Severity
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import Endpoint, Plan
+from unictl.plan.model.plan_facts import PlanFacts
 from unictl.plan.model.revision import Revision
 from unictl.plan.model.rollback import RollbackRecord
 from unictl.plan.model.step import Step, StepKind
@@ -142,10 +143,10 @@ def plan(changes: Iterable[Change] = (), **more: Any) -> Plan:
         "mark": "shop",
         "owner": "shop-5f0c2a",
         "hosts": {},
-        "read": {},
+        "preconditions": {},
         "steps": steps,
         "revision": Revision(commit="3f2a9c1d8e7b6a5f3f2a9c1d8e7b6a5f3f2a9c1d", clean=True),
-        "facts": {"places": PLACES},
+        "facts": PlanFacts(places=PLACES),
     }
     return Plan(changes=changes, **(given | more))
 

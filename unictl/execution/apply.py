@@ -13,7 +13,7 @@ from unictl.execution.leases import LeaseRequest, acquire_all, release_all
 from unictl.execution.step_runner import ImageOpener, StepContext
 from unictl.execution.surveys import Connections, Connector, resurvey, survey_all
 from unictl.execution.walk import POLL_INTERVAL, Interrupts, PlanWalk
-from unictl.fleet.model import Host, Retention
+from unictl.fleet.model import Host
 from unictl.hosts.connection import HostConnection
 from unictl.instances.observed.host_state import UnreachableHost
 from unictl.journal.event import Event, Progressed, Waiting
@@ -82,7 +82,7 @@ def _require_all_answered(connections: Connections) -> None:
 
 
 async def _apply_with_leases(plan: Plan, context: ApplyContext, connections: Mapping[str, HostConnection]) -> Report:
-    host_ids = {name: str(plan.hosts[name]["host_id"]) for name in connections}
+    host_ids = {name: plan.hosts[name].host_id for name in connections}
     lease_request = LeaseRequest(
         owner=plan.owner,
         mark=plan.mark,
@@ -178,11 +178,11 @@ async def _record_result(
 
 async def _collect_garbage(plan: Plan, connection: HostConnection) -> None:
     """Let go of what lies further back than the host is to keep. A partial apply is no revision to go back to."""
-    retention = plan.hosts[connection.name].get("keep", {})
+    plan_host = plan.hosts[connection.name]
     await connection.collect_garbage(
         plan.owner,
-        images=() if plan.partial else tuple(plan.facts.get("images", ())),
+        images=() if plan.partial else plan.facts.images,
         revision=plan.revision.commit,
-        keep_images=retention.get("images", Retention().images),
-        keep_retired=retention.get("retired", Retention().retired),
+        keep_images=plan_host.keep_images,
+        keep_retired=plan_host.keep_retired,
     )

@@ -123,7 +123,7 @@ def from_report(
         unfinished=report.unfinished,
         services=services,
         unhealthy={} if report.interrupted else _unhealthy_fingerprints(plan, report),
-        proved=_recovered_fingerprints(services, plan.facts.get("failed_before", {})),
+        proved=_recovered_fingerprints(services, plan.facts.failed_before),
         took=_step_durations(report),
         staged=_transfer_totals(report),
     )

@@ -5,7 +5,6 @@ order.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems, Severity, errors
 from unictl.diagnostics.resolve import NO_PLACES, PlaceIndex, resolve_findings
@@ -23,9 +22,12 @@ from unictl.plan.guards.draft import PlanDraft
 from unictl.plan.guards.guard_table import check_draft
 from unictl.plan.ingress.members import ingress_ports
 from unictl.plan.model.change import Action, Change
+from unictl.plan.model.image_source import ImageSource
 from unictl.plan.model.ingress import Membership
 from unictl.plan.model.options import PlanOptions
 from unictl.plan.model.plan import Endpoint, Plan
+from unictl.plan.model.plan_facts import PlanFacts
+from unictl.plan.model.plan_host import PlanHost
 from unictl.plan.model.revision import Revision
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.reconcile.reconcile import Reconciliation, reconcile
@@ -88,7 +90,7 @@ def build(
     findings = (*check_draft(draft), *missing_sources(sources))
     problems = tuple(dict.fromkeys(resolve_findings(findings, places)))
     plan = _assemble(draft, sources, problems, places)
-    return replace(plan, tightest=compute_headroom(context, reconciliation.placement.remaining, plan.steps))
+    return replace(plan, headroom=compute_headroom(context, reconciliation.placement.remaining, plan.steps))
 
 
 def _drop_launch_document(change: Change) -> Change:
@@ -119,14 +121,14 @@ def _adjustments(
 
 def _assemble(
     draft: PlanDraft,
-    sources: Mapping[str, Mapping[str, Any]],
+    sources: Mapping[str, ImageSource],
     problems: Problems,
     places: PlaceIndex,
 ) -> Plan:
     context, scope, rollout, changes = draft.context, draft.scope, draft.rollout, draft.changes
     ordered_steps = draft.ordered_steps
     touched_hosts = sorted({item.host for item in ordered_steps if item.host})
-    source_hosts = {source["host"] for source in sources.values() if "host" in source}
+    source_hosts = {source.host for source in sources.values() if source.host}
     ports_by_host = required_ports(ordered_steps)
     return Plan(
         name=context.fleet.name,
@@ -136,10 +138,12 @@ def _assemble(
         fleet_id=context.fleet.id,
         environment=context.fleet.environment,
         revision=draft.revision,
-        hosts={name: _host_json(context, name) for name in sorted({*touched_hosts, *source_hosts})},
+        hosts={name: _plan_host(context, name) for name in sorted({*touched_hosts, *source_hosts})},
         changes=changes,
         steps=ordered_steps,
-        read={name: host_preconditions(context.surveys[name], ports_by_host.get(name, ())) for name in touched_hosts},
+        preconditions={
+            name: host_preconditions(context.surveys[name], ports_by_host.get(name, ())) for name in touched_hosts
+        },
         membership=_initial_memberships(rollout, ordered_steps),
         endpoints=() if context.options.destroy else _planned_endpoints(context, rollout),
         images=sources,
@@ -153,46 +157,42 @@ def _assemble(
         destroys_all=context.options.destroy and scope.is_whole,
         overrides=_policy_overrides(context),
         waves=rollout.waves,
-        facts={
-            "places": _origin_places(changes, places),
-            "images": sorted(step_factory.image_files(context.facts)),
-            **_history_facts(context, ordered_steps),
-        },
+        facts=_plan_facts(context, changes, ordered_steps, places),
     )
 
 
-def _history_facts(context: PlanContext, ordered_steps: tuple[Step, ...]) -> dict[str, Any]:
-    """What earlier applies tell of this one: how long it takes, and what failed, to be taken back once healthy."""
-    failed_fingerprints = {name: sorted(fingerprints) for name, fingerprints in context.failed_fingerprints.items()}
-    return _estimate_facts(ordered_steps, context) | (
-        {"failed_before": failed_fingerprints} if failed_fingerprints else {}
+def _plan_facts(
+    context: PlanContext,
+    changes: tuple[Change, ...],
+    ordered_steps: tuple[Step, ...],
+    places: PlaceIndex,
+) -> PlanFacts:
+    facts = PlanFacts(
+        places=_origin_places(changes, places),
+        images=tuple(sorted(step_factory.image_files(context.facts))),
+        failed_before={name: tuple(sorted(fingerprints)) for name, fingerprints in context.failed_fingerprints.items()},
     )
-
-
-def _estimate_facts(ordered_steps: tuple[Step, ...], context: PlanContext) -> dict[str, Any]:
-    """At least so many seconds are rounded down, about so many up."""
     estimate = duration.estimate_duration(ordered_steps, context.live_state)
     if estimate is None:
-        return {}
+        return facts
     if not estimate.is_lower_bound:
-        return {"seconds": math.ceil(estimate.seconds)}
-    return {
-        "seconds": math.floor(estimate.seconds),
-        "seconds_at_least": "checks" if estimate.is_unmeasured else "unseen",
-    }
+        return replace(facts, seconds=math.ceil(estimate.seconds))
+    # A lower bound is rounded down, so that it stays one.
+    reason = "checks" if estimate.is_unmeasured else "unseen"
+    return replace(facts, seconds=math.floor(estimate.seconds), seconds_at_least=reason)
 
 
-def _host_json(context: PlanContext, name: str) -> dict[str, Any]:
+def _plan_host(context: PlanContext, name: str) -> PlanHost:
     host = context.fleet.hosts.get(name) or Host(name=name)
-    connection = host.connect
-    return {
-        "host_id": context.surveys[name].host_id,
-        "connect": {"kind": connection.kind, "host": connection.host, "user": connection.user, "port": connection.port},
-        "root": host.root,
-        "become": host.become,
-        "address": host.address,
-        "keep": {"retired": host.keep.retired, "images": host.keep.images},
-    }
+    return PlanHost(
+        host_id=context.surveys[name].host_id,
+        connect=host.connect,
+        root=host.root,
+        become=host.become,
+        address=host.address,
+        keep_retired=host.keep.retired,
+        keep_images=host.keep.images,
+    )
 
 
 def _initial_memberships(rollout: Rollout, ordered_steps: Iterable[Step]) -> dict[str, Membership]:

@@ -125,7 +125,6 @@ def to_text(document: Mapping[str, Any]) -> str:
 
 
 def _change_row(plan: Plan, change: Any) -> dict[str, Any]:
-    places = plan.facts.get("places", {})
     return {
         "action": change.action.value,
         "symbol": change.symbol,
@@ -142,7 +141,7 @@ def _change_row(plan: Plan, change: Any) -> dict[str, Any]:
             for changed_field in change.fields
         ],
         "origin": ".".join(map(str, change.origin)),
-        "place": origin_place(change, places if isinstance(places, Mapping) else {}),
+        "place": origin_place(change, plan.facts.places),
         "hash": approval.row_hash(plan, change),
     }
 

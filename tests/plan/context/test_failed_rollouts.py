@@ -116,5 +116,5 @@ def test_a_plan_that_forgets_tries_for_ever(sim: Simulator, monkeypatch: pytest.
 
 
 def test_an_apply_is_told_what_it_may_take_back(sim: Simulator) -> None:
-    assert plan(NEW, sim.world(), retry=True).facts["failed_before"] == {"api": [_print(NEW)]}
+    assert plan(NEW, sim.world(), retry=True).facts.failed_before == {"api": (_print(NEW),)}
     assert failed_rollouts.failed_fingerprints(()) == {}

@@ -38,7 +38,7 @@ def _text(made: Plan) -> str:
 
 def test_the_longest_path_at_earlier_costs_is_shown_once() -> None:
     made = _planned(ApplyDurations(at=1.0, took=TOOK))
-    assert made.facts["seconds"] == 4
+    assert made.facts.seconds == 4
     assert _text(made).count("Takes about 4 s, as earlier applies did.") == 1
 
 
@@ -49,46 +49,47 @@ def test_a_comment_and_a_page_say_it_too() -> None:
 
 def test_every_host_keeps_the_same_entry_and_it_counts_once() -> None:
     old, new = ApplyDurations(at=1.0, took=TOOK), ApplyDurations(at=2.0, took=TOOK | {"prove": (8000, 4)})
-    assert _planned(old, new).facts == {**_planned(new, old, old, hosts=3).facts, "seconds": 7}
+    assert _planned(old, new).facts == replace(_planned(new, old, old, hosts=3).facts, seconds=7)
 
 
 def test_only_the_last_applies_count() -> None:
     slow = ApplyDurations(at=1.0, took=TOOK | {"prove": (900_000, 4)})
-    assert _planned(slow, *(ApplyDurations(at=at, took=TOOK) for at in (2.0, 3.0, 4.0))).facts["seconds"] == 4
+    assert _planned(slow, *(ApplyDurations(at=at, took=TOOK) for at in (2.0, 3.0, 4.0))).facts.seconds == 4
 
 
 def test_so_many_that_they_wait_for_each_other_take_longer_than_the_longest_path() -> None:
     assert ApplyOptions().parallelism == duration.MAX_STEPS_IN_FLIGHT
     fleet = builders.fleet(builders.service("api", replicas=400), hosts=20)
     made = builders.plan(fleet, builders.empty(fleet, applies=(ApplyDurations(at=1.0, took=TOOK),)))
-    assert 400 * 0.5 / 10 <= made.facts["seconds"] <= 25
+    assert 400 * 0.5 / 10 <= made.facts.seconds <= 25
 
 
 def test_before_the_first_apply_the_times_of_the_checks_are_told_as_what_it_takes_at_least() -> None:
     made = _planned()
-    assert (made.facts["seconds"], made.facts["seconds_at_least"]) == (2, "checks")
+    assert (made.facts.seconds, made.facts.seconds_at_least) == (2, "checks")
     assert "Takes at least 2 s: what starts has to stay healthy for that long." in _text(made)
 
 
 def test_with_a_kind_of_step_never_seen_the_rest_is_told_as_what_it_takes_at_least() -> None:
     made = _planned(ApplyDurations(at=1.0, took={"stage": (3000, 1), "prove": (2000, 4)}))
-    assert (made.facts["seconds"], made.facts["seconds_at_least"]) == (5, "unseen")
+    assert (made.facts.seconds, made.facts.seconds_at_least) == (5, "unseen")
     assert "Takes at least 5 s; not all of its steps have been done before." in _text(made)
 
 
 def test_nothing_is_said_where_nothing_is_known_or_nothing_takes_time() -> None:
     quick = Probe(kind="http", path="/", port="http", min_healthy_time=0)
     fleet = builders.fleet(builders.service("api", health=(quick,)))
-    assert "seconds" not in builders.plan(fleet, builders.empty(fleet)).facts
+    assert builders.plan(fleet, builders.empty(fleet)).facts.seconds is None
     sim = applied(fleet)
-    assert "seconds" not in builders.plan(replace(fleet, policy=Policy(max_destroy=Share(number=3))), sim.world()).facts
+    remembering = builders.plan(replace(fleet, policy=Policy(max_destroy=Share(number=3))), sim.world())
+    assert remembering.facts.seconds is None
 
 
 def test_a_check_passes_no_sooner_than_it_has_to_pass_for_whatever_others_took() -> None:
     slow = Probe(kind="http", path="/", port="http", min_healthy_time=60_000)
     fleet = builders.fleet(builders.service("api", health=(slow,)))
     made = builders.plan(fleet, builders.empty(fleet, applies=(ApplyDurations(at=1.0, took=TOOK),)))
-    assert 60 <= made.facts["seconds"] <= 63 and "seconds_at_least" not in made.facts
+    assert 60 <= made.facts.seconds <= 63 and not made.facts.seconds_at_least
 
 
 def test_a_large_image_takes_as_long_as_earlier_ones_by_the_byte() -> None:
@@ -97,7 +98,7 @@ def test_a_large_image_takes_as_long_as_earlier_ones_by_the_byte() -> None:
         facts = {"app": {"kernel": replace(builders.facts(fleet)["app"]["kernel"], size=size)}}
         world = builders.empty(fleet, applies=(ApplyDurations(at=1.0, took=TOOK, staged=staged),))
         made = build(fleet, facts, builders.endpoints(fleet), world, revision=builders.REVISION, options=PlanOptions())
-        return made.facts["seconds"]
+        return made.facts.seconds
 
     ten = (10 << 20, 2000)
     assert seconds(200 << 20, ten) - seconds(10 << 20, ten) == 38

@@ -103,7 +103,7 @@ def test_a_host_that_the_plan_does_not_touch_may_move() -> None:
     sim = applied(one)
     mover = next(live for live in sim.hosts["hv1"].instances)
     made = plan(one, sim.world(), replace=(mover.name,))
-    assert set(made.read) == {"hv1"}
+    assert set(made.preconditions) == {"hv1"}
     sim.crash(sim.hosts["hv2"].instances[0].key)
     assert violated_preconditions(made, sim.world()) == ()
 

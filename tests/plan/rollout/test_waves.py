@@ -101,7 +101,7 @@ def test_a_job_has_until_its_progress_deadline() -> None:
 def test_what_is_free_at_the_tightest_moment_counts_one_wave_twice_and_no_more() -> None:
     made = _rolled(4, max_parallel=Share(number=1))
     held = [change.old.memory + change.old.overhead for change in made.changes if change.old]
-    assert {host: row["of"] - row["memory"] for host, row in made.tightest.items()} == {"hv1": sum(held) + held[0]}
+    assert {host: row.total_memory - row.memory for host, row in made.headroom.items()} == {"hv1": sum(held) + held[0]}
 
 
 def test_the_tightest_moment_of_a_partial_plan_counts_nothing_that_it_leaves_alone() -> None:
@@ -110,7 +110,7 @@ def test_the_tightest_moment_of_a_partial_plan_counts_nothing_that_it_leaves_alo
     world = applied(one).world()
     whole, partial = plan(two, world), plan(two, world, target="api")
     size = next(each.old.memory + each.old.overhead for each in whole.changes if each.old)
-    assert partial.tightest["hv1"]["memory"] - whole.tightest["hv1"]["memory"] == size
+    assert partial.headroom["hv1"].memory - whole.headroom["hv1"].memory == size
 
 
 def test_who_was_to_stop_first_and_did_not_leave_every_ingress_is_behind_all_of_them_again() -> None:

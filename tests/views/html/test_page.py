@@ -12,6 +12,7 @@ from tests.views.graph.test_formats import many
 from unictl.plan.file import approval, planfile
 from unictl.plan.model.change import Action
 from unictl.plan.model.plan import Endpoint
+from unictl.plan.model.plan_facts import PlanFacts
 from unictl.views.html import page
 
 CANARY = "<script>canary</script>\"'><img src=x onerror=canary>&amp;"
@@ -108,7 +109,7 @@ def test_nothing_that_a_fleet_file_holds_becomes_markup() -> None:
         steps=(replace(samples.STEP, subject=f"{CANARY}.x", service=CANARY, host=CANARY, id=CANARY),),
         waves=(samples.wave(CANARY, (CANARY,), CANARY, is_canary=True),),
         endpoints=(Endpoint(kind="endpoint", service=CANARY, port=CANARY, address=CANARY, number=1, hosts=(CANARY,)),),
-        facts={"places": {CANARY: CANARY}},
+        facts=PlanFacts(places={CANARY: CANARY}),
     )
     read = Reader(page.render(made))
     assert read.seen <= KNOWN - {"script"} and not [key for key, _ in read.attributes if key.startswith("on")]

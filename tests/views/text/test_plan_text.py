@@ -14,6 +14,8 @@ from unictl.fleet.quantities import Share
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.plan import Endpoint, Plan
+from unictl.plan.model.plan_facts import PlanFacts, QueryCost
+from unictl.plan.model.plan_host import Headroom
 from unictl.plan.model.step import StepKind
 from unictl.views import markdown
 from unictl.views.html import page
@@ -161,10 +163,10 @@ def test_notes_stand_right_before_the_summary() -> None:
 
 def _tight(**hosts: tuple[int, int]) -> Plan:
     rows = {
-        host: {"memory": free << 20, "of": of << 20, "cpus": 1, "cores": 4, "disk": 1}
+        host: Headroom(memory=free << 20, total_memory=of << 20, cpus=1, cores=4, disk=1)
         for host, (free, of) in hosts.items()
     }
-    return samples.plan(samples.bump(3), tightest=rows)
+    return samples.plan(samples.bump(3), headroom=rows)
 
 
 def test_what_is_free_at_the_tightest_moment_is_one_line_where_one_host_is_all() -> None:
@@ -222,14 +224,14 @@ def test_a_reason_nobody_has_words_for_is_still_said() -> None:
 
 def test_what_fleet_lock_was_given_is_said_also_where_nothing_else_changes() -> None:
     words = ["image hello.kernel 2b888b57715b -> 4a0bbf194adb", "endpoint zed.http 23102"]
-    shown = _rendered(samples.plan(samples.kept(1), facts={"relocked": words}))
+    shown = _rendered(samples.plan(samples.kept(1), facts=PlanFacts(relocked=tuple(words))))
     told = "fleet.lock: image hello.kernel 2b888b57715b -> 4a0bbf194adb, endpoint zed.http 23102; commit it"
     assert shown.split("\n\n")[0].replace("\n", " ") == told
     assert shown.splitlines()[-1] == plan_text.NO_CHANGES
 
 
 def test_what_fleet_lock_was_given_stands_in_the_comment_and_on_the_page_too() -> None:
-    made = samples.plan(samples.bump(2), facts={"relocked": ["endpoint zed.http 23102"]})
+    made = samples.plan(samples.bump(2), facts=PlanFacts(relocked=("endpoint zed.http 23102",)))
     for shown in (markdown.render(made), page.render(made)):
         assert "fleet.lock: endpoint zed.http 23102; commit it" in shown
 
@@ -245,7 +247,7 @@ def test_what_fleet_lock_was_given_stands_in_the_comment_and_on_the_page_too() -
 def test_what_asking_the_hosts_took_is_one_line_where_everything_is_shown(
     asked: dict[str, tuple[int, int]], told: str
 ) -> None:
-    reached = {host: {"round_trips": trips, "took_ms": took} for host, (trips, took) in asked.items()}
-    made = replace(samples.plan(samples.bump(2)), facts={"reached": reached})
+    reached = {host: QueryCost(round_trips=trips, took_ms=took) for host, (trips, took) in asked.items()}
+    made = replace(samples.plan(samples.bump(2)), facts=PlanFacts(reached=reached))
     assert told in layout.join_lines(plan_text.render(made, verbose=True)).splitlines()
     assert "round trip" not in layout.join_lines(plan_text.render(made))

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from unictl.diagnostics.diagnostic import Severity
 from unictl.diagnostics.failure import Failure, Refused
@@ -12,7 +11,7 @@ from unictl.execution.apply import ApplyContext
 from unictl.execution.apply import apply_plan as carry_out
 from unictl.execution.step_runner import local_image_opener
 from unictl.execution.walk import Interrupts
-from unictl.fleet.model import ConnectionAddress, Host
+from unictl.fleet.model import Host
 from unictl.hosts.connector import connect_host
 from unictl.images.local_store import LocalStore, default_store_directory
 from unictl.journal.event import Event, Waiting
@@ -22,6 +21,7 @@ from unictl.operations.planning.plan_secrets import read_plan_secrets, unreadabl
 from unictl.operations.request import ApplyOptions
 from unictl.plan.file import planfile
 from unictl.plan.model.plan import Plan
+from unictl.plan.model.plan_host import PlanHost
 from unictl.secrets.secret_values import SecretValue
 
 
@@ -38,8 +38,8 @@ def apply_plan(
     """
     if not plan.can_apply:
         raise Refused("the plan cannot be applied", problems=plan.refusals)
-    folder = Path(str(plan.facts["folder"]))
-    hosts = {name: _parse_host(name, facts) for name, facts in plan.hosts.items()}
+    folder = Path(plan.facts.folder)
+    hosts = {name: _fleet_host(name, plan_host) for name, plan_host in plan.hosts.items()}
     store = LocalStore(default_store_directory(options.process_environment))
     secrets = _require_secrets(plan, options.process_environment)
     apply_context = ApplyContext(
@@ -57,16 +57,13 @@ def apply_plan(
     return carry_out(plan, apply_context)
 
 
-def _parse_host(name: str, facts: Mapping[str, Any]) -> Host:
-    connection = facts["connect"]
+def _fleet_host(name: str, plan_host: PlanHost) -> Host:
     return Host(
         name=name,
-        connect=ConnectionAddress(
-            kind=connection["kind"], host=connection["host"], user=connection["user"], port=connection["port"]
-        ),
-        address=facts.get("address", ""),
-        become=facts.get("become", False),
-        root=facts.get("root", ""),
+        connect=plan_host.connect,
+        address=plan_host.address,
+        become=plan_host.become,
+        root=plan_host.root,
     )
 
 

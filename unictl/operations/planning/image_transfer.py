@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.diagnostics.failure import Failure
@@ -15,6 +15,7 @@ from unictl.diagnostics.finding import Finding
 from unictl.fleet.model import Host, Source
 from unictl.images.local_store import LocalStore, file_sha256
 from unictl.images.resolver import Fetcher
+from unictl.plan.model.image_source import ImageSource
 from unictl.views.text.units import byte_size
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from unictl.plan.model.plan import Plan
 
     Emit = Callable[[Event], None]
+
+_UNKNOWN_SOURCE = ImageSource(name="", part="", size=0)
 
 
 def url_fetcher(store: LocalStore) -> Fetcher:
@@ -45,11 +48,9 @@ def url_fetcher(store: LocalStore) -> Fetcher:
 def available_images(prepared: PreparedFleet, store: LocalStore) -> LocalFiles:
     """What lies on this machine of all that the fleet boots from."""
     needed_digests = {facts.sha256 for parts in prepared.facts.values() for facts in parts.values()}
-    stored = {digest: {"stored": True} for digest in needed_digests if (store.folder / digest).is_file()}
-    return {
-        **stored,
-        **{digest: {"path": path} for digest, path in prepared.sources.items() if digest in needed_digests},
-    }
+    stored = {digest: "" for digest in needed_digests if (store.folder / digest).is_file()}
+    in_folder = {digest: path for digest, path in prepared.sources.items() if digest in needed_digests}
+    return {**stored, **in_folder}
 
 
 def cache_images(plan: Plan, prepared: PreparedFleet, store: LocalStore) -> None:
@@ -68,25 +69,19 @@ def collect_images(
     from unictl.plan.model.step import StepKind
 
     stage_steps = {step.data["digest"]: step for step in plan.steps if step.kind is StepKind.STAGE}
-    image_rows = {digest: plan.images.get(digest, {}) for digest in stage_steps}
+    sources = {digest: plan.images.get(digest, _UNKNOWN_SOURCE) for digest in stage_steps}
     results: dict[str, Path | Failure] = {}
     remote_images: list[RemoteImage] = []
-    for digest, image_row in image_rows.items():
-        local_file = _find_local_file(digest, folder / image_row["path"] if image_row.get("path") else None, store)
+    for digest, source in sources.items():
+        local_file = _find_local_file(digest, folder / source.path if source.path else None, store)
         if local_file is not None:
             results[digest] = local_file
-        elif image_row.get("host"):
-            emit(
-                _waiting_event(
-                    f"getting {stage_steps[digest].subject} from {image_row['host']} ({byte_size(image_row['size'])})"
-                )
-            )
-            remote_images.append(
-                RemoteImage(host=hosts[str(image_row["host"])], digest=digest, size=int(image_row["size"]))
-            )
+        elif source.host:
+            emit(_waiting_event(f"getting {stage_steps[digest].subject} from {source.host} ({byte_size(source.size)})"))
+            remote_images.append(RemoteImage(host=hosts[source.host], digest=digest, size=source.size))
     results.update(relay_images(remote_images, connect, plan.owner, store))
     for digest in [entry for entry in stage_steps if entry not in results]:
-        results[digest] = _fetch_or_failure(digest, stage_steps[digest].subject, image_rows[digest], store, emit)
+        results[digest] = _fetch_or_failure(digest, stage_steps[digest].subject, sources[digest], store, emit)
     failures = [entry for digest in stage_steps if isinstance(entry := results[digest], Failure)]
     if failures:
         problems = tuple(
@@ -96,17 +91,15 @@ def collect_images(
     return {digest: local_file for digest, local_file in results.items() if isinstance(local_file, Path)}
 
 
-def _fetch_or_failure(
-    digest: str, subject: str, image_row: Mapping[str, Any], store: LocalStore, emit: Emit
-) -> Path | Failure:
-    if not image_row.get("url"):
+def _fetch_or_failure(digest: str, subject: str, source: ImageSource, store: LocalStore, emit: Emit) -> Path | Failure:
+    if not source.url:
         return Failure(
             f"the bytes of {subject} ({digest[:12]}) are nowhere",
             hint="the file was changed or removed since the plan was made: build it again, or plan again",
         )
-    emit(_waiting_event(f"fetching {subject} ({byte_size(image_row['size'])})"))
+    emit(_waiting_event(f"fetching {subject} ({byte_size(source.size)})"))
     try:
-        return _fetch_file(Source(url=str(image_row["url"]), sha256=digest), store)
+        return _fetch_file(Source(url=source.url, sha256=digest), store)
     except Failure as failure:
         return failure
 

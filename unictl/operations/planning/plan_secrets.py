@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems, Severity
 from unictl.diagnostics.finding import Finding
@@ -19,12 +18,11 @@ def read_plan_secrets(plan: Plan, environment: Mapping[str, str]) -> SecretValue
     """Every secret that something new is to be told, on the way forth or back."""
     needed_names = {name for step in plan.steps if step.kind is StepKind.LAUNCH for name in step.data["secrets"]}
     needed_names |= {name for wave in plan.waves for instance in wave.rollback.relaunch for name in instance.secrets}
-    declared_secrets: Mapping[str, Mapping[str, str]] = plan.facts.get("secrets", {})
+    sources = plan.facts.secrets
     needed_secrets = {
-        name: Secret(name=name, env=declared_secrets[name]["env"], file=declared_secrets[name]["file"])
-        for name in sorted(needed_names)
+        name: Secret(name=name, env=sources[name].env, file=sources[name].file) for name in sorted(needed_names)
     }
-    return read_secrets(needed_secrets, environment, Path(str(plan.facts["folder"])))
+    return read_secrets(needed_secrets, environment, Path(plan.facts.folder))
 
 
 def unreadable_secrets(plan: Plan, unread: Iterable[Finding], severity: Severity, suffix: str = "") -> Problems:
@@ -33,14 +31,14 @@ def unreadable_secrets(plan: Plan, unread: Iterable[Finding], severity: Severity
         replace(finding, severity=severity, summary=f"secret {finding.path[-1]}: {finding.summary}{suffix}")
         for finding in unread
     )
-    return resolve_findings(findings, _recorded_places(plan.facts))
+    return resolve_findings(findings, _recorded_places(plan.facts.places))
 
 
-def _recorded_places(facts: Mapping[str, Any]) -> PlaceTable:
+def _recorded_places(recorded: Mapping[str, str]) -> PlaceTable:
     """The places that a plan carries along: a saved one has no files."""
     places: dict[DocumentPath, Place] = {}
-    for path, text in facts.get("places", {}).items():
-        file, _, numbers = str(text).partition(":")
+    for path, text in recorded.items():
+        file, _, numbers = text.partition(":")
         line, _, column = numbers.partition(":")
         if column:
             places[tuple(path.split("."))] = Place(file=file, line=int(line), column=int(column))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from unictl.plan.estimates.image_sources import LocalFiles
     from unictl.plan.model.options import PlanOptions
     from unictl.plan.model.plan import Plan
+    from unictl.plan.model.plan_facts import PlanFacts
     from unictl.plan.model.revision import Revision
 
 
@@ -149,34 +150,32 @@ def _build_plan(local: _LocalPreparation, world: LiveState, options: PlanOptions
         raise UsageFailure(str(error)) from None
     new_plan = with_config_differences(new_plan, prepared.fleet, world)
     image_transfer.cache_images(new_plan, prepared, local.store)
-    return replace(
-        new_plan, facts={**new_plan.facts, **_display_facts(prepared, new_plan), "reached": _query_costs(world)}
-    )
+    return replace(new_plan, facts=_with_local_facts(new_plan, prepared, world))
 
 
-def _display_facts(prepared: PreparedFleet, new_plan: Plan) -> dict[str, object]:
-    """What a person is shown or an apply of a saved plan needs to find again; in no hash."""
+def _with_local_facts(new_plan: Plan, prepared: PreparedFleet, world: LiveState) -> PlanFacts:
+    """The facts with what only this machine knows: where things are written, and what asking the hosts took."""
+    from unictl.plan.model.plan_facts import QueryCost, SecretSource
+
     places = prepared.files.loaded.places
     origins = {change.origin for change in new_plan.changes if change.origin}
     origins |= {("secrets", name) for name in new_plan.secrets}
     nearest_places = {origin: places.nearest(origin) for origin in sorted(origins, key=str)}
-    return {
-        "places": {_dotted_path(origin): str(place) for origin, place in nearest_places.items() if place},
-        "folder": str(prepared.files.folder.resolve()),
-        "relocked": list(prepared.lock_changes),
-        "secrets": {
-            name: {"env": secret.env, "file": secret.file} for name, secret in sorted(prepared.fleet.secrets.items())
+    return replace(
+        new_plan.facts,
+        places={_dotted_path(origin): str(place) for origin, place in nearest_places.items() if place},
+        folder=str(prepared.files.folder.resolve()),
+        relocked=tuple(prepared.lock_changes),
+        secrets={
+            name: SecretSource(env=secret.env, file=secret.file)
+            for name, secret in sorted(prepared.fleet.secrets.items())
         },
-    }
-
-
-def _query_costs(world: LiveState) -> dict[str, dict[str, int]]:
-    """What asking each host took."""
-    return {
-        host: {"round_trips": host_survey.round_trips, "took_ms": round(host_survey.took * 1000)}
-        for host, host_survey in sorted(world.items())
-        if isinstance(host_survey, Survey)
-    }
+        reached={
+            host: QueryCost(round_trips=host_survey.round_trips, took_ms=round(host_survey.took * 1000))
+            for host, host_survey in sorted(world.items())
+            if isinstance(host_survey, Survey)
+        },
+    )
 
 
 def _dotted_path(path: tuple[str | int, ...]) -> str:
@@ -219,4 +218,4 @@ def open_plan(path: Path) -> Plan:
     except UnicodeDecodeError:
         raise InvalidFleet(f"{path} is no saved plan: it is no text", hint="unictl plan -out FILE writes one") from None
     # What was written into the lock when it was made was told then.
-    return replace(saved_plan, facts={key: value for key, value in saved_plan.facts.items() if key != "relocked"})
+    return replace(saved_plan, facts=replace(saved_plan.facts, relocked=()))

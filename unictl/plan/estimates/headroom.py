@@ -9,20 +9,14 @@ from collections.abc import Iterable, Mapping
 
 from unictl.instances.placement.capacity import HostCapacity, free_memory, instance_memory
 from unictl.plan.context.context import PlanContext
+from unictl.plan.model.plan_host import Headroom
 from unictl.plan.model.step import Step, StepKind
-
-HEADROOM_FIELDS = ("memory", "of", "cpus", "cores", "disk")
 
 
 def compute_headroom(
     context: PlanContext, remaining: Mapping[str, HostCapacity], steps: Iterable[Step]
-) -> Mapping[str, Mapping[str, int]]:
-    """host -> {memory, of, cpus, cores, disk} of the hosts where something is launched, retired or given a volume.
-
-    ``failed_rollouts``: bytes free of ``of``, which is what the fleet may have there in all: never less is free; below
-    0 where more is promised already. ``cpus``: promised, of ``cores``. ``disk``: bytes free beside the volumes that
-    are made.
-    """
+) -> Mapping[str, Headroom]:
+    """By host, of those where something is launched, retired or given a volume."""
     steps_by_host: defaultdict[str, list[Step]] = defaultdict(list)
     for step in steps:
         if step.traits.moves_capacity:
@@ -33,9 +27,7 @@ def compute_headroom(
     }
 
 
-def _host_headroom(
-    context: PlanContext, remaining: HostCapacity, host: str, steps: Iterable[Step]
-) -> Mapping[str, int]:
+def _host_headroom(context: PlanContext, remaining: HostCapacity, host: str, steps: Iterable[Step]) -> Headroom:
     survey = context.surveys[host]
     total_memory = free_memory(context.fleet.hosts[host], survey)
     memory, cpus, disk = (
@@ -49,11 +41,10 @@ def _host_headroom(
             memory, cpus = memory - run["memory"] - run["overhead"], cpus + run["cpus"]
         elif step.kind is StepKind.VOLUME:
             disk -= step.data["size"]
-    values = (
-        max(memory, remaining.memory),
-        total_memory,
-        min(cpus, remaining.cpus),
-        remaining.cores,
-        max(disk, remaining.disk),
+    return Headroom(
+        memory=max(memory, remaining.memory),
+        total_memory=total_memory,
+        cpus=min(cpus, remaining.cpus),
+        cores=remaining.cores,
+        disk=max(disk, remaining.disk),
     )
-    return dict(zip(HEADROOM_FIELDS, values, strict=True))

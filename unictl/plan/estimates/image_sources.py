@@ -4,21 +4,20 @@ Searched in this order: the fleet's folder (or revision), the local store, the s
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
 
 from unictl.diagnostics.finding import Finding
 from unictl.plan.context.context import PlanContext
+from unictl.plan.model.image_source import ImageSource
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.rollout import step_factory
 
-LocalFiles = Mapping[str, Mapping[str, Any]]
-"""Digest -> ``{path}`` in the fleet's folder or ``{stored: true}``, of what lies on this machine."""
+LocalFiles = Mapping[str, str]
+"""What lies on this machine: digest -> its path in the fleet's folder, empty if only the local store has it."""
 
 
-def find_sources(
-    context: PlanContext, steps: Iterable[Step], local_files: LocalFiles | None
-) -> dict[str, dict[str, Any]]:
-    """By digest: {name, part, size} and every place that is known.
+def find_sources(context: PlanContext, steps: Iterable[Step], local_files: LocalFiles | None) -> dict[str, ImageSource]:
+    """By digest, every place that is known of each staged image.
 
     ``local_files`` None: files are taken to be there.
     """
@@ -29,14 +28,15 @@ def find_sources(
 
 def _source_of(
     context: PlanContext, digest: str, file: step_factory.ImageFile, local_files: LocalFiles | None
-) -> dict[str, Any]:
-    source: dict[str, Any] = {"name": file.image, "part": file.part, "size": file.size}
+) -> ImageSource:
     path, url = _declared_source(context, file)
-    source |= ({"path": path} if path else {}) if local_files is None else local_files.get(digest, {})
+    source = ImageSource(name=file.image, part=file.part, size=file.size, url=url)
+    if local_files is None:
+        return replace(source, path=path)
+    if digest in local_files:
+        return replace(source, path=local_files[digest], stored=not local_files[digest])
     holder = next((host for host, survey in context.surveys.items() if digest in survey.images), "")
-    if holder and local_files is not None and digest not in local_files:
-        source["host"] = holder
-    return source | ({"url": url} if url else {})
+    return replace(source, host=holder)
 
 
 def _declared_source(context: PlanContext, file: step_factory.ImageFile) -> tuple[str, str]:
@@ -48,17 +48,13 @@ def _declared_source(context: PlanContext, file: step_factory.ImageFile) -> tupl
     return source.path, source.url
 
 
-def missing_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def missing_sources(sources: Mapping[str, ImageSource]) -> Iterator[Finding]:
     """What is to be brought, and nobody has."""
     for digest, source in sources.items():
-        if not {"path", "stored", "host", "url"} & set(source):
-            label = (
-                source["name"].removeprefix("file:")
-                if source["part"] == "content"
-                else f"{source['name']}.{source['part']}"
-            )
+        if not source.is_known:
+            label = source.name.removeprefix("file:") if source.part == "content" else f"{source.name}.{source.part}"
             text = f"the bytes of {label} ({digest[:12]}) are nowhere: not in the fleet's folder, not in this machine's"
             text += " store, on no host that answered"
-            path = ("images", source["name"], source["part"])
+            path = ("images", source.name, source.part)
             hint = "build it again or get the file back: fleet.lock pins what it was"
             yield Finding(path=path, code="image-nowhere", summary=text, hint=hint)

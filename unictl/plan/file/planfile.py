@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, replace
 from hashlib import sha256
-from operator import index
 from typing import Any
 
 from unictl.diagnostics.diagnostic import Diagnostic, Severity
@@ -18,16 +17,21 @@ from unictl.diagnostics.place import Place
 from unictl.fleet.model import Port
 from unictl.instances.desired.instance import DesiredInstance, PlacedInstance
 from unictl.instances.observed.host_state import LiveInstance
-from unictl.plan.estimates.headroom import HEADROOM_FIELDS
 from unictl.plan.file.approval import approval_hash
 from unictl.plan.model.change import Action, Change, Field
+from unictl.plan.model.image_source import ImageSource
 from unictl.plan.model.ingress import Listener, Membership, Server
 from unictl.plan.model.plan import FORMAT_VERSION, Endpoint, Plan
+from unictl.plan.model.plan_facts import PlanFacts
+from unictl.plan.model.plan_host import Headroom, HostPreconditions, PlanHost
 from unictl.plan.model.revision import Revision
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.model.wave import WaveRecord
 
-_HASHED_FIELDS = ({each.name for each in fields(Plan)} | {"servers", "remembered"}) - {"facts", "tightest", "warnings"}
+_JSON_KEYS = {"preconditions": "read", "headroom": "tightest"}
+"""The keys of fields that are called something else in the file."""
+_HASHED_KEYS = {_JSON_KEYS.get(field.name, field.name) for field in fields(Plan)} - {"facts", "tightest", "warnings"}
+_HASHED_KEYS |= {"servers", "remembered"}
 _MAJOR, _MINOR = (int(part) for part in FORMAT_VERSION.split("."))
 _PLAN_AGAIN = "plan again with this unictl"
 
@@ -75,11 +79,16 @@ def plan_hash(plan: Plan) -> str:
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plain form of a plan, without its hashes. A launch document stands once, in its step."""
-    plain = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    plain = {_JSON_KEYS.get(field.name, field.name): getattr(plan, field.name) for field in fields(plan)}
     servers, remembered = _ServerTable(), _remembered_data(plan)
     return plain | {
         "format_version": FORMAT_VERSION,
         "revision": asdict(plan.revision),
+        "hosts": {name: host.to_json() for name, host in plan.hosts.items()},
+        "read": {host: preconditions.to_json() for host, preconditions in plan.preconditions.items()},
+        "images": {digest: source.to_json() for digest, source in plan.images.items()},
+        "tightest": {host: headroom.to_json() for host, headroom in plan.headroom.items()},
+        "facts": plan.facts.to_json(),
         "changes": [_change_json(change) for change in plan.changes],
         "steps": [_step_json(step, servers, remembered) for step in plan.steps],
         "remembered": remembered,
@@ -93,7 +102,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def _sha256(plain: Mapping[str, Any]) -> str:
-    hashed = {key: value for key, value in plain.items() if key in _HASHED_FIELDS and value}
+    hashed = {key: value for key, value in plain.items() if key in _HASHED_KEYS and value}
     return sha256(_canonical_json(hashed).encode()).hexdigest()
 
 
@@ -200,16 +209,15 @@ def _decode_plan(plain: Mapping[str, Any]) -> Plan:
             "secrets": tuple(plain["secrets"]),
             "overrides": tuple(plain.get("overrides", ())),
             "waves": tuple(WaveRecord.from_json(entry) for entry in plain["waves"]),
-            "tightest": {host: _decode_headroom(entry) for host, entry in plain.get("tightest", {}).items()},
+            "hosts": {name: PlanHost.from_json(entry) for name, entry in plain["hosts"].items()},
+            "preconditions": {host: HostPreconditions.from_json(entry) for host, entry in plain["read"].items()},
+            "images": {digest: ImageSource.from_json(entry) for digest, entry in plain["images"].items()},
+            "headroom": {host: Headroom.from_json(entry) for host, entry in plain.get("tightest", {}).items()},
+            "facts": PlanFacts.from_json(plain.get("facts", {})),
             "refusals": tuple(_decode_problem(entry) for entry in plain["refusals"]),
             "warnings": tuple(_decode_problem(entry) for entry in plain["warnings"]),
         }
     )
-
-
-def _decode_headroom(plain: Mapping[str, Any]) -> Mapping[str, int]:
-    """No hash covers them, so each is looked at."""
-    return {name: index(plain[name]) for name in HEADROOM_FIELDS}
 
 
 def _decode_step(plain: Mapping[str, Any], servers: Sequence[Server], remembered: Mapping[str, Any]) -> Step:

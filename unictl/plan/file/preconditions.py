@@ -4,33 +4,31 @@ Pids, uptime, health and load are left out: they may change without changing the
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from unictl.instances.observed.host_state import LiveInstance, Survey
+from unictl.plan.model.plan_host import HostPreconditions, RecordPreconditions
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.reconcile.classify import state_class
 
 
-def host_preconditions(survey: Survey, ports: Iterable[int]) -> dict[str, Any]:
-    """What the plan has read of one host; ``ports``: those that its steps there want."""
-    return {
-        "host_id": survey.host_id,
-        "records": {
-            live.key: _record_preconditions(live) for live in sorted(survey.instances, key=lambda live: live.key)
+def host_preconditions(survey: Survey, ports: Iterable[int]) -> HostPreconditions:
+    """What a plan relies on at one host; ``ports``: those that its steps there need."""
+    is_ingress_running = survey.ingress.get("state") in ("running", "starting")
+    return HostPreconditions(
+        host_id=survey.host_id,
+        records={
+            str(live.key): _record_preconditions(live) for live in sorted(survey.instances, key=lambda live: live.key)
         },
-        "ports": {str(port): foreign_port_holder(survey, port) for port in sorted(set(ports))},
-        "ingress": survey.ingress.get("hash", "") if survey.ingress.get("state") in ("running", "starting") else "",
-        "volumes": {volume.name: volume.used_by for volume in sorted(survey.volumes, key=lambda volume: volume.name)},
-    }
+        ports={port: foreign_port_holder(survey, port) for port in sorted(set(ports))},
+        ingress=survey.ingress.get("hash", "") if is_ingress_running else "",
+        volumes={volume.name: volume.used_by for volume in sorted(survey.volumes, key=lambda volume: volume.name)},
+    )
 
 
-def _record_preconditions(live: LiveInstance) -> dict[str, Any]:
-    return {
-        "fingerprint": live.fingerprint,
-        "state": state_class(live),
-        "proven": live.proven,
-        "protect": live.protect,
-    }
+def _record_preconditions(live: LiveInstance) -> RecordPreconditions:
+    return RecordPreconditions(
+        fingerprint=live.fingerprint, state=state_class(live), proven=live.proven, protect=live.protect
+    )
 
 
 def foreign_port_holder(survey: Survey, port: int) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from unictl.diagnostics.diagnostic import Problems, errors
 from unictl.plan.model.change import Action, Change
+from unictl.plan.model.image_source import ImageSource
 from unictl.plan.model.ingress import Membership
+from unictl.plan.model.plan_facts import PlanFacts
+from unictl.plan.model.plan_host import Headroom, HostPreconditions, PlanHost
 from unictl.plan.model.revision import Revision
 from unictl.plan.model.step import Step
 from unictl.plan.model.wave import WaveRecord
@@ -41,42 +43,50 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What will be done, in what order, and on what it rests.
-
-    ``was``: the owner that the fleet was before it was renamed.
-    ``hosts``: name -> {host_id, connect, root, become, address, keep} of every host it touches or gets an
-    image from; ``preconditions``: host -> what the
-    plan rests on there (``plan.stale``); ``members``: host -> {service: listeners JSON} of the ingress before the
-    first step (``plan.membership``); ``overrides``: what was allowed beyond policy;
-    ``refusals`` stop an apply, ``warnings`` are told. ``silent`` hosts did not answer. ``images``: digest ->
-    {name, part, size, path, stored, host, url}, where their bytes come from. ``headroom``: what is free at the tightest
-    moment of the rollout (``plan.tightest``). It and ``facts`` are display only and in no hash.
-    """
+    """What will be done, in what order, and what it relies on."""
 
     name: str
+    """The fleet's name."""
     mark: str
+    """The fleet's name with its environment."""
     owner: str
+    """The mark with the fleet's id: what hosts know the fleet by."""
     was: str = ""
+    """The owner that the fleet was before it was renamed; empty if it was not."""
     fleet_id: str = ""
     environment: str = ""
     revision: Revision = Revision()  # noqa: RUF009 - it is frozen
-    hosts: Mapping[str, Mapping[str, Any]]
+    hosts: Mapping[str, PlanHost]
+    """Every host that it touches or gets an image from."""
     changes: tuple[Change, ...]
+    """What differs and what is done about it: a row for each instance, volume and ingress."""
     steps: tuple[Step, ...]
-    read: Mapping[str, Mapping[str, Any]]
+    """What is done, in an order that keeps every need."""
+    preconditions: Mapping[str, HostPreconditions]
+    """What it relies on, by host: an apply refuses the plan once any of it differs."""
     membership: Mapping[str, Membership] = field(default_factory=dict)
+    """What each ingress serves before the first step, by host."""
     endpoints: tuple[Endpoint, ...] = ()
-    images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    images: Mapping[str, ImageSource] = field(default_factory=dict)
+    """Where the bytes of staged images come from, by digest."""
     secrets: tuple[str, ...] = ()
+    """The names of the secrets that new instances are given."""
     silent: Mapping[str, str] = field(default_factory=dict)
+    """The hosts that did not answer, and why."""
     refusals: Problems = ()
+    """What forbids applying it."""
     warnings: Problems = ()
+    """What is said of it without forbidding it."""
     partial: str = ""
+    """Which part of the fleet it is about, in words; empty: all of it."""
     destroys_all: bool = False
     overrides: tuple[str, ...] = ()
+    """What was allowed beyond policy."""
     waves: tuple[WaveRecord, ...] = ()
-    tightest: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    headroom: Mapping[str, Headroom] = field(default_factory=dict)
+    """What is free at the tightest moment of the rollout, by host. For display, and in no hash."""
+    facts: PlanFacts = PlanFacts()  # noqa: RUF009 - it is frozen
+    """What is displayed around it. In no hash."""
 
     @property
     def has_changes(self) -> bool:

@@ -37,12 +37,10 @@ def changes_section(plan: Plan, shown: tuple[Row, ...]) -> Html:
     """The section of ``shown``, grouped by what is done."""
     if not shown:
         return Html("")
-    recorded_places = plan.facts.get("places", {})
-    places = recorded_places if isinstance(recorded_places, Mapping) else {}
     groups: defaultdict[str, list[Html]] = defaultdict(list)
     for folded_row in shown:
         name = _ACTION_NAMES[folded_row.first.action]
-        groups[name].append(_row_article(folded_row, places, name))
+        groups[name].append(_row_article(folded_row, plan.facts.places, name))
     filter_input = element(
         "input",
         type="search",

@@ -81,9 +81,9 @@ def capacity_section(plan: Plan) -> Html:
             element("th", host, scope="row"),
             element("td", _memory_text(starts[host])),
             element("td", _memory_text(stops[host])),
-            element("td", rollout.free_memory(plan.tightest[host]) if host in plan.tightest else ""),
+            element("td", rollout.free_memory(plan.headroom[host]) if host in plan.headroom else ""),
         )
-        for host in sorted({*starts, *stops, *plan.tightest}, key=natural_key)
+        for host in sorted({*starts, *stops, *plan.headroom}, key=natural_key)
     ]
     if not lines:
         return Html("")

@@ -208,8 +208,7 @@ def _field_line(field: Field, width: int, column: int, verbose: bool) -> Line:
 
 def _places_by_path(plan: Plan) -> Mapping[str, str]:
     """Where things were written, by dotted path: display only, so it travels in ``Plan.facts``."""
-    places = plan.facts.get("places", {})
-    return places if isinstance(places, Mapping) else {}
+    return plan.facts.places
 
 
 def note_lines(plan: Plan, width: int) -> list[Line]:
@@ -239,18 +238,17 @@ def lock_change_lines(plan: Plan, width: int) -> tuple[Line, ...]:
 
 def lock_changes(plan: Plan) -> list[str]:
     """What was written into ``fleet.lock`` when the plan was made, in words."""
-    words = plan.facts.get("relocked")
-    return [str(word) for word in words] if isinstance(words, list) else []
+    return list(plan.facts.relocked)
 
 
 def duration_sentences(plan: Plan) -> tuple[str, ...]:
     """How long it may take, where earlier applies or its checks tell."""
-    seconds = plan.facts.get("seconds")
-    if not isinstance(seconds, int) or not plan.can_apply:
+    seconds = plan.facts.seconds
+    if seconds is None or not plan.can_apply:
         return ()
     duration_text = f"{seconds} s" if seconds < 120 else f"{round(seconds / 60)} min"
-    match plan.facts.get("seconds_at_least"):
-        case None:
+    match plan.facts.seconds_at_least:
+        case "":
             return (f"Takes about {duration_text}, as earlier applies did.",)
         case "checks":
             return (f"Takes at least {duration_text}: what starts has to stay healthy for that long.",)
@@ -260,13 +258,13 @@ def duration_sentences(plan: Plan) -> tuple[str, ...]:
 
 def query_cost_lines(plan: Plan, width: int = 80) -> tuple[Line, ...]:
     """What asking the hosts took: that it is one round trip each is a promise, so it is shown."""
-    costs_by_host: Mapping[str, Mapping[str, int]] = plan.facts.get("reached") or {}
+    costs_by_host = plan.facts.reached
     if not costs_by_host:
         return ()
-    trips = sorted({cost["round_trips"] for cost in costs_by_host.values()})
+    trips = sorted({cost.round_trips for cost in costs_by_host.values()})
     trips_text = count_of(trips[0], "round trip") if len(trips) == 1 else f"{trips[0]} to {trips[-1]} round trips"
-    slowest = max(sorted(costs_by_host, key=natural_key), key=lambda host: costs_by_host[host]["took_ms"])
-    duration_text = f"{costs_by_host[slowest]['took_ms'] / 1000:.2f} s"
+    slowest = max(sorted(costs_by_host, key=natural_key), key=lambda host: costs_by_host[host].took_ms)
+    duration_text = f"{costs_by_host[slowest].took_ms / 1000:.2f} s"
     hosts_text = (
         f"{count_of(len(costs_by_host), 'host')}, {trips_text} each, the slowest {sanitize(slowest)} in {duration_text}"
     )

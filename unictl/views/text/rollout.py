@@ -1,10 +1,11 @@
 """The rollout of a plan in a few lines: lowest free memory, and the rollback of a failed wave. Pure."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from unictl.fleet.names import InstanceKey
 from unictl.plan.model.plan import Plan
+from unictl.plan.model.plan_host import Headroom
 from unictl.plan.model.rollback import RollbackInstance
 from unictl.plan.model.wave import WaveRecord
 from unictl.views.text.layout import abbreviate, count_of, sanitize, styled_line, wrap
@@ -43,10 +44,10 @@ def rollback_lines(plan: Plan, width: int = 80, *, verbose: bool = False) -> tup
 def headroom_lines(plan: Plan, width: int = 80, *, verbose: bool = False) -> tuple[Line, ...]:
     """What is free at the tightest moment of the rollout: hosts with as much together, the tightest first."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
-    for host in sorted(plan.tightest, key=lambda host: (_free_share(plan.tightest[host]), natural_key(host))):
-        groups[free_memory(plan.tightest[host])].append(host)
+    for host in sorted(plan.headroom, key=lambda host: (_free_share(plan.headroom[host]), natural_key(host))):
+        groups[free_memory(plan.headroom[host])].append(host)
     tight = [
-        index < _MAX_TIGHT_HOSTS and _free_share(plan.tightest[hosts[0]]) < 0.5
+        index < _MAX_TIGHT_HOSTS and _free_share(plan.headroom[hosts[0]]) < 0.5
         for index, hosts in enumerate(groups.values())
     ]
     shown = list(groups.items()) if verbose else list(groups.items())[: max(1, sum(tight))]
@@ -61,13 +62,13 @@ def headroom_lines(plan: Plan, width: int = 80, *, verbose: bool = False) -> tup
     )
 
 
-def free_memory(headroom: Mapping[str, int]) -> str:
+def free_memory(headroom: Headroom) -> str:
     """``12 GiB of 23 GiB``: the memory free on a host at its tightest moment."""
-    return f"{byte_size(max(0, headroom['memory']))} of {byte_size(headroom['of'])}"
+    return f"{byte_size(max(0, headroom.memory))} of {byte_size(headroom.total_memory)}"
 
 
-def _free_share(headroom: Mapping[str, int]) -> float:
-    return headroom["memory"] / max(1, headroom["of"])
+def _free_share(headroom: Headroom) -> float:
+    return headroom.memory / max(1, headroom.total_memory)
 
 
 def _rollback_sentence(waves: Sequence[WaveRecord]) -> str:
