@@ -51,7 +51,7 @@ def _declared_source(context: PlanContext, file: step_factory.ImageFile) -> tupl
 def missing_sources(sources: Mapping[str, ImageSource]) -> Iterator[Finding]:
     """What is to be brought, and nobody has."""
     for digest, source in sources.items():
-        if not source.is_known:
+        if not source.is_available:
             label = source.name.removeprefix("file:") if source.part == "content" else f"{source.name}.{source.part}"
             text = f"the bytes of {label} ({digest[:12]}) are nowhere: not in the fleet's folder, not in this machine's"
             text += " store, on no host that answered"

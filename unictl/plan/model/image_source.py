@@ -25,7 +25,7 @@ class ImageSource:
     """The address that it can be fetched from; empty if the fleet file names none."""
 
     @property
-    def is_known(self) -> bool:
+    def is_available(self) -> bool:
         """Whether there is any place to get it from."""
         return bool(self.path or self.stored or self.host or self.url)
 
