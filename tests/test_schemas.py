@@ -78,7 +78,9 @@ def test_a_plan_with_one_of_everything_holds_to_the_schema() -> None:
     Draft202012Validator(PLAN).validate(plain(documents.plan_document(samples.everything(), {0, 5})))
 
 
-@pytest.mark.parametrize("where", [(), ("changes", 0), ("steps", 0), ("revision",), ("endpoints", 0), ("read", "hv1")])
+@pytest.mark.parametrize(
+    "where", [(), ("changes", 0), ("steps", 0), ("revision",), ("endpoints", 0), ("preconditions", "hv1")]
+)
 def test_a_key_that_the_schema_does_not_know_is_caught(where: tuple[Any, ...]) -> None:
     document: Any = json.loads(planfile.dump(cases.hello_again()))
     inner = document

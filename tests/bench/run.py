@@ -3,7 +3,7 @@
 * starting N hello instances through ``unictl apply``, against shells that start the same QEMU command lines at the same
   parallelism and wait until every guest answers, several times in turn;
 * ``unictl --version`` against ``python -c pass``;
-* memory of the control process and of the keeper.
+* memory of the control process and of the supervisor.
 """
 
 import argparse
@@ -122,7 +122,7 @@ def version() -> None:
     line(f"--version: {ours:.0f} ms, python -c pass: {bare_ms:.0f} ms, {ours - bare_ms:.0f} ms more (goal: at most 60)")
 
 
-def keeper_memory(fleet: TryFleet) -> str:
+def supervisor_memory(fleet: TryFleet) -> str:
     """Proportional memory of every process of the store that is no hypervisor and no ingress."""
     rows = []
     for pid in fleet.processes():
@@ -166,12 +166,12 @@ def _round(fleet: TryFleet, place: Path, parallelism: int) -> float:
         line(applied.out + applied.err)
         raise SystemExit(1)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    line(f"keeper: {keeper_memory(fleet)}; largest process of an apply: {after.ru_maxrss / 1024:.0f} MiB")
+    line(f"supervisor: {supervisor_memory(fleet)}; largest process of an apply: {after.ru_maxrss / 1024:.0f} MiB")
     saved = [_kept(words, place / "kept", number) for number, words in enumerate(argvs(fleet))]
     fleet.run("destroy", "-auto-approve")
     theirs = bare(saved, fleet, parallelism)
     line(
-        f"{len(saved)} instances: apply {ours:.2f} s ({spent:.2f} s of processor beside keeper and guests), "
+        f"{len(saved)} instances: apply {ours:.2f} s ({spent:.2f} s of processor beside supervisor and guests), "
         f"bare {theirs:.2f} s, ratio {ours / theirs:.2f}"
     )
     return ours / theirs

@@ -1,4 +1,4 @@
-"""Starting instances by their units against a keeper's starting them, on one lab host, in turns: ``python -m
+"""Starting instances by their units against a supervisor's starting them, on one lab host, in turns: ``python -m
 tests.bench.supervision [NUMBER]``. Prints; asserts nothing.
 
 Besides the time of the whole apply, the processor time that the host spent: that does not depend on who else is there.

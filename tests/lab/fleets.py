@@ -103,7 +103,7 @@ class LabFleet:
             left = self.left(host)
             assert left.aside == (), left
             assert len(left.instances) == left.processes["guest"], left
-            assert left.processes["keeper"] <= 1, left
+            assert left.processes["supervisor"] <= 1, left
             assert left.processes["host side"] == 0, left
         self.counted = self.counted or self.count()
         # HAProxy lets connections end before its old process goes.
@@ -157,7 +157,12 @@ class LabFleet:
 
     def left(self, host: LabHost) -> Left:
         """What is there of the fleet."""
-        kinds = {"guest": "qemu-system", "haproxy": "haproxy", "keeper": "import keeper", "host side": "binascii"}
+        kinds = {
+            "guest": "qemu-system",
+            "haproxy": "haproxy",
+            "supervisor": "import supervisor",
+            "host side": "binascii",
+        }
         store = host.path(STORE)
         listening = host.enter("ss -Hltn").out.split("\n")
         return Left(

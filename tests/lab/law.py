@@ -88,7 +88,7 @@ def stands(world: World) -> None:
 
 
 def gone(world: World) -> None:
-    """No process, no socket, no unit but the keeper's, which has no instance any more."""
+    """No process, no socket, no unit but the supervisor's, which has no instance any more."""
     assert world.states() == {}, world.states()
     assert holders(world) == []
     assert set(ours()) <= {units.unit_name(world.root, OWNER)}, ours()

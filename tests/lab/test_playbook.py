@@ -30,7 +30,7 @@ def test_every_ingress_host_reaches_every_replica_on_all_hosts_and_destroy_leave
     assert destroyed.code == 0, destroyed.out
     for host in fleet.lab:
         until(lambda host=host: not host.processes("haproxy"), f"the ingress of {host.name} ends")
-        until(lambda host=host: not host.processes("import keeper"), f"the keeper of {host.name} ends")
+        until(lambda host=host: not host.processes("import supervisor"), f"the supervisor of {host.name} ends")
         assert fleet.left(host) == before[host.name]
         kept = {path.relative_to(host.path(STORE)).parts[2] for path in host.path(STORE).glob("fleets/*/*")}
         assert kept <= {"retired"}, kept

@@ -1,5 +1,5 @@
-"""Faults of guests, hypervisors and keepers where systemd supervises: each is told as what it was, and mended as its
-record says. One fleet on one host stands for all tests here; each breaks a replica of its own."""
+"""Faults of guests, hypervisors and supervisors where systemd supervises: each is told as what it was, and mended as
+its record says. One fleet on one host stands for all tests here; each breaks a replica of its own."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from unictl.views.text.layout import plain_text
 
 pytestmark = pytest.mark.real
 TESTS = Path(__file__).parents[1]
-KEEPER = "systemd_daemon as module"
+SUPERVISOR = "systemd_daemon as module"
 CONSOLE = 1 << 20
 """The bound of one console file (of two)."""
 FLEET = """\
@@ -46,11 +46,11 @@ services:
 """
 THROUGH = """\
 import json, os, signal, socket, sys
-path, keeper, word, then = sys.argv[1], int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
+path, supervisor, word, then = sys.argv[1], int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
 monitor = socket.socket(socket.AF_UNIX)
 monitor.settimeout(20)
 monitor.connect(path)
-os.kill(keeper, signal.SIGKILL)
+os.kill(supervisor, signal.SIGKILL)
 lines = monitor.makefile("rw")
 lines.readline()
 for command in ({"execute": "qmp_capabilities"}, {"execute": word, "arguments": then}):
@@ -73,7 +73,7 @@ class House:
 
     def facts(self, name: str, event: str = "ended") -> list[dict[str, Any]]:
         """Entries of its starts or ends."""
-        path = self.folder(name) / "ends.jsonl"
+        path = self.folder(name) / "run-log.jsonl"
         found = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
         return [entry for entry in found if entry["event"] == event]
 
@@ -108,9 +108,9 @@ class House:
         until(lambda: self.row(name)["health"] == "healthy", f"{name} is healthy again")
 
     @property
-    def keeper(self) -> int:
-        until(lambda: self.host.processes(KEEPER), "there is a keeper")
-        return self.host.processes(KEEPER)[0]
+    def supervisor(self) -> int:
+        until(lambda: self.host.processes(SUPERVISOR), "there is a supervisor")
+        return self.host.processes(SUPERVISOR)[0]
 
     def replace(self, name: str) -> None:
         applied = self.fleet.apply("-replace", name)
@@ -123,9 +123,9 @@ class House:
         return next(path.name for path in folder.glob("unictl-*.service") if text in path.read_text())
 
     @property
-    def keeper_unit(self) -> str:
-        """The name of the keeper's unit."""
-        text = f"Description=Keeper of fleet {OWNER}"
+    def supervisor_unit(self) -> str:
+        """The name of the supervisor's unit."""
+        text = f"Description=Supervisor of fleet {OWNER}"
         folder = self.host.path("/etc/systemd/system")
         return next(path.name for path in folder.glob("unictl-*.service") if text in path.read_text())
 
@@ -162,11 +162,13 @@ class House:
                 process.kill()
 
     def tell_qemu(self, name: str, word: str, **arguments: Any) -> None:
-        """A command by QMP; the keeper dies of it."""
+        """A command by QMP; the supervisor dies of it."""
         run = f"{STORE}/run/{identifiers.run_dir_name(OWNER, self.folder(name).name)}"
-        keeper = self.host.enter(f"cat {STORE}/run/{identifiers.run_dir_name(OWNER)}/lock").out.strip()
+        supervisor = self.host.enter(f"cat {STORE}/run/{identifiers.run_dir_name(OWNER)}/lock").out.strip()
         self.host.path("/root/through.py").write_text(THROUGH)
-        self.host.enter(f"python3 /root/through.py {run}/qmp {keeper} {word} '{json.dumps(arguments)}'", check=False)
+        self.host.enter(
+            f"python3 /root/through.py {run}/qmp {supervisor} {word} '{json.dumps(arguments)}'", check=False
+        )
 
 
 @pytest.fixture(scope="module")
@@ -183,12 +185,12 @@ def house(standing_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     host.fresh()
 
 
-def test_pauses_before_a_start_grow_and_outlive_the_keeper(house: House) -> None:
+def test_pauses_before_a_start_grow_and_outlive_the_supervisor(house: House) -> None:
     assert house.ended("web-0", "crash")["pause"] == 1
     house.back("web-0", 2)
     second = house.ended("web-0", "crash")
     assert (second["verdict"], second["reason"], second["pause"]) == ("crash", "guest-reset", 2)
-    os.kill(house.keeper, signal.SIGKILL)
+    os.kill(house.supervisor, signal.SIGKILL)
     house.back("web-0", 3)
     assert house.facts("web-0", "started")[2]["at"] >= second["at"] + 1.9
     assert house.ended("web-0", "crash")["pause"] == 4
@@ -238,7 +240,7 @@ def test_a_killed_hypervisor_is_started_again_and_one_whose_unit_was_stopped_is_
     end = house.next_end("web-3", before)
     assert (end["verdict"], end["reason"], end["restarting"]) == ("killed", "its unit was stopped", False)
     assert house.host.enter(f"systemctl is-enabled {unit}").out == "enabled\n"
-    os.kill(house.keeper, signal.SIGKILL)
+    os.kill(house.supervisor, signal.SIGKILL)
     text = house.fleet.run("status").out
     assert re.search(r"web-3: it ended \d+ \w+ ago: killed \(.*its\s+unit\s+was\s+stopped\)", text), text
     assert not house.running("web-3")
@@ -284,13 +286,13 @@ def test_a_configuration_error_is_never_started_again(house: House) -> None:
     assert not house.running("web-3")
 
 
-def test_an_end_that_no_keeper_heard_is_told_as_unknown_and_started_again_by_the_next(house: House) -> None:
-    house.host.enter(f"systemctl stop {house.keeper_unit}")
+def test_an_end_that_no_supervisor_heard_is_told_as_unknown_and_started_again_by_the_next(house: House) -> None:
+    house.host.enter(f"systemctl stop {house.supervisor_unit}")
     house.behave("web-4", "crash")
     until(lambda: not house.running("web-4"), "its hypervisor is gone")
     told = house.row("web-4")
     assert (told["state"], told["exit"]["verdict"]) == ("ended", "unknown")
-    house.host.enter(f"systemctl start {house.keeper_unit}")
+    house.host.enter(f"systemctl start {house.supervisor_unit}")
     end = house.next_end("web-4", 0)
     assert (end["verdict"], end["status"], end["restarting"]) == ("unknown", None, True)
     assert end["reason"] == "nobody heard why it ended with status 0"
@@ -318,8 +320,8 @@ def test_a_guest_that_floods_its_console_fills_neither_disk_nor_journal(house: H
     house.replace("web-5")
 
 
-def test_a_keeper_and_units_of_other_code_change_to_that_of_the_unictl_that_applies(house: House) -> None:
-    keeper, guest = house.keeper, house.host.processes("-name web-6.")
+def test_a_supervisor_and_units_of_other_code_change_to_that_of_the_unictl_that_applies(house: House) -> None:
+    supervisor, guest = house.supervisor, house.host.processes("-name web-6.")
     code = house.host.path(f"{STORE}/run/{identifiers.run_dir_name(OWNER)}/code")
     before = code.read_text()
     code.write_text("another")
@@ -327,7 +329,7 @@ def test_a_keeper_and_units_of_other_code_change_to_that_of_the_unictl_that_appl
     unit.write_text(unit.read_text().replace(before, "0" * 64))
     house.replace("web-5")
     assert code.read_text() == before in unit.read_text()
-    assert house.keeper != keeper
+    assert house.supervisor != supervisor
     assert house.host.processes("-name web-6.") == guest
     assert house.row("web-6")["health"] == "healthy"
 

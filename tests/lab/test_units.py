@@ -1,4 +1,4 @@
-"""Hosts where systemd is PID 1: instances, keeper and ingress are units, and come back with nobody's help."""
+"""Hosts where systemd is PID 1: instances, supervisor and ingress are units, and come back with nobody's help."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from tests.lab.fleets import NAMES, STORE, LabFleet, units
 from tests.lab.lab import LabHost, until
 
 pytestmark = pytest.mark.real
-KEEPER = "systemd_daemon as module"
+SUPERVISOR = "systemd_daemon as module"
 BOOTED = "/run/systemd/system"
 
 
@@ -50,10 +50,10 @@ def test_after_all_hosts_went_down_at_once_all_is_as_declared_and_destroy_leaves
         assert not host.path(f"{STORE}/code").exists()
 
 
-def test_a_killed_keeper_and_a_killed_ingress_are_back_and_no_guest_noticed(fleet: LabFleet) -> None:
+def test_a_killed_supervisor_and_a_killed_ingress_are_back_and_no_guest_noticed(fleet: LabFleet) -> None:
     fleet.converge()
     host, guest = fleet.guest("front-0")
-    for word in (KEEPER, "haproxy"):
+    for word in (SUPERVISOR, "haproxy"):
         (old,) = host.processes(word)
         os.kill(old, signal.SIGKILL)
         until(lambda word=word, old=old: set(host.processes(word)) - {old}, f"{word} is there again")
@@ -62,7 +62,7 @@ def test_a_killed_keeper_and_a_killed_ingress_are_back_and_no_guest_noticed(flee
     until(lambda: healthy(fleet), "all of it is healthy")
 
 
-def test_what_a_keeper_started_before_systemd_supervised_runs_on_and_gets_its_unit(fleet: LabFleet) -> None:
+def test_what_a_supervisor_started_before_systemd_supervised_runs_on_and_gets_its_unit(fleet: LabFleet) -> None:
     fleet.lab.each(lambda host: host.enter(f"mv {BOOTED} {BOOTED}.hidden"))
     fleet.converge()
     assert {row["supervision"] for row in fleet.rows().values()} == {"detached"}

@@ -21,7 +21,7 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 
 
 class Counter:
-    """Mutations so far, shared through a file by a child, everything it forks, and the keeper it starts."""
+    """Mutations so far, shared through a file by a child, everything it forks, and the supervisor it starts."""
 
     def __init__(self, path: str, kill_before: int, sent: int = signal.SIGKILL):
         self.path = path
@@ -32,7 +32,8 @@ class Counter:
             self.shared = mmap.mmap(file.fileno(), 8)
 
     def install(self) -> None:
-        """Count in this process, and in any keeper it starts: the product has no hook, so its command line gets one."""
+        """Count in this process, and in any supervisor it starts: the product has no hook, so its command line gets
+        one."""
         from unictl.onhost.supervision import daemon_client
 
         plain = daemon_client.daemon_command

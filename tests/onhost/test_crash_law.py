@@ -53,7 +53,7 @@ def setup_running(world: World) -> None:
 
 def setup_unsupervised(world: World) -> None:
     setup_running(world)
-    world.kill_keeper()
+    world.kill_supervisor()
 
 
 def run_launch(world: World) -> None:
@@ -141,8 +141,8 @@ def check_records(world: World) -> None:
 SCENARIOS = {
     "launch": (setup_stored, run_launch, check_running),
     "retire": (setup_running, run_retire, check_gone),
-    "retire without a keeper": (setup_unsupervised, run_retire, check_gone),
-    "launch of what runs without a keeper": (setup_unsupervised, run_launch, check_running),
+    "retire without a supervisor": (setup_unsupervised, run_retire, check_gone),
+    "launch of what runs without a supervisor": (setup_unsupervised, run_launch, check_running),
     "stage": (setup_nothing, run_stage, check_image),
     "volume": (setup_nothing, run_volume, check_volume),
     "volume delete": (setup_stored, run_volume_delete, check_no_volume),

@@ -1,6 +1,6 @@
 """A host's store in a temporary root, its handlers called in this process, and its processes ended afterwards.
 
-Nothing is replaced: the keeper is forked for real, and a sleeping stand-in takes the hypervisor's place.
+Nothing is replaced: the supervisor is forked for real, and a sleeping stand-in takes the hypervisor's place.
 """
 
 import contextlib
@@ -131,8 +131,8 @@ class World:
     def alive(self, key: str) -> bool:
         return locks.is_locked(self.root.run(identifiers.run_dir_name(OWNER, key)) + "/alive")
 
-    def keeper(self, owner: str = OWNER) -> int:
-        """The pid of the fleet's keeper, 0 where none lives."""
+    def supervisor(self, owner: str = OWNER) -> int:
+        """The pid of the fleet's supervisor, 0 where none lives."""
         folder = instance_state.supervisor_dir(self.root, owner)
         if not locks.is_locked(folder + "/lock"):
             return 0
@@ -142,22 +142,24 @@ class World:
             time.sleep(0.005)
         return told
 
-    def kill_keeper(self) -> None:
-        pid = self.keeper()
+    def kill_supervisor(self) -> None:
+        pid = self.supervisor()
         os.kill(pid, signal.SIGKILL)
         while instance_state.supervisor_alive(self.root, OWNER):
             time.sleep(0.002)
 
     def fault(self) -> str:
-        """The traceback of a fault in the keeper, if there was one."""
-        return (guarded_read.read_bytes(instance_state.supervisor_dir(self.root, OWNER) + "/fault") or b"").decode()
+        """The traceback of a fault in the supervisor, if there was one."""
+        return (
+            guarded_read.read_bytes(instance_state.supervisor_dir(self.root, OWNER) + "/last-fault") or b""
+        ).decode()
 
     def close(self) -> None:
         """End every process of this root, by pid and start time, and remove the root."""
         if self.connection.lease is not None:
             self.connection.lease.close()
         for owner in self.root.owners():
-            pid = self.keeper(owner)
+            pid = self.supervisor(owner)
             if pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

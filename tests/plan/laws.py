@@ -70,7 +70,7 @@ def killed_converges(story: Story) -> None:
 
 
 def trouble_converges(story: Story) -> None:
-    """Crashes, reboots, dead keepers, failing steps: an apply mends them, and takes nothing away that runs."""
+    """Crashes, reboots, dead supervisors, failing steps: an apply mends them, and takes nothing away that runs."""
     sim = applied(story.before, story.seed)
     random = story.random
     for said in list(sim.hosts.values()):

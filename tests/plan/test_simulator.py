@@ -1,8 +1,8 @@
 """What the laws walk on is no world of its own: the simulator and the real host side say the same of the same steps.
 
 Any sequence of steps that a plan may hold, done by the simulator and by the real handlers over a temporary root, with a
-keeper and processes of its own (a sleep is enough of a guest: what drives it is not compared): after each of them both
-refuse the same for the same reason, or show the same survey.
+supervisor and processes of its own (a sleep is enough of a guest: what drives it is not compared): after each of
+them both refuse the same for the same reason, or show the same survey.
 """
 
 import hashlib
@@ -131,13 +131,13 @@ class Pair:
             self.compare()
 
     def next_apply(self) -> None:
-        """The keeper dies between two applies; whoever takes the lease finds its instances and looks after them."""
+        """The supervisor dies between two applies; whoever takes the lease finds its instances and looks after them."""
         if not instance_state.supervisor_alive(self.world.root, OWNER) or not any(
             i.state == "running" for i in self.there
         ):
             return
-        self.done.append("keeper")
-        self.world.kill_keeper()
+        self.done.append("supervisor")
+        self.world.kill_supervisor()
         for live in self.there:
             if live.state == "running":
                 self.sim.put(HOST, live.key, state="unsupervised")

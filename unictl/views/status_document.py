@@ -87,7 +87,7 @@ def host_row(host_survey: Survey | UnreachableHost) -> dict[str, Any]:
 
 _STATES = {"running": "running", "unsupervised": "running", "starting": "running"}
 _DETAILS = {
-    "unsupervised": "nobody watches over it, for its keeper is gone; the next apply brings one back",
+    "unsupervised": "nobody watches over it, for its supervisor is gone; the next apply brings one back",
     "begun": "it was recorded and never started; the next apply goes on with it",
     "leaving": "it is being retired; the next apply finishes that",
     "starting": "its host was rebooted, and starts it now",

@@ -248,7 +248,7 @@ def test_a_reboot_loses_it_and_launch_starts_the_same_generation(held: World) ->
     held.launch(document())
     os.kill(held.pid(KEY), signal.SIGKILL)
     held.until(KEY, "ended")
-    path = held.root.instance(OWNER, KEY) + "/ends.jsonl"
+    path = held.root.instance(OWNER, KEY) + "/run-log.jsonl"
     with open(path) as file:
         first = json.loads(file.readline())
     with open(path, "w") as file:

@@ -395,6 +395,8 @@ def test_where_it_died_and_its_ports_are_taken_somebody_may_leave_all_the_same_a
 ) -> None:
     port, (one, two) = free_port(), backends("api-0.aa", "api-1.aa")
     gate.put(listener(port, one, two))
+    # Nobody may start it again before its port is taken.
+    gate.world.kill_supervisor()
     for pid in gate.pids():
         os.kill(pid, signal.SIGKILL)
     gate.until(lambda told: told["state"] == "dead")
@@ -402,7 +404,7 @@ def test_where_it_died_and_its_ports_are_taken_somebody_may_leave_all_the_same_a
         less = render(OWNER, [listener(port, one)])
 
         def leave(wished: str = less) -> dict[str, Any]:
-            return gate.world.do("apply-ingress", text=wished, hash=config_digest(wished), wait=0, leaves=True)
+            return gate.world.do("apply-ingress", text=wished, hash=config_digest(wished), wait=5000, leaves=True)
 
         assert leave() == {"changed": True, "drained": True}
         assert "api-1.aa" not in gate.place.read_config()
@@ -491,7 +493,7 @@ def test_one_that_was_killed_is_seen_as_dead_and_started_again(gate: Ingress, ba
     port = free_port()
     wished = listener(port, *backends("api-0.aa"))
     gate.put(wished)
-    gate.world.kill_keeper()
+    gate.world.kill_supervisor()
     kill(gate, signal.SIGKILL)
     told = gate.survey()
     assert (told["state"], told["hash"], told["servers"], told["restarting"]) == ("dead", "", {}, False)
@@ -501,7 +503,7 @@ def test_one_that_was_killed_is_seen_as_dead_and_started_again(gate: Ingress, ba
     assert fetch(port) == (200, "api-0.aa")
 
 
-def test_one_that_dies_is_started_again_by_the_keeper_as_it_was(gate: Ingress, backends: Any) -> None:
+def test_one_that_dies_is_started_again_by_the_supervisor_as_it_was(gate: Ingress, backends: Any) -> None:
     port = free_port()
     gate.put(listener(port, *backends("api-0.aa")))
     before = gate.survey()
@@ -522,14 +524,14 @@ def test_an_end_has_a_date_where_somebody_saw_it(gate: Ingress, backends: Any) -
     kill(gate, signal.SIGKILL)
     told = gate.until(lambda told: told["state"] == "running" and told["ends"] == 1, seconds=30)
     assert began - 1 <= told["ended"] <= time.time()
-    gate.world.kill_keeper()
+    gate.world.kill_supervisor()
     kill(gate, signal.SIGKILL)
     assert gate.survey()["ended"] == 0
     supervisor.choose(gate.world.writable, OWNER).start_daemon()
     assert gate.until(lambda told: told["state"] == "running" and told["ends"] == 2, seconds=30)["ended"] == 0
 
 
-def test_one_started_by_the_keeper_hands_over_as_any_other(gate: Ingress, backends: Any) -> None:
+def test_one_started_by_the_supervisor_hands_over_as_any_other(gate: Ingress, backends: Any) -> None:
     port, (first, second) = free_port(), backends("api-0.aa", "api-1.bb")
     gate.put(listener(port, first))
     kill(gate, signal.SIGKILL)
@@ -550,29 +552,29 @@ def test_a_reload_is_no_end(gate: Ingress, backends: Any) -> None:
     assert len(gate.pids()) == 1
 
 
-def test_killing_the_keeper_leaves_it_serving_and_the_next_one_looks_after_it(gate: Ingress, backends: Any) -> None:
+def test_killing_the_supervisor_leaves_it_serving_and_the_next_one_looks_after_it(gate: Ingress, backends: Any) -> None:
     port = free_port()
     gate.put(listener(port, *backends("api-0.aa")))
     pids = gate.pids()
-    gate.world.kill_keeper()
+    gate.world.kill_supervisor()
     assert fetch(port) == (200, "api-0.aa")
     gate.world.release()
     gate.world.acquire()
     assert gate.pids() == pids
-    gate.until(lambda _: gate.world.keeper(), seconds=30)
+    gate.until(lambda _: gate.world.supervisor(), seconds=30)
     kill(gate, signal.SIGKILL)
     gate.until(lambda told: told["state"] == "running" and told["ends"] == 1, seconds=30)
-    gate.world.kill_keeper()
+    gate.world.kill_supervisor()
     assert fetch(port) == (200, "api-0.aa")
 
 
 def test_while_another_program_has_its_port_that_is_told_and_tried_again(gate: Ingress, backends: Any) -> None:
     port = free_port()
     gate.put(listener(port, *backends("api-0.aa")))
-    os.kill(gate.world.keeper(), signal.SIGSTOP)
+    os.kill(gate.world.supervisor(), signal.SIGSTOP)
     kill(gate, signal.SIGKILL)
     with socket.create_server(("127.0.0.1", port)):
-        os.kill(gate.world.keeper(), signal.SIGCONT)
+        os.kill(gate.world.supervisor(), signal.SIGCONT)
         told = gate.until(lambda told: told["why"], seconds=30)
         assert (told["state"], told["restarting"]) == ("foreign", True)
         assert "cannot bind" in told["why"]
@@ -580,12 +582,12 @@ def test_while_another_program_has_its_port_that_is_told_and_tried_again(gate: I
     assert fetch(port) == (200, "api-0.aa")
 
 
-def test_the_keeper_goes_with_the_ingress_where_nothing_else_is_kept(gate: Ingress, backends: Any) -> None:
+def test_the_supervisor_goes_with_the_ingress_where_nothing_else_is_kept(gate: Ingress, backends: Any) -> None:
     gate.put(listener(free_port(), *backends("api-0.aa")))
-    assert gate.world.keeper()
+    assert gate.world.supervisor()
     gate.put()
     deadline = time.monotonic() + 30
-    while gate.world.keeper():
+    while gate.world.supervisor():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -713,7 +715,7 @@ def test_killed_at_any_instant_the_same_message_again_converges() -> None:
             assert gate.survey()["hash"] == config_digest(wished), k
             assert fetch(port)[0] == 503
             assert len(gate.pids()) == 1, k
-            assert set(guarded_read.list_names(gate.place.directory)) - {"ends.jsonl"} == {"haproxy.cfg"}, k
+            assert set(guarded_read.list_names(gate.place.directory)) - {"run-log.jsonl"} == {"haproxy.cfg"}, k
             assert gate.put(wait=2000)["drained"]
             assert not gate.pids()
             count = k if ended else max(count, k + 1)

@@ -1,4 +1,4 @@
-"""The keeper's event loop: what was told of a descriptor that is closed since calls nobody."""
+"""The supervisor's event loop: what was told of a descriptor that is closed since calls nobody."""
 
 import os
 

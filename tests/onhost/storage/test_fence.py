@@ -20,8 +20,8 @@ from unictl.onhost import errors
 from unictl.onhost.lease import lease_holder
 from unictl.onhost.storage import fence
 
-KEEPERS = ("ends.jsonl", "console.0", "console.1")
-"""Written by the keeper, which needs no lease."""
+SUPERVISORS = ("run-log.jsonl", "console.0", "console.1")
+"""Written by the supervisor, which needs no lease."""
 
 
 def launch(world: World) -> None:
@@ -57,12 +57,12 @@ COMMANDS = {
 
 
 def seen(world: World) -> dict[str, bytes | None]:
-    """Everything of the store that is not aside and not the keeper's: files with what is in them, folders."""
+    """Everything of the store that is not aside and not the supervisor's: files with what is in them, folders."""
     found: dict[str, bytes | None] = {}
     for folder, folders, files in os.walk(world.root.path):
         folders[:] = [name for name in folders if not name.startswith((".new-", ".gone-")) and name != "run"]
         for name in files:
-            if not name.startswith((".new-", ".partial-", ".seen")) and name not in KEEPERS:
+            if not name.startswith((".new-", ".partial-", ".seen")) and name not in SUPERVISORS:
                 found[f"{folder}/{name}"] = Path(folder, name).read_bytes()
         found[folder] = None
     for own in (world.root.path + "/counter", world.root.host_lock, lease_holder.lease_path(world.root, OWNER)):

@@ -1,4 +1,4 @@
-"""What a guest says is there: from its first byte on, beside a keeper that dies, and never more than is bounded."""
+"""What a guest says is there: from its first byte on, beside a supervisor that dies, and never more than is bounded."""
 
 import itertools
 import os
@@ -73,18 +73,18 @@ def test_of_guests_that_say_all_in_a_millisecond_every_byte_is_there(held: World
 
 @pytest.mark.real
 @needs_qemu
-def test_a_guest_speaks_on_when_its_keeper_is_killed_and_the_next_one_hears_it(held: World) -> None:
+def test_a_guest_speaks_on_when_its_supervisor_is_killed_and_the_next_one_hears_it(held: World) -> None:
     sha = held.stage(synthetic_images.counting())
     held.launch(document(argv=qemu(sha), images=[sha], hypervisor="qemu"))
     until(lambda: len(counted(held)) > 100)
-    held.kill_keeper()
+    held.kill_supervisor()
     before = counted(held)
     assert gaps(before) == 0
     time.sleep(1)
     held.release()
     held.acquire()
     until(lambda: len(counted(held)) > len(before) + 100)
-    # The first of them is a line cut in two: its keeper died amidst one, the next one came amidst another.
+    # The first of them is a line cut in two: its supervisor died amidst one, the next one came amidst another.
     after = counted(held)[len(before) + 1 :]
     # It was not held up by a pipe that nobody emptied: more was said meanwhile than one could hold.
     assert (after[0] - before[-1]) * len("abcdefgh\n") > 2 * PIPE
@@ -94,7 +94,7 @@ def test_a_guest_speaks_on_when_its_keeper_is_killed_and_the_next_one_hears_it(h
 
 @pytest.mark.real
 @needs_qemu
-def test_following_goes_on_over_a_keepers_death(held: World) -> None:
+def test_following_goes_on_over_a_supervisors_death(held: World) -> None:
     sha = held.stage(synthetic_images.counting())
     held.launch(document(argv=qemu(sha), images=[sha], hypervisor="qemu"))
     call = Call(held.connection)
@@ -102,7 +102,7 @@ def test_following_goes_on_over_a_keepers_death(held: World) -> None:
     following = threading.Thread(target=logs.tail, args=(held.root, asked, call))
     following.start()
     until(lambda: len(call.events) > 2)
-    held.kill_keeper()
+    held.kill_supervisor()
     held.release()
     heard = len(call.events)
     held.acquire()
@@ -140,11 +140,11 @@ def test_what_qemu_says_of_its_consoles_socket_is_not_shown(held: World) -> None
     assert text_of(held) == "hello\n"
 
 
-def test_a_stopped_keeper_holds_a_guest_up_and_loses_nothing(held: World) -> None:
+def test_a_stopped_supervisor_holds_a_guest_up_and_loses_nothing(held: World) -> None:
     script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line $i; done; exec sleep 1000"
     held.launch(document(argv=("/bin/sh", "-c", script)))
-    os.kill(held.keeper(), signal.SIGSTOP)
+    os.kill(held.supervisor(), signal.SIGSTOP)
     time.sleep(0.2)
-    os.kill(held.keeper(), signal.SIGCONT)
+    os.kill(held.supervisor(), signal.SIGCONT)
     until(lambda: "line 20000\n" in text_of(held))
     assert text_of(held) == "".join(f"line {number}\n" for number in range(1, 20001))

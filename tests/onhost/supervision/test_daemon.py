@@ -1,4 +1,5 @@
-"""What the keeper does by itself: reap, judge, restart, bound consoles, and what becomes of its guests without it."""
+"""What the supervisor does by itself: reap, judge, restart, bound consoles, and what becomes of its guests without
+it."""
 
 import errno
 import os
@@ -129,10 +130,10 @@ def test_nothing_is_started_from_a_record_that_was_edited_by_hand(held: World) -
     assert held.states() == {KEY: "damaged"}
 
 
-def test_guests_survive_their_keeper_and_the_next_lease_takes_them_over(held: World) -> None:
+def test_guests_survive_their_supervisor_and_the_next_lease_takes_them_over(held: World) -> None:
     held.launch(document(argv=shell("while :; do echo tick; sleep 0.05; done")))
     pid = held.pid(KEY)
-    held.kill_keeper()
+    held.kill_supervisor()
     assert held.states() == {KEY: "unsupervised"}
     held.release()
     held.acquire()
@@ -159,7 +160,7 @@ def test_a_store_that_is_asked_under_another_root_tells_where_the_fleet_runs(hel
 
 def test_what_ended_while_nobody_watched_is_told_and_not_restarted(held: World) -> None:
     held.launch(document(restart="on-crash"), document("web-1"))
-    held.kill_keeper()
+    held.kill_supervisor()
     os.kill(held.pid(KEY), signal.SIGKILL)
     while held.alive(KEY):
         time.sleep(0.005)
@@ -170,10 +171,10 @@ def test_what_ended_while_nobody_watched_is_told_and_not_restarted(held: World) 
     assert row["end"]["restarting"] is False
 
 
-def test_a_back_off_goes_on_under_the_next_keeper(held: World) -> None:
+def test_a_back_off_goes_on_under_the_next_supervisor(held: World) -> None:
     held.launch(document(argv=shell("exit 1"), restart="on-crash"))
     held.until(KEY, "ended", restarting=True)
-    held.kill_keeper()
+    held.kill_supervisor()
     held.release()
     held.acquire()
     deadline = time.monotonic() + 60
@@ -182,22 +183,22 @@ def test_a_back_off_goes_on_under_the_next_keeper(held: World) -> None:
         time.sleep(0.05)
 
 
-def test_the_keeper_lives_no_longer_than_its_instances(held: World) -> None:
+def test_the_supervisor_lives_no_longer_than_its_instances(held: World) -> None:
     held.launch(document())
-    pid = held.keeper()
+    pid = held.supervisor()
     assert pid
     held.retire(KEY)
     deadline = time.monotonic() + 60
-    while held.keeper() and time.monotonic() < deadline:
+    while held.supervisor() and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert held.keeper() == 0
+    assert held.supervisor() == 0
 
 
-def test_the_keeper_does_not_hold_the_lease(held: World) -> None:
+def test_the_supervisor_does_not_hold_the_lease(held: World) -> None:
     held.launch(document())
     held.release()
     assert held.survey()["lease"] is None
-    links = [path.readlink() for path in Path(f"/proc/{held.keeper()}/fd").iterdir() if path.is_symlink()]
+    links = [path.readlink() for path in Path(f"/proc/{held.supervisor()}/fd").iterdir() if path.is_symlink()]
     assert not [link for link in links if "/leases/" in str(link)]
 
 
@@ -271,14 +272,14 @@ def test_facts_of_many_restarts_stay_bounded(world: World) -> None:
     for number in range(3000):
         run_log.append(folder, {"event": "ended", "n": number, "console": ["x" * 50]})
     run_log.truncate(folder)
-    assert Path(folder + "/ends.jsonl").stat().st_size < run_log.MAX_BYTES
+    assert Path(folder + "/run-log.jsonl").stat().st_size < run_log.MAX_BYTES
     assert (run_log.last_entry(folder) or {})["n"] == 2999
 
 
 def test_a_torn_line_of_facts_is_ignored(world: World) -> None:
     folder = world.root.path
     run_log.append(folder, {"event": "started", "n": 1})
-    with Path(folder + "/ends.jsonl").open("ab") as file:
+    with Path(folder + "/run-log.jsonl").open("ab") as file:
         file.write(b'{"event": "end')
     assert (run_log.last_entry(folder) or {})["n"] == 1
     run_log.append(folder, {"event": "started", "n": 2})
@@ -291,7 +292,7 @@ def test_the_run_folder_is_named_alike_by_everybody() -> None:
 
 
 @pytest.mark.parametrize("step", ["socket.socket.bind", "code_location", "os.posix_spawn"])
-def test_a_keeper_that_cannot_be_started_leaves_no_lock_no_socket_and_no_descriptor(
+def test_a_supervisor_that_cannot_be_started_leaves_no_lock_no_socket_and_no_descriptor(
     held: World, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -310,16 +311,16 @@ def test_a_keeper_that_cannot_be_started_leaves_no_lock_no_socket_and_no_descrip
     client.connect_or_start().close()
 
 
-def test_a_pid_is_named_only_where_that_process_is_the_keeper(held: World) -> None:
+def test_a_pid_is_named_only_where_that_process_is_the_supervisor(held: World) -> None:
     held.launch(document())
     lock = Path(instance_state.supervisor_dir(held.root, OWNER)) / "lock"
-    pid = held.keeper()
+    pid = held.supervisor()
     assert f"kill -9 {pid}" in daemon_client.unresponsive_error(held.root, OWNER).hint
-    # As it is until a new keeper has written its own: that of another process stands there.
+    # As it is until a new supervisor has written its own: that of another process stands there.
     lock.write_text(f"{held.pid(KEY)}\n")
     assert "kill" not in daemon_client.unresponsive_error(held.root, OWNER).hint
     lock.write_text(f"{pid}\n")
-    held.kill_keeper()
+    held.kill_supervisor()
     assert "kill" not in daemon_client.unresponsive_error(held.root, OWNER).hint
 
 
@@ -327,7 +328,7 @@ def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
     held: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert held.launch(document())[0]["ok"]
-    held.kill_keeper()
+    held.kill_supervisor()
     faults: list[bool] = []
     ended: list[str] = []
     turns = event_loop.EventLoop(lambda: faults.append(True))
@@ -347,7 +348,7 @@ def test_one_that_has_just_begun_and_was_not_found_yet_is_stopped_all_the_same(
     assert not held.alive(KEY)
 
 
-def test_a_child_gives_up_what_its_keeper_took_and_one_that_comes_behind_others_begins_all_the_same() -> None:
+def test_a_child_gives_up_what_its_supervisor_took_and_one_that_comes_behind_others_begins_all_the_same() -> None:
     def after(nice: int) -> int:
         if (pid := os.fork()) == 0:
             try:

@@ -71,7 +71,7 @@ class PlayedExits:
 def recovered(world: World, exits: PlayedExits) -> tuple[SupervisedProcess, PlayedLauncher, dict[str, Any]]:
     """One that ended while no daemon looked, its parts, and what its run log says last."""
     assert world.launch(document())[0]["ok"]
-    world.kill_keeper()
+    world.kill_supervisor()
     os.kill(world.pid(KEY), 9)
     deadline = time.monotonic() + 20
     while world.alive(KEY):

@@ -197,7 +197,7 @@ def test_what_another_fleet_has_is_named_where_it_is_damaged_and_changes_nothing
 def test_what_is_damaged_of_an_instance_is_told_with_its_row_and_the_others_are_as_they_were(
     store: Store, how: str
 ) -> None:
-    names = ("record.json", "marks.json", "ends.jsonl", "console.1")
+    names = ("record.json", "marks.json", "run-log.jsonl", "console.1")
     for path in [f"fleets/{OWNER}/instances/{KEY}/{name}" for name in names]:
         if not (store.root / path).exists():
             continue
@@ -300,7 +300,7 @@ def _variants(tree: Any) -> Iterator[Any]:
 @pytest.mark.parametrize(
     "path",
     [
-        *(f"{OWNER}/instances/{KEY}/{name}" for name in ("record.json", "marks.json", "ends.jsonl")),
+        *(f"{OWNER}/instances/{KEY}/{name}" for name in ("record.json", "marks.json", "run-log.jsonl")),
         *(f"{OWNER}/{name}.json" for name in ("fleet", "policy", "hosts", "gates", "revisions")),
         f"{OWNER}/ledger.jsonl",
         *(f"{OTHER}/{name}" for name in (f"instances/{KEY}/record.json", "fleet.json", "revisions.json")),
@@ -363,7 +363,7 @@ def test_a_store_whose_format_or_id_cannot_be_read_is_not_touched(tmp_path: Path
 def test_odd_lines_among_the_facts_of_an_instance_are_ignored_as_torn_ones_are(tmp_path: Path) -> None:
     entry = {"event": "started", "n": 1, "pid": 7, "ticks": 9, "at": 1.5}
     run_log.append(str(tmp_path), entry)
-    with (tmp_path / "ends.jsonl").open("ab") as file:
+    with (tmp_path / "run-log.jsonl").open("ab") as file:
         file.write(b'{"event":"ended","n":"x"}\n{"event":7}\n[]\n{"event":"ended","console":[1]}\n')
     assert run_log.last_entry(str(tmp_path)) == entry
     assert run_log.read_entries(str(tmp_path)) == [entry]

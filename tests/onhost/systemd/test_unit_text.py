@@ -29,7 +29,7 @@ def instance(root: str = "/var/lib/unictl", *, own_user: bool = True, **kw: obje
     )
 
 
-def keeper() -> str:
+def supervisor() -> str:
     return unit_text.supervisor_unit(
         root="/var/lib/unictl",
         owner="shop-5f0c2a",
@@ -55,7 +55,7 @@ CASES = {
     "instance": lambda: instance(memory=64 * MIB, overhead=32 * MIB, cpus=2, volumes=["orders"]),
     "instance-of-a-store-at-home": lambda: instance("/home/ops/with space/100%"),
     "ingress": ingress,
-    "keeper": keeper,
+    "supervisor": supervisor,
 }
 
 

@@ -81,11 +81,11 @@ def test_what_all_hosts_are_to_remember_stands_once_in_the_file() -> None:
 
 def test_what_is_free_at_the_tightest_moment_is_in_no_hash_and_may_be_absent() -> None:
     made = cases.hello_again()
-    again = planfile.load(_changed(lambda plain: plain.pop("tightest")))
+    again = planfile.load(_changed(lambda plain: plain.pop("headroom")))
     assert made.headroom and not again.headroom
     assert planfile.plan_hash(again) == planfile.plan_hash(made)
     with pytest.raises(InvalidFleet, match="damaged"):
-        planfile.load(_changed(lambda plain: plain.update(tightest={"hv1": {"memory": "all"}})))
+        planfile.load(_changed(lambda plain: plain.update(headroom={"hv1": {"memory": "all"}})))
 
 
 def test_a_newer_major_version_is_refused_and_says_to_upgrade() -> None:

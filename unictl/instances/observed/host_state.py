@@ -31,7 +31,7 @@ from unictl.instances.observed.survey_facts import (
 class LiveInstance:
     """One record of this fleet on a host.
 
-    ``state``: begun (recorded, never started), running, unsupervised (runs, keeper dead), ended, leaving (stop was
+    ``state``: begun (recorded, never started), running, unsupervised (runs, supervisor dead), ended, leaving (stop was
     decided), starting (the host rebooted, and systemd starts it), lost (the host rebooted under it), damaged (its
     record is not as it was written). ``supervision``: systemd or detached, who would start it again; ``at_boot``:
     whether it starts with its host, as far as that supervision goes. ``end`` holds the judged end facts of the last

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SURVIVING_DIRECTORIES = ("retired", "volumes")
 DAEMON_EXIT_TIMEOUT = 5.0
-"""Seconds that a keeper without instances may take to end."""
+"""Seconds that a supervisor without instances may take to end."""
 
 
 def collect(root: FencedStore, request: dict[str, Any], context: RequestContext) -> dict[str, Any]:  # noqa: ARG001 - a handler
@@ -40,9 +40,9 @@ def collect(root: FencedStore, request: dict[str, Any], context: RequestContext)
             list(request.get("images", ())),
             int(request.get("keep_images", 10)),
         )
-    for digest in guarded_read.list_names(root.fleet(owner) + "/wanted"):
-        if _is_image(f"{root.fleet(owner)}/wanted/{digest}"):
-            root.remove_file(f"{root.fleet(owner)}/wanted/{digest}")
+    for digest in guarded_read.list_names(root.fleet(owner) + "/pinned-images"):
+        if _is_image(f"{root.fleet(owner)}/pinned-images/{digest}"):
+            root.remove_file(f"{root.fleet(owner)}/pinned-images/{digest}")
     pruned_count = sum(
         retired_records.prune(root, owner, name, int(request.get("keep_retired", 5)))
         for name in retired_records.highest_launches(root, owner)
@@ -64,7 +64,7 @@ def _remove_unused_images(root: FencedStore, ending_owner: str) -> list[str]:
         all_records = claims.all_records(root, notes)
         retained = [retention.retained_images(root, owner, notes) for owner in root.owners() if owner != ending_owner]
         pins = [
-            guarded_read.read_or_note(notes, guarded_read.list_names, root.fleet(owner) + "/wanted")
+            guarded_read.read_or_note(notes, guarded_read.list_names, root.fleet(owner) + "/pinned-images")
             for owner in root.owners()
         ]
         if notes:
@@ -115,7 +115,7 @@ def _remove_fleet(fleet_supervisor: Supervisor, owner: str) -> None:
 
 
 def _remove_daemon_dir(root: FencedStore, owner: str) -> None:
-    """The keeper's run folder, once it has ended with its last instance. Removed while its lock is held: whoever
+    """The supervisor's run folder, once it has ended with its last instance. Removed while its lock is held: whoever
     waits for the lock finds another file at the path, or none, and takes that."""
     directory = instance_state.supervisor_dir(root, owner)
     deadline = time.monotonic() + DAEMON_EXIT_TIMEOUT

@@ -52,7 +52,7 @@ def apply_config(root: FencedStore, request: dict[str, Any], context: RequestCon
     wait = float(request.get("wait") or 0) / 1000
     fleet_supervisor = supervisor.choose(root, request["owner"])
     atomic.make_dirs(os.path.dirname(paths.lock), 0o700)
-    # The keeper starts one that ended: not beside us.
+    # The supervisor starts one that ended: not beside us.
     with locks.LockGuard(paths.lock):
         if request.get("out") and _lists_none(paths, request["out"]):
             return {"changed": False, "drained": True}

@@ -40,7 +40,7 @@ def launch(root: FencedStore, request: dict[str, Any], context: RequestContext) 
     batch = LaunchBatch(root, owner, secrets)
     for document in request["instances"]:
         batch.classify(document)
-    # The keeper takes some ten ms to begin, and the disk as long to write: both at once.
+    # The supervisor takes some ten ms to begin, and the disk as long to write: both at once.
     wake_thread = threading.Thread(target=fleet_supervisor.start_daemon)
     wake_thread.start()
     try:
@@ -201,7 +201,7 @@ class LaunchBatch:
         entries.append((self.owner, key, self.documents[key]))
 
     def start_ready(self, fleet_supervisor: Supervisor) -> None:
-        """Hand them to the keeper, those that run too: it may have died."""
+        """Hand them to the supervisor, those that run too: it may have died."""
         keys = self.ready
         if not keys:
             return
@@ -214,7 +214,7 @@ class LaunchBatch:
                 )
 
     def _choose_accelerator(self, keys: list[str]) -> None:
-        """Probe the accelerators here, once, and not in the keeper's loop."""
+        """Probe the accelerators here, once, and not in the supervisor's loop."""
         for name, driver in drivers.load_all().items():
             runs = [self.documents[key]["run"] for key in keys]
             if any(driver.needs_accelerator(run["argv"]) for run in runs if run.get("hypervisor") == name):

@@ -73,7 +73,7 @@ def _move_to_retired(root: FencedStore, owner: str, key: str, directory: str) ->
     try:
         root.write_atomic(directory + "/end.json", frames.encode_json(end))
     except errors.HostError as problem:
-        # Without room its end stays in ends.jsonl only.
+        # Without room its end stays in run-log.jsonl only.
         if problem.kind != "no-room":
             raise
     root.remove_file(directory + "/boot.cfg")

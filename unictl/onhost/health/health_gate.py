@@ -60,7 +60,7 @@ class HealthGate:
 
     def _read_state(self) -> dict[str, Any]:
         self.next_look_at = time.monotonic() + STATE_INTERVAL
-        # Whether a keeper watches it is not asked: that does not make it more or less healthy.
+        # Whether a supervisor watches it is not asked: that does not make it more or less healthy.
         return instance_state.read_state(self.root, self.owner, self.key, True)
 
     def is_overdue(self) -> bool:

@@ -1,6 +1,6 @@
 """The image store: images by SHA-256, shared by all fleets, complete or absent, read-only.
 
-A pin (``fleets/<owner>/wanted/<sha>``) protects an image from garbage collection.
+A pin (``fleets/<owner>/pinned-images/<sha>``) protects an image from garbage collection.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def pin(root: FencedStore, owner: str, digest: str) -> None:
     """Say that this fleet wants an image."""
-    directory = root.fleet(owner) + "/wanted"
+    directory = root.fleet(owner) + "/pinned-images"
     atomic.make_dirs(directory)
     if not os.path.exists(f"{directory}/{digest}"):
         root.write_in_place(f"{directory}/{digest}", b"")

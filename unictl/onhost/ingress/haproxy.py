@@ -60,7 +60,7 @@ class IngressPaths:
         self.admin = self.run_directory + "/admin"
         self.alive = self.run_directory + "/alive"
         self.pidfile = self.run_directory + "/pid"
-        self.stderr = self.run_directory + "/said"
+        self.stderr = self.run_directory + "/stderr"
         self.lock = instance_state.supervisor_dir(root, owner) + "/ingress"
 
     def read_config(self) -> str:
@@ -239,7 +239,7 @@ def share_lock(path: str) -> int:
 
 
 def _run(argv: list[str], inherited: list[int]) -> subprocess.CompletedProcess[bytes]:
-    # Not by the keeper, which waits for nothing: it is spared the megabytes.
+    # Not by the supervisor, which waits for nothing: it is spared the megabytes.
     import subprocess
 
     try:

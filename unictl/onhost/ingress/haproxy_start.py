@@ -63,7 +63,7 @@ def _read_pipe(read_end: int) -> bytes:
 
 
 def _exec_haproxy(argv: list[str], alive: int, stderr_fd: int) -> None:
-    """In the child: never returns. A session and a priority of its own, for it outlives the keeper."""
+    """In the child: never returns. A session and a priority of its own, for it outlives the supervisor."""
     try:
         os.setsid()
         null = os.open("/dev/null", os.O_RDWR)

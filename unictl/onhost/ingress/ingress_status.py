@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 def current_status(root: layout.StoreLayout, owner: str) -> IngressStatus:
     """What runs now: state, hash, since when, each server's health as HAProxy sees it, how often it ended by itself and
-    when it last did so (0 where nobody saw it); of one that does not run, whether the keeper starts it again, and why
-    its last try failed."""
+    when it last did so (0 where nobody saw it); of one that does not run, whether the supervisor starts it again,
+    and why its last try failed."""
     paths = haproxy.IngressPaths(root, owner)
     reply = haproxy.query_current(paths, "show stat -1 4 -1")
     log_entries = run_log.read_entries(paths.directory)

@@ -23,7 +23,7 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202
 
 
 class ConsoleLog:
-    """The writing end, held by the keeper. A full disk costs console lines, never the guest."""
+    """The writing end, held by the supervisor. A full disk costs console lines, never the guest."""
 
     def __init__(self, directory: str, limit: int = FILE_LIMIT):
         self.directory = directory

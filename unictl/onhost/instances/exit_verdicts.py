@@ -43,7 +43,7 @@ def classify_exit(
 
 
 def is_restarted(policy: str, verdict: str) -> bool:
-    """Whether the keeper starts it again. Never after ``configuration`` and ``stopped``."""
+    """Whether the supervisor starts it again. Never after ``configuration`` and ``stopped``."""
     return verdict in RESTART_VERDICTS.get(policy, ())
 
 

@@ -24,7 +24,7 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
 CONSOLE_DESCRIPTOR = 3
-"""The descriptor a hypervisor finds its console's listener at: in the keeper it is its own lock's, which no child
+"""The descriptor a hypervisor finds its console's listener at: in the supervisor it is its own lock's, which no child
 needs."""
 
 
@@ -148,7 +148,7 @@ def set_up_descriptors(inherited: InheritedDescriptors) -> None:
 
 
 def _file_limit() -> tuple[int, int]:
-    """What a process usually gets, not what the keeper raised for itself."""
+    """What a process usually gets, not what the supervisor raised for itself."""
     hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return (min(hard_limit, 1024) if hard_limit != resource.RLIM_INFINITY else 1024, hard_limit)
 

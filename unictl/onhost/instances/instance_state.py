@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 SUPERVISOR_PAUSE = 0.25
-"""Seconds a survey waits for a keeper to judge an end that it must have noticed."""
+"""Seconds a survey waits for a supervisor to judge an end that it must have noticed."""
 
 
-PROBLEM_FILE = "/problem"
+PROBLEM_FILE = "/start-error"
 """In the run folder: why the start program of its unit waits."""
 
 
 def read_state(root: layout.StoreLayout, owner: str, key: str, supervised: bool | None = None) -> dict[str, Any]:
     """{state, end, since, starts, why?} of one instance.
 
-    ``retention``: whether its keeper lives, if the caller knows.
+    ``retention``: whether its supervisor lives, if the caller knows.
     """
     directory, run_directory = root.instance(owner, key), root.run(identifiers.run_dir_name(owner, key))
     alive_path = run_directory + "/alive"
@@ -58,7 +58,7 @@ def _waiting_reason(run_directory: str) -> str:
 
 
 def _await_judgement(directory: str, last_entry: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Its process has just ended, or is just being started again, and its keeper is about to write it down."""
+    """Its process has just ended, or is just being started again, and its supervisor is about to write it down."""
     deadline = time.monotonic() + SUPERVISOR_PAUSE
     while (
         last_entry is not None
@@ -87,5 +87,5 @@ def supervisor_dir(root: layout.StoreLayout, owner: str) -> str:
 
 
 def supervisor_alive(root: layout.StoreLayout, owner: str) -> bool:
-    """Whether a keeper of this fleet holds its lock."""
+    """Whether a supervisor of this fleet holds its lock."""
     return locks.is_locked(supervisor_dir(root, owner) + "/lock")

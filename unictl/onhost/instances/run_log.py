@@ -36,12 +36,12 @@ MAX_ENTRIES = 20
 
 def append(directory: str, entry: dict[str, Any]) -> None:
     """Add one entry in one write."""
-    atomic.append(directory + "/ends.jsonl", frames.encode_json(entry))
+    atomic.append(directory + "/run-log.jsonl", frames.encode_json(entry))
 
 
 def truncate(directory: str) -> None:
-    """Forget all but the last entries of a file that grew long. Only its keeper calls this."""
-    path = directory + "/ends.jsonl"
+    """Forget all but the last entries of a file that grew long. Only its supervisor calls this."""
+    path = directory + "/run-log.jsonl"
     if os.path.exists(path) and os.path.getsize(path) > MAX_BYTES:
         remaining = read_entries(directory)[-MAX_ENTRIES:]
         atomic.write_in_place(
@@ -54,14 +54,14 @@ def read_entries(directory: str) -> list[dict[str, Any]]:
     """All readable entries, oldest first."""
     return [
         entry
-        for entry in guarded_read.parse_lines(guarded_read.read_bytes(directory + "/ends.jsonl") or b"")
+        for entry in guarded_read.parse_lines(guarded_read.read_bytes(directory + "/run-log.jsonl") or b"")
         if _is_well_formed(entry)
     ]
 
 
 def last_entry(directory: str) -> dict[str, Any] | None:
     """The last readable entry; None for an instance that never started."""
-    data = guarded_read.read_bytes(directory + "/ends.jsonl")
+    data = guarded_read.read_bytes(directory + "/run-log.jsonl")
     for line in reversed((data or b"").splitlines()):
         entry = guarded_read.parse_line(line)
         if entry is not None and _is_well_formed(entry):

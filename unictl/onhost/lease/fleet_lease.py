@@ -165,7 +165,7 @@ def register_fleet(root: fenced_store.FencedStore, request: dict[str, Any]) -> N
         fleet_directory + "/instances",
         fleet_directory + "/retired",
         fleet_directory + "/volumes",
-        fleet_directory + "/wanted",
+        fleet_directory + "/pinned-images",
     ):
         atomic.make_dirs(directory)
     # One that is there under its former name keeps it until all else that the apply does here is done.

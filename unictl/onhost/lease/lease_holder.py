@@ -61,7 +61,7 @@ def find_leftovers(root: layout.StoreLayout, owner: str) -> list[str]:
         fleet_directory + "/instances",
         fleet_directory + "/retired",
         fleet_directory + "/volumes",
-        fleet_directory + "/wanted",
+        fleet_directory + "/pinned-images",
     ]
     paths = [path for directory in directories for path in _aside_paths(directory, ())]
     paths += _aside_paths(root.leases, (f".new-{owner}.",))
@@ -89,7 +89,7 @@ def _aside_paths(directory: str, prefixes: tuple[str, ...]) -> list[str]:
 
 
 def _is_pinned(root: layout.StoreLayout, digest: str) -> bool:
-    return any(os.path.exists(f"{root.fleet(owner)}/wanted/{digest}") for owner in root.owners())
+    return any(os.path.exists(f"{root.fleet(owner)}/pinned-images/{digest}") for owner in root.owners())
 
 
 def lease_path(root: layout.StoreLayout, owner: str) -> str:

@@ -13,7 +13,7 @@ from ..storage import atomic, guarded_read
 PACKAGE = __name__[: __name__.index("onhost")] + "onhost"
 """The name of the host side's package: ``onhost`` where it runs from its zip, ``unictl.onhost`` in a checkout."""
 _DIGEST_FILE = "/code"
-"""In a keeper's folder: the digest of what it runs."""
+"""In a supervisor's folder: the digest of what it runs."""
 _DIGEST_CACHE: list[str] = []
 _COMPILED_CACHE: list[bytes] = []
 _UNCHECKED_HEADER = (1).to_bytes(4, "little") + bytes(8)
@@ -74,7 +74,7 @@ def compiled_zip() -> bytes:
 
 
 def write_digest(directory: str) -> None:
-    """Let others know what code the keeper of this folder runs."""
+    """Let others know what code the supervisor of this folder runs."""
     if not digest():
         return
     try:
@@ -85,7 +85,7 @@ def write_digest(directory: str) -> None:
 
 
 def is_current(directory: str) -> bool:
-    """Whether the keeper of this folder runs this very code."""
+    """Whether the supervisor of this folder runs this very code."""
     return (
         not digest()
         or (guarded_read.read_bytes(directory + _DIGEST_FILE) or b"").decode("ascii", "replace") == digest()

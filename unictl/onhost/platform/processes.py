@@ -93,6 +93,7 @@ def has_open(pid: str, file_stat: os.stat_result) -> bool:
 
 
 def reset_priority() -> None:
-    """Give up a keeper's being a little ahead. Who comes behind others anyway (a login may) could not, and stays."""
+    """Give up a supervisor's being a little ahead. Who comes behind others anyway (a login may) could not, and
+    stays."""
     if os.getpriority(os.PRIO_PROCESS, 0) < 0:
         os.setpriority(os.PRIO_PROCESS, 0, 0)

@@ -41,7 +41,7 @@ class FenceGuard:
 
 
 class Fence:
-    """Where no lease is needed: who looks after what runs (keepers, start programs) may write at any time."""
+    """Where no lease is needed: who looks after what runs (supervisors, start programs) may write at any time."""
 
     def enter(self) -> FenceGuard:
         """Enter with a change; a ``lost-lease`` Problem where that is too late."""

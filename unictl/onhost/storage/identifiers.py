@@ -31,7 +31,7 @@ _SHA256_CACHE: list[Callable[[bytes], Digest]] = []
 
 
 def run_dir_name(owner: str, key: str = "") -> str:
-    """The 16 hex digits that name a run folder: of an instance, or (no key) of the fleet's keeper."""
+    """The 16 hex digits that name a run folder: of an instance, or (no key) of the fleet's supervisor."""
     return sha256_hex(f"{owner}/{key}".encode())[:16]
 
 

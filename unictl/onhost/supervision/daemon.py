@@ -112,7 +112,7 @@ class SupervisorDaemon:
             batch.finish(key, atomic.from_os_error(error))
         except Exception as error:
             self._log_failure()
-            text = f"the keeper failed to start {key}: {type(error).__name__}"
+            text = f"the supervisor failed to start {key}: {type(error).__name__}"
             batch.finish(key, errors.HostError("failed", text, "this is a fault of unictl: please report it"))
 
     def _log_failure(self) -> None:
@@ -120,7 +120,7 @@ class SupervisorDaemon:
         import traceback
 
         try:
-            path = os.path.dirname(self.listener.getsockname()) + "/fault"
+            path = os.path.dirname(self.listener.getsockname()) + "/last-fault"
             atomic.write_in_place(path, traceback.format_exc().encode(), sync=False)
         except (OSError, errors.HostError):
             return
@@ -234,7 +234,7 @@ class ClientConnection:
 
 
 def main(store_path: str, owner: str, path: str) -> None:
-    """The keeper's whole life, in the process that was started for it (``supervisor``)."""
+    """The supervisor's whole life, in the process that was started for it (``supervisor``)."""
     lock, listener = daemon_client.LOCK_FD, socket.socket(fileno=daemon_client.LISTENER_FD)
     for descriptor in (daemon_client.LOCK_FD, daemon_client.LISTENER_FD, daemon_client.ARCHIVE_FD):
         os.set_inheritable(descriptor, False)
@@ -253,8 +253,8 @@ def main(store_path: str, owner: str, path: str) -> None:
     supervisor_daemon.run()
     if supervisor_daemon.successor is not None:
         _exec_successor(*supervisor_daemon.successor)
-    # Whoever connects from here on is refused and starts the next keeper. Never another keeper's socket: the whole
-    # store may have been removed and made anew under our feet.
+    # Whoever connects from here on is refused and starts the next supervisor. Never another supervisor's socket: the
+    # whole store may have been removed and made anew under our feet.
     if locks.is_same_file(lock, os.path.dirname(path) + "/lock"):
         atomic.remove_file(path)
     listener.close()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SOCKET_PATH_LIMIT = 99
 """Of ``console``; of ``admin``, two bytes shorter, HAProxy takes 97 at most."""
 ANSWER_TIMEOUT = 10.0
-"""Seconds a keeper may take to say something, and to come or go."""
+"""Seconds a supervisor may take to say something, and to come or go."""
 
 
 class DaemonClient:
@@ -78,7 +78,7 @@ class DaemonClient:
                 answer: dict[str, Any] = json.loads(line)
                 return answer
         raise errors.HostError(
-            "failed", f"the keeper of fleet {self.owner} ends as soon as it is asked", "run the same command again"
+            "failed", f"the supervisor of fleet {self.owner} ends as soon as it is asked", "run the same command again"
         )
 
     def wake(self) -> None:
@@ -125,10 +125,12 @@ def unresponsive_error(root: layout.StoreLayout, owner: str) -> errors.HostError
     pid_text = (guarded_read.read_bytes(lock) or b"").decode("ascii", "replace").strip()
     # One that has just begun has not written its pid yet: that of one long gone stands there, anybody's by now.
     if not pid_text.isdigit() or not locks.is_locked(lock) or not processes.has_open(pid_text, os.stat(lock)):
-        return errors.HostError("failed", f"the keeper of fleet {owner} does not answer", "run the same command again")
+        return errors.HostError(
+            "failed", f"the supervisor of fleet {owner} does not answer", "run the same command again"
+        )
     return errors.HostError(
         "failed",
-        f"the keeper of fleet {owner} (process {pid_text}) does not answer",
+        f"the supervisor of fleet {owner} (process {pid_text}) does not answer",
         f"end it with `kill -9 {pid_text}` on the host and run the same command again: its guests run on",
     )
 
@@ -172,7 +174,7 @@ def start_detached(root: FencedStore, owner: str) -> None:
 
 
 def _spawn(root: layout.StoreLayout, owner: str, socket_path: str, inherited: list[int]) -> int:
-    """The pid of a keeper that begins with these descriptors, and the one of its code."""
+    """The pid of a supervisor that begins with these descriptors, and the one of its code."""
     archive, code_path = code_location()
     try:
         argv = daemon_command(code_path, root.path, owner, socket_path)
@@ -196,7 +198,7 @@ def _descriptor_actions(descriptors: list[int]) -> list[Any]:
 
 
 LOCK_FD, LISTENER_FD, ARCHIVE_FD = 3, 4, 5
-"""Descriptors a keeper begins with."""
+"""Descriptors a supervisor begins with."""
 
 
 def code_location() -> tuple[int, str]:
@@ -206,7 +208,7 @@ def code_location() -> tuple[int, str]:
 
 
 def daemon_command(code_path: str, *arguments: str) -> list[str]:
-    """The command line of a keeper."""
+    """The command line of a supervisor."""
     package = f"{own_code.PACKAGE}.supervision"
     program = f"import sys; sys.path.insert(0, sys.argv[1]); from {package} import daemon; daemon.main(*sys.argv[2:])"
     return [sys.executable, "-I", "-S", "-c", program, code_path, *arguments]

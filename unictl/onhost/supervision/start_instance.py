@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 MAX_PAUSE = 60.0
 """Seconds between two tries at most."""
 JUDGEMENT_TIMEOUT = 1.0
-"""Seconds to wait for the keeper to judge the end before this start."""
+"""Seconds to wait for the supervisor to judge the end before this start."""
 DAEMON_TIMEOUT = 5.0
-"""Seconds the keeper may take to listen."""
+"""Seconds the supervisor may take to listen."""
 CONFIGURATION_EXIT = 78
 """The exit status of a start that cannot be."""
 CAPABILITY_COUNT = 64
@@ -111,7 +111,7 @@ class InstanceStart:
             self.inherited.console = console.bind_listener(self.run_directory + "/console")
 
     def _await_judgement(self) -> None:
-        """The keeper writes down how the last run ended, from facts that this start takes away."""
+        """The supervisor writes down how the last run ended, from facts that this start takes away."""
         deadline = time.monotonic() + JUDGEMENT_TIMEOUT
         while True:
             last_entry = run_log.last_entry(self.directory) or {}
@@ -132,7 +132,7 @@ class InstanceStart:
         time.sleep(pause)
 
     def exec_hypervisor(self) -> None:
-        """Write down who runs, have the keeper listen, become the hypervisor. Never returns."""
+        """Write down who runs, have the supervisor listen, become the hypervisor. Never returns."""
         entry = hypervisor_process.started_entry(os.getpid(), self.start_number)
         entry.update(invocation=os.environ.get("INVOCATION_ID", ""), accelerator=self.accelerator)
         if not os.access(self.argv[0], os.X_OK):
@@ -140,7 +140,7 @@ class InstanceStart:
             os._exit(CONFIGURATION_EXIT)
         run_log.append(self.directory, entry)
         # Open before the user changes, who may not write there; closed by the change itself.
-        run_log_fd = os.open(self.directory + "/ends.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        run_log_fd = os.open(self.directory + "/run-log.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
             hypervisor_process.set_up_descriptors(self.inherited)
             self._notify_daemon()

@@ -22,11 +22,11 @@ from ..systemd.notify import send_ready
 from . import backends, daemon
 
 PREDECESSOR_TIMEOUT = 10.0
-"""Seconds that the keeper before may take to end."""
+"""Seconds that the supervisor before may take to end."""
 
 
 def main(store_path: str, owner: str) -> None:
-    """The keeper's whole life, in the process of its unit."""
+    """The supervisor's whole life, in the process of its unit."""
     os.umask(0o022)
     os.chdir("/")
     root = layout.StoreLayout(store_path)
@@ -61,14 +61,14 @@ def _prepare_run_dirs(root: layout.StoreLayout, owner: str) -> None:
 
 
 def _take_lock(path: str) -> int:
-    """The keeper's lock: there are never two."""
+    """The supervisor's lock: there are never two."""
     deadline = time.monotonic() + PREDECESSOR_TIMEOUT
     while True:
         lock = locks.take(path)
         if lock is not None:
             return lock
         if time.monotonic() > deadline:
-            raise SystemExit("another keeper of this fleet does not end")
+            raise SystemExit("another supervisor of this fleet does not end")
         time.sleep(0.02)
 
 

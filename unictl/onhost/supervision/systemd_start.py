@@ -128,7 +128,7 @@ def start_daemon(root: FencedStore, owner: str) -> None:
 
 
 def upgrade(root: FencedStore, owner: str) -> None:
-    """Units and keeper run the code at hand from now on: after an upgrade. No guest notices."""
+    """Units and supervisor run the code at hand from now on: after an upgrade. No guest notices."""
     records_by_key = {}
     for key in root.keys(owner):
         if units.is_written(units.unit_name(root, owner, key)):

@@ -102,7 +102,7 @@ def kills_user_processes(control_group: bytes, directories: tuple[str, ...] = LO
 
 
 def missing_linger() -> list[dict[str, str]]:
-    """The sentence of a survey where a keeper of our own would not outlive the connection that started it."""
+    """The sentence of a survey where a supervisor of our own would not outlive the connection that started it."""
     if os.geteuid() == 0 or not kills_user_processes(guarded_read.read_bytes("/proc/self/cgroup") or b""):
         return []
     text = "what runs ends when its user logs out: logind is told to end what a session leaves (KillUserProcesses=yes)"

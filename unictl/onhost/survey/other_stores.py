@@ -44,7 +44,7 @@ def _candidate_paths() -> list[str]:
 
 
 def _daemon_stores(owner: str) -> list[str]:
-    """Stores whose keepers of that fleet run on this machine, as far as this user can see."""
+    """Stores whose supervisors of that fleet run on this machine, as far as this user can see."""
     store_paths = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

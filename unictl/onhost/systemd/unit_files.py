@@ -47,7 +47,7 @@ def _code_directory(root: layout.StoreLayout) -> str:
 def write_instances(
     root: FencedStore, owner: str, instance_records: dict[str, dict[str, Any]], start_at_boot: bool = True
 ) -> None:
-    """Units of these records (key -> record) and that of their keeper; all durable when this returns.
+    """Units of these records (key -> record) and that of their supervisor; all durable when this returns.
 
     ``start_at_boot``: enabled too, else they stay as they are in that.
     """
@@ -80,7 +80,7 @@ def write_instances(
 
 
 def write_supervisor(root: FencedStore, owner: str) -> None:
-    """The unit of the keeper alone."""
+    """The unit of the supervisor alone."""
     _precompile(root)
     with locks.LockGuard(root.host_lock):
         changed = _write_unit(root, units.unit_name(root, owner), _supervisor_text(root, owner, store_code(root)))
@@ -101,7 +101,7 @@ def _supervisor_text(root: layout.StoreLayout, owner: str, code_path: str) -> st
 
 
 def write_ingress(root: FencedStore, owner: str, run_directory: str) -> None:
-    """The unit of the fleet's ingress, enabled, and that of the keeper."""
+    """The unit of the fleet's ingress, enabled, and that of the supervisor."""
     unit = units.unit_name(root, owner, "ingress")
     _precompile(root)
     with locks.LockGuard(root.host_lock):

@@ -102,11 +102,11 @@ def instance_unit(
 ) -> str:
     """The unit of one instance.
 
-    ``run_directory``: its run folder; ``supervisor_unit``: the unit of the fleet's keeper; ``has_own_user``: whether
-    its hypervisor becomes a user of its own (else it stays root).
+    ``run_directory``: its run folder; ``supervisor_unit``: the unit of the fleet's supervisor; ``has_own_user``:
+    whether its hypervisor becomes a user of its own (else it stays root).
 
-    It is never restarted by systemd: the keeper judges each end first, and waits longer each time. The run folder is
-    there before: made with the unit, and by the keeper, which a boot starts first.
+    It is never restarted by systemd: the supervisor judges each end first, and waits longer each time. The run
+    folder is there before: made with the unit, and by the supervisor, which a boot starts first.
     """
     run = record["run"]
     directory = f"{root}/fleets/{owner}/instances/{key}"
@@ -119,7 +119,7 @@ def instance_unit(
         "Type=notify",
         "NotifyAccess=main",
         "ExecStart=" + python_command(interpreter, code_path, "start_instance", root, owner, key),
-        # The one who knows how the hypervisor ended is systemd; where the keeper looks for it.
+        # The one who knows how the hypervisor ended is systemd; where the supervisor looks for it.
         f"ExecStop=+/bin/sh -c {_script_arguments(_RECORD_STOP, run_directory)}",
         f"ExecStopPost=+/bin/sh -c {_script_arguments(_RECORD_EXIT, run_directory)}",
         "Restart=no",
@@ -152,9 +152,9 @@ def instance_unit(
 def supervisor_unit(
     *, root: str, owner: str, unit_directory: str, ingress_name: str, interpreter: str, code_path: str
 ) -> str:
-    """The unit of a fleet's keeper, pulled in by what it keeps. It ends with the last of them.
+    """The unit of a fleet's supervisor, pulled in by what it keeps. It ends with the last of them.
 
-    ``ingress_unit``: its unit; at boot that one comes first, so that the keeper finds it running.
+    ``ingress_unit``: its unit; at boot that one comes first, so that the supervisor finds it running.
     """
     service = [
         "Type=notify",
@@ -177,7 +177,7 @@ def supervisor_unit(
         "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL CAP_SETUID CAP_SETGID CAP_SYS_PTRACE",
         f"ReadWritePaths={quote_path(root)} {quote_path(unit_directory)}",
     ]
-    unit = [f"Description=Keeper of fleet {owner}", f"After={ingress_name}", *_unit_lines(root)]
+    unit = [f"Description=Supervisor of fleet {owner}", f"After={ingress_name}", *_unit_lines(root)]
     return _unit_text(unit, service, install=False)
 
 
@@ -192,7 +192,7 @@ def ingress_unit(
         f"ExecStartPre=+/bin/mkdir -p {quote_argument(run_directory)}",
         f"ExecStart={command}",
         f"ExecReload={command}",
-        # The keeper starts it again, ever less often, and says how often that was.
+        # The supervisor starts it again, ever less often, and says how often that was.
         "Restart=no",
         "TimeoutStopSec=10",
         "KillMode=mixed",

@@ -44,7 +44,7 @@ def unavailable_reason() -> str:
 
 
 def unit_name(root: layout.StoreLayout, owner: str, key: str = "") -> str:
-    """The unit of an instance, or (no key) of the fleet's keeper. Two stores of one host share none."""
+    """The unit of an instance, or (no key) of the fleet's supervisor. Two stores of one host share none."""
     return f"unictl-{identifiers.run_dir_name(root.path + ':' + owner, key)}.service"
 
 
@@ -64,7 +64,7 @@ def is_enabled(unit: str) -> bool:
 
 
 def starts_at_boot(root: layout.StoreLayout, owner: str, key: str) -> bool:
-    """Whether an instance starts with its host, and its keeper with it; where units do not supervise, as good as it
+    """Whether an instance starts with its host, and its supervisor with it; where units do not supervise, as good as it
     gets."""
     unit = unit_name(root, owner, key)
     return not available() or (is_written(unit) and is_enabled(unit) and is_written(unit_name(root, owner)))

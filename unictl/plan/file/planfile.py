@@ -28,9 +28,7 @@ from unictl.plan.model.revision import Revision
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.model.wave import WaveRecord
 
-_JSON_KEYS = {"preconditions": "read", "headroom": "tightest"}
-"""The keys of fields that are called something else in the file."""
-_HASHED_KEYS = {_JSON_KEYS.get(field.name, field.name) for field in fields(Plan)} - {"facts", "tightest", "warnings"}
+_HASHED_KEYS = {field.name for field in fields(Plan)} - {"facts", "headroom", "warnings"}
 _HASHED_KEYS |= {"servers", "remembered"}
 _MAJOR, _MINOR = (int(part) for part in FORMAT_VERSION.split("."))
 _PLAN_AGAIN = "plan again with this unictl"
@@ -79,15 +77,15 @@ def plan_hash(plan: Plan) -> str:
 
 def plan_json(plan: Plan) -> dict[str, Any]:
     """The plain form of a plan, without its hashes. A launch document stands once, in its step."""
-    plain = {_JSON_KEYS.get(field.name, field.name): getattr(plan, field.name) for field in fields(plan)}
+    plain = {field.name: getattr(plan, field.name) for field in fields(plan)}
     servers, remembered = _ServerTable(), _remembered_data(plan)
     return plain | {
         "format_version": FORMAT_VERSION,
         "revision": asdict(plan.revision),
         "hosts": {name: host.to_json() for name, host in plan.hosts.items()},
-        "read": {host: preconditions.to_json() for host, preconditions in plan.preconditions.items()},
+        "preconditions": {host: preconditions.to_json() for host, preconditions in plan.preconditions.items()},
         "images": {digest: source.to_json() for digest, source in plan.images.items()},
-        "tightest": {host: headroom.to_json() for host, headroom in plan.headroom.items()},
+        "headroom": {host: headroom.to_json() for host, headroom in plan.headroom.items()},
         "facts": plan.facts.to_json(),
         "changes": [_change_json(change) for change in plan.changes],
         "steps": [_step_json(step, servers, remembered) for step in plan.steps],
@@ -210,9 +208,11 @@ def _decode_plan(plain: Mapping[str, Any]) -> Plan:
             "overrides": tuple(plain.get("overrides", ())),
             "waves": tuple(WaveRecord.from_json(entry) for entry in plain["waves"]),
             "hosts": {name: PlanHost.from_json(entry) for name, entry in plain["hosts"].items()},
-            "preconditions": {host: HostPreconditions.from_json(entry) for host, entry in plain["read"].items()},
+            "preconditions": {
+                host: HostPreconditions.from_json(entry) for host, entry in plain["preconditions"].items()
+            },
             "images": {digest: ImageSource.from_json(entry) for digest, entry in plain["images"].items()},
-            "headroom": {host: Headroom.from_json(entry) for host, entry in plain.get("tightest", {}).items()},
+            "headroom": {host: Headroom.from_json(entry) for host, entry in plain.get("headroom", {}).items()},
             "facts": PlanFacts.from_json(plain.get("facts", {})),
             "refusals": tuple(_decode_problem(entry) for entry in plain["refusals"]),
             "warnings": tuple(_decode_problem(entry) for entry in plain["warnings"]),

@@ -28,8 +28,8 @@ from unictl.plan.rollout.rollout import Rollout
 def adjust_marks(
     context: PlanContext, scope: Scope, builder: StepBuilder, instance_changes: Iterable[InstanceChange]
 ) -> Iterator[Change]:
-    """Marks that differ, and instances whose keeper is dead or whose unit is not enabled: touching them under a lease
-    mends that."""
+    """Marks that differ, and instances whose supervisor is dead or whose unit is not enabled: touching them under a
+    lease mends that."""
     for instance_change in instance_changes:
         live, desired = instance_change.change.old, instance_change.desired
         if (

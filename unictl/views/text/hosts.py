@@ -81,7 +81,7 @@ def _host_sentences(host: Document) -> Iterable[tuple[str, str]]:
 
 def _ingress_sentences(ingress: Document, current_time: Any) -> Iterable[tuple[str, str]]:
     if ingress.get("state") in _INGRESS:
-        remedy = "its keeper starts it again" if ingress.get("restarting") else "`unictl apply` starts it again"
+        remedy = "its supervisor starts it again" if ingress.get("restarting") else "`unictl apply` starts it again"
         last_try = f" (the last try: {ingress['why']})" if ingress.get("why") else ""
         since = age(current_time, ingress.get("ended"))
         yield (

@@ -1,4 +1,4 @@
-"""What the keeper learns by QMP, from a stand-in that speaks it and from QEMU itself."""
+"""What the supervisor learns by QMP, from a stand-in that speaks it and from QEMU itself."""
 
 import os
 import shutil
@@ -89,7 +89,7 @@ def test_a_real_guest_says_something_and_its_exit_code_is_told(held: World) -> N
 
 @pytest.mark.real
 @needs_qemu
-def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: World) -> None:
+def test_a_real_hypervisor_survives_its_supervisor_and_its_console_comes_back(held: World) -> None:
     real(held, "-S")
     path = held.root.run(identifiers.run_dir_name(OWNER, KEY)) + "/qmp"
     deadline = time.monotonic() + 60
@@ -97,7 +97,7 @@ def test_a_real_hypervisor_survives_its_keeper_and_its_console_comes_back(held: 
         assert time.monotonic() < deadline
         time.sleep(0.01)
     pid = held.pid(KEY)
-    held.kill_keeper()
+    held.kill_supervisor()
     assert held.states() == {KEY: "unsupervised"}
     held.release()
     held.acquire()

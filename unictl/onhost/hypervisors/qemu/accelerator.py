@@ -56,9 +56,9 @@ def choose(root: layout.StoreLayout, qemu: str) -> dict[str, Any] | None:
 
 
 def _provisional_choice(path: str) -> dict[str, Any] | None:
-    """For a start that sees the store read-only, as units do, and finds another host than its keeper did: KVM is gone,
-    or there is another QEMU. The next survey looks anew; until then what works without KVM is taken. None where nothing
-    was found so far."""
+    """For a start that sees the store read-only, as units do, and finds another host than its supervisor did: KVM is
+    gone, or there is another QEMU. The next survey looks anew; until then what works without KVM is taken. None
+    where nothing was found so far."""
     try:
         document = guarded_read.read_object(path)
         if document is None:
