@@ -14,7 +14,7 @@ SignalHandler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Interrupts:
-    """How often a stop was asked for: ``count``. To be used with ``with``; ``leave`` is called at the second one.
+    """How often a stop was asked for: ``count``. To be used with ``with``; ``abort`` is called at the second one.
 
     The handler only counts: it may run in the middle of anything, so whoever draws the screen says what it means.
     """

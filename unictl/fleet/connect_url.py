@@ -42,7 +42,7 @@ def _explain_invalid(text: str) -> str:
 
 
 def format_connection_url(connect: ConnectionAddress) -> str:
-    """How ``connect_url`` is written; ``parse_connection_url`` of it gives ``connect_url`` again."""
+    """How ``connect`` is written; ``parse_connection_url`` of it gives ``connect`` again."""
     if connect.kind == "local":
         return "local"
     host = f"[{connect.host}]" if ":" in connect.host else connect.host

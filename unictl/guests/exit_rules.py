@@ -53,7 +53,7 @@ _CRASH_SIGNALS = (4, 5, 6, 7, 8, 11, 31)
 
 
 def classify_exit(exits: Sequence[ExitRule], facts: Mapping[str, Any]) -> GuestExit:
-    """How a run ended, by ``image_facts`` {status, signal, reason, console, stopped}, each of which may be missing.
+    """How a run ended, by ``facts`` {status, signal, reason, console, stopped}, each of which may be missing.
 
     The host side reads the same table by the same rules, for restarts:
 

@@ -25,7 +25,7 @@ PROBLEM_FILE = "/start-error"
 def read_state(root: layout.StoreLayout, owner: str, key: str, supervised: bool | None = None) -> dict[str, Any]:
     """{state, end, since, starts, why?} of one instance.
 
-    ``retention``: whether its supervisor lives, if the caller knows.
+    ``supervised``: whether its supervisor lives, if the caller knows.
     """
     directory, run_directory = root.instance(owner, key), root.run(identifiers.run_dir_name(owner, key))
     alive_path = run_directory + "/alive"

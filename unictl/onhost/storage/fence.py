@@ -58,7 +58,7 @@ class LeaseFence(Fence):
         self._path = path
 
     def enter(self) -> FenceGuard:
-        """See :meth:`Fence.passing`."""
+        """See :meth:`Fence.enter`."""
         descriptor = self._lock_shared()
         current = b"" if descriptor < 0 else os.pread(descriptor, 64, 0)
         if current == str(self.token).encode() and not self.closed:

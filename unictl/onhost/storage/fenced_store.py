@@ -24,7 +24,7 @@ class FencedStore(layout.StoreLayout):
         self.fence = write_fence
 
     def make_dirs(self, path: str, mode: int = 0o711) -> None:
-        """See :func:`records.folders`."""
+        """See :func:`atomic.make_dirs`."""
         with self.fence.enter():
             atomic.make_dirs(path, mode)
 
@@ -34,7 +34,7 @@ class FencedStore(layout.StoreLayout):
             os.rename(source, path)
 
     def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        """See :func:`records.write_atomic`."""
+        """See :func:`atomic.write`."""
         atomic.write(path, data, mode, self.rename)
 
     def write_cache(self, path: str, data: bytes) -> None:
@@ -51,7 +51,7 @@ class FencedStore(layout.StoreLayout):
             atomic.write_in_place(path, data, sync=sync)
 
     def append(self, path: str, line: bytes) -> int:
-        """See :func:`records.append`; durable when this returns."""
+        """See :func:`atomic.append`; durable when this returns."""
         with self.fence.enter():
             return atomic.append(path, line, sync=True)
 
@@ -66,7 +66,7 @@ class FencedStore(layout.StoreLayout):
             os.symlink(target, path)
 
     def remove_file(self, path: str) -> None:
-        """See :func:`records.remove_file`."""
+        """See :func:`atomic.remove_file`."""
         with self.fence.enter():
             atomic.remove_file(path)
 
@@ -77,12 +77,12 @@ class FencedStore(layout.StoreLayout):
                 os.rmdir(path)
 
     def remove_tree(self, path: str) -> None:
-        """See :func:`records.remove_tree`."""
+        """See :func:`atomic.remove_tree`."""
         with self.fence.enter():
             atomic.remove_tree(path)
 
     def remove_atomically(self, path: str) -> None:
-        """See :func:`records.remove_aside`."""
+        """See :func:`atomic.remove_atomically`."""
         with self.fence.enter():
             atomic.remove_atomically(path)
 

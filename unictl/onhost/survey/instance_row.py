@@ -24,7 +24,7 @@ def build_row(
 ) -> dict[str, Any]:
     """A short one; spec and launch only where the fingerprint is not the desired one.
 
-    ``retention``: its supervisor lives.
+    ``is_supervised``: whether its supervisor lives.
     """
     try:
         return _read_row(root, owner, key, desired_fingerprints, is_supervised)

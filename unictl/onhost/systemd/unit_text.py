@@ -102,7 +102,7 @@ def instance_unit(
 ) -> str:
     """The unit of one instance.
 
-    ``run_directory``: its run folder; ``supervisor_unit``: the unit of the fleet's supervisor; ``has_own_user``:
+    ``run_directory``: its run folder; ``supervisor``: the unit of the fleet's supervisor; ``has_own_user``:
     whether its hypervisor becomes a user of its own (else it stays root).
 
     It is never restarted by systemd: the supervisor judges each end first, and waits longer each time. The run

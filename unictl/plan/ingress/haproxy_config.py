@@ -161,7 +161,7 @@ def _quoted_target(path: str) -> str:
 
 
 def _safe_word(text: str) -> str:
-    """``render`` where it is one word to HAProxy; a ValueError where it could be more than one, or something else."""
+    """``text`` where it is one word to HAProxy; a ValueError where it could be more than one, or something else."""
     if not _SAFE_WORD.fullmatch(text):
         raise ValueError(f"{text!r} cannot stand in an ingress configuration")
     return text

@@ -19,7 +19,7 @@ class StepBuilder:
         return step.id
 
     def add_barrier(self, step_id: StepId, needs: Iterable[StepId], service: str = "", wave: int = 0) -> StepIds:
-        """What stands for all of ``service_order``: themselves where there are few, else one step without action."""
+        """What stands for all of ``needs``: themselves where there are few, else one step without action."""
         ids = tuple(dict.fromkeys(needs))
         if len(ids) <= 1:
             return ids
