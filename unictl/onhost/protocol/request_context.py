@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import collections
-import queue
 import threading
+
+try:
+    # Every survey loads this module; the rest of ``queue`` would cost it most of a millisecond.
+    from _queue import SimpleQueue
+except ImportError:
+    from queue import SimpleQueue
 
 from .. import errors
 from . import frames
@@ -22,7 +27,7 @@ class RequestContext:
         self.stream = stream
         self.request = request
         self.cancelled = threading.Event()
-        self.data: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
+        self.data: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
 
     @property
     def lease(self) -> Any:
