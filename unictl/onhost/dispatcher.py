@@ -14,11 +14,12 @@ import threading
 import time
 
 from . import errors
-from .platform import own_code
 from .protocol import frames
 from .protocol.messages import MESSAGES, Message
 from .protocol.request_context import RequestContext
 from .storage import atomic, fleet_names, identifiers, layout
+
+_PACKAGE = __name__.rpartition(".")[0]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def call_handler(
 
 def load_handler(module: str, function: str) -> Handler:
     """A handler, its module imported now and not before."""
-    imported = __import__(f"{own_code.PACKAGE}.{module}", fromlist=[function])
+    imported = __import__(f"{_PACKAGE}.{module}", fromlist=[function])
     handler: Handler = getattr(imported, function)
     return handler
 
