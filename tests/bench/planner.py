@@ -128,13 +128,13 @@ def applied(made: Plan, hosts: Iterator[str]) -> dict[str, dict[str, Any]]:
     for step in made.steps:
         match step.kind:
             case StepKind.STAGE:
-                world[step.host]["images"].append(step.data["digest"])
+                world[step.host]["images"].append(step.data.digest)
             case StepKind.LAUNCH:
-                world[step.host]["instances"].append(_row(step.data["document"]))
+                world[step.host]["instances"].append(_row(step.data.document))
             case StepKind.JOIN:
-                composed.setdefault(step.host, {}).update(step.data["services"])
+                composed.setdefault(step.host, {}).update(step.data.services)
             case StepKind.REMEMBER:
-                world[step.host] |= {"policy": step.data["policy"], "hosts": "\n".join(step.data["hosts"])}
+                world[step.host] |= {"policy": step.data.policy, "hosts": "\n".join(step.data.hosts)}
     digests: dict[int, str] = {}
     for host, services in composed.items():
         if not digests:
@@ -196,9 +196,7 @@ def prepare(folder: Path, instances: int, ingresses: int) -> None:
     (folder / "full.jsonl").write_text("\n".join(json.dumps(world[host]) for host in hosts))
     # Of what is to be replaced, hosts say the whole record.
     specs = {
-        step.data["document"]["name"]: step.data["document"]["spec"]
-        for step in made.steps
-        if step.kind is StepKind.LAUNCH
+        step.data.document["name"]: step.data.document["spec"] for step in made.steps if step.kind is StepKind.LAUNCH
     }
     for said in world.values():
         for row in said["instances"]:

@@ -191,9 +191,9 @@ def old_stays_until_new_is_there(story: Story) -> None:
         if change.action in (Action.REPLACE, Action.MOVE) and change.order == "create-first":
             assert change.old is not None
             assert change.new is not None
-            retire = next(s for s in made.steps if s.kind is StepKind.RETIRE and s.data["key"] == change.old.key)
+            retire = next(s for s in made.steps if s.kind is StepKind.RETIRE and s.data.key == change.old.key)
             assert f"prove:{change.new.key}" in before[retire.id]
-            needed = {s.id for s in made.steps if s.kind is StepKind.JOIN and _has(s.data["services"], change.new.key)}
+            needed = {s.id for s in made.steps if s.kind is StepKind.JOIN and _has(s.data.services, change.new.key)}
             first = {s.host: s.id for s in reversed(made.steps) if s.id in needed}
             assert set(first.values()) <= before[retire.id]
 

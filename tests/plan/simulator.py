@@ -11,6 +11,7 @@ from typing import Any
 
 from unictl.instances.observed.host_state import LiveInstance, LiveVolume, Survey, UnreachableHost
 from unictl.plan.ingress import members
+from unictl.plan.model.payloads import SwapData
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.progress.tracker import RolloutTracker
@@ -97,35 +98,37 @@ class Simulator:
             raise Broken(f"{step.id} is for a host that does not answer")
         match step.kind:
             case StepKind.STAGE:
-                said, brought = self.hosts[step.host], {step.data["digest"]}
+                said, brought = self.hosts[step.host], {step.data.digest}
                 self._set(step.host, images=said.images | brought, damaged=said.damaged - brought)
             case StepKind.VOLUME:
                 self._volume(step)
             case StepKind.LAUNCH:
-                self._launch(step.host, step.data["document"])
+                self._launch(step.host, step.data.document)
             case StepKind.PROVE:
-                checks = tuple(probe["kind"] for probe in step.data["probes"])
-                self._instance(step.host, step.data["key"], proven=True, checks=checks)
+                checks = tuple(probe["kind"] for probe in step.data.probes)
+                self._instance(step.host, step.data.key, proven=True, checks=checks)
             case StepKind.JOIN | StepKind.LEAVE:
                 here = composed.setdefault(step.host, {})
-                here.update(step.data.get("services", {}))
-                for name, swap in step.data.get("swap", {}).items():
-                    here[name] = members.with_swap(here.get(name, ()), swap)
+                if isinstance(step.data, SwapData):
+                    for name, swap in step.data.swaps.items():
+                        here[name] = members.with_swap(here.get(name, ()), swap)
+                else:
+                    here.update(step.data.services)
                 self._ingress(plan, step.host, composed[step.host])
             case StepKind.RETIRE if step.undo and not any(
-                i.key == step.data["key"] for i in self.hosts[step.host].instances
+                i.key == step.data.key for i in self.hosts[step.host].instances
             ):
                 pass
             case StepKind.RETIRE:
-                self._retire(step.host, step.data["key"])
+                self._retire(step.host, step.data.key)
             case StepKind.MARK:
-                noted = {"checks": tuple(step.data["checks"])} if "checks" in step.data else {}
-                self._instance(step.host, step.data["key"], protect=step.data["protect"], **noted)
+                noted = {} if step.data.checks is None else {"checks": step.data.checks}
+                self._instance(step.host, step.data.key, protect=step.data.protect, **noted)
                 self._revive(step.host)
             case StepKind.DELETE:
                 self._delete(step)
             case StepKind.REMEMBER:
-                self._set(step.host, policy=step.data["policy"], hosts=tuple(step.data["hosts"]))
+                self._set(step.host, policy=step.data.policy, hosts=step.data.hosts)
             case StepKind.CLOSE:
                 self._close(step.host)
 
@@ -181,10 +184,10 @@ class Simulator:
 
     def _half(self, step: Step) -> None:
         """What a killed step leaves (the crash table)."""
-        if step.kind is StepKind.LAUNCH and not self._has(step.host, step.data["document"]):
-            self._record(step.host, step.data["document"], "begun")
-        if step.kind is StepKind.RETIRE and any(i.key == step.data["key"] for i in self.hosts[step.host].instances):
-            self._instance(step.host, step.data["key"], state="leaving")
+        if step.kind is StepKind.LAUNCH and not self._has(step.host, step.data.document):
+            self._record(step.host, step.data.document, "begun")
+        if step.kind is StepKind.RETIRE and any(i.key == step.data.key for i in self.hosts[step.host].instances):
+            self._instance(step.host, step.data.key, state="leaving")
 
     def _launch(self, host: str, document: Mapping[str, Any]) -> None:
         key = _key(document)
@@ -267,15 +270,15 @@ class Simulator:
         self._set(host, instances=rest, volumes=volumes, retired=retired)
 
     def _volume(self, step: Step) -> None:
-        name = step.data["volume"]
+        name = step.data.volume
         if any(volume.name == name for said in self.hosts.values() for volume in said.volumes):
             raise Broken(f"volume {name} is made twice")
         said = self.hosts[step.host]
-        self._set(step.host, volumes=(*said.volumes, LiveVolume(name=name, size=step.data["size"])))
+        self._set(step.host, volumes=(*said.volumes, LiveVolume(name=name, size=step.data.size)))
 
     def _delete(self, step: Step) -> None:
         said = self.hosts[step.host]
-        gone = [volume for volume in said.volumes if volume.name == step.data["volume"]]
+        gone = [volume for volume in said.volumes if volume.name == step.data.volume]
         if not gone:
             raise Broken(f"{step.id}: it is not there")
         if gone[0].used_by:

@@ -32,7 +32,7 @@ def test_a_thousand_instances_with_one_image_bump_print_on_a_screen(number: int)
     first = _planned(source, {host: planner.empty(host) for host in hosts}, known)
     assert first.can_apply, first.refusals
     world = planner.applied(first, iter(hosts))
-    specs = {s.data["document"]["name"]: s.data["document"]["spec"] for s in first.steps if s.id.startswith("launch:")}
+    specs = {s.data.document["name"]: s.data.document["spec"] for s in first.steps if s.id.startswith("launch:")}
     for said in world.values():
         for row in said["instances"]:
             row["spec"] = specs[row["name"]]

@@ -82,28 +82,28 @@ class Pair:
         data, do = step.data, self.world.do
         match step.kind:
             case StepKind.STAGE:
-                self.world.stage(next(i for i in IMAGES if _digest(i) == data["digest"]))
+                self.world.stage(next(i for i in IMAGES if _digest(i) == data.digest))
             case StepKind.VOLUME:
-                do("volume", action="create", name=data["volume"], size=data["size"])
+                do("volume", action="create", name=data.volume, size=data.size)
             case StepKind.DELETE:
-                do("volume", action="delete", name=data["volume"], size=0)
+                do("volume", action="delete", name=data.volume, size=0)
             case StepKind.LAUNCH:
-                outcome = self.world.launch(data["document"])[0]
+                outcome = self.world.launch(data.document)[0]
                 return "" if outcome["ok"] else str(outcome["problem"]["kind"])
             case StepKind.PROVE:
-                assert do("await-healthy", key=data["key"], probes=[], min_healthy_time=0, healthy_deadline=10_000)[
+                assert do("await-healthy", key=data.key, probes=[], min_healthy_time=0, healthy_deadline=10_000)[
                     "healthy"
                 ]
-                do("set-marks", key=data["key"], proven=True, checks=[probe["kind"] for probe in data["probes"]])
+                do("set-marks", key=data.key, proven=True, checks=[probe["kind"] for probe in data.probes])
             case StepKind.JOIN | StepKind.LEAVE:
                 text, hash_ = members.render_config(OWNER, composed), members.config_digest(OWNER, composed)
                 do("apply-ingress", text=text, hash=hash_, wait=0)
             case StepKind.RETIRE:
-                assert self.world.retire(data["key"], grace=0)
+                assert self.world.retire(data.key, grace=0)
             case StepKind.MARK:
-                do("set-marks", key=data["key"], **{name: data[name] for name in ("protect", "checks") if name in data})
+                do("set-marks", key=data.key, **data.marks())
             case StepKind.REMEMBER:
-                do("record-applied", policy=data["policy"], hosts=data["hosts"])
+                do("record-applied", policy=data.policy, hosts=list(data.hosts))
             case StepKind.CLOSE:
                 do("apply-ingress", text="", hash="", wait=0)
                 do("collect-garbage", end=True, keep_retired=5)
@@ -175,7 +175,8 @@ def _digest(data: bytes) -> str:
 
 
 def _step(kind: StepKind, name: str, **data: Any) -> Step:
-    return Step(id=f"{kind.value}:{name}", kind=kind, host=HOST, data=data)
+    data_type = kind.traits.data_type
+    return Step(id=f"{kind.value}:{name}", kind=kind, host=HOST, data=data_type(**data) if data_type else None)
 
 
 def _launch(pair: Pair) -> Step:
@@ -197,7 +198,7 @@ def _launch(pair: Pair) -> Step:
         restart=random.choice(["never", "never", "on-crash"]),
         overhead=1 << 20,
     )
-    return _step(StepKind.LAUNCH, name, document=made, secrets=[])
+    return _step(StepKind.LAUNCH, name, document=made, secrets=())
 
 
 def _again(pair: Pair) -> Step | None:
@@ -208,7 +209,7 @@ def _again(pair: Pair) -> Step | None:
     live = pair.random.choice(ended)
     launched = live.launched or {}
     made = document(live.name, generation=live.generation, launch=live.launch, fingerprint=live.fingerprint)
-    return _step(StepKind.LAUNCH, live.key, document={**made, "run": launched["run"]}, secrets=[])
+    return _step(StepKind.LAUNCH, live.key, document={**made, "run": launched["run"]}, secrets=())
 
 
 def _of(kind: StepKind, running: bool = False, **data: Any) -> Callable[[Pair], Step | None]:
@@ -231,11 +232,11 @@ def _join(pair: Pair) -> Step:
 
 
 def _leave(_: Pair) -> Step:
-    return _step(StepKind.LEAVE, "api", services={"api": []}, drain=0)
+    return _step(StepKind.LEAVE, "api", services={"api": ()}, drain=0)
 
 
 def _remember(pair: Pair) -> Step:
-    hosts = [f"{HOST} {n} ingress" for n in range(pair.random.randint(1, 2))]
+    hosts = tuple(f"{HOST} {n} ingress" for n in range(pair.random.randint(1, 2)))
     return _step(StepKind.REMEMBER, HOST, policy={"max_destroy": f"{pair.random.randint(1, 9)}%"}, hosts=hosts)
 
 
@@ -244,8 +245,8 @@ OTHERS = (
     lambda pair: _step(StepKind.VOLUME, "volume", volume=pair.random.choice(VOLUMES), size=4096),
     lambda pair: _step(StepKind.DELETE, "volume", volume=pair.random.choice(VOLUMES)),
     _again,
-    _of(StepKind.PROVE, running=True, probes=[]),
-    _of(StepKind.MARK, protect=False, checks=["http", "console"]),
+    _of(StepKind.PROVE, running=True, probes=(), min_healthy_time=0, healthy_deadline=10_000),
+    _of(StepKind.MARK, protect=False, checks=("http", "console")),
     _of(StepKind.RETIRE, grace=0, keep=5),
     _of(StepKind.MARK, protect=True),
     _of(StepKind.MARK, protect=False),
@@ -268,8 +269,8 @@ def _walked(pair: Pair) -> None:
             if made is not None:
                 pair.step(made)
     for live in pair.there:
-        pair.step(_step(StepKind.LEAVE, "api", services={"api": []}, drain=0))
-        pair.step(_step(StepKind.RETIRE, live.key, key=live.key))
+        pair.step(_step(StepKind.LEAVE, "api", services={"api": ()}, drain=0))
+        pair.step(_step(StepKind.RETIRE, live.key, key=live.key, grace=0, keep=5))
     pair.step(_step(StepKind.CLOSE, HOST))
 
 

@@ -6,6 +6,7 @@ from tests.views import samples
 from unictl.diagnostics.failure import InvalidFleet
 from unictl.journal.event import Began, Ended, Event, Failed, Finished, Progressed, Skipped, Started
 from unictl.journal.report import Report
+from unictl.plan.model.payloads import LaunchData
 from unictl.plan.model.step import Step, StepKind
 from unictl.views import documents
 
@@ -67,7 +68,8 @@ def test_each_event_is_one_object_on_one_line_with_a_type() -> None:
 
 
 def test_an_event_names_its_step_and_leaves_the_launch_document_out() -> None:
-    step = Step(id="launch:x", kind=StepKind.LAUNCH, host="hv1", subject="x", data={"document": {"argv": ["secret"]}})
+    data = LaunchData(document={"argv": ["secret"]}, secrets=())
+    step = Step(id="launch:x", kind=StepKind.LAUNCH, host="hv1", subject="x", data=data)
     line = documents.to_line(documents.event_document(Started(at=0.0, step=step)))
     assert "secret" not in line and stdlib.loads(line)["step"]["id"] == "launch:x"
 

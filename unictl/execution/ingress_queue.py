@@ -11,7 +11,8 @@ from typing import Any
 
 from unictl.hosts.connection import HostConnection
 from unictl.plan.ingress import members
-from unictl.plan.model.ingress import Listeners, Membership, ServerSwap
+from unictl.plan.model.ingress import Listeners, Membership
+from unictl.plan.model.payloads import IngressData, SwapData
 from unictl.plan.model.step import Step, StepKind
 
 
@@ -45,15 +46,10 @@ class IngressBatcher:
         batch, queue.waiting = queue.waiting, []
         services = dict(queue.services)
         for step, _ in batch:
-            services.update(step.data.get("services", {}))
-            for service, swap in step.data.get("swap", {}).items():
-                services[service] = members.with_swap(services.get(service, ()), swap)
+            services |= _changed_listeners(step, services)
         services = {service: listeners for service, listeners in services.items() if listeners}
         config_text = members.render_config(self._owner, services)
-        drain = max(
-            (batched_step.data.get("drain", 0) for batched_step, _ in batch if batched_step.kind is StepKind.LEAVE),
-            default=0,
-        )
+        drain = max((_drain_time(batched_step) for batched_step, _ in batch), default=0)
         try:
             digest, leaves = (
                 members.config_digest(self._owner, services),
@@ -71,12 +67,23 @@ class IngressBatcher:
             outcome.set_result("not every session ended in the drain time" if undrained else "")
 
 
+def _changed_listeners(step: Step, services: Membership) -> Membership:
+    """The services that a join or leave changes, as it leaves them."""
+    if not isinstance(step.data, SwapData):
+        return step.data_as(IngressData).services
+    return {service: members.with_swap(services.get(service, ()), swap) for service, swap in step.data.swaps.items()}
+
+
+def _drain_time(step: Step) -> int:
+    return (step.data.drain or 0) if isinstance(step.data, IngressData | SwapData) else 0
+
+
 def _leaving_keys(batch: Sequence[tuple[Step, Any]]) -> list[str]:
     """Who leaves, where all that is asked for is that a service goes back; else nobody: then the whole is written.
 
     What could not be joined (a port is taken) need not leave: then writing it would fail for the same reason.
     """
-    swaps: list[ServerSwap] = [swap for step, _ in batch for swap in step.data.get("swap", {}).values()]
+    swaps = [swap for step, _ in batch if isinstance(step.data, SwapData) for swap in step.data.swaps.values()]
     if len(swaps) < len(batch) or any(swap.joining for swap in swaps):
         return []
     return [key for swap in swaps for key in swap.leaving]

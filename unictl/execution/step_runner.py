@@ -11,6 +11,16 @@ from unictl.hosts.connection import HostConnection
 from unictl.hosts.host_failures import HostFailure
 from unictl.hosts.replies import LaunchOutcome
 from unictl.journal.report import ALREADY_PRESENT
+from unictl.plan.model.payloads import (
+    DeleteData,
+    GateData,
+    LaunchData,
+    MarksData,
+    RememberData,
+    RetireData,
+    StageData,
+    VolumeData,
+)
 from unictl.plan.model.step import Step, StepKind
 from unictl.secrets.secret_values import SecretValue
 from unictl.views.text.units import byte_size
@@ -42,59 +52,54 @@ async def run_step(step: Step, host: HostConnection, context: StepContext) -> st
 
     A few words on how it went; a Failure where it did not.
     """
-    data, owner = step.data, context.owner
-    match step.kind:
-        case StepKind.STAGE:
-            return await _stage_image(step, host, context)
-        case StepKind.VOLUME:
-            await host.change_volume(owner, "create", data["volume"], data["size"])
-        case StepKind.DELETE:
-            await host.change_volume(owner, "delete", data["volume"], 0)
-        case StepKind.PROVE:
-            return await _run_health_gate(step, host, owner)
-        case StepKind.MARK:
-            await host.update_marks(
-                owner,
-                data["key"],
-                {mark_key: data[mark_key] for mark_key in ("protect", "commit", "checks") if mark_key in data},
-            )
-        case StepKind.RETIRE:
-            was_present = await host.retire(owner, data["key"], data.get("grace", 0), data.get("keep", 5))
+    owner = context.owner
+    match step.data:
+        case StageData() as data:
+            return await _stage_image(step, data, host, context)
+        case VolumeData() as data:
+            await host.change_volume(owner, "create", data.volume, data.size)
+        case DeleteData() as data:
+            await host.change_volume(owner, "delete", data.volume, 0)
+        case GateData() as data:
+            return await _run_health_gate(step, data, host, owner)
+        case MarksData() as data:
+            await host.update_marks(owner, data.key, data.marks())
+        case RetireData() as data:
+            was_present = await host.retire(owner, data.key, data.grace, data.keep)
             return "" if was_present else ALREADY_GONE
-        case StepKind.REMEMBER:
-            await host.record_applied(owner, data["policy"], data["hosts"], data.get("fleet"))
-        case StepKind.CLOSE:
+        case RememberData() as data:
+            await host.record_applied(owner, data.policy, list(data.hosts), data.fleet)
+        case None if step.kind is StepKind.CLOSE:
             await host.apply_ingress(owner, "", "", 0)
-            await host.collect_garbage(owner, keep_retired=data.get("keep", 5), ends_fleet=True)
+            await host.collect_garbage(owner, keep_retired=5, ends_fleet=True)
         case _:
             raise AssertionError(f"{step.kind} is not done alone")
     return ""
 
 
-async def _stage_image(step: Step, host: HostConnection, context: StepContext) -> str:
-    digest, size = step.data["digest"], step.data["size"]
+async def _stage_image(step: Step, data: StageData, host: HostConnection, context: StepContext) -> str:
+    digest, size = data.digest, data.size
     sent = await host.stage_image(
         context.owner,
         digest,
         size,
         lambda: context.open_image(digest),
         lambda done_bytes: context.progress(step, done_bytes, size),
-        step.data.get("like", ()),
+        data.similar_digests,
     )
     return ALREADY_PRESENT if sent is None else f"{byte_size(size)}, {byte_size(sent)} sent"
 
 
-async def _run_health_gate(step: Step, host: HostConnection, owner: str) -> str:
-    data = step.data
-    times = (data["min_healthy_time"], data["healthy_deadline"])
-    report = await host.await_healthy(owner, data["key"], data["probes"], *times, job=data.get("job", False))
+async def _run_health_gate(step: Step, data: GateData, host: HostConnection, owner: str) -> str:
+    probes, times = list(data.probes), (data.min_healthy_time, data.healthy_deadline)
+    report = await host.await_healthy(owner, data.key, probes, *times, job=data.job)
     if not report.healthy:
         unhealthy = UnhealthyFailure(
             step.host, "failed", report.reason, hint=f"unictl logs {step.subject.partition('.')[0]} -previous"
         )
         unhealthy.detail = f"its console last said:\n{report.console}" if report.console else ""
         raise unhealthy
-    await host.update_marks(owner, data["key"], {"proven": True, "checks": [probe["kind"] for probe in data["probes"]]})
+    await host.update_marks(owner, data.key, {"proven": True, "checks": [probe["kind"] for probe in probes]})
     return f"after {report.took_ms} ms"
 
 
@@ -102,7 +107,7 @@ async def launch_instances(
     steps: list[Step], host: HostConnection, context: StepContext
 ) -> dict[str, Diagnostic | None]:
     """Starts several instances of one host in one message: step id -> its problem, None where it runs."""
-    documents = [step.data["document"] for step in steps]
+    documents = [step.data_as(LaunchData).document for step in steps]
     names = sorted({name for document in documents for name in document["run"]["secrets"]})
     secrets = {name: context.secrets[name].reveal() for name in names}
     outcomes = {outcome.key: outcome for outcome in await host.launch(context.owner, documents, secrets)}
@@ -110,8 +115,7 @@ async def launch_instances(
 
 
 def _launch_problem(step: Step, outcomes: Mapping[str, LaunchOutcome]) -> Diagnostic | None:
-    document = step.data["document"]
-    outcome = outcomes.get(f"{document['name']}.{document['generation']}")
+    outcome = outcomes.get(step.data_as(LaunchData).key)
     if outcome is None:
         # The host side names every instance of a launch in its reply: one without an outcome was never started.
         return Diagnostic(code="host-failed", summary=f"{step.subject} on {step.host}: it was not started")

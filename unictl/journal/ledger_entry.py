@@ -10,6 +10,7 @@ from typing import Any
 
 from unictl.journal.report import GATE_FAILED, Report
 from unictl.plan.model.change import Action
+from unictl.plan.model.payloads import GateData, StageData
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import StepKind
 
@@ -156,8 +157,9 @@ def _unhealthy_fingerprints(plan: Plan, report: Report) -> Mapping[str, tuple[st
     fingerprints_by_key = {change.new.key: change.new.desired.fingerprint for change in plan.changes if change.new}
     by_service: dict[str, set[str]] = {}
     for step, problem in report.failed:
-        if problem.code == GATE_FAILED and not step.undo and step.data["key"] in fingerprints_by_key:
-            by_service.setdefault(step.service, set()).add(fingerprints_by_key[step.data["key"]])
+        is_judged = problem.code == GATE_FAILED and not step.undo
+        if is_judged and isinstance(step.data, GateData) and step.data.key in fingerprints_by_key:
+            by_service.setdefault(step.service, set()).add(fingerprints_by_key[step.data.key])
     return _sorted_tuples(by_service)
 
 
@@ -177,7 +179,7 @@ def _transfer_totals(report: Report) -> tuple[int, ...]:
     transfers = [step for step in report.done if step.kind is StepKind.STAGE and step.id in report.durations]
     if not transfers:
         return ()
-    return sum(step.data["size"] for step in transfers), round(
+    return sum(step.data_as(StageData).size for step in transfers), round(
         1000 * sum(report.durations[step.id] for step in transfers)
     )
 

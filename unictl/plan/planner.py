@@ -25,11 +25,12 @@ from unictl.plan.model.change import Action, Change
 from unictl.plan.model.image_source import ImageSource
 from unictl.plan.model.ingress import Membership
 from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.payloads import LaunchData
 from unictl.plan.model.plan import Endpoint, Plan
 from unictl.plan.model.plan_facts import PlanFacts
 from unictl.plan.model.plan_host import PlanHost
 from unictl.plan.model.revision import Revision
-from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.step import Step
 from unictl.plan.reconcile.reconcile import Reconciliation, reconcile
 from unictl.plan.rollout import adjustments, graph, step_factory
 from unictl.plan.rollout.rollout import Rollout, plan_rollout
@@ -148,7 +149,7 @@ def _assemble(
         endpoints=() if context.options.destroy else _planned_endpoints(context, rollout),
         images=sources,
         secrets=tuple(
-            sorted({name for item in ordered_steps if item.kind is StepKind.LAUNCH for name in item.data["secrets"]})
+            sorted({name for item in ordered_steps if isinstance(item.data, LaunchData) for name in item.data.secrets})
         ),
         silent=context.unreachable,
         refusals=errors(problems),

@@ -16,6 +16,7 @@ from unictl.operations.request import ApplyOptions
 from unictl.plan.estimates import duration
 from unictl.plan.file import planfile
 from unictl.plan.model.options import PlanOptions
+from unictl.plan.model.payloads import StageData
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.planner import build
@@ -107,7 +108,7 @@ def test_a_large_image_takes_as_long_as_earlier_ones_by_the_byte() -> None:
 
 
 def test_what_was_there_already_tells_nothing_of_how_long_an_image_takes() -> None:
-    stage = Step(id="stage:hv1:a", kind=StepKind.STAGE, host="hv1", data={"size": 5 << 20})
+    stage = Step(id="stage:hv1:a", kind=StepKind.STAGE, host="hv1", data=StageData(digest="a", size=5 << 20))
     other = replace(stage, id="stage:hv2:a", host="hv2")
     events = [
         *(Started(at=0.0, step=each) for each in (stage, other)),

@@ -27,7 +27,7 @@ def _key(sim: Simulator, name: str) -> str:
 
 
 def _claim(sim: Simulator, made: Plan) -> None:
-    document = next(step.data["document"] for step in made.steps if step.kind is StepKind.LAUNCH)
+    document = next(step.data.document for step in made.steps if step.kind is StepKind.LAUNCH)
     port = document["run"]["forwards"][0]["host"]
     claim = Claim(kind="port", owner="blog-77aa", holder="web-0.12345678", port=port, bind="127.0.0.1")
     sim.hosts["hv1"] = replace(sim.hosts["hv1"], claims=(claim,))

@@ -38,7 +38,7 @@ def test_a_new_name_is_an_adjust_of_every_host_and_touches_no_guest() -> None:
     assert {each.detail for each in made.changes if each.subject == "ingress"} == {
         "only the name of the fleet in it differs"
     }
-    renamed = [step.data["fleet"] for step in made.steps if step.kind is StepKind.REMEMBER]
+    renamed = [step.data.fleet for step in made.steps if step.kind is StepKind.REMEMBER]
     assert renamed == [{"mark": "depot", "id": SHOP.id}] * 2
 
 

@@ -139,7 +139,7 @@ def test_destroying_some_keeps_to_the_budget() -> None:
     one = cases.hello()
     made = plan(one, applied(one).world(), destroy=True, target="front")
     assert _codes(made) == {"budget"}
-    assert {step.data["key"].partition("-")[0] for step in made.steps if "key" in step.data} == {"front"}
+    assert {step.data.key.partition("-")[0] for step in made.steps if hasattr(step.data, "key")} == {"front"}
 
 
 def test_more_changes_than_policy_allows_are_refused() -> None:
@@ -398,7 +398,7 @@ def test_a_launch_of_files_that_no_commit_has_names_its_commit_with_a_mark() -> 
         (Revision(), ""),
     ):
         steps = plan(one, empty(one), revision=revision).steps
-        assert [each.data["document"]["commit"] for each in steps if each.kind is StepKind.LAUNCH] == [said]
+        assert [each.data.document["commit"] for each in steps if each.kind is StepKind.LAUNCH] == [said]
 
 
 def test_an_ingress_longer_than_a_host_can_be_told_is_refused_and_old_and_new_count(

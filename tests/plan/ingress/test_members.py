@@ -79,6 +79,6 @@ def test_the_text_of_steps_is_the_text_that_the_survey_shows_afterwards() -> Non
     final = dict(made.membership["hv1"])
     for step in made.steps:
         if step.kind in (StepKind.JOIN, StepKind.LEAVE) and step.host == "hv1":
-            final |= step.data["services"]
+            final |= step.data.services
     assert sim.hosts["hv1"].ingress["hash"] == members.config_digest(one.owner, final)
     assert sim.hosts["hv1"].ingress == sim.hosts["hv2"].ingress

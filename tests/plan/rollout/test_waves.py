@@ -66,7 +66,7 @@ def test_what_comes_back_is_launched_as_it_was_and_names_its_own_generation_only
     assert row.old_key.partition(".")[2] not in text
     assert document["generation"] in document["run"]["config"]
     assert "--new" not in text
-    assert row.health_gate["key"] == row.key
+    assert row.health_gate.key == row.key
     assert row.health_gate["probes"][0]["port"] == document["run"]["forwards"][0]["host"]
 
 
@@ -80,22 +80,22 @@ def test_every_probe_is_asked_at_its_forward_for_as_long_as_the_longest_wants() 
     one = fleet(service("api"))
     made = plan(one, empty(one))
     proof = next(step for step in made.steps if step.kind is StepKind.PROVE)
-    forward = next(step for step in made.steps if step.kind is StepKind.LAUNCH).data["document"]["run"]["forwards"][0]
-    (probe,) = proof.data["probes"]
+    forward = next(step for step in made.steps if step.kind is StepKind.LAUNCH).data.document["run"]["forwards"][0]
+    (probe,) = proof.data.probes
     assert (probe["kind"], probe["path"], probe["port"], probe["bind"]) == (
         "http",
         "/healthz",
         forward["host"],
         "127.0.0.1",
     )
-    assert proof.data["min_healthy_time"] == HTTP[0].min_healthy_time
+    assert proof.data.min_healthy_time == HTTP[0].min_healthy_time
 
 
 def test_a_job_has_until_its_progress_deadline() -> None:
     one = fleet(service("migrate", kind="job", ports=(), health=(), update=Update(progress_deadline=99_000)))
     proof = next(step for step in plan(one, empty(one)).steps if step.kind is StepKind.PROVE)
-    assert proof.data["job"]
-    assert proof.data["healthy_deadline"] == 99_000
+    assert proof.data.job
+    assert proof.data.healthy_deadline == 99_000
 
 
 def test_what_is_free_at_the_tightest_moment_counts_one_wave_twice_and_no_more() -> None:

@@ -7,6 +7,7 @@ from tests.views import samples
 from unictl.diagnostics.diagnostic import Diagnostic
 from unictl.journal.report import Report
 from unictl.plan.model.change import Action, Change
+from unictl.plan.model.payloads import DeleteData
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.progress.tracker import ServiceOutcome
@@ -73,7 +74,7 @@ def test_ingress_volumes_and_marks_are_found_by_what_they_are_about() -> None:
     steps = (
         Step(id="join:hv1", kind=StepKind.JOIN, host="hv1", subject="ingress"),
         Step(id="mark:api-2", kind=StepKind.MARK, host="hv1", subject="api-2.7f3c9a1b"),
-        Step(id="delete:old", kind=StepKind.DELETE, host="hv1", subject="old", data={"volume": "old"}),
+        Step(id="delete:old", kind=StepKind.DELETE, host="hv1", subject="old", data=DeleteData(volume="old")),
     )
     counts = apply_report.completed_counts(replace(samples.plan(changes), steps=steps), Report(done=steps))
     assert (counts.adjust, counts.destroy) == (2, 1)

@@ -83,7 +83,7 @@ def _running(made: Plan, world: dict[str, Any]) -> dict[str, Any]:
     lives: dict[str, list[LiveInstance]] = {name: [] for name in world}
     for step in made.steps:
         if step.kind is StepKind.LAUNCH:
-            document, known = step.data["document"], {each.name for each in fields(LiveInstance)}
+            document, known = step.data.document, {each.name for each in fields(LiveInstance)}
             row = {**document["run"], **document, "host": step.host, "state": "running"}
             given = {key: value for key, value in row.items() if key in known}
             lives[step.host].append(LiveInstance(**given | {"volumes": (), "images": tuple(row["images"])}))

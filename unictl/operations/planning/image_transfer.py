@@ -66,9 +66,9 @@ def collect_images(
 ) -> Mapping[str, Path]:
     """Digest -> a file of this machine for every image that the plan brings; a Failure before a host is touched."""
     from unictl.execution.image_relay import RemoteImage, relay_images
-    from unictl.plan.model.step import StepKind
+    from unictl.plan.model.payloads import StageData
 
-    stage_steps = {step.data["digest"]: step for step in plan.steps if step.kind is StepKind.STAGE}
+    stage_steps = {step.data.digest: step for step in plan.steps if isinstance(step.data, StageData)}
     sources = {digest: plan.images.get(digest, _UNKNOWN_SOURCE) for digest in stage_steps}
     results: dict[str, Path | Failure] = {}
     remote_images: list[RemoteImage] = []

@@ -16,6 +16,7 @@ from unictl.instances.observed.host_state import LiveState, Survey
 from unictl.plan.ingress import config_diff, members
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action, Change
+from unictl.plan.model.payloads import IngressData
 from unictl.plan.model.reason import Reason
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def with_config_differences(base_plan: Plan, fleet: Fleet, world: LiveState) -> 
     live_configs = queries.ingress_configs(fleet, connect_host, hosts)
     adjusting_ids = {step_ids.whole_ingress_id(host) for host in live_configs}
     desired_configs = {
-        step.host: members.render_config(base_plan.owner, step.data["services"])
+        step.host: members.render_config(base_plan.owner, step.data_as(IngressData).services)
         for step in base_plan.steps
         if step.id in adjusting_ids
     }

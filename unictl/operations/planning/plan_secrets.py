@@ -9,14 +9,14 @@ from unictl.diagnostics.finding import Finding
 from unictl.diagnostics.place import DocumentPath, Place
 from unictl.diagnostics.resolve import PlaceTable, resolve_findings
 from unictl.fleet.model import Secret
+from unictl.plan.model.payloads import LaunchData
 from unictl.plan.model.plan import Plan
-from unictl.plan.model.step import StepKind
 from unictl.secrets.secret_values import SecretValues, read_secrets
 
 
 def read_plan_secrets(plan: Plan, environment: Mapping[str, str]) -> SecretValues:
     """Every secret that something new is to be told, on the way forth or back."""
-    needed_names = {name for step in plan.steps if step.kind is StepKind.LAUNCH for name in step.data["secrets"]}
+    needed_names = {name for step in plan.steps if isinstance(step.data, LaunchData) for name in step.data.secrets}
     needed_names |= {name for wave in plan.waves for instance in wave.rollback.relaunch for name in instance.secrets}
     sources = plan.facts.secrets
     needed_secrets = {

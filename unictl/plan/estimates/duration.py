@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from unictl.instances.observed.host_state import LiveState, Survey
 from unictl.instances.observed.survey_facts import ApplyDurations
-from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.payloads import GateData, StageData
+from unictl.plan.model.step import Step
 from unictl.plan.rollout import graph
 
 _APPLIES_CONSIDERED = 3
@@ -73,10 +74,10 @@ class _StepCosts:
         if step.undo:
             return 0.0
         usual = self.seconds_by_kind.get(step.kind.value, 0.0)
-        if step.kind is StepKind.PROVE and not step.data.get("job"):
-            return max(usual, float(step.data["min_healthy_time"]) / 1000)
-        if step.kind is StepKind.STAGE and self.seconds_per_byte:
-            return float(step.data["size"] * self.seconds_per_byte)
+        if isinstance(step.data, GateData) and not step.data.job:
+            return max(usual, step.data.min_healthy_time / 1000)
+        if isinstance(step.data, StageData) and self.seconds_per_byte:
+            return step.data.size * self.seconds_per_byte
         return usual
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 
 from unictl.instances.placement.capacity import HostCapacity, free_memory, instance_memory
 from unictl.plan.context.context import PlanContext
+from unictl.plan.model.payloads import LaunchData, VolumeData
 from unictl.plan.model.plan_host import Headroom
-from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.step import Step
 
 
 def compute_headroom(
@@ -36,11 +37,11 @@ def _host_headroom(context: PlanContext, remaining: HostCapacity, host: str, ste
         survey.disk_free,
     )
     for step in steps:
-        if step.kind is StepKind.LAUNCH:
-            run = step.data["document"]["run"]
+        if isinstance(step.data, LaunchData):
+            run = step.data.document["run"]
             memory, cpus = memory - run["memory"] - run["overhead"], cpus + run["cpus"]
-        elif step.kind is StepKind.VOLUME:
-            disk -= step.data["size"]
+        elif isinstance(step.data, VolumeData):
+            disk -= step.data.size
     return Headroom(
         memory=max(memory, remaining.memory),
         total_memory=total_memory,

@@ -9,7 +9,8 @@ from dataclasses import replace
 from unictl.diagnostics.finding import Finding
 from unictl.plan.context.context import PlanContext
 from unictl.plan.model.image_source import ImageSource
-from unictl.plan.model.step import Step, StepKind
+from unictl.plan.model.payloads import StageData
+from unictl.plan.model.step import Step
 from unictl.plan.rollout import step_factory
 
 LocalFiles = Mapping[str, str]
@@ -22,7 +23,7 @@ def find_sources(context: PlanContext, steps: Iterable[Step], local_files: Local
     ``local_files`` None: files are taken to be there.
     """
     files = step_factory.image_files(context.facts)
-    staged = sorted({step.data["digest"] for step in steps if step.kind is StepKind.STAGE})
+    staged = sorted({step.data.digest for step in steps if isinstance(step.data, StageData)})
     return {digest: _source_of(context, digest, files[digest], local_files) for digest in staged if digest in files}
 
 

@@ -21,6 +21,7 @@ from unictl.plan.file.approval import approval_hash
 from unictl.plan.model.change import Action, Change, Field
 from unictl.plan.model.image_source import ImageSource
 from unictl.plan.model.ingress import Listener, Membership, Server
+from unictl.plan.model.payloads import FileData, IngressData, LaunchData, RememberData
 from unictl.plan.model.plan import FORMAT_VERSION, Endpoint, Plan
 from unictl.plan.model.plan_facts import PlanFacts
 from unictl.plan.model.plan_host import Headroom, HostPreconditions, PlanHost
@@ -89,7 +90,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "facts": plan.facts.to_json(),
         "changes": [_change_json(change) for change in plan.changes],
         "steps": [_step_json(step, servers, remembered) for step in plan.steps],
-        "remembered": remembered,
+        "remembered": remembered.to_json() if remembered else {},
         "membership": {host: servers.pack(services) for host, services in plan.membership.items()},
         "servers": servers.to_json(),
         "waves": [wave.to_json() for wave in plan.waves],
@@ -155,18 +156,24 @@ def _default_of(field: Any) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _remembered_data(plan: Plan) -> Mapping[str, Any]:
+def _remembered_data(plan: Plan) -> RememberData | None:
     """What every host is to remember: every host of the fleet, so it stands once and not in each step."""
-    return next((step.data for step in plan.steps if step.kind is StepKind.REMEMBER), {})
+    return next((step.data for step in plan.steps if isinstance(step.data, RememberData)), None)
 
 
-def _step_json(step: Step, servers: _ServerTable, remembered: Mapping[str, Any]) -> dict[str, Any]:
+def _step_json(step: Step, servers: _ServerTable, remembered: RememberData | None) -> dict[str, Any]:
     plain = _without_defaults(step) | {"kind": step.kind.value}
-    if step.kind is StepKind.REMEMBER and step.data == remembered:
+    if step.data is not None:
         del plain["data"]
-    if "services" in step.data:
-        plain["data"] = {**step.data, "services": servers.pack(step.data["services"])}
+    # What every host remembers stands once, beside the steps.
+    if isinstance(step.data, FileData) and step.data != remembered:
+        plain["data"] = _data_json(step.data, servers)
     return plain
+
+
+def _data_json(data: FileData, servers: _ServerTable) -> dict[str, Any]:
+    plain = data.to_json()
+    return {**plain, "services": servers.pack(data.services)} if isinstance(data, IngressData) else plain
 
 
 def _change_json(change: Change) -> dict[str, Any]:
@@ -193,8 +200,9 @@ def _problem_json(problem: Diagnostic) -> dict[str, Any]:
 
 def _decode_plan(plain: Mapping[str, Any]) -> Plan:
     servers = tuple(Server.from_json(entry) for entry in plain["servers"])
-    steps = tuple(_decode_step(entry, servers, plain.get("remembered", {})) for entry in plain["steps"])
-    documents = {step.subject: step.data["document"] for step in steps if step.kind is StepKind.LAUNCH}
+    remembered = RememberData.from_json(plain["remembered"]) if plain.get("remembered") else None
+    steps = tuple(_decode_step(entry, servers, remembered) for entry in plain["steps"])
+    documents = {step.subject: step.data_as(LaunchData).document for step in steps if step.kind is StepKind.LAUNCH}
     values = {item.name: plain[item.name] for item in fields(Plan) if item.name in plain}
     return Plan(
         **values
@@ -220,14 +228,17 @@ def _decode_plan(plain: Mapping[str, Any]) -> Plan:
     )
 
 
-def _decode_step(plain: Mapping[str, Any], servers: Sequence[Server], remembered: Mapping[str, Any]) -> Step:
-    data = plain.get("data", remembered if plain["kind"] == StepKind.REMEMBER.value else {})
-    if "services" in data:
-        data = {**data, "services": _decode_membership(data["services"], servers)}
-    return Step(
-        **_known_fields(Step, plain)
-        | {"kind": _decode_kind(plain["kind"]), "needs": tuple(plain.get("needs", ())), "data": data}
-    )
+def _decode_step(plain: Mapping[str, Any], servers: Sequence[Server], remembered: RememberData | None) -> Step:
+    kind = _decode_kind(plain["kind"])
+    is_remembered = kind is StepKind.REMEMBER and "data" not in plain
+    data = remembered if is_remembered else _decode_data(kind, plain.get("data", {}), servers)
+    return Step(**_known_fields(Step, plain) | {"kind": kind, "needs": tuple(plain.get("needs", ())), "data": data})
+
+
+def _decode_data(kind: StepKind, plain: Mapping[str, Any], servers: Sequence[Server]) -> FileData | None:
+    if "services" in plain:
+        plain = {**plain, "services": _decode_membership(plain["services"], servers)}
+    return kind.traits.data_type.from_json(plain) if kind.traits.data_type else None
 
 
 def _decode_kind(value: str) -> StepKind:

@@ -6,6 +6,7 @@ Pids, uptime, health and load are left out: they may change without changing the
 from collections.abc import Iterable, Mapping
 
 from unictl.instances.observed.host_state import LiveInstance, Survey
+from unictl.plan.model.payloads import IngressData, LaunchData
 from unictl.plan.model.plan_host import HostPreconditions, RecordPreconditions
 from unictl.plan.model.step import Step, StepKind
 from unictl.plan.reconcile.classify import state_class
@@ -47,10 +48,11 @@ def required_ports(steps: Iterable[Step]) -> Mapping[str, tuple[int, ...]]:
     """The ports that steps want, by host: forwards of what is launched, and what ingresses listen on."""
     ports_by_host: dict[str, set[int]] = {}
     for step in steps:
-        if step.kind is StepKind.LAUNCH:
-            entries = step.data["document"]["run"].get("forwards", ())
+        if isinstance(step.data, LaunchData):
+            entries = step.data.document["run"].get("forwards", ())
             ports_by_host.setdefault(step.host, set()).update(int(entry["host"]) for entry in entries)
         elif step.kind is StepKind.JOIN:
-            listening = (listener.port for listeners in step.data["services"].values() for listener in listeners)
+            memberships = step.data_as(IngressData).services
+            listening = (listener.port for listeners in memberships.values() for listener in listeners)
             ports_by_host.setdefault(step.host, set()).update(listening)
     return {host: tuple(sorted(ports)) for host, ports in ports_by_host.items()}

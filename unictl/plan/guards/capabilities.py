@@ -7,6 +7,7 @@ from typing import Any
 from unictl.diagnostics.finding import Finding
 from unictl.hypervisors.drivers import DRIVERS
 from unictl.plan.guards.draft import PlanDraft
+from unictl.plan.model.payloads import IngressData, LaunchData
 from unictl.plan.model.step import StepKind
 
 
@@ -16,9 +17,9 @@ def missing_capabilities(draft: PlanDraft) -> Iterator[Finding]:
     steps = rollout.builder.steps()
     needed_codes: defaultdict[str, set[str]] = defaultdict(set)
     for step in steps:
-        if step.kind is StepKind.LAUNCH:
-            needed_codes[step.host] |= _launch_codes(step.data["document"])
-        if step.kind is StepKind.JOIN and any(step.data["services"].values()):
+        if isinstance(step.data, LaunchData):
+            needed_codes[step.host] |= _launch_codes(step.data.document)
+        if step.kind is StepKind.JOIN and any(step.data_as(IngressData).services.values()):
             needed_codes[step.host].add("no-haproxy")
     for host, codes in sorted(needed_codes.items()):
         for capability in context.surveys[host].missing_capabilities:

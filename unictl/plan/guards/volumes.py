@@ -9,7 +9,7 @@ from unictl.fleet.quantities import format_memory
 from unictl.instances.observed.host_state import Survey
 from unictl.plan.context.context import PlanContext
 from unictl.plan.guards.draft import PlanDraft
-from unictl.plan.model.step import StepKind
+from unictl.plan.model.payloads import RetireData
 from unictl.plan.reconcile.reconcile import InstanceChange
 from unictl.plan.rollout.step_factory import volume_size
 
@@ -24,7 +24,7 @@ def volume_findings(draft: PlanDraft) -> Iterator[Finding]:
         for name in instance_change.desired.volumes.values()
     }
     change_by_volume = {} if context.options.destroy else change_by_volume
-    retired_keys = {(item.host, item.data["key"]) for item in rollout.builder.steps() if item.kind is StepKind.RETIRE}
+    retired_keys = {(item.host, item.data.key) for item in rollout.builder.steps() if isinstance(item.data, RetireData)}
     for host, survey in context.surveys.items():
         yield from _volumes_on_host(context, host, survey, change_by_volume, retired_keys)
     for item in rollout.handover_conflicts:

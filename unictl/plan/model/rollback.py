@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unictl.instances.launch.probes import HealthGate
 from unictl.instances.launch_record import LaunchDocument
 from unictl.plan.model.ingress import Server
+from unictl.plan.model.payloads import GateData
 
 ServerByListener = Mapping[str, Server]
 """How one instance stands behind an ingress: listener -> its server there."""
@@ -33,7 +33,7 @@ class RollbackInstance:
     """Its launch document."""
     secrets: tuple[str, ...]
     """The names of the secrets that it is given."""
-    health_gate: HealthGate
+    health_gate: GateData
     """The health gate that it has to pass."""
     servers: ServerByListener
     """How it stands behind an ingress once it is healthy."""
@@ -50,7 +50,7 @@ class RollbackInstance:
             "host": self.host,
             "document": self.document,
             "secrets": list(self.secrets),
-            "proof": self.health_gate,
+            "proof": self.health_gate.to_json(),
             "servers": _servers_json(self.servers),
         }
 
@@ -67,7 +67,7 @@ class RollbackInstance:
             host=plain["host"],
             document=plain["document"],
             secrets=tuple(plain["secrets"]),
-            health_gate=plain["proof"],
+            health_gate=GateData.from_json(plain["proof"]),
             servers=_decode_servers(plain["servers"]),
         )
 

@@ -1,15 +1,27 @@
 """One step of a plan, as data, and the kinds of steps with their traits. `execution` carries steps out."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NewType
+from typing import NewType, TypeVar
 
+from unictl.plan.model.payloads import (
+    DeleteData,
+    GateData,
+    IngressData,
+    LaunchData,
+    MarksData,
+    RememberData,
+    RetireData,
+    StageData,
+    StepData,
+    VolumeData,
+)
 from unictl.plan.model.step_traits import StepGroup, StepTraits, StepWords, Subject
 
 StepId = NewType("StepId", str)
 """The id of a step: readable, and unique within a plan and its rollbacks. Only ``step_ids`` makes one."""
 StepIds = tuple[StepId, ...]
+_Data = TypeVar("_Data", bound=StepData)
 
 WHOLE_INGRESS = "ingress"
 """The subject of a step that writes the ingress of a host for all services."""
@@ -35,6 +47,7 @@ class StepKind(Enum):
         StepTraits(
             words=StepWords(doing="bring the image to", done="image is on", failed="could not be brought to"),
             subject=Subject.IMAGE,
+            data_type=StageData,
             group=StepGroup(name="stage", title="bring images", noun="image file", style="adjust", counts_hosts=True),
             is_slow=True,
             fails_wave=True,
@@ -45,6 +58,7 @@ class StepKind(Enum):
         StepTraits(
             words=StepWords(doing="create the volume on", done="volume created on", failed="could not be created on"),
             subject=Subject.VOLUME,
+            data_type=VolumeData,
             is_part_of_wave=True,
             first_wave=1,
             fails_wave=True,
@@ -56,6 +70,7 @@ class StepKind(Enum):
         StepTraits(
             words=StepWords(doing="launch on", done="launched on", failed="could not be launched on"),
             subject=Subject.INSTANCE,
+            data_type=LaunchData,
             style="create",
             is_part_of_wave=True,
             is_slow=True,
@@ -69,6 +84,7 @@ class StepKind(Enum):
         StepTraits(
             words=StepWords(doing="wait until it is healthy on", done="healthy on", failed="did not become healthy on"),
             subject=Subject.INSTANCE,
+            data_type=GateData,
             style="create",
             is_part_of_wave=True,
             is_slow=True,
@@ -86,6 +102,7 @@ class StepKind(Enum):
                 failed="could not be put behind the ingress of",
             ),
             subject=Subject.SERVICE,
+            data_type=IngressData,
             style="adjust",
             group=_INGRESS_GROUP,
             is_part_of_wave=True,
@@ -103,6 +120,7 @@ class StepKind(Enum):
                 failed="could not be taken out of the ingress of",
             ),
             subject=Subject.SERVICE,
+            data_type=IngressData,
             style="adjust",
             group=_INGRESS_GROUP,
             is_part_of_wave=True,
@@ -115,6 +133,7 @@ class StepKind(Enum):
         StepTraits(
             words=StepWords(doing="take it down on", done="taken down on", failed="could not be taken down on"),
             subject=Subject.INSTANCE,
+            data_type=RetireData,
             style="destroy",
             is_part_of_wave=True,
             is_slow=True,
@@ -126,6 +145,7 @@ class StepKind(Enum):
         StepTraits(
             words=StepWords(doing="note on", done="noted on", failed="could not be noted on"),
             subject=Subject.MARKS,
+            data_type=MarksData,
             style="adjust",
             group=StepGroup(name="marks", title="marks", noun="instance", style="adjust"),
         ),
@@ -135,6 +155,7 @@ class StepKind(Enum):
         StepTraits(
             words=StepWords(doing="delete the volume on", done="volume deleted on", failed="could not be deleted on"),
             subject=Subject.VOLUME,
+            data_type=DeleteData,
             style="destroy",
             group=StepGroup(name="delete", title="delete volumes", noun="volume", style="destroy"),
         ),
@@ -146,6 +167,7 @@ class StepKind(Enum):
                 doing="note what was applied on", done="noted what was applied on", failed="could not be noted on"
             ),
             subject=Subject.POLICY,
+            data_type=RememberData,
         ),
     )
     CLOSE = (
@@ -187,7 +209,8 @@ class Step:
     """Counts from 1 within the service; 0 is what makes way before the first."""
     undo: bool = False
     """Whether it is a step of a rollback, which is walked only where a wave has failed."""
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: StepData | None = None
+    """What it acts with besides; None where host and subject say all."""
     needs: StepIds = ()
     """The steps that must have ended well before this one begins."""
 
@@ -196,10 +219,16 @@ class Step:
         """The traits of its kind."""
         return self.kind.traits
 
+    def data_as(self, data_type: type[_Data]) -> _Data:
+        """Its data, which is of this form; a TypeError where it is not."""
+        if not isinstance(self.data, data_type):
+            raise TypeError(f"{self.id} has no {data_type.__name__}")
+        return self.data
+
     @property
     def words(self) -> StepWords:
         """The step in words."""
-        if self.data.get("job"):
+        if isinstance(self.data, GateData) and self.data.job:
             return _JOB_WORDS
         if self.kind is StepKind.JOIN and self.subject == WHOLE_INGRESS:
             return _WHOLE_INGRESS_WORDS

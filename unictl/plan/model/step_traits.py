@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from unictl.plan.model.payloads import FileData
+
 
 class Subject(Enum):
     """What the subject of a step names."""
@@ -50,6 +52,8 @@ class StepTraits:
 
     words: StepWords
     subject: Subject
+    data_type: type[FileData] | None = None
+    """The form of its data in a plan file; None: it has none."""
     style: str = ""
     """The style word of a step that creates, destroys or adjusts something; empty: it prepares or records."""
     group: StepGroup | None = None

@@ -9,11 +9,11 @@ join.
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from unictl.fleet.names import InstanceKey
 from unictl.plan.model import step_ids
 from unictl.plan.model.ingress import Server, ServerSwap
+from unictl.plan.model.payloads import GateData, LaunchData, RetireData, StepData, SwapData
 from unictl.plan.model.rollback import RollbackInstance, ServerByListener
 from unictl.plan.model.step import Step, StepId, StepIds, StepKind
 from unictl.plan.model.wave import WaveRecord
@@ -47,7 +47,8 @@ class WaveProgress:
     def is_retiring(self, key: str) -> bool:
         """Whether this generation was being taken down, or is."""
         return any(
-            step.kind is StepKind.RETIRE and step.data["key"] == key and step.id in self.started for step in self.steps
+            isinstance(step.data, RetireData) and step.data.key == key and step.id in self.started
+            for step in self.steps
         )
 
     def new_hosts(self) -> dict[str, str]:
@@ -60,19 +61,19 @@ class WaveProgress:
 
     def retired_keys(self) -> list[str]:
         """The generations that it takes down."""
-        return [str(step.data["key"]) for step in self.steps if step.kind is StepKind.RETIRE]
+        return [step.data.key for step in self.steps if isinstance(step.data, RetireData)]
 
     def has_passed_gate(self, key: str) -> bool:
         """Whether a new generation passed its gate."""
         return any(
-            step.kind is StepKind.PROVE and step.data["key"] == key and step.id in self.succeeded for step in self.steps
+            isinstance(step.data, GateData) and step.data.key == key and step.id in self.succeeded
+            for step in self.steps
         )
 
 
 def instance_key(step: Step) -> str:
     """The key of what a launch or a proof is about."""
-    document = step.data.get("document")
-    return f"{document['name']}.{document['generation']}" if document else str(step.data["key"])
+    return step.data.key if isinstance(step.data, LaunchData) else step.data_as(GateData).key
 
 
 def waves_in_reverse(
@@ -166,7 +167,7 @@ class _RollbackBuilder:
         """Launch what was, prove it, put it behind every ingress."""
         gate_ids = []
         for instance in instances:
-            data = {"document": instance.document, "secrets": list(instance.secrets)}
+            data = LaunchData(document=instance.document, secrets=instance.secrets)
             launch_id = self._add_step(
                 wave,
                 step_ids.launch_id(instance.key),
@@ -199,13 +200,18 @@ class _RollbackBuilder:
             self._write_ingresses(
                 wave,
                 StepKind.LEAVE,
-                {"swap": {wave.record.service: swap}, "drain": wave.record.drain},
+                SwapData(swaps={wave.record.service: swap}, drain=wave.record.drain),
                 self.last_ids,
             )
-        data = {"grace": STOP_GRACE_MS, "keep": 5}
         retire_ids = [
             self._add_step(
-                wave, step_ids.retire_id(key), StepKind.RETIRE, host, self.last_ids, {**data, "key": key}, key
+                wave,
+                step_ids.retire_id(key),
+                StepKind.RETIRE,
+                host,
+                self.last_ids,
+                RetireData(key=key, grace=STOP_GRACE_MS, keep=5),
+                key,
             )
             for key, host in keys.items()
         ]
@@ -219,9 +225,9 @@ class _RollbackBuilder:
         self.last_ids = needs
         if servers_by_listener:
             swap = ServerSwap(joining={listener: tuple(joining) for listener, joining in servers_by_listener.items()})
-            self._write_ingresses(wave, StepKind.JOIN, {"swap": {wave.record.service: swap}}, needs)
+            self._write_ingresses(wave, StepKind.JOIN, SwapData(swaps={wave.record.service: swap}), needs)
 
-    def _write_ingresses(self, wave: WaveProgress, kind: StepKind, data: Mapping[str, Any], needs: StepIds) -> None:
+    def _write_ingresses(self, wave: WaveProgress, kind: StepKind, data: SwapData, needs: StepIds) -> None:
         """One ingress step a host; nothing where the service is behind none."""
         service = wave.record.service
         self.counter += 1
@@ -240,7 +246,7 @@ class _RollbackBuilder:
         kind: StepKind,
         host: str,
         needs: StepIds,
-        data: Mapping[str, Any],
+        data: StepData,
         subject: str,
     ) -> StepId:
         record = wave.record

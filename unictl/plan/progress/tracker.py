@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from unictl.fleet.names import InstanceKey, InstanceName
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
+from unictl.plan.model.payloads import RetireData
 from unictl.plan.model.plan import Plan
 from unictl.plan.model.step import Step, StepId, StepKind
 from unictl.plan.progress.rollback import WaveProgress, rollback_steps, waves_in_reverse
@@ -173,9 +174,9 @@ class RolloutTracker:
                 else:  # The same specification under another generation: as planned.
                     updated.add(instance.name)
             stopped = {
-                InstanceKey(step.data["key"]).name
+                InstanceKey(step.data.key).name
                 for step in wave.steps
-                if step.kind is StepKind.RETIRE and step.id in self.started
+                if isinstance(step.data, RetireData) and step.id in self.started
             }
             for name in record.irreversible:
                 if name not in present:

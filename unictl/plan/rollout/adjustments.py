@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from unictl.fleet.names import InstanceKey
 from unictl.fleet.quantities import format_memory
@@ -14,6 +13,7 @@ from unictl.plan.context.scope import Scope
 from unictl.plan.ingress import members
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action, Change, Field
+from unictl.plan.model.payloads import DeleteData, IngressData, RememberData, RetireData, VolumeData
 from unictl.plan.model.reason import Reason
 from unictl.plan.model.step import WHOLE_INGRESS, Step, StepId, StepKind
 from unictl.plan.reconcile import health_checks
@@ -107,7 +107,7 @@ def _adjust_ingress(context: PlanContext, rollout: Rollout, host: str, expected_
     if context.ingress_unknown:
         yield _held_ingress_change(context, host)
         return
-    data = {"services": rollout.membership_after}
+    data = IngressData(services=rollout.membership_after)
     rollout.builder.add(
         make_step(step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), data, subject=WHOLE_INGRESS)
     )
@@ -169,8 +169,10 @@ def adjust_volumes(
     context: PlanContext, builder: StepBuilder, instance_changes: Sequence[InstanceChange]
 ) -> Iterator[Change]:
     """Volumes that are created, and those that were named to be deleted."""
-    volume_steps = {step.data["volume"]: step for step in builder.steps() if step.kind is StepKind.VOLUME}
-    for name, entry in sorted(volume_steps.items()):
+    sizes_by_volume = {
+        step.data.volume: (step, step.data.size) for step in builder.steps() if isinstance(step.data, VolumeData)
+    }
+    for name, (entry, size) in sorted(sizes_by_volume.items()):
         origin = ("services", entry.service, "volumes")
         yield Change(
             action=Action.CREATE,
@@ -178,7 +180,7 @@ def adjust_volumes(
             reason=Reason.NEW,
             host=entry.host,
             service=entry.service,
-            detail=format_memory(entry.data["size"]),
+            detail=format_memory(size),
             origin=origin,
         )
     used_volumes = {
@@ -197,7 +199,7 @@ def _delete_volume(builder: StepBuilder, host: str, name: str, used_by: str) -> 
     retire_ids = [
         planned_step.id
         for planned_step in builder.steps()
-        if planned_step.kind is StepKind.RETIRE and planned_step.host == host and planned_step.data["key"] == used_by
+        if isinstance(planned_step.data, RetireData) and planned_step.host == host and planned_step.data.key == used_by
     ]
     builder.add(
         make_step(
@@ -205,7 +207,7 @@ def _delete_volume(builder: StepBuilder, host: str, name: str, used_by: str) -> 
             StepKind.DELETE,
             host,
             retire_ids,
-            {"volume": name},
+            DeleteData(volume=name),
             subject=f"volume:{name}",
         )
     )
@@ -223,9 +225,8 @@ def record_last_applied(context: PlanContext, builder: StepBuilder) -> Iterator[
         _drain_retirements(context, builder),
         rename.pending_hosts(context),
     )
-    data: dict[str, Any] = {"policy": policy, "hosts": hosts}
-    if context.fleet.was:
-        data["fleet"] = {"mark": context.fleet.mark, "id": context.fleet.id}
+    new_name = {"mark": context.fleet.mark, "id": context.fleet.id} if context.fleet.was else None
+    data = RememberData(policy=policy, hosts=tuple(hosts), fleet=new_name)
     for host, survey in context.surveys.items():
         is_outdated = last_applied.is_outdated(survey, policy, tuple(hosts)) or host in renamed_hosts
         if host not in context.fleet.hosts or not is_outdated:
@@ -246,7 +247,7 @@ def record_last_applied(context: PlanContext, builder: StepBuilder) -> Iterator[
 
 def _occupied_hosts(context: PlanContext, builder: StepBuilder) -> set[str]:
     """Hosts where an instance is left when all steps are done."""
-    retired_keys = {(step.host, step.data["key"]) for step in builder.steps() if step.kind is StepKind.RETIRE}
+    retired_keys = {(step.host, step.data.key) for step in builder.steps() if isinstance(step.data, RetireData)}
     launch_hosts = {step.host for step in builder.steps() if step.kind is StepKind.LAUNCH}
     live_keys = ((host, live.key) for host, survey in context.surveys.items() for live in survey.instances)
     return launch_hosts | {host for host, key in live_keys if (host, key) not in retired_keys}
@@ -288,7 +289,7 @@ def close_hosts(context: PlanContext, rollout: Rollout) -> Iterator[Change]:
                 StepKind.CLOSE,
                 host,
                 builder.add_barrier(step_ids.done_barrier_id(host), final_ids),
-                {},
+                None,
                 subject=host,
             )
         )

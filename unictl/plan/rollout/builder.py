@@ -1,9 +1,10 @@
 """Collects the steps of a plan in order, and joins them through barriers so that edges stay few. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from unictl.plan.model import step_ids
+from unictl.plan.model.payloads import StepData
 from unictl.plan.model.step import Step, StepId, StepIds, StepKind
 
 
@@ -43,7 +44,7 @@ def make_step(
     kind: StepKind,
     host: str,
     needs: Iterable[StepId],
-    data: Mapping[str, Any],
+    data: StepData | None,
     **attributes: Any,
 ) -> Step:
     """A step; what it needs is named once each."""

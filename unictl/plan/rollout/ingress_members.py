@@ -7,6 +7,7 @@ from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.ingress.members import ServiceMembers, member
 from unictl.plan.model import step_ids
+from unictl.plan.model.payloads import IngressData
 from unictl.plan.model.step import WHOLE_INGRESS, StepId, StepKind
 from unictl.plan.reconcile.classify import is_serving
 from unictl.plan.rollout.builder import StepBuilder, make_step
@@ -36,7 +37,9 @@ def superfluous_ingress_hosts(context: PlanContext) -> tuple[str, ...]:
 def stop_ingress(builder: StepBuilder, host: str) -> StepId:
     """End the ingress of a host."""
     return builder.add(
-        make_step(step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), {"services": {}}, subject=WHOLE_INGRESS)
+        make_step(
+            step_ids.whole_ingress_id(host), StepKind.JOIN, host, (), IngressData(services={}), subject=WHOLE_INGRESS
+        )
     )
 
 

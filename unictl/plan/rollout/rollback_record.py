@@ -13,7 +13,6 @@ from unictl.fleet.references import find_references
 from unictl.instances.desired.fingerprint import generation
 from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.desired.spec import guest_texts
-from unictl.instances.launch import probes
 from unictl.instances.launch.document import relaunch_document
 from unictl.instances.launch_record import LaunchDocument
 from unictl.instances.observed.host_state import LiveInstance
@@ -22,6 +21,7 @@ from unictl.plan.ingress.members import ServiceMembers, member
 from unictl.plan.model.rollback import RollbackInstance, RollbackRecord
 from unictl.plan.model.wave import WaveRecord
 from unictl.plan.reconcile.classify import is_serving
+from unictl.plan.rollout.gate_data import build_health_gate
 from unictl.plan.rollout.waves import Wave, WaveItem, max_unavailable
 
 
@@ -172,7 +172,7 @@ def _rollback_instance(
         host=template.host,
         document=relaunched,
         secrets=tuple(relaunched["run"]["secrets"]),
-        health_gate=probes.health_gate_data(service, key, template.forwards),
+        health_gate=build_health_gate(service, key, template.forwards),
         # It runs on the host and ports of its template, under its own name.
         servers={listener: replace(server, name=key) for listener, server in servers.items()},
     )

@@ -7,7 +7,6 @@ Stop-first: leave, retire, launch, health gate, join. Edges between services go 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from unictl.fleet.model import Service
 from unictl.instances.desired.instance import PlacedInstance
@@ -17,6 +16,7 @@ from unictl.plan.ingress.members import MemberId, ingress_ports, member
 from unictl.plan.model import step_ids
 from unictl.plan.model.change import Action
 from unictl.plan.model.ingress import Membership
+from unictl.plan.model.payloads import IngressData
 from unictl.plan.model.step import StepId, StepIds, StepKind
 from unictl.plan.model.wave import WaveRecord
 from unictl.plan.reconcile.reconcile import InstanceChange
@@ -295,9 +295,8 @@ class _RolloutPlanner:
         if not self.ingress_hosts or joins_none:
             return needs
         listeners = self.members_by_service[name].listeners()
-        data: dict[str, Any] = {"services": {name: listeners}}
-        if kind is StepKind.LEAVE:
-            data["drain"] = service.update.drain if service else step_factory.STOP_GRACE_MS
+        drain = service.update.drain if service else step_factory.STOP_GRACE_MS
+        data = IngressData(services={name: listeners}, drain=drain if kind is StepKind.LEAVE else None)
         return tuple(self._write_ingress(kind, host, name, wave, needs, data) for host in self.ingress_hosts)
 
     def _stop_superfluous_ingresses(self) -> StepIds:
@@ -306,7 +305,7 @@ class _RolloutPlanner:
         return self.builder.add_barrier(step_ids.SUPERFLUOUS_INGRESSES_STOPPED, ends)
 
     def _write_ingress(
-        self, kind: StepKind, host: str, name: str, wave: int, needs: StepIds, data: Mapping[str, Any]
+        self, kind: StepKind, host: str, name: str, wave: int, needs: StepIds, data: IngressData
     ) -> StepId:
         sibling_ids = {
             step_ids.ingress_id(StepKind.JOIN, other_host, name, wave)

@@ -8,12 +8,13 @@ from unictl.fleet.model import Service
 from unictl.fleet.names import declared_volume_name
 from unictl.instances.desired.instance import PlacedInstance
 from unictl.instances.desired.spec import FleetFacts
-from unictl.instances.launch import probes
 from unictl.instances.observed.host_state import LiveInstance
 from unictl.plan.context.context import PlanContext
 from unictl.plan.model import step_ids
+from unictl.plan.model.payloads import LaunchData, MarksData, RetireData, StageData, StepData, VolumeData
 from unictl.plan.model.step import Step, StepId, StepIds, StepKind
 from unictl.plan.rollout.builder import StepBuilder, make_step
+from unictl.plan.rollout.gate_data import build_health_gate
 
 STOP_GRACE_MS = 10_000
 """How long a guest has to end by itself, in ms, before it is made to."""
@@ -66,14 +67,12 @@ def stage_step(files: Mapping[str, ImageFile], host: str, digest: str, similar: 
     """Bring an image to a host."""
     file = files.get(digest)
     subject = f"{file.image}.{file.part}" if file else digest[:12]
-    data: dict[str, Any] = {"digest": digest, "size": file.size if file else 0}
-    if similar:
-        data["like"] = list(similar)
+    data = StageData(digest=digest, size=file.size if file else 0, similar_digests=tuple(similar))
     return make_step(step_ids.stage_id(host, digest), StepKind.STAGE, host, (), data, subject=subject)
 
 
 def _add_volume(builder: StepBuilder, context: PlanContext, placed: PlacedInstance, name: str) -> StepId:
-    data = {"volume": name, "size": volume_size(context, placed.desired.service, name)}
+    data = VolumeData(volume=name, size=volume_size(context, placed.desired.service, name))
     subject = f"volume:{name}"
     return builder.add(
         make_step(
@@ -97,7 +96,7 @@ def volume_size(context: PlanContext, service: str, name: str) -> int:
 
 def add_launch(builder: StepBuilder, placed: PlacedInstance, wave: int, needs: Iterable[StepId]) -> StepId:
     """Start a guest."""
-    data = {"document": placed.document, "secrets": list(placed.document.get("run", {}).get("secrets", ()))}
+    data = LaunchData(document=placed.document, secrets=tuple(placed.document.get("run", {}).get("secrets", ())))
     return builder.add(_instance_step(step_ids.launch_id(placed.key), StepKind.LAUNCH, placed, wave, needs, data))
 
 
@@ -112,7 +111,7 @@ def add_health_gate(
             placed,
             wave,
             needs,
-            probes.health_gate_data(service, placed.key, placed.forwards),
+            build_health_gate(service, placed.key, placed.forwards),
         )
     )
 
@@ -123,7 +122,7 @@ def _instance_step(
     placed: PlacedInstance,
     wave: int,
     needs: Iterable[StepId],
-    data: Mapping[str, Any],
+    data: StepData,
 ) -> Step:
     service = placed.desired.service
     return make_step(step_id, kind, placed.host, needs, data, subject=placed.key, service=service, wave=wave)
@@ -134,7 +133,7 @@ def add_retirement(
 ) -> StepId:
     """Take a generation down."""
     host = context.fleet.hosts.get(live.host)
-    data = {"key": live.key, "grace": STOP_GRACE_MS, "keep": host.keep.retired if host else 5}
+    data = RetireData(key=live.key, grace=STOP_GRACE_MS, keep=host.keep.retired if host else 5)
     step_id = builder.unused_id(step_ids.retire_id(live.key), live.host)
     return builder.add(
         make_step(step_id, StepKind.RETIRE, live.host, needs, data, subject=live.key, service=service, wave=wave)
@@ -143,9 +142,9 @@ def add_retirement(
 
 def add_mark(builder: StepBuilder, live: LiveInstance, *, protect: bool, checks: Sequence[str] | None = None) -> StepId:
     """Note on a record what may change of it."""
-    data: dict[str, Any] = {"key": live.key, "protect": protect, "commit": live.commit}
-    if checks is not None:
-        data["checks"] = list(checks)
+    data = MarksData(
+        key=live.key, protect=protect, commit=live.commit, checks=None if checks is None else tuple(checks)
+    )
     return builder.add(
         make_step(
             step_ids.step_id(StepKind.MARK, live.key),
