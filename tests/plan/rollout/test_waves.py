@@ -67,7 +67,7 @@ def test_what_comes_back_is_launched_as_it_was_and_names_its_own_generation_only
     assert document["generation"] in document["run"]["config"]
     assert "--new" not in text
     assert row.health_gate.key == row.key
-    assert row.health_gate["probes"][0]["port"] == document["run"]["forwards"][0]["host"]
+    assert row.health_gate.probes[0]["port"] == document["run"]["forwards"][0]["host"]
 
 
 def test_a_wave_that_is_not_to_go_back_says_so() -> None:
