@@ -39,7 +39,6 @@ SURVEY_MODULES = (
     "lease",
     "lease.lease_holder",
     "platform",
-    "platform.own_code",
     "platform.privileges",
     "platform.processes",
     "platform.programs",

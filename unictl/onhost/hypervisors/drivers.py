@@ -7,7 +7,6 @@ stands in its record, as ``run.hypervisor``.
 from __future__ import annotations
 
 from .. import errors
-from ..platform import own_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,13 +78,14 @@ if TYPE_CHECKING:
 
     _QEMU: Driver = qemu_driver
 
+_PACKAGE = __name__.rpartition(".")[0]
 MODULES = {"qemu": "qemu.driver"}
 """Name -> module below this package, as text."""
 
 
 def load(name: str) -> Driver:
     """The driver of a hypervisor of the table."""
-    driver: Driver = __import__(f"{own_code.PACKAGE}.hypervisors.{MODULES[name]}", fromlist=["TOKENS"])
+    driver: Driver = __import__(f"{_PACKAGE}.{MODULES[name]}", fromlist=["TOKENS"])
     return driver
 
 
