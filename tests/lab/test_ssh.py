@@ -278,7 +278,7 @@ def test_a_host_that_says_nothing_is_given_up_before_and_after_it_was_reached(
         return told[0], told[1], time.monotonic() - began
 
     def said(each: Any) -> str:
-        return f"{each.why} -> {each.hint}"
+        return f"{each.reason} -> {each.hint}"
 
     ready["hv1"].drop()
     try:
