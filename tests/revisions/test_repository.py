@@ -53,8 +53,8 @@ def test_a_revision_that_is_not_there_is_a_sentence(repository: Path) -> None:
 
 
 def test_without_a_git_program_there_is_just_no_revision(repository: Path) -> None:
-    ask = "from pathlib import Path; from unictl.revisions.repository import revision_of; "
-    ask += f"print(revision_of(Path({str(repository)!r}), ('fleet.yaml',)))"
+    ask = "from pathlib import Path; from unictl.revisions.repository import read_revision; "
+    ask += f"print(read_revision(Path({str(repository)!r}), ('fleet.yaml',)))"
     done = subprocess.run(
         [sys.executable, "-c", ask], capture_output=True, text=True, env={"PATH": "/nowhere"}, check=True
     )

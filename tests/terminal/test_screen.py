@@ -51,7 +51,7 @@ def test_a_heartbeat_comes_every_ten_seconds_and_not_sooner() -> None:
 
 def test_a_stop_is_said_once() -> None:
     stream, clock, asked = io.StringIO(), _Clock(), [False]
-    screen = _plain(stream, clock, stopping=lambda: asked[0])
+    screen = _plain(stream, clock, is_stopping=lambda: asked[0])
     screen.tick()
     asked[0] = True
     screen.tick()
